@@ -1,0 +1,33 @@
+"""Install with ``pip install .``; the plugin is then found by ``--user-dir $(python -m swcm_fairseq)``."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="swcm_fairseq",
+    version="0.1.0",
+    description="XLM-SWCM for fairseq: a multilingual encoder becomes a model that writes",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["swcm_fairseq", "swcm_fairseq.*", "preprocess", "preprocess.*"]),
+    install_requires=[
+        "torch>=2.6",
+        "ve-fairseq==0.12.3",  # fairseq's main branch made importable on Python 3.11+
+        "hydra-core>=1.3.2",
+        "omegaconf>=2.3",
+        "numpy",
+        "regex",
+        "rouge-score>=0.1.2",
+        "sacrebleu>=2.4",
+        "safetensors>=0.4",
+        "sentencepiece>=0.2.0",
+        "tqdm",
+    ],
+    extras_require={
+        "plots": ["matplotlib"],
+        "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],
+    },
+)

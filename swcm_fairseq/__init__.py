@@ -1,0 +1,24 @@
+"""XLM-SWCM for fairseq: a multilingual encoder becomes an encoder-decoder that writes.
+
+``fairseq-train --user-dir swcm_fairseq`` imports this package, which registers the architectures
+``xlm_swcm*``, the task ``multilingual_denoising_mt``, the criterion and the scorers.
+"""
+
+from swcm_fairseq.requirements_check import check
+
+check()  # before anything that imports fairseq or torch
+
+from swcm_fairseq.errors import install_excepthook  # noqa: E402
+
+install_excepthook()
+
+from swcm_fairseq import (  # noqa: E402
+    checkpoint_types,  # noqa: F401  (lets weights_only=True read fairseq's checkpoints)
+    criterions,  # noqa: F401
+    models,  # noqa: F401
+    optim,  # noqa: F401
+    scoring,  # noqa: F401
+    tasks,  # noqa: F401
+)
+
+__version__ = "0.1.0"

@@ -1,0 +1,105 @@
+"""``corpora.json``: what lies in a data directory, written by preprocess.binarize and read by the task.
+
+    {"version": 1,
+     "vocabulary": {"checksum": "<sha256>", "size": 8000},
+     "corpora": [
+       {"name": "bo", "source_lang": "bo", "target_lang": "bo", "kind": "mono",
+        "splits": {"train": {"source": "bo/train", "target": null, "samples": 300, "source_tokens": 5514, ...}}},
+       {"name": "zh-bo", "source_lang": "zh", "target_lang": "bo", "kind": "pair",
+        "splits": {"train": {"source": "train.zh-bo.zh", "target": "train.zh-bo.bo", ...}}}]}
+
+Paths are relative to the directory, without ``.bin``/``.idx``. A pair may share its language (``ti_sum``: article
+-> title in bo); its files are then ``train.ti_sum.source`` and ``train.ti_sum.target``.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from swcm_fairseq.errors import InputError
+
+CORPORA_FILE = "corpora.json"
+VERSION = 1
+
+
+class Kind(str, Enum):
+    """What a corpus is: text to denoise, or pairs to translate (or summarize, or answer)."""
+
+    MONO = "mono"
+    PAIR = "pair"
+
+
+@dataclass
+class Split:
+    """One split of a corpus on disk. Tokens count ``</s>``, as fairseq's index does."""
+
+    source: str
+    target: str | None = None
+    samples: int = 0
+    source_tokens: int = 0
+    target_tokens: int = 0
+    source_unknown: int = 0
+    target_unknown: int = 0
+
+
+@dataclass
+class Corpus:
+    """One corpus: a language's text, or the pairs of two languages (or of one)."""
+
+    name: str
+    kind: Kind
+    source_lang: str
+    target_lang: str
+    splits: dict[str, Split] = field(default_factory=dict)
+
+
+@dataclass
+class Corpora:
+    """The content of ``corpora.json``."""
+
+    vocabulary_checksum: str
+    vocabulary_size: int
+    corpora: list[Corpus] = field(default_factory=list)
+
+    def write(self, directory: Path | str) -> None:
+        """Write atomically: an interrupted run leaves the old file or the new one, never a half."""
+        path = Path(directory) / CORPORA_FILE
+        content = {
+            "version": VERSION,
+            "vocabulary": {"checksum": self.vocabulary_checksum, "size": self.vocabulary_size},
+            "corpora": [asdict(corpus) for corpus in self.corpora],
+        }
+        partial = path.with_suffix(".json.partial")
+        partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+
+    @classmethod
+    def read(cls, directory: Path | str) -> "Corpora":
+        """Read ``corpora.json``; raises :class:`InputError` if it is not one."""
+        path = Path(directory) / CORPORA_FILE
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if content["version"] != VERSION:
+                raise InputError(f"{path}: version {content['version']}, this release reads {VERSION}")
+            corpora = [
+                Corpus(
+                    **{
+                        **corpus,
+                        "kind": Kind(corpus["kind"]),
+                        "splits": {name: Split(**split) for name, split in corpus["splits"].items()},
+                    }
+                )
+                for corpus in content["corpora"]
+            ]
+            return cls(content["vocabulary"]["checksum"], content["vocabulary"]["size"], corpora)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; write it with preprocess.binarize") from error
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}: not a corpora file ({error!r}); write it with preprocess.binarize"
+            ) from error

@@ -1,0 +1,132 @@
+"""A sentencepiece model and the dictionary that gives its pieces the encoder's ids.
+
+Ids are XLM-R's: ``<s>`` 0, ``<pad>`` 1, ``</s>`` 2, ``<unk>`` 3, then the pieces in the model's order, then
+``<mask>``, then the language tokens. ``dict.txt`` lists the pieces alone; the rest is added when it is loaded.
+A vocabulary directory holds ``sentencepiece.bpe.model`` and ``dict.txt``.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+from fairseq.data import Dictionary
+
+from swcm_fairseq.data.languages import language_token
+from swcm_fairseq.errors import InputError
+
+MASK = "<mask>"
+DICT_FILE = "dict.txt"
+SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
+
+
+def load_dictionary(path: Path | str) -> Dictionary:
+    """Read ``dict.txt``; raises :class:`InputError` if it is missing, empty or not a dictionary."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no dictionary there; give a directory written by preprocess.vocab")
+    try:
+        dictionary = Dictionary.load(str(path))
+    except Exception as error:  # fairseq raises RuntimeError, ValueError and plain Exception
+        raise InputError(f"{path}: not a fairseq dictionary: {error}") from error
+    if len(dictionary) == dictionary.nspecial:
+        raise InputError(f"{path}: the dictionary is empty")
+    return dictionary
+
+
+def checksum(dictionary: Dictionary) -> str:
+    """SHA-256 (hex) of the pieces in order: without fairseq's four specials, ``<mask>`` and language tokens.
+
+    Counts do not enter, so a dictionary that fairseq-preprocess has copied still agrees.
+    """
+    pieces = dictionary.symbols[dictionary.nspecial : getattr(dictionary, "num_pieces", None)]
+    if pieces and pieces[-1] == MASK:
+        pieces = pieces[:-1]
+    return hashlib.sha256("\n".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
+    """Append ``<mask>`` and the language tokens, in the order given.
+
+    A piece that is spelled like a language token would let plain text switch the language, so it is refused.
+    """
+    dictionary.num_pieces = len(dictionary)
+    dictionary.add_symbol(MASK)
+    for code in langs:
+        token = language_token(code)
+        if token in dictionary:
+            raise InputError(
+                f"the dictionary already has {token!r}, as a piece or twice in the languages {','.join(langs)}: "
+                "name each language once and train the vocabulary without that string"
+            )
+        dictionary.add_symbol(token)
+
+
+def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> Dictionary:
+    """The pieces of a sentencepiece model in its own order, without its control and unknown symbols."""
+    dictionary = Dictionary()
+    for i in range(processor.get_piece_size()):
+        if not (processor.is_control(i) or processor.is_unknown(i)):
+            dictionary.add_symbol(processor.id_to_piece(i))
+    return dictionary
+
+
+class Vocabulary:
+    """Text to ids and back, for one vocabulary directory.
+
+    Attributes:
+        dictionary: fairseq's view of it, pieces only.
+        processor: the sentencepiece model.
+
+    Raises:
+        InputError: a file is missing or damaged, or a piece of the model is not in the dictionary.
+    """
+
+    def __init__(self, directory: Path | str):
+        self.directory = Path(directory)
+        self.dictionary = load_dictionary(self.directory / DICT_FILE)
+        self.processor = load_sentencepiece(self.directory / SENTENCEPIECE_FILE)
+        self._ids = self._piece_ids()
+
+    def _piece_ids(self) -> np.ndarray:
+        """Sentencepiece id -> dictionary id, int64, shape (pieces,)."""
+        ids = np.full(self.processor.get_piece_size(), self.dictionary.unk(), dtype=np.int64)
+        for i in range(len(ids)):
+            if self.processor.is_control(i) or self.processor.is_unknown(i):
+                continue
+            piece = self.processor.id_to_piece(i)
+            if piece not in self.dictionary:
+                raise InputError(
+                    f"{self.directory / DICT_FILE}: lacks the piece {piece!r} of {SENTENCEPIECE_FILE}; "
+                    "the two files belong to different vocabularies"
+                )
+            ids[i] = self.dictionary.index(piece)
+        return ids
+
+    def encode(self, lines: Sequence[str]) -> list[np.ndarray]:
+        """Ids of each line, int64, without ``<s>`` and ``</s>``. Special tokens written in the text stay text."""
+        return [self._ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of dictionary ids; ids that are no pieces (specials, language tokens) are left out."""
+        pieces = [
+            self.dictionary[int(i)] for i in ids if self.dictionary.nspecial <= int(i) < len(self.dictionary)
+        ]
+        return self.processor.decode_pieces(pieces)
+
+    @property
+    def checksum(self) -> str:
+        """See :func:`checksum`."""
+        return checksum(self.dictionary)
+
+
+def load_sentencepiece(path: Path | str) -> sentencepiece.SentencePieceProcessor:
+    """Load a sentencepiece model; raises :class:`InputError` if it is missing or damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no sentencepiece model there")
+    try:
+        return sentencepiece.SentencePieceProcessor(model_file=str(path))
+    except (RuntimeError, OSError) as error:
+        raise InputError(f"{path}: not a sentencepiece model: {error}") from error

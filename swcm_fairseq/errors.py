@@ -1,0 +1,55 @@
+"""Bad input gets one line: what is wrong, where, and how to mend it."""
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+
+class InputError(ValueError):
+    """Something the user gave (a file, a flag, a checkpoint) cannot be used.
+
+    The message is one line: what, where (``file:line`` if there is one), and the mend. Raised as an
+    ordinary exception, so that programs can catch it; at the terminal only the line is shown.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.split()))
+
+
+def report(error: BaseException) -> None:
+    """Print ``error`` as one line on standard error."""
+    print(f"error: {error}", file=sys.stderr)
+
+
+def install_excepthook() -> None:
+    """Show an uncaught :class:`InputError` as one line; every other exception keeps its traceback.
+
+    fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook.
+    """
+    previous = sys.excepthook
+    if getattr(previous, "shows_input_errors", False):
+        return
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, InputError):
+            report(error)
+        else:
+            previous(kind, error, trace)
+
+    hook.shows_input_errors = True  # type: ignore[attr-defined]
+    sys.excepthook = hook
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a command's ``main``: an :class:`InputError` becomes one line and exit status 1."""
+    try:
+        main()
+    except InputError as error:
+        report(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone (`| head`); nothing to say
+        sys.exit(0)

@@ -1,0 +1,51 @@
+"""Name a missing or too old fairseq or torch in one line, with the command that mends it."""
+
+import importlib.util
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+# (module, distributions that provide it, oldest version that works, the mend)
+REQUIREMENTS = (
+    ("torch", ("torch",), (2, 6), "pip install torch==2.13.0"),
+    ("fairseq", ("ve-fairseq", "fairseq", "fairseq-fixed"), (0, 12, 3), "pip install ve-fairseq==0.12.3"),
+)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version: "2.13.0+cpu" -> (2, 13, 0)."""
+    numbers = []
+    for part in text.split("+")[0].split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+def _installed(distributions: tuple[str, ...]) -> str | None:
+    for name in distributions:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def problem() -> str | None:
+    """The first thing that is missing or too old, as one line, or None."""
+    for module, distributions, oldest, mend in REQUIREMENTS:
+        wanted = ".".join(map(str, oldest))
+        if importlib.util.find_spec(module) is None:
+            return f"swcm_fairseq needs {module} >= {wanted}, which is not installed: {mend}"
+        found = _installed(distributions)
+        # A source tree on PYTHONPATH has no version to read; it is taken as it is.
+        if found is not None and _numbers(found) < oldest:
+            return f"swcm_fairseq needs {module} >= {wanted}, found {found}: {mend}"
+    return None
+
+
+def check() -> None:
+    """Stop with one line and exit status 1 if a requirement is not met."""
+    line = problem()
+    if line is not None:
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(1)
