@@ -15,7 +15,7 @@ Paths are relative to the directory, without ``.bin``/``.idx``. A pair may share
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ CORPORA_FILE = "corpora.json"
 VERSION = 1
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What a corpus is: text to denoise, or pairs to translate (or summarize, or answer)."""
 
     MONO = "mono"
@@ -100,6 +100,4 @@ class Corpora:
         except InputError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}: not a corpora file ({error!r}); write it with preprocess.binarize"
-            ) from error
+            raise InputError(f"{path}: not a corpora file ({error!r}); write it with preprocess.binarize") from error

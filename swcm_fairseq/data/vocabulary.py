@@ -110,9 +110,7 @@ class Vocabulary:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of dictionary ids; ids that are no pieces (specials, language tokens) are left out."""
-        pieces = [
-            self.dictionary[int(i)] for i in ids if self.dictionary.nspecial <= int(i) < len(self.dictionary)
-        ]
+        pieces = [self.dictionary[int(i)] for i in ids if self.dictionary.nspecial <= int(i) < len(self.dictionary)]
         return self.processor.decode_pieces(pieces)
 
     @property
