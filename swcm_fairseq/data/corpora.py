@@ -67,7 +67,7 @@ class Split:
     target_pieces: str = ""
     lines: int = 0  # lines read; samples + all of left_out
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> lines
-    inputs: list[str] = field(default_factory=list)  # SHA-256 of the text files, source before target
+    fingerprint: str = ""  # SHA-256 of the text files and options; the same again needs no work
 
 
 @dataclass
