@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import lzma
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from pathlib import Path
 import matplotlib
 from progress import statistics as log_statistics
 
-from preprocess.text import open_text
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
@@ -40,8 +40,11 @@ class TestSet:
 def lines(text: Path, lang: str, split: str, side: str) -> list[str]:
     """One side of the title files, compressed or not."""
     plain = text / f"title.{lang}.{split}.{side}"
-    with open_text(plain if plain.exists() else plain.with_name(plain.name + ".xz")) as file:
-        return [line.rstrip("\n") for line in file]
+    if plain.exists():
+        content = plain.read_bytes()
+    else:
+        content = lzma.decompress(plain.with_name(plain.name + ".xz").read_bytes())
+    return content.decode("utf-8").removesuffix("\n").split("\n")
 
 
 def generated(path: Path) -> list[str]:

@@ -42,19 +42,24 @@ STARTED=$SECONDS
 finished() { [ -e "$OUT/done/$1" ] && echo "[$1] done before, skipped"; }
 # step NAME TITLE: announce it.
 step() { printf '\n[%s] %s\n' "$1" "$2"; }
-# show COMMAND...: print a command as it could be typed, and run it.
-show() {
-  printf '$ '
-  printf '%q ' "$@"
+# announce COMMAND...: print a command as it could be typed.
+announce() {
+  printf '$'
+  printf ' %q' "$@"
   printf '\n'
+}
+# show COMMAND...: print it and run it.
+show() {
+  announce "$@"
   "$@"
 }
 # train NAME UPDATES COMMAND...: a fairseq-train run as one progress bar; the log goes to OUT/NAME.log.
 train() {
   local name=$1 updates=$2
   shift 2
-  show fairseq-train "$@" --max-update "$updates" --save-dir "$OUT/$name" "${CPU[@]}" "${LOG[@]}" 2>&1 |
-    python examples/quickstart/progress.py "$OUT/$name.log" "$updates"
+  local command=(fairseq-train "$@" --max-update "$updates" --save-dir "$OUT/$name" "${CPU[@]}" "${LOG[@]}")
+  announce "${command[@]}"
+  "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$OUT/$name.log" "$updates"
 }
 
 if ! finished vocabulary; then
@@ -92,7 +97,7 @@ if ! finished encoder; then
   step encoder "a small XLM-R: masked language modelling, with fairseq's own task"
   train encoder "$ENCODER_UPDATES" "$OUT/data-bin/plain" --task masked_lm --criterion masked_lm --arch roberta_base \
     "${SIZE[@]}" --max-positions "$POSITIONS" --dropout 0.1 --attention-dropout 0 \
-    --tokens-per-sample 64 --sample-break-mode complete --mask-prob 0.3 --max-tokens 1024 \
+    --tokens-per-sample 64 --sample-break-mode none --mask-prob 0.3 --max-tokens 1024 \
     "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler polynomial_decay --warmup-updates 50 \
     --total-num-update "$ENCODER_UPDATES" --validate-interval-updates "$ENCODER_UPDATES" \
     --save-interval-updates 300 --keep-interval-updates 1
@@ -128,11 +133,13 @@ learn() {
   for lang in bo zh; do
     finished "$name-generate-$lang" && continue
     step "$name-generate-$lang" "titles of held-out sections, beam 4"
-    show fairseq-generate "$OUT/data-bin/title" --user-dir "$PLUGIN" --task multilingual_denoising_mt \
-      --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" --gen-subset test \
-      --path "$OUT/$name-finetune/checkpoint_best.pt" --beam 4 --max-len-b 40 --batch-size 32 --cpu \
-      --remove-bpe sentencepiece --scoring rouge_l --results-path "$OUT/$name-titles/$lang" >"$OUT/$name-generate-$lang.log" 2>&1 ||
-      { tail -n 5 "$OUT/$name-generate-$lang.log" >&2; exit 1; }
+    local command=(fairseq-generate "$OUT/data-bin/title" --user-dir "$PLUGIN" --task multilingual_denoising_mt
+      --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" --gen-subset test
+      --path "$OUT/$name-finetune/checkpoint_best.pt" --beam 4 --max-len-b 40 --batch-size 32 --cpu
+      --remove-bpe sentencepiece --scoring rouge_l --results-path "$OUT/$name-titles/$lang")
+    announce "${command[@]}"
+    "${command[@]}" >"$OUT/$name-generate-$lang.log"
+    tail -n 1 "$OUT/$name-titles/$lang/generate-test.txt"
     touch "$OUT/done/$name-generate-$lang"
   done
 }
