@@ -73,7 +73,10 @@ class Encoder:
         """Encode a block; raises :class:`InputError` at the first invalid line unless they are skipped."""
         lines = len(block.sides[0])
         rejects: dict[int, Reject] = {}  # by place in the block; the first reason found counts
-        encoded = [self._encode(side, path, block.first_line, rejects) for side, path in zip(block.sides, block.paths)]
+        encoded = [
+            self._encode(side, path, block.first_line, rejects)
+            for side, path in zip(block.sides, block.paths, strict=True)
+        ]
         keep = [i for i in range(lines) if i not in rejects]
         return EncodedBlock(
             lines,

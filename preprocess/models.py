@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import sentencepiece
-from sentencepiece.sentencepiece_model_pb2 import ModelProto
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
 from preprocess.databin import PARTIAL
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token

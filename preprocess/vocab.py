@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 
 import sentencepiece
-from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from preprocess.coverage import LanguageFile, measure, parse_language_file, print_coverage
-from preprocess.models import processor_of, reserved_symbols, write_vocabulary
+from preprocess.models import CONTROL, UNKNOWN, ModelProto, processor_of, reserved_symbols, write_vocabulary
 from preprocess.sampling import count_lines, rates, sample_lines
 from swcm_fairseq.errors import InputError, run_command
 
@@ -43,7 +42,6 @@ def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
             byte_fallback=False,
             max_sentence_length=MAX_LINE_BYTES,
             num_threads=TRAINER_THREADS,
-            train_extremely_large_corpus=False,
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
@@ -64,13 +62,11 @@ def _explain(message: str, size: int) -> str:
 def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
     """Take out normal pieces spelled like special symbols, so that text cannot turn into one; return them."""
     reserved = reserved_symbols(langs)
-    special = {ModelProto.SentencePiece.CONTROL, ModelProto.SentencePiece.UNKNOWN}
-    kept, removed = [], []
-    for piece in model.pieces:
-        (removed if piece.piece in reserved and piece.type not in special else kept).append(piece)
+    removed = [each.piece for each in model.pieces if each.piece in reserved and each.type not in (CONTROL, UNKNOWN)]
+    kept = [each for each in model.pieces if each.piece not in removed or each.type in (CONTROL, UNKNOWN)]
     del model.pieces[:]
     model.pieces.extend(kept)
-    return [piece.piece for piece in removed]
+    return removed
 
 
 def make_parser() -> argparse.ArgumentParser:

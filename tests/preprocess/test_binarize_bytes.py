@@ -19,8 +19,8 @@ def stock_chain(vocabulary_dir, text_files, folder):
         pieces = [" ".join(vocabulary.processor.encode(line, out_type=str)) for line in lines]
         (folder / f"pieces.{lang}").write_text("".join(f"{line}\n" for line in pieces), encoding="utf-8")
         args = options.get_preprocessing_parser().parse_args(
-            ["--only-source", "--srcdict", str(vocabulary_dir / "dict.txt"), "--destdir", str(folder / lang)]
-            + ["--trainpref", str(folder / f"pieces.{lang}")]
+            f"--only-source --srcdict {vocabulary_dir}/dict.txt --destdir {folder}/{lang} "
+            f"--trainpref {folder}/pieces.{lang}".split()
         )
         fairseq_preprocess.main(args)
     return folder
