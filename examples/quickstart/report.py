@@ -19,7 +19,7 @@ from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
 matplotlib.use("agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
@@ -81,7 +81,9 @@ def read(out: Path, text: Path, lang: str, systems: list[str]) -> TestSet:
 def scores(test: TestSet) -> tuple[dict[str, RougeScore], str]:
     """ROUGE-L of every system, and the signature of these numbers."""
     rouge = Rouge(RougeType.ROUGE_L, test.lang, build_tokenizer(test.lang))
-    result = {name: rouge.corpus_score(output, [test.titles], n_bootstrap=1000) for name, output in test.outputs.items()}
+    result = {
+        name: rouge.corpus_score(output, [test.titles], n_bootstrap=1000) for name, output in test.outputs.items()
+    }
     return result, str(rouge.get_signature())
 
 
