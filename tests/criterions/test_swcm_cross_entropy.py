@@ -9,7 +9,7 @@ from tests.criterions.support import Task, build_model, make_batch
 
 
 def build(task, **options):
-    defaults = {"sentence_avg": False, "seed": 1, "teacher_forcing_decay_end_update": 100}
+    defaults = {"sentence_avg": False, "seed": 1, "teacher_forcing_decay_end": 100}
     return SWCMCrossEntropyCriterion(SWCMCrossEntropyConfig(**{**defaults, **options}), task)
 
 
