@@ -51,6 +51,10 @@ def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
 
     A piece that is spelled like a language token would let plain text switch the language, so it is refused.
     """
+    if MASK in dictionary:
+        raise InputError(
+            f"the dictionary lists {MASK!r} itself; take that line out of {DICT_FILE}, it is added on load"
+        )
     dictionary.num_pieces = len(dictionary)
     dictionary.add_symbol(MASK)
     for code in langs:
@@ -61,6 +65,13 @@ def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
                 "name each language once and train the vocabulary without that string"
             )
         dictionary.add_symbol(token)
+
+
+def remove_special_symbols(dictionary: Dictionary) -> None:
+    """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
+    for symbol in dictionary.symbols[getattr(dictionary, "num_pieces", len(dictionary)) :]:
+        del dictionary.indices[symbol]
+    del dictionary.symbols[len(dictionary.indices) :], dictionary.count[len(dictionary.indices) :]
 
 
 def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> Dictionary:
@@ -78,6 +89,7 @@ class Vocabulary:
     Attributes:
         dictionary: fairseq's view of it, pieces only.
         processor: the sentencepiece model.
+        piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for its control symbols.
 
     Raises:
         InputError: a file is missing or damaged, or a piece of the model is not in the dictionary.
@@ -87,10 +99,9 @@ class Vocabulary:
         self.directory = Path(directory)
         self.dictionary = load_dictionary(self.directory / DICT_FILE)
         self.processor = load_sentencepiece(self.directory / SENTENCEPIECE_FILE)
-        self._ids = self._piece_ids()
+        self.piece_ids = self._piece_ids()
 
     def _piece_ids(self) -> np.ndarray:
-        """Sentencepiece id -> dictionary id, int64, shape (pieces,)."""
         ids = np.full(self.processor.get_piece_size(), self.dictionary.unk(), dtype=np.int64)
         for i in range(len(ids)):
             if self.processor.is_control(i) or self.processor.is_unknown(i):
@@ -106,7 +117,7 @@ class Vocabulary:
 
     def encode(self, lines: Sequence[str]) -> list[np.ndarray]:
         """Ids of each line, int64, without ``<s>`` and ``</s>``. Special tokens written in the text stay text."""
-        return [self._ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
+        return [self.piece_ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of dictionary ids; ids that are no pieces (specials, language tokens) are left out."""
