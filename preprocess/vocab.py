@@ -55,7 +55,7 @@ def _explain(message: str, size: int) -> str:
     if match := _TOO_MANY.search(message):
         return f"--size {size}: the text is too small; at most {int(match[1]) - CONTROL_PIECES} pieces can be learned"
     if match := _TOO_FEW.search(message):
-        return f"--size {size}: the text has more characters than that; give at least {int(match[1])}"
+        return f"--size {size}: the text has more characters than that; give at least {int(match[1]) - CONTROL_PIECES}"
     return f"sentencepiece could not train a vocabulary: {message}"
 
 
