@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq import utils
@@ -49,7 +49,7 @@ class SWCMCrossEntropyConfig(FairseqDataclass):
         default=0.0,
         metadata={"help": "updates or epochs of plain teacher forcing before the decay; the paper has 1 epoch"},
     )
-    teacher_forcing_decay_end: float | None = field(
+    teacher_forcing_decay_end: Optional[float] = field(
         default=None,
         metadata={"help": "updates or epochs after which the final ratio is reached (--max-update or --max-epoch)"},
     )

@@ -52,6 +52,12 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         self.cfg = config
         self.supports_align_args = True
         self.missing_encoder: Path | None = None
+        self.num_updates = 0
+
+    def set_num_updates(self, num_updates: int) -> None:
+        """Remember the trainer's number of updates, which schedules are computed from."""
+        super().set_num_updates(num_updates)
+        self.num_updates = num_updates
 
     @classmethod
     def build_model(cls, cfg: DictConfig | XLMSWCMConfig, task: FairseqTask) -> "XLMSWCMModel":
