@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import logging
 import lzma
 import statistics
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
 matplotlib.use("agg")
+logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
 from matplotlib import pyplot
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
