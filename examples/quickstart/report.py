@@ -20,8 +20,9 @@ from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
 matplotlib.use("agg")
-logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
 from matplotlib import pyplot
+
+logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
