@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
@@ -87,10 +88,10 @@ def _sort(
     rename, left_out, decoder, split = {}, {}, {}, {}
     for name, tensor in model.items():
         reason = next((reason for pattern, reason in LEFT_OUT.items() if re.match(pattern, name)), None)
-        if prefix == OUR_PREFIX and name.startswith(OUR_DECODER_PREFIX):
-            decoder[name.removeprefix(OUR_DECODER_PREFIX)] = tensor
-        elif reason is not None:
+        if reason is not None:
             left_out[name] = reason
+        elif prefix == OUR_PREFIX and name.startswith(OUR_DECODER_PREFIX):
+            decoder[name.removeprefix(OUR_DECODER_PREFIX)] = tensor.to(torch.float32)
         elif not name.startswith(prefix):
             raise InputError(f"{path}: the tensor {name} has no place in an encoder")
         elif ".in_proj_" in name:
