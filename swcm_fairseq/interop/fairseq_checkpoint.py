@@ -118,9 +118,13 @@ def _own_symbols(state: dict[str, Any]) -> list[str] | None:
 
 
 def _symbols(path: Path, task: dict[str, Any], rows: int) -> list[str]:
-    """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append."""
+    """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append.
+
+    fairseq's translation task calls it ``dict.<source language>.txt``.
+    """
     data = str(task.get("data") or "").split(":")[0]
-    places = [path.parent / DICT_FILE, *([Path(data) / DICT_FILE] if data else [])]
+    names = [DICT_FILE, *([f"dict.{task['source_lang']}.txt"] if task.get("source_lang") else [])]
+    places = [place / name for place in [path.parent, *([Path(data)] if data else [])] for name in names]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise InputError(f"{path}: its dictionary is missing; put it at {' or '.join(map(str, places))}")

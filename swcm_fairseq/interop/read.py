@@ -23,4 +23,7 @@ def read_encoder(path: Path | str) -> EncoderWeights:
         return read_fairseq(path / FAIRSEQ_MODEL)
     if path.is_dir():
         return read_huggingface(path)
-    raise InputError(f"{path}: no such encoder; give a local Hugging Face directory or a fairseq checkpoint")
+    raise InputError(
+        f"{path}: no such encoder; give a local Hugging Face directory or a fairseq checkpoint (a model of the hub is "
+        "fetched by python -m swcm_fairseq.interop.convert --hub)"
+    )

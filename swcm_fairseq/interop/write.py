@@ -42,6 +42,7 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path)
     _dictionary(symbols).save(str(directory / DICT_FILE))
     Vocabulary(directory)  # refuses files of two vocabularies
     save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
     config = json.dumps(_config(weights, len(symbols)), indent=2) + "\n"
     (directory / CONFIG_FILE).write_text(config, encoding="utf-8")
     return weights.tensors["embed_tokens.weight"].size(0) - len(symbols)
@@ -52,7 +53,9 @@ def _ordered_symbols(weights: EncoderWeights) -> list[str]:
     known = weights.symbols[: weights.tensors["embed_tokens.weight"].size(0)]
     missing = [special for special in SPECIALS if special not in known]
     if missing:
-        raise InputError(f"{weights.path}: its vocabulary has no {missing[0]}; only XLM-R's four specials are supported")
+        raise InputError(
+            f"{weights.path}: its vocabulary has no {missing[0]}; only XLM-R's four specials are supported"
+        )
     added = {*SPECIALS, MASK, "", *map(language_token, DEFAULT_LANGS)}
     pieces = [symbol for symbol in known if symbol not in added]
     return [*SPECIALS, *pieces, *([MASK] if MASK in known else [])]
