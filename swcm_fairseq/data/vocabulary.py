@@ -89,6 +89,7 @@ class Vocabulary:
     Attributes:
         dictionary: fairseq's view of it, pieces only.
         processor: the sentencepiece model.
+        piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for its control symbols.
 
     Raises:
         InputError: a file is missing or damaged, or a piece of the model is not in the dictionary.
@@ -98,10 +99,9 @@ class Vocabulary:
         self.directory = Path(directory)
         self.dictionary = load_dictionary(self.directory / DICT_FILE)
         self.processor = load_sentencepiece(self.directory / SENTENCEPIECE_FILE)
-        self._ids = self._piece_ids()
+        self.piece_ids = self._piece_ids()
 
     def _piece_ids(self) -> np.ndarray:
-        """Sentencepiece id -> dictionary id, int64, shape (pieces,)."""
         ids = np.full(self.processor.get_piece_size(), self.dictionary.unk(), dtype=np.int64)
         for i in range(len(ids)):
             if self.processor.is_control(i) or self.processor.is_unknown(i):
@@ -117,7 +117,7 @@ class Vocabulary:
 
     def encode(self, lines: Sequence[str]) -> list[np.ndarray]:
         """Ids of each line, int64, without ``<s>`` and ``</s>``. Special tokens written in the text stay text."""
-        return [self._ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
+        return [self.piece_ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of dictionary ids; ids that are no pieces (specials, language tokens) are left out."""

@@ -1,7 +1,5 @@
 """The configuration of the task ``multilingual_denoising_mt``."""
 
-# ruff: noqa: UP045  (fairseq reads the type of a flag from Optional[...], not from ``... | None``)
-
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Optional
