@@ -1,5 +1,6 @@
 """Label-smoothed cross entropy with scheduled sampling, for large vocabularies."""
 
+# ruff: noqa: UP045  (fairseq reads the type of a flag from Optional[...], not from ``... | None``)
 import math
 from dataclasses import dataclass, field
 from typing import Any, Optional
