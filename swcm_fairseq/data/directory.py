@@ -81,7 +81,7 @@ def _stock_pairs(directory: Path) -> list[Corpus]:
             if not (directory / f"{other}.idx").exists():
                 raise InputError(f"{file}: its other side {other}.idx is missing; binarize the pair again")
         corpus = corpora.setdefault(name, Corpus(name, Kind.PAIR, source, target))
-        corpus.splits[split] = Split(*sides)
+        corpus.splits[split] = Split(source=sides[0], target=sides[1])
     return list(corpora.values())
 
 

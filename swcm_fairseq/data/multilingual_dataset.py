@@ -12,6 +12,7 @@ from fairseq.data import Dictionary, FairseqDataset, data_utils
 
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.noise import Noise, NoiseIds, add_noise
+from swcm_fairseq.data.pieces import PieceTable
 from swcm_fairseq.data.sampling import Purpose, generator, plan_epoch
 from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.vocabulary import MASK
@@ -101,8 +102,8 @@ class MultilingualDataset(FairseqDataset):
         number, place = int(self.stream_of[index]), int(self.index_of[index])
         stream = self.streams[number]
         source, target = stream.body(place)
-        if not stream.translation:
-            source = self._noised(stream, source, index)
+        if stream.pieces is not None:
+            source = self._noised(stream.pieces, source, index)
         source_frame, target_frame = self._frames[number]
         sample = {
             "id": index,
@@ -116,12 +117,12 @@ class MultilingualDataset(FairseqDataset):
                 sample["full_target"] = self._framed(target_frame, full)
         return sample
 
-    def _noised(self, stream: Stream, text: np.ndarray, index: int) -> np.ndarray:
+    def _noised(self, pieces: PieceTable, text: np.ndarray, index: int) -> np.ndarray:
         epoch = self.epoch if self.counts is not None else 0
         return add_noise(
             text,
-            stream.pieces.word_starts(text),
-            stream.pieces.sentence_starts(text),
+            pieces.word_starts(text),
+            pieces.sentence_starts(text),
             self.noise,
             self.noise_ids,
             self.max_positions - FRAME,
@@ -193,7 +194,7 @@ class MultilingualDataset(FairseqDataset):
         fairseq leaves out the last samples if they are no multiple of ``required_batch_size_multiple``; here they
         are a batch of their own.
         """
-        batches = []
+        batches: list[np.ndarray] = []
         for part in self._batch_parts(np.asarray(indices)):
             found = super().batch_by_size(part, max_tokens, max_sentences, required_batch_size_multiple)
             left = part[sum(len(batch) for batch in found) :]

@@ -5,12 +5,15 @@ them. Every function takes the ``numpy.random.Generator`` it draws from; none re
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
 from swcm_fairseq.errors import InputError
 
-MASK_LENGTHS = ("subword", "word", "span-poisson")
+# What is masked together, under fairseq's names.
+MaskLength = Enum("MaskLength", {"subword": "subword", "word": "word", "span-poisson": "span-poisson"})
+SPAN_POISSON = MaskLength["span-poisson"]
 
 _BURN_IN = 24  # words before the window of `span_lengths`: by then the row of spans has forgotten its start
 
@@ -31,7 +34,7 @@ class Noise:
     """
 
     mask: float = 0.35
-    mask_length: str = "span-poisson"
+    mask_length: MaskLength = SPAN_POISSON
     poisson_lambda: float = 3.5
     replace_length: int = 1
     mask_random: float = 0.0
@@ -43,8 +46,6 @@ class Noise:
         for name in ("mask", "mask_random", "insert", "rotate", "permute_sentences"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a share from 0 to 1")
-        if self.mask_length not in MASK_LENGTHS:
-            raise InputError(f"--mask-length {self.mask_length}: choose one of {', '.join(MASK_LENGTHS)}")
         if self.replace_length not in (-1, 0, 1):
             raise InputError(f"--replace-length {self.replace_length}: choose -1, 0 or 1")
         if self.poisson_lambda <= 0:
@@ -103,7 +104,7 @@ def add_noise(
         order = permute_sentences(sentence_starts, noise.permute_sentences, rng)
         tokens, word_starts = tokens[order], (word_starts | sentence_starts)[order]
     if noise.mask > 0:
-        starts = np.arange(len(tokens)) if noise.mask_length == "subword" else np.flatnonzero(word_starts)
+        starts = np.arange(len(tokens)) if noise.mask_length is MaskLength.subword else np.flatnonzero(word_starts)
         inserted = int(np.ceil(noise.insert * len(tokens)))
         tokens = mask_spans(tokens, starts, noise, ids, bound - inserted, rng)
     if noise.insert > 0:
@@ -186,7 +187,7 @@ def mask_spans(
         rng: where randomness comes from.
     """
     words = len(word_starts)
-    if noise.mask_length == "span-poisson":
+    if noise.mask_length is SPAN_POISSON:
         lengths = span_lengths(words, noise.mask, noise.poisson_lambda, rng)
     else:
         lengths = np.ones(int(noise.mask * words + rng.random()), dtype=np.int64)

@@ -1,18 +1,42 @@
 """The configuration of the task ``multilingual_denoising_mt``."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Optional
 
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import FairseqDataclass
 from omegaconf import II, MISSING
 
-from swcm_fairseq.data.noise import MASK_LENGTHS
+from swcm_fairseq.data.noise import MaskLength
 
-DIRECTIONS = ChoiceEnum(["forward", "both"])
-DOCUMENTS = ChoiceEnum(["blocks", "truncate"])
-UNITS = ChoiceEnum(["samples", "tokens"])
-BATCH_GROUPS = ChoiceEnum(["none", "language", "corpus"])
-MASK_LENGTH = ChoiceEnum(list(MASK_LENGTHS))
+
+class Directions(Enum):
+    """Which way pairs are translated."""
+
+    forward = "forward"
+    both = "both"
+
+
+class LongDocuments(Enum):
+    """What becomes of text that is too long."""
+
+    blocks = "blocks"
+    truncate = "truncate"
+
+
+class SamplingUnit(Enum):
+    """What the sizes of corpora are counted in."""
+
+    samples = "samples"
+    tokens = "tokens"
+
+
+class BatchGroups(Enum):
+    """What the samples of one batch have in common."""
+
+    none = "none"
+    language = "language"
+    corpus = "corpus"
 
 
 @dataclass
@@ -43,7 +67,7 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
             "mt_bo-zh), separated by commas (default: all)"
         },
     )
-    directions: Optional[DIRECTIONS] = field(
+    directions: Optional[Directions] = field(
         default=None,
         metadata={
             "help": "translate pairs forward, as they are stored, or both ways (default: both for pairs of two "
@@ -54,7 +78,7 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
         default=0.3,
         metadata={"help": "corpora are drawn with p_i = q_i^alpha / sum_j q_j^alpha; above 0, 1 is in proportion"},
     )
-    sampling_unit: UNITS = field(default="samples", metadata={"help": "what q counts"})
+    sampling_unit: SamplingUnit = field(default=SamplingUnit.samples, metadata={"help": "what q counts"})
     translation_share: Optional[float] = field(
         default=None,
         metadata={
@@ -68,8 +92,8 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     tokens_per_sample: int = field(
         default=256, metadata={"help": "the most positions of a text, <s>, language token and </s> included"}
     )
-    long_documents: DOCUMENTS = field(
-        default="blocks",
+    long_documents: LongDocuments = field(
+        default=LongDocuments.blocks,
         metadata={
             "help": "what is done with text to denoise that is longer: cut into blocks at sentence ends, or truncate "
             "as the paper does; pairs are always truncated"
@@ -83,7 +107,7 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
         },
     )
     mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
-    mask_length: MASK_LENGTH = field(default="span-poisson", metadata={"help": "what is masked together"})
+    mask_length: MaskLength = field(default=MaskLength["span-poisson"], metadata={"help": "what is masked together"})
     poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a masked span, in words"})
     replace_length: int = field(
         default=1, metadata={"help": "masks that take a span's place: 1, 0 (none), -1 (one for each token)"}
@@ -92,9 +116,10 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     insert: float = field(default=0.0, metadata={"help": "masks to insert, as a share of the tokens"})
     rotate: float = field(default=0.0, metadata={"help": "share of the texts that are rotated"})
     permute_sentences: float = field(default=1.0, metadata={"help": "share of the sentences that change places"})
-    group_batches_by: BATCH_GROUPS = field(
-        default="none",
+    group_batches_by: BatchGroups = field(
+        default=BatchGroups.none,
         metadata={"help": "put only samples with the same target language, or of the same corpus, into one batch"},
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
+    update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009

@@ -1,6 +1,7 @@
 """The task ``multilingual_denoising_mt``: denoising in many languages and translation in one stream."""
 
 import logging
+import math
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,14 @@ from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.table import sampling_table
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
+from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.tasks.config import (
+    BatchGroups,
+    Directions,
+    LongDocuments,
+    MultilingualDenoisingMTConfig,
+    SamplingUnit,
+)
 from swcm_fairseq.tasks.generation import LanguageGenerator
 
 logger = logging.getLogger(__name__)
@@ -51,7 +59,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
                 self._check_lang(lang)
         self.noise = Noise(
             mask=cfg.mask,
-            mask_length=str(cfg.mask_length),
+            mask_length=cfg.mask_length,
             poisson_lambda=cfg.poisson_lambda,
             replace_length=cfg.replace_length,
             mask_random=cfg.mask_random,
@@ -168,7 +176,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self._log_cuts(split, streams)
 
     def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
-        """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped."""
+        """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped.
+
+        Tells the learning-rate schedule how many updates an epoch of the training set has.
+        """
         if isinstance(dataset, MultilingualDataset) and max_tokens is not None:
             longest = int(dataset.sizes.max())
             if longest > max_tokens:
@@ -176,7 +187,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
                     "--tokens-per-sample"
                 )
-        return super().get_batch_iterator(dataset, max_tokens, **kwargs)
+        iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
+        if dataset is self.datasets.get(self.cfg.train_subset):
+            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+        return iterator
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
         """fairseq's generator, started from ``<s> <xx>``."""
@@ -248,7 +262,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
             self._corpora[path],
             path,
             _split(cfg.corpora),
-            both=None if cfg.directions is None else cfg.directions == "both",
+            both=None if cfg.directions is None else cfg.directions is Directions.both,
             source_lang=cfg.source_lang,
             target_lang=cfg.target_lang,
             translation_share=cfg.translation_share,
@@ -264,7 +278,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     def _load_stream(self, path: str, direction: Direction, split: str, combine: bool) -> Stream:
         mono = direction.corpus.kind is Kind.MONO
         pieces = self._piece_table(direction.source_lang) if mono else None
-        cut = pieces if self.cfg.long_documents == "blocks" else None
+        cut = pieces if self.cfg.long_documents is LongDocuments.blocks else None
         sides = [
             Blocks(
                 load_side(path, prefix, self.dictionary, combine),
@@ -292,7 +306,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     def _sample_counts(self, streams: list[Stream]) -> np.ndarray:
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
-        by_tokens = cfg.sampling_unit == "tokens"
+        by_tokens = cfg.sampling_unit is SamplingUnit.tokens
         p = probabilities(
             [max(stream.tokens, 1) if by_tokens else len(stream) for stream in streams],
             cfg.sampling_alpha,
@@ -308,9 +322,9 @@ class MultilingualDenoisingMTTask(FairseqTask):
         return counts
 
     def _batch_groups(self, streams: list[Stream]) -> list[int] | None:
-        if self.cfg.group_batches_by == "none":
+        if self.cfg.group_batches_by is BatchGroups.none:
             return None
-        if self.cfg.group_batches_by == "language":
+        if self.cfg.group_batches_by is BatchGroups.language:
             return [self.langs.index(stream.target_lang) for stream in streams]
         return list(range(len(streams)))
 
