@@ -2,17 +2,19 @@
 
 import logging
 import math
+import os
 from typing import Any
 
 import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
+from fairseq.data.iterators import EpochBatchIterator
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import open_dict
 
 from swcm_fairseq.data.blocks import Blocks
-from swcm_fairseq.data.corpora import Corpus, Kind
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind
 from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
@@ -44,6 +46,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     Attributes:
         dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
         langs: language codes, in the order of their tokens.
+        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
     cfg: MultilingualDenoisingMTConfig
@@ -72,6 +75,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self.word_units = _word_units(cfg.word_units)
         self._pieces: dict[str, PieceTable] = {}
         self._corpora: dict[str, list[Corpus]] = {}
+        self.train_iterator: EpochBatchIterator | None = None
 
     def _set_langs(self, langs: list[str]) -> None:
         """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
@@ -190,6 +194,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         if dataset is self.datasets.get(self.cfg.train_subset):
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+            self.train_iterator = iterator
         return iterator
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
@@ -242,6 +247,23 @@ class MultilingualDenoisingMTTask(FairseqTask):
         )
 
     # --- corpora ---
+
+    def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
+        """Which pieces a language uses, as counted at binarization.
+
+        Args:
+            lang_token: dictionary index of the language's token.
+
+        Returns:
+            int64, ascending: the pieces of the language's training text in all data directories; None if they were
+            not counted (a directory of stock fairseq-preprocess, or none of the language's text).
+        """
+        lang = next(lang for lang in self.langs if self.dictionary.index(language_token(lang)) == lang_token)
+        counts = np.zeros(self.dictionary.num_pieces, dtype=np.int64)
+        for path in self.paths:
+            if os.path.exists(os.path.join(path, CORPORA_FILE)):
+                counts += Corpora.read(path).piece_counts(lang, self.cfg.train_subset)
+        return torch.from_numpy(counts.nonzero()[0]) if counts.any() else None
 
     @property
     def group_names(self) -> list[str]:
