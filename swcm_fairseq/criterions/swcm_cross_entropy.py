@@ -1,6 +1,5 @@
 """Label-smoothed cross entropy with scheduled sampling, for large vocabularies."""
 
-# ruff: noqa: UP045  (fairseq reads the type of a flag from Optional[...], not from ``... | None``)
 import math
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -16,9 +15,9 @@ from omegaconf import II
 from torch import Tensor
 
 from swcm_fairseq.criterions import scheduled_sampling as sampling
-from swcm_fairseq.criterions.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.criterions.linear_cross_entropy import CrossEntropy, linear_cross_entropy, rows_per_chunk
 from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.errors import InputError
 
 _GROUP = "group."  # logging keys of one group: group.<what>.<name>
