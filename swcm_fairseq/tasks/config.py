@@ -120,6 +120,13 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
         default=BatchGroups.none,
         metadata={"help": "put only samples with the same target language, or of the same corpus, into one batch"},
     )
+    restrict_decoding: bool = field(
+        default=False,
+        metadata={
+            "help": "generate only pieces that the training text of the target language has, as counted in the data "
+            "directory; needs batches of one target language"
+        },
+    )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
     update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009

@@ -16,6 +16,7 @@ from omegaconf import open_dict
 from swcm_fairseq.data.blocks import Blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind
 from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
@@ -206,6 +207,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
             target = self.cfg.target_lang
             extra["target_token"] = self.dictionary.index(language_token(target)) if target else None
             extra["language_tokens"] = {self.dictionary.index(language_token(lang)) for lang in self.langs}
+            extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
         return super().build_generator(
             models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
         )

@@ -10,8 +10,8 @@ from tests.tasks.conftest import fill
 from tests.tasks.test_resume import run
 
 OPTIONS = """
-    --user-dir swcm_fairseq --task multilingual_denoising_mt --arch xlm_swcm --encoder-layers 1 --normal-layer-interval 1
-    --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2
+    --user-dir swcm_fairseq --task multilingual_denoising_mt --arch xlm_swcm --encoder-layers 1
+    --normal-layer-interval 1 --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2
     --criterion swcm_cross_entropy --label-smoothing 0.1 --teacher-forcing-final-ratio 0.2
     --teacher-forcing-decay-unit epochs --teacher-forcing-decay-start 0.5 --teacher-forcing-decay-end 2
     --first-pass-sampling --first-pass-topk 5
