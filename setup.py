@@ -19,11 +19,13 @@ setup(
         "hydra-core>=1.3.2",
         "omegaconf>=2.3",
         "numpy",
+        "protobuf",  # sentencepiece models as data
         "regex",
         "rouge-score>=0.1.2",
         "sacrebleu>=2.4",
         "safetensors>=0.4",
         "sentencepiece>=0.2.0",
+        "tabulate",
         "tqdm",
     ],
     extras_require={

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import time
 from pathlib import Path
 
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
@@ -10,6 +11,8 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabula
 from swcm_fairseq.errors import InputError
 
 PARTIAL = ".partial"
+LOCK_ATTEMPTS = 20
+LOCK_WAIT_SECONDS = 0.1
 
 
 def copy_atomically(source: Path, target: Path) -> None:
@@ -39,7 +42,7 @@ class DataBin:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.directory, os.O_RDONLY)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take_lock()
         except BlockingIOError as error:
             os.close(self._lock)
             raise InputError(f"{self.directory}: another command is writing there; wait until it has ended") from error
@@ -54,6 +57,16 @@ class DataBin:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._lock)
+
+    def _take_lock(self) -> None:
+        """Lock the directory; waits a little for the processes of a run that was killed a moment ago."""
+        for attempt in range(LOCK_ATTEMPTS):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt == LOCK_ATTEMPTS - 1:
+                    raise
+                time.sleep(LOCK_WAIT_SECONDS)
 
     def _open(self) -> None:
         for left_over in self.directory.rglob(f"*{PARTIAL}"):  # of a run that was killed

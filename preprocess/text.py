@@ -218,7 +218,5 @@ def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAU
 
 def not_decodable(path: Path, number: int, encoding: str) -> str:
     """The message for bytes that are not text."""
-    hint = (
-        "another encoding is given as --encoding, e.g. gb18030" if encoding == DEFAULT_ENCODING else "check --encoding"
-    )
+    hint = "name its encoding, e.g. --encoding gb18030" if encoding == DEFAULT_ENCODING else "check --encoding"
     return f"{path}:{number}: invalid {encoding.upper()}; {hint}"

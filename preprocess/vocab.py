@@ -12,7 +12,14 @@ from collections.abc import Iterator
 import sentencepiece
 
 from preprocess.coverage import LanguageFile, measure, parse_language_file, print_coverage
-from preprocess.models import CONTROL, UNKNOWN, ModelProto, processor_of, reserved_symbols, write_vocabulary
+from preprocess.models import (
+    ModelProto,
+    is_special,
+    keep_pieces,
+    processor_of,
+    reserved_symbols,
+    write_vocabulary,
+)
 from preprocess.sampling import count_lines, rates, sample_lines
 from swcm_fairseq.errors import InputError, run_command
 
@@ -55,18 +62,14 @@ def _explain(message: str, size: int) -> str:
     if match := _TOO_MANY.search(message):
         return f"--size {size}: the text is too small; at most {int(match[1]) - CONTROL_PIECES} pieces can be learned"
     if match := _TOO_FEW.search(message):
-        return f"--size {size}: the text has more characters than that; give at least {int(match[1])}"
+        return f"--size {size}: the text has more characters than that; give at least {int(match[1]) - CONTROL_PIECES}"
     return f"sentencepiece could not train a vocabulary: {message}"
 
 
 def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
-    """Take out normal pieces spelled like special symbols, so that text cannot turn into one; return them."""
+    """Take out pieces spelled like special symbols, so that text cannot turn into one; return them."""
     reserved = reserved_symbols(langs)
-    removed = [each.piece for each in model.pieces if each.piece in reserved and each.type not in (CONTROL, UNKNOWN)]
-    kept = [each for each in model.pieces if each.piece not in removed or each.type in (CONTROL, UNKNOWN)]
-    del model.pieces[:]
-    model.pieces.extend(kept)
-    return removed
+    return keep_pieces(model, lambda _, piece: is_special(piece) or piece.piece not in reserved)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -21,8 +21,18 @@ def report(error: BaseException) -> None:
     print(f"error: {error}", file=sys.stderr)
 
 
+def input_error(error: BaseException | None) -> InputError | None:
+    """The :class:`InputError` behind ``error``: itself, or what it was raised from or while handling.
+
+    fairseq's trainer wraps whatever goes wrong while a checkpoint is loaded.
+    """
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def install_excepthook() -> None:
-    """Show an uncaught :class:`InputError` as one line; every other exception keeps its traceback.
+    """Show an uncaught :class:`InputError`, wrapped or not, as one line; every other exception keeps its traceback.
 
     fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook.
     """
@@ -31,8 +41,9 @@ def install_excepthook() -> None:
         return
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if isinstance(error, InputError):
-            report(error)
+        cause = input_error(error)
+        if cause is not None:
+            report(cause)
         else:
             previous(kind, error, trace)
 

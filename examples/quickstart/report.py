@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import logging
 import lzma
 import statistics
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
 matplotlib.use("agg")
 from matplotlib import pyplot
+
+logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end

@@ -148,7 +148,7 @@ systems=(xlm-swcm)
 learn xlm-swcm
 if [ "$COMPARE" = 1 ]; then
   systems+=(random-decoder)
-  learn random-decoder --no-weight-sharing
+  learn random-decoder --random-inherited-layers
 fi
 
 step report "scores on held-out sections"

@@ -4,12 +4,16 @@ With a vocabulary of 135,364 the logits of 75 x 256 tokens are 2.6 billion numbe
 rows at a time. The loss is a sum, so its gradient with respect to the logits of a row is known as soon as the row
 is (softmax minus the smoothed target); it is turned into the gradients of the features and of the weight at once,
 and the backward pass only scales them. The logits are therefore computed once, not twice.
+
+torch's own ``linear_cross_entropy`` (2.13) works in the same way. It is used where it gives what is asked for: sums,
+no label smoothing, float32 (in half precision it rounds the loss and adds up the weight's gradient in that precision).
 """
 
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 # Gradients of the logits are multiplied by this before they are rounded to fp16, and divided by it after the matrix
 # product: with 100,000 words a probability is around 1e-5, where fp16 has few digits left. Their size is at most 1.
@@ -21,11 +25,15 @@ class CrossEntropy(NamedTuple):
 
     Attributes:
         loss: 0-dim float32 (float64 for float64 features), the sum over rows, label smoothing included.
-        nll: [N] of the same dtype, negative log-likelihood of each row, in nats, without gradient.
+        nll: 0-dim of the same dtype, the sum of negative log-likelihoods in nats, without gradient.
+        row_loss: [N], the terms of ``loss``, without gradient; None if they were not asked for.
+        row_nll: [N], the terms of ``nll``; None if they were not asked for.
     """
 
     loss: Tensor
     nll: Tensor
+    row_loss: Tensor | None
+    row_nll: Tensor | None
 
 
 def rows_per_chunk(vocabulary: int, memory: float) -> int:
@@ -33,8 +41,24 @@ def rows_per_chunk(vocabulary: int, memory: float) -> int:
     return max(1, int(memory * 2**20) // (4 * vocabulary))
 
 
+def torch_applies(features: Tensor, label_smoothing: float, per_row: bool) -> bool:
+    """Whether ``F.linear_cross_entropy`` does all that is asked for, as fast and as exactly."""
+    return (
+        hasattr(F, "linear_cross_entropy")
+        and not label_smoothing
+        and not per_row
+        and features.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled(features.device.type)
+    )
+
+
 def linear_cross_entropy(
-    features: Tensor, weight: Tensor, target: Tensor, label_smoothing: float = 0.0, chunk_rows: int = 512
+    features: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    label_smoothing: float = 0.0,
+    chunk_rows: int = 512,
+    per_row: bool = True,
 ) -> CrossEntropy:
     """Sum of the label-smoothed cross entropies of ``features @ weight.T``.
 
@@ -47,12 +71,18 @@ def linear_cross_entropy(
         target: int64 [N].
         label_smoothing: e, in [0, 1).
         chunk_rows: rows whose logits exist at one time.
+        per_row: whether the terms of each row are wanted.
 
     Half-precision inputs are multiplied in their own precision and summed in float32. Inside ``torch.autocast`` the
     products on CUDA run in the autocast dtype; the gradient of ``weight`` is accumulated in float32 all the same.
     """
+    if torch_applies(features, label_smoothing, per_row):
+        options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=chunk_rows, acc_policy="compact")
+        loss = F.linear_cross_entropy(features, weight, target, reduction="sum", options=options)
+        return CrossEntropy(loss, loss.detach().clone(), None, None)
     wants_grad = torch.is_grad_enabled() and (features.requires_grad or weight.requires_grad)
-    return CrossEntropy(*_LinearCrossEntropy.apply(features, weight, target, label_smoothing, chunk_rows, wants_grad))
+    loss, *rows = _LinearCrossEntropy.apply(features, weight, target, label_smoothing, chunk_rows, wants_grad)
+    return CrossEntropy(loss, rows[1].sum(), *rows)
 
 
 def operands(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,20 +134,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         label_smoothing: float,
         chunk_rows: int,
         wants_grad: bool,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         left, matrix = operands(features, weight)
         with torch.autocast(features.device.type, enabled=False):
             exact = torch.promote_types(left.dtype, torch.float32)
             scale = _FP16_SCALE if left.dtype == torch.float16 else 1.0
-            loss = torch.zeros((), dtype=exact, device=left.device)
-            nll = torch.empty(len(left), dtype=exact, device=left.device)
+            row_loss, row_nll = torch.empty(2, len(left), dtype=exact, device=left.device).unbind()
             grad_features = torch.empty_like(left, dtype=exact) if wants_grad else None
             grad_weight = torch.zeros_like(matrix, dtype=exact) if wants_grad else None
             for start in range(0, len(left), chunk_rows):
                 rows = slice(start, start + chunk_rows)
                 logits = matmul(left[rows], matrix.t())
-                losses, nll[rows] = _loss_(logits, target[rows], label_smoothing)
-                loss += losses.sum()
+                row_loss[rows], row_nll[rows] = _loss_(logits, target[rows], label_smoothing)
                 if grad_features is None or grad_weight is None:
                     continue
                 grad_logits = logits.mul_(scale).to(left.dtype) if scale != 1.0 else logits.to(left.dtype)
@@ -130,11 +158,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.grads = (grad_features, grad_weight)
         ctx.scale = scale
         ctx.dtypes = (features.dtype, weight.dtype)
-        ctx.mark_non_differentiable(nll)
-        return loss, nll
+        ctx.mark_non_differentiable(row_loss, row_nll)
+        return row_loss.sum(), row_loss, row_nll
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Tensor, _grad_nll: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.grads is None:
             raise RuntimeError("linear_cross_entropy can be differentiated once: it scales its gradients in place")
         (grad_features, grad_weight), ctx.grads = ctx.grads, None

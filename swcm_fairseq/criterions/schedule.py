@@ -7,6 +7,13 @@ from enum import Enum
 from swcm_fairseq.errors import InputError
 
 
+class Unit(Enum):
+    """What the bounds of the decay count."""
+
+    updates = "updates"
+    epochs = "epochs"
+
+
 class Decay(Enum):
     """The curve from 1 to the final ratio."""
 

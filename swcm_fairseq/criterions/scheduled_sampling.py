@@ -23,13 +23,11 @@ class Prediction:
         sample: draw from the distribution instead of taking the most probable token.
         temperature: logits are divided by it before drawing.
         topk: draw among this many most probable tokens; 0 means all.
-        forbidden: ids that are never predicted (padding would unmask itself, ``<s>`` stands at the start only).
     """
 
     sample: bool = False
     temperature: float = 1.0
     topk: int = 0
-    forbidden: tuple[int, ...] = ()
 
 
 def seeded_generator(device: torch.device, *key: int) -> torch.Generator:
@@ -57,16 +55,24 @@ def draw_positions(replaceable: Tensor, ratio: float, generator: torch.Generator
 
 
 def predict(
-    features: Tensor, weight: Tensor, prediction: Prediction, generator: torch.Generator, chunk_rows: int
+    features: Tensor,
+    weight: Tensor,
+    forbidden: Tensor,
+    prediction: Prediction,
+    generator: torch.Generator,
+    chunk_rows: int,
 ) -> Tensor:
-    """Tokens int64 [N] predicted from ``features`` [N, C] by the output matrix ``weight`` [V, C], in chunks of rows."""
+    """Tokens int64 [N] predicted from ``features`` [N, C] by the output matrix ``weight`` [V, C], in chunks of rows.
+
+    The ids ``forbidden``, int64 [K], are never predicted: padding would hide the position, ``<s>`` starts a text.
+    """
     left, matrix = operands(features, weight)
     tokens = torch.empty(len(left), dtype=torch.long, device=left.device)
     with torch.no_grad(), torch.autocast(left.device.type, enabled=False):
         for start in range(0, len(left), chunk_rows):
             rows = slice(start, start + chunk_rows)
             logits = matmul(left[rows], matrix.t())
-            logits[:, list(prediction.forbidden)] = -torch.inf
+            logits[:, forbidden] = -torch.inf
             tokens[rows] = _choose(logits, prediction, generator)
     return tokens
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq import utils
@@ -15,8 +15,9 @@ from omegaconf import II
 from torch import Tensor
 
 from swcm_fairseq.criterions import scheduled_sampling as sampling
+from swcm_fairseq.criterions.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.criterions.linear_cross_entropy import CrossEntropy, linear_cross_entropy, rows_per_chunk
-from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule
+from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
 from swcm_fairseq.errors import InputError
 
 _GROUP = "group."  # logging keys of one group: group.<what>.<name>
@@ -41,12 +42,16 @@ class SWCMCrossEntropyConfig(FairseqDataclass):
     teacher_forcing_decay: Decay = field(
         default=Decay.linear, metadata={"help": "curve on which the share falls from 1 to its final value"}
     )
-    teacher_forcing_decay_start_update: int = field(
-        default=0, metadata={"help": "update at which the decay starts (before it: teacher forcing)"}
+    teacher_forcing_decay_unit: Unit = field(
+        default=Unit.updates, metadata={"help": "what the start and the end of the decay count"}
     )
-    teacher_forcing_decay_end_update: int = field(
-        default=II("optimization.max_update"),
-        metadata={"help": "update at which the final ratio is reached (default: --max-update)"},
+    teacher_forcing_decay_start: float = field(
+        default=0.0,
+        metadata={"help": "updates or epochs of plain teacher forcing before the decay; the paper has 1 epoch"},
+    )
+    teacher_forcing_decay_end: Optional[float] = field(
+        default=None,
+        metadata={"help": "updates or epochs after which the final ratio is reached (--max-update or --max-epoch)"},
     )
     share_dropout: bool = field(
         default=False, metadata={"help": "both decoder passes of scheduled sampling use the same dropout masks"}
@@ -58,8 +63,17 @@ class SWCMCrossEntropyConfig(FairseqDataclass):
     first_pass_topk: int = field(
         default=0, metadata={"help": "--first-pass-sampling draws among this many most probable tokens; 0 means all"}
     )
+    restrict_vocabulary: bool = field(
+        default=False,
+        metadata={
+            "help": "the softmax runs over the words that the target language uses, and special symbols; needs "
+            "batches of one target language (--group-batches-by language)"
+        },
+    )
     sentence_avg: bool = II("optimization.sentence_avg")
     seed: int = II("common.seed")
+    max_update: int = II("optimization.max_update")
+    max_epoch: int = II("optimization.max_epoch")
 
 
 @register_criterion("swcm_cross_entropy", dataclass=SWCMCrossEntropyConfig)
@@ -76,108 +90,91 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
     def __init__(self, cfg: SWCMCrossEntropyConfig, task: Any):
         super().__init__(task)
         self.cfg = cfg
-        if not 0.0 <= cfg.label_smoothing < 1.0:
-            raise InputError(f"--label-smoothing {cfg.label_smoothing} is outside [0, 1)")
-        if cfg.logits_memory <= 0:
-            raise InputError(f"--logits-memory {cfg.logits_memory} is not positive; give MiB")
-        if cfg.first_pass_temperature <= 0 or cfg.first_pass_topk < 0:
-            raise InputError("--first-pass-temperature must be positive and --first-pass-topk 0 or more")
+        check(cfg)
+        self.unit = Unit[cfg.teacher_forcing_decay_unit.name]
         self.schedule = TeacherForcingSchedule(
-            Decay(str(getattr(cfg.teacher_forcing_decay, "value", cfg.teacher_forcing_decay))),
-            cfg.teacher_forcing_decay_start_update,
-            cfg.teacher_forcing_decay_end_update,
+            Decay[cfg.teacher_forcing_decay.name],
+            cfg.teacher_forcing_decay_start,
+            self._decay_end(),
             cfg.teacher_forcing_final_ratio,
         )
-        self.prediction = sampling.Prediction(
-            cfg.first_pass_sampling,
-            cfg.first_pass_temperature,
-            cfg.first_pass_topk,
-            forbidden=(self.padding_idx, task.target_dictionary.bos()),
-        )
+        self.prediction = sampling.Prediction(cfg.first_pass_sampling, cfg.first_pass_temperature, cfg.first_pass_topk)
+        self.vocabularies = LanguageVocabularies(task)
+
+    def _decay_end(self) -> float:
+        if self.cfg.teacher_forcing_decay_end is not None:
+            return self.cfg.teacher_forcing_decay_end
+        return self.cfg.max_update if self.unit is Unit.updates else self.cfg.max_epoch
+
+    def position(self, model: BaseFairseqModel) -> float:
+        """Where training is, in the unit of the schedule: a function of what the trainer's checkpoint restores.
+
+        Raises:
+            InputError: epochs are asked for, and the task does not show its iterator.
+        """
+        if self.unit is Unit.updates:
+            return model.num_updates
+        iterator = getattr(self.task, "train_iterator", None)
+        if iterator is None:
+            raise InputError("--teacher-forcing-decay-unit epochs does not work with this task; give updates")
+        return iterator.epoch - 1 + min(1.0, iterator.iterations_in_epoch / len(iterator))
+
+    def teacher_forcing_ratio(self, model: BaseFairseqModel) -> float:
+        """The share of reference tokens for this batch; validation is always teacher-forced."""
+        if self.schedule.constant or not model.training:
+            return 1.0
+        return self.schedule.ratio(self.position(model))
 
     def forward(self, model: BaseFairseqModel, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
         """The loss (0-dim, a sum), the sample size that it is to be divided by, and what is logged."""
-        ratio = self.schedule.ratio(model.num_updates) if model.training and not self.schedule.constant else 1.0
-        mixer = InputMixer(self, model, sample, ratio) if ratio < 1.0 else None
-        target = sample["target"]
-        counts = target.ne(self.padding_idx)
-
-        def output_head(features: Tensor, output_weight: Tensor) -> CrossEntropy:
-            return linear_cross_entropy(
-                features[counts],
-                output_weight,
-                target[counts],
-                self.cfg.label_smoothing,
-                self.chunk_rows(output_weight),
-            )
-
-        (loss, nll), _ = model(
+        if not hasattr(model, "num_updates"):
+            raise InputError("--criterion swcm_cross_entropy needs a model of this package, such as --arch xlm_swcm")
+        batch = Batch(self, sample)
+        ratio = self.teacher_forcing_ratio(model)
+        mixer = InputMixer(batch, ratio, model.num_updates) if ratio < 1.0 else None
+        entropy, _ = model(
             **sample["net_input"],
-            output_head=output_head,
+            output_head=batch.cross_entropy,
             sample_inputs=mixer,
             share_dropout=self.cfg.share_dropout,
         )
-        sample_size = target.size(0) if self.cfg.sentence_avg else sample["ntokens"]
+        sample_size = batch.target.size(0) if self.cfg.sentence_avg else sample["ntokens"]
         logging_output = {
-            "loss": loss.detach(),
-            "nll_loss": nll.sum(),
+            "loss": entropy.loss.detach().clone(),
+            "nll_loss": entropy.nll,
             "ntokens": sample["ntokens"],
-            "nsentences": target.size(0),
+            "nsentences": batch.target.size(0),
             "sample_size": sample_size,
             "batches": 1,
             "teacher_forcing": ratio,
-            **self.sampling_log(sample, mixer),
-            **self.group_log(sample, counts, nll),
+            "replaceable": batch.replaceable.sum(),
+            "outside_vocabulary": batch.outside,
+            **(mixer.counts if mixer else dict.fromkeys(InputMixer.COUNTS, batch.target.new_zeros(()))),
+            **batch.group_sums(entropy),
         }
-        return loss, sample_size, logging_output
-
-    def chunk_rows(self, output_weight: Tensor) -> int:
-        """Rows whose logits exist at one time."""
-        return rows_per_chunk(output_weight.size(0), self.cfg.logits_memory)
-
-    def replaceable(self, sample: dict[str, Any]) -> Tensor:
-        """See :func:`scheduled_sampling.replaceable_positions`."""
-        tokens = sample["net_input"]["prev_output_tokens"]
-        return sampling.replaceable_positions(tokens, sample["target"], self.padding_idx)
-
-    def sampling_log(self, sample: dict[str, Any], mixer: "InputMixer | None") -> dict[str, Any]:
-        """Sums about scheduled sampling; the same keys whether it is at work or not."""
-        zero = sample["target"].new_zeros(())
-        return {
-            "replaceable": self.replaceable(sample).sum(),
-            "replaced": mixer.replaced if mixer else zero,
-            "first_pass_correct": mixer.correct if mixer else zero,
-        }
-
-    def group_log(self, sample: dict[str, Any], counts: Tensor, nll: Tensor) -> dict[str, Any]:
-        """Tokens and nll of each of the task's groups: one key for each, on every worker, whatever the batch has."""
-        names = getattr(self.task, "group_names", None)
-        if not names or "group" not in sample:
-            return {}
-        group = sample["group"].unsqueeze(1).expand_as(counts)[counts]
-        tokens = torch.bincount(group, minlength=len(names))
-        sums = nll.new_zeros(len(names)).index_add_(0, group, nll)
-        return {f"{_GROUP}ntokens.{name}": tokens[i] for i, name in enumerate(names)} | {
-            f"{_GROUP}nll_loss.{name}": sums[i] for i, name in enumerate(names)
-        }
+        return entropy.loss, sample_size, logging_output
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
         """Log ratios of the sums over workers and batches; losses in base 2, as fairseq's criterions do."""
         total = {key: sum(utils.item(log[key]) for log in logging_outputs) for key in logging_outputs[0]}
+
+        def log_ratio(name: str, part: str, whole: str) -> None:
+            if total[whole]:
+                metrics.log_scalar(name, total[part] / total[whole], total[whole], priority=30, round=4)
+
         metrics.log_scalar("loss", total["loss"] / total["sample_size"] / math.log(2), total["sample_size"], round=3)
         _log_nll("", total["nll_loss"], total["ntokens"])
+        log_ratio("teacher_forcing", "teacher_forcing", "batches")
+        log_ratio("replaced", "replaced", "replaceable")
+        log_ratio("first_pass_accuracy", "first_pass_correct", "replaced")
+        log_ratio("first_pass_in_language", "first_pass_inside", "first_pass_known")
+        if total["outside_vocabulary"]:
+            log_ratio("outside_vocabulary", "outside_vocabulary", "ntokens")
         for key in total:
             if key.startswith(f"{_GROUP}ntokens.") and total[key]:
                 name = key.removeprefix(f"{_GROUP}ntokens.")
-                _log_nll(f"{name}_", total[f"{_GROUP}nll_loss.{name}"], total[key])
-        metrics.log_scalar("teacher_forcing", total["teacher_forcing"] / total["batches"], total["batches"], round=4)
-        if total["replaceable"]:
-            share = total["replaced"] / total["replaceable"]
-            metrics.log_scalar("replaced", share, total["replaceable"], round=4)
-        if total["replaced"]:
-            accuracy = total["first_pass_correct"] / total["replaced"]
-            metrics.log_scalar("first_pass_accuracy", accuracy, total["replaced"], round=4)
+                _log_group(name, total[f"{_GROUP}loss.{name}"], total[f"{_GROUP}nll_loss.{name}"], total[key])
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
@@ -185,40 +182,142 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         return True
 
 
-def _log_nll(prefix: str, nll: float, ntokens: float) -> None:
-    """Log ``<prefix>nll_loss`` in base 2 and ``<prefix>ppl``."""
+def check(cfg: SWCMCrossEntropyConfig) -> None:
+    """Raise :class:`InputError` for a flag that is out of its range."""
+    if not 0.0 <= cfg.label_smoothing < 1.0:
+        raise InputError(f"--label-smoothing {cfg.label_smoothing} is outside [0, 1)")
+    if not cfg.logits_memory > 0:
+        raise InputError(f"--logits-memory {cfg.logits_memory} is not positive; give MiB")
+    if not cfg.first_pass_temperature > 0:
+        raise InputError(f"--first-pass-temperature {cfg.first_pass_temperature} is not positive")
+    if cfg.first_pass_topk < 0:
+        raise InputError(f"--first-pass-topk {cfg.first_pass_topk} is negative; 0 means all tokens")
+
+
+def _log_group(name: str, loss: float, nll: float, ntokens: float) -> None:
+    """Log ``<name>_loss``, ``_nll_loss`` (base 2, per token), ``_ppl`` and ``_ntokens``."""
+    metrics.log_scalar(f"{name}_loss", loss / ntokens / math.log(2), ntokens, priority=40, round=3)
+    _log_nll(f"{name}_", nll, ntokens, priority=41)
+    metrics.log_scalar_sum(f"{name}_ntokens", ntokens, priority=43)
+
+
+def _log_nll(prefix: str, nll: float, ntokens: float, priority: int = 10) -> None:
+    """Log ``<prefix>nll_loss`` (base 2, per token) and ``<prefix>ppl``."""
     key = f"{prefix}nll_loss"
-    metrics.log_scalar(key, nll / ntokens / math.log(2), ntokens, round=3)
-    metrics.log_derived(f"{prefix}ppl", lambda meters: utils.get_perplexity(meters[key].avg))
+    metrics.log_scalar(key, nll / ntokens / math.log(2), ntokens, priority=priority, round=3)
+    metrics.log_derived(f"{prefix}ppl", lambda meters: utils.get_perplexity(meters[key].avg), priority=priority + 1)
+
+
+class Batch:
+    """One batch with what the criterion derives from it.
+
+    Attributes:
+        target: int64 [B, T].
+        counted: bool [B, T], where the loss counts.
+        replaceable: bool [B, T], see :func:`scheduled_sampling.replaceable_positions`.
+        outside: how many target words the language was not known to use; they are added to its vocabulary.
+    """
+
+    def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: dict[str, Any]):
+        self.criterion, self.sample = criterion, sample
+        self.target: Tensor = sample["target"]
+        padding_idx = criterion.padding_idx
+        self.counted = self.target.ne(padding_idx)
+        tokens = sample["net_input"]["prev_output_tokens"]
+        self.replaceable = sampling.replaceable_positions(tokens, self.target, padding_idx)
+        self.outside = self.target.new_zeros(())
+        self._vocabulary: OutputVocabulary | None = None
+        names = getattr(criterion.task, "group_names", None)  # other tasks have no groups
+        self.group_names: list[str] = names if names and "group" in sample else []
+
+    def vocabulary(self, output_weight: Tensor) -> OutputVocabulary | None:
+        """The words that the softmax runs over; None means all."""
+        if self._vocabulary is None and self.criterion.cfg.restrict_vocabulary:
+            words = self.criterion.vocabularies.of_batch(self.sample, output_weight)
+            target = self.target[self.counted]
+            self.outside = (~words[target]).sum()
+            self._vocabulary = OutputVocabulary(words.index_fill(0, target, True))
+        return self._vocabulary
+
+    def chunk_rows(self, output_weight: Tensor) -> int:
+        """Rows whose logits exist at one time."""
+        return rows_per_chunk(output_weight.size(0), self.criterion.cfg.logits_memory)
+
+    def cross_entropy(self, features: Tensor, output_weight: Tensor) -> CrossEntropy:
+        """The loss, given ``features`` [B, T, C] and ``output_weight`` [V, C]."""
+        vocabulary, target = self.vocabulary(output_weight), self.target[self.counted]
+        if vocabulary is not None:
+            output_weight, target = vocabulary.weight(output_weight), vocabulary.local(target)
+        return linear_cross_entropy(
+            features[self.counted],
+            output_weight,
+            target,
+            self.criterion.cfg.label_smoothing,
+            self.chunk_rows(output_weight),
+            per_row=len(self.group_names) > 1,
+        )
+
+    def group_sums(self, entropy: CrossEntropy) -> dict[str, Any]:
+        """Tokens, loss and nll of each of the task's groups: the same keys on every worker, whatever the batch has."""
+        names = self.group_names
+        if not names:
+            return {}
+        if entropy.row_loss is None or entropy.row_nll is None:
+            return _group_keys(names, self.counted.sum(), entropy.loss.detach(), entropy.nll)
+        group = self.sample["group"].unsqueeze(1).expand_as(self.counted)[self.counted]
+        zeros = entropy.nll.new_zeros(len(names))
+        sums = [zeros.index_add(0, group, row) for row in (entropy.row_loss, entropy.row_nll)]
+        return _group_keys(names, torch.bincount(group, minlength=len(names)), *sums)
+
+
+def _group_keys(names: list[str], *sums: Tensor) -> dict[str, Tensor]:
+    """Logging keys for the columns of tokens, loss and nll (one number for each group)."""
+    columns = zip(("ntokens", "loss", "nll_loss"), sums, strict=True)
+    return {
+        f"{_GROUP}{what}.{name}": n for what, column in columns for name, n in zip(names, column.flatten(), strict=True)
+    }
 
 
 class InputMixer:
     """Replaces a random part of one batch's target-side inputs by what the model predicts.
 
     Attributes:
-        replaced: 0-dim int64, how many positions were replaced.
-        correct: 0-dim int64, for how many of these the prediction is the reference.
+        counts: sums over the replaced positions, 0-dim int64: how many there are, how many predictions are the
+            reference, how many are words of the target language, of how many this is known.
     """
 
-    def __init__(self, criterion: SWCMCrossEntropyCriterion, model: BaseFairseqModel, sample: dict, ratio: float):
-        self.criterion = criterion
-        self.ratio = ratio
-        self.replaceable = criterion.replaceable(sample)
-        rank = distributed_utils.get_global_rank()
-        key = sampling.batch_key(criterion.cfg.seed, model.num_updates, rank, sample["id"])
-        self.generator = sampling.seeded_generator(sample["target"].device, *key)
+    COUNTS = ("replaced", "first_pass_correct", "first_pass_inside", "first_pass_known")
+
+    def __init__(self, batch: Batch, ratio: float, update: int):
+        self.batch, self.ratio = batch, ratio
+        self.counts: dict[str, Tensor] = {}
+        seed, rank = batch.criterion.cfg.seed, distributed_utils.get_global_rank()
+        key = sampling.batch_key(seed, update, rank, batch.sample["id"])
+        self.generator = sampling.seeded_generator(batch.target.device, *key)
 
     @torch.no_grad()
     def __call__(self, features: Tensor, output_weight: Tensor, prev_output_tokens: Tensor) -> Tensor:
         """The mixed ``prev_output_tokens`` [B, T], given the first pass's ``features`` [B, T, C]."""
-        positions = sampling.draw_positions(self.replaceable, self.ratio, self.generator)
-        predictions = sampling.predict(
-            sampling.features_before(features, positions),
-            output_weight,
-            self.criterion.prediction,
-            self.generator,
-            self.criterion.chunk_rows(output_weight),
-        )
-        self.replaced = positions.sum()
-        self.correct = predictions.eq(prev_output_tokens[positions]).sum()
-        return sampling.mix_inputs(prev_output_tokens, positions, predictions)
+        positions = sampling.draw_positions(self.batch.replaceable, self.ratio, self.generator)
+        tokens = self._predict(sampling.features_before(features, positions), output_weight)
+        self._count(positions, tokens, prev_output_tokens[positions], output_weight)
+        return sampling.mix_inputs(prev_output_tokens, positions, tokens)
+
+    def _predict(self, features: Tensor, output_weight: Tensor) -> Tensor:
+        """Tokens [N] for ``features`` [N, C]."""
+        criterion = self.batch.criterion
+        forbidden = self.batch.target.new_tensor([criterion.padding_idx, criterion.task.target_dictionary.bos()])
+        vocabulary = self.batch.vocabulary(output_weight)
+        if vocabulary is not None:
+            output_weight, forbidden = vocabulary.weight(output_weight), vocabulary.local(forbidden)
+        rows = self.batch.chunk_rows(output_weight)
+        tokens = sampling.predict(features, output_weight, forbidden, criterion.prediction, self.generator, rows)
+        return tokens if vocabulary is None else vocabulary.ids[tokens]
+
+    def _count(self, positions: Tensor, tokens: Tensor, reference: Tensor, output_weight: Tensor) -> None:
+        inside = known = tokens.new_zeros(())
+        if "tgt_lang_id" in self.batch.sample:
+            langs = self.batch.sample["tgt_lang_id"].unsqueeze(1).expand_as(positions)[positions]
+            inside, known = self.batch.criterion.vocabularies.share_known(tokens, langs, output_weight)
+        counts = (positions.sum(), tokens.eq(reference).sum(), inside, known)
+        self.counts = dict(zip(self.COUNTS, counts, strict=True))

@@ -51,6 +51,10 @@ def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
 
     A piece that is spelled like a language token would let plain text switch the language, so it is refused.
     """
+    if MASK in dictionary:
+        raise InputError(
+            f"the dictionary lists {MASK!r} itself; take that line out of {DICT_FILE}, it is added on load"
+        )
     dictionary.num_pieces = len(dictionary)
     dictionary.add_symbol(MASK)
     for code in langs:
@@ -61,6 +65,13 @@ def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
                 "name each language once and train the vocabulary without that string"
             )
         dictionary.add_symbol(token)
+
+
+def remove_special_symbols(dictionary: Dictionary) -> None:
+    """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
+    for symbol in dictionary.symbols[getattr(dictionary, "num_pieces", len(dictionary)) :]:
+        del dictionary.indices[symbol]
+    del dictionary.symbols[len(dictionary.indices) :], dictionary.count[len(dictionary.indices) :]
 
 
 def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> Dictionary:

@@ -1,6 +1,5 @@
 """The scorers ``rouge_l``, ``rouge_1`` and ``rouge_2`` for ``--scoring``."""
 
-# ruff: noqa: UP045  (fairseq makes a flag of Optional[str], but not of str | None)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional

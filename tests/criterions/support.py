@@ -4,6 +4,8 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerModelBase
 
+from swcm_fairseq.criterions.swcm_cross_entropy import SWCMCrossEntropyConfig, SWCMCrossEntropyCriterion
+
 LANGS = ("<bo>", "<ug>", "<zh>")
 
 
@@ -95,3 +97,27 @@ def make_batch(task, lengths, groups=None, seed=0, first_id=0):
     if groups is not None:
         sample["group"] = torch.tensor(groups)
     return sample
+
+
+def build_criterion(task, **options):
+    """The criterion with its defaults; the decay, if there is one, ends at update 100."""
+    defaults = {"sentence_avg": False, "seed": 1, "teacher_forcing_decay_end": 100}
+    return SWCMCrossEntropyCriterion(SWCMCrossEntropyConfig(**{**defaults, **options}), task)
+
+
+def gradients(model, criterion, *samples):
+    """Loss, sample size, logging output (of the last sample) and the gradients of all samples in sum."""
+    model.zero_grad()
+    loss = torch.zeros(())
+    for sample in samples:
+        one, size, log = criterion(model, sample)
+        one.backward()
+        loss = loss + one.detach()
+    return loss, size, log, {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_close(ours, theirs):
+    """Gradients agree to 1e-5; that of the keys' bias is 0 and comes out as rounding error."""
+    assert ours.keys() == theirs.keys()
+    for name, gradient in ours.items():
+        assert (gradient - theirs[name]).norm() <= 1e-5 * theirs[name].norm() + 1e-6, name

@@ -1,9 +1,9 @@
 """Small vocabularies and files shared by the tests of preprocessing."""
 
-import os
 from pathlib import Path
 
 import pytest
+from fairseq.data.indexed_dataset import MMapIndexedDataset
 
 from preprocess import binarize, vocab
 
@@ -49,9 +49,7 @@ def run(vocabulary_dir, tmp_path):
     return run_binarize
 
 
-@pytest.fixture(scope="session")
-def datapack() -> Path:
-    path = os.environ.get("SWCM_DATAPACK")
-    if not path:
-        pytest.skip("SWCM_DATAPACK does not name the data pack")
-    return Path(path)
+def read_ids(prefix: Path) -> list[list[int]]:
+    """All sentences of ``prefix.bin`` as fairseq reads them."""
+    data = MMapIndexedDataset(str(prefix))
+    return [data[i].tolist() for i in range(len(data))]

@@ -37,8 +37,8 @@ def test_bytes_equal_those_of_the_stock_chain(vocabulary_dir, texts, run, tmp_pa
 
 
 @pytest.mark.parametrize("lang", list(SENTENCES))
-def test_bytes_equal_those_of_the_stock_chain_on_real_text(vocabulary_dir, datapack, run, tmp_path, lang):
-    text = shutil.copy(datapack / "sample" / f"mono.{lang}.train.txt", tmp_path / "text")
+def test_bytes_equal_those_of_the_stock_chain_on_real_text(vocabulary_dir, sample_data, run, tmp_path, lang):
+    text = shutil.copy(sample_data / f"mono.{lang}.train.txt", tmp_path / "text")
     stock = stock_chain(vocabulary_dir, {lang: text}, tmp_path)
     data_bin = run("--mono", f"{lang}:train={text}")
     for extension in ("bin", "idx"):

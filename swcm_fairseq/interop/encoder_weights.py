@@ -1,0 +1,72 @@
+"""An encoder read from a file: tensors under fairseq's names, symbols of its embedding rows, and its options."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE
+from swcm_fairseq.errors import InputError
+
+
+@dataclass
+class EncoderWeights:
+    """What :func:`~swcm_fairseq.interop.read.read_encoder` returns.
+
+    Attributes:
+        path: the file or directory.
+        tensors: float32, under the names of fairseq's TransformerEncoder (``layers.0.fc1.weight``).
+        names: our name -> the name in the file, for messages.
+        symbols: symbol of every embedding row, in order; rows after the last symbol belong to no piece.
+        layer_norm_eps: epsilon of all layer norms.
+        attention_heads: number of heads.
+        activation_fn: fairseq's name of the activation.
+        left_out: names in the file that were left out on purpose, each with the reason.
+        decoder: the decoder's tensors, if the file is a whole checkpoint of our model.
+        sentencepiece: directory with the sentencepiece model of ``symbols``, if there is one.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    names: dict[str, str]
+    symbols: list[str]
+    layer_norm_eps: float
+    attention_heads: int
+    activation_fn: str
+    left_out: dict[str, str] = field(default_factory=dict)
+    decoder: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def sentencepiece(self) -> Path:
+        """Where its sentencepiece model is expected."""
+        return (self.path if self.path.is_dir() else self.path.parent) / SENTENCEPIECE_FILE
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        return 1 + max((int(name.split(".")[1]) for name in self.tensors if name.startswith("layers.")), default=-1)
+
+    @property
+    def embed_dim(self) -> int:
+        """Hidden size."""
+        return self.tensors["embed_tokens.weight"].size(1)
+
+    @property
+    def ffn_embed_dim(self) -> int:
+        """Inner size of the FFNs."""
+        return self.tensors["layers.0.fc1.weight"].size(0)
+
+
+def place(path: Path, tensors: dict[str, Tensor], rename: dict[str, str]) -> dict[str, Tensor]:
+    """``tensors`` under our names, float32; ``rename`` gives the name in the file -> our name.
+
+    Raises:
+        InputError: two tensors have the same place.
+    """
+    placed: dict[str, Tensor] = {}
+    for name, ours in rename.items():
+        if ours in placed:
+            raise InputError(f"{path}: {name} and another tensor would both become {ours}")
+        placed[ours] = tensors[name].to(torch.float32)
+    return placed

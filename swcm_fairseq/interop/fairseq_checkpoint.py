@@ -1,0 +1,131 @@
+"""fairseq checkpoints: RoBERTa, XLM-R and masked_lm models, and our own."""
+
+import re
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_weights import EncoderWeights, place
+from swcm_fairseq.interop.files import load_pickle
+
+EPS = 1e-5  # of fairseq's layer norms; our own checkpoints carry theirs
+
+# Prefixes of the encoder: RoBERTa and masked_lm, the same in files of 2019, and ours.
+PREFIXES = ("encoder.sentence_encoder.", "decoder.sentence_encoder.", "encoder.")
+OUR_PREFIX = "encoder."
+OUR_DECODER_PREFIX = "decoder."
+
+# After the prefix: old fairseq name -> today's.
+OLD_NAMES = {"emb_layer_norm.": "layernorm_embedding."}
+
+# Left out by name. masked_lm's segment embeddings serve sentence pairs only: its task never passes segments.
+LEFT_OUT = {
+    r"(encoder|decoder)\.lm_head\.": "masked language model head",
+    r"encoder\.(lm_head_transform_weight|layer_norm|lm_output_learned_bias|embed_out)\b": "masked language model head",
+    r"encoder\.(masked_lm_pooler|sentence_projection_layer)\b": "sentence prediction head",
+    r"classification_heads\.": "classification head",
+    r"(encoder|decoder)\.sentence_encoder\.segment_embeddings\.": "segment embeddings",
+    r".*\bversion$": "fairseq's version mark",
+    r".*_extra_state$": "epsilon of the layer norms, read apart",
+}
+
+
+def read_fairseq(path: Path) -> EncoderWeights:
+    """Read the encoder of a fairseq checkpoint and its dictionary.
+
+    The dictionary of another model is ``dict.txt`` beside the file, or in the data directory that the checkpoint
+    remembers; our own checkpoints carry their symbols.
+
+    Raises:
+        InputError: not a fairseq checkpoint, no dictionary, or a tensor without place.
+    """
+    state = load_pickle(path)
+    if not isinstance(state, dict) or "model" not in state:
+        raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
+    model: dict[str, Any] = state["model"]
+    prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in model), None)
+    if prefix is None:
+        raise InputError(f"{path}: no encoder in it: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
+    options, task = _options(state, "model"), _options(state, "task")
+    tensors, names, left_out, decoder = _sort(path, model, prefix)
+    rows = tensors["embed_tokens.weight"].size(0)
+    extra = model.get(f"{prefix}_extra_state")
+    return EncoderWeights(
+        path=path,
+        tensors=tensors,
+        names=names,
+        symbols=_own_symbols(state) or _symbols(path, task, rows),
+        layer_norm_eps=EPS if extra is None else float(extra),
+        attention_heads=_heads(path, options),
+        activation_fn=str(options.get("activation_fn", "gelu")),
+        left_out=left_out,
+        decoder=decoder,
+    )
+
+
+def _options(state: dict[str, Any], part: str) -> dict[str, Any]:
+    """Options of the model or the task: a namespace in old files, a part of ``cfg`` in new ones."""
+    options = (state.get("cfg") or {}).get(part) or state.get("args") or {}
+    return vars(options) if isinstance(options, Namespace) else dict(options)
+
+
+def _heads(path: Path, options: dict[str, Any]) -> int:
+    try:
+        return int(options["encoder_attention_heads"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its options do not tell the number of attention heads") from error
+
+
+def _sort(
+    path: Path, model: dict[str, Tensor], prefix: str
+) -> tuple[dict[str, Tensor], dict[str, str], dict[str, str], dict[str, Tensor]]:
+    """The encoder's tensors under our names, our name -> name in the file, what was left out, our decoder's tensors."""
+    rename, left_out, decoder, split = {}, {}, {}, {}
+    for name, tensor in model.items():
+        reason = next((reason for pattern, reason in LEFT_OUT.items() if re.match(pattern, name)), None)
+        if prefix == OUR_PREFIX and name.startswith(OUR_DECODER_PREFIX):
+            decoder[name.removeprefix(OUR_DECODER_PREFIX)] = tensor
+        elif reason is not None:
+            left_out[name] = reason
+        elif not name.startswith(prefix):
+            raise InputError(f"{path}: the tensor {name} has no place in an encoder")
+        elif ".in_proj_" in name:
+            split[name] = tensor
+        else:
+            rename[name] = _todays(name.removeprefix(prefix))
+    tensors = place(path, model, rename)
+    names = {ours: theirs for theirs, ours in rename.items()}
+    for name, tensor in split.items():
+        for letter, part in zip("qkv", tensor.float().chunk(3), strict=True):
+            ours = _todays(name.removeprefix(prefix)).replace("in_proj_", f"{letter}_proj.")
+            tensors[ours], names[ours] = part.clone(), name
+    return tensors, names, left_out, decoder
+
+
+def _todays(name: str) -> str:
+    for old, new in OLD_NAMES.items():
+        name = new + name.removeprefix(old) if name.startswith(old) else name
+    return name
+
+
+def _own_symbols(state: dict[str, Any]) -> list[str] | None:
+    return (state.get("task_state") or {}).get("symbols")
+
+
+def _symbols(path: Path, task: dict[str, Any], rows: int) -> list[str]:
+    """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append."""
+    data = str(task.get("data") or "").split(":")[0]
+    places = [path.parent / DICT_FILE, *([Path(data) / DICT_FILE] if data else [])]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise InputError(f"{path}: its dictionary is missing; put it at {' or '.join(map(str, places))}")
+    symbols = list(load_dictionary(found).symbols)
+    if len(symbols) < rows and MASK not in symbols:
+        symbols.append(MASK)
+    if len(symbols) != rows:
+        raise InputError(f"{found}: {len(symbols)} symbols for the {rows} embedding rows of {path}")
+    return symbols

@@ -1,0 +1,85 @@
+"""Read tensor files without ever running what they hold."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from swcm_fairseq.errors import InputError
+
+SAFETENSORS = "model.safetensors"
+PYTORCH_BIN = "pytorch_model.bin"
+INDEX_SUFFIX = ".index.json"
+
+
+def load_pickle(path: Path) -> Any:
+    """``torch.load(weights_only=True)`` on the CPU; raises :class:`InputError` for damaged and unsafe files."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused: {str(error).splitlines()[0]}; it is damaged or wants to run code, "
+            "use a safetensors file of the same model"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable torch file: {error}") from error
+
+
+def load_safetensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file; raises :class:`InputError` if it is damaged or cut off."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable safetensors file (cut off?): {error}; copy it again") from error
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises :class:`InputError` if the file is missing or something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a JSON object")
+    return content
+
+
+def load_directory(directory: Path) -> dict[str, Tensor]:
+    """The tensors of a Hugging Face directory: safetensors before pytorch_model.bin, whole or in shards."""
+    for name, load in ((SAFETENSORS, load_safetensors), (PYTORCH_BIN, _load_bin)):
+        if (directory / name).is_file():
+            return load(directory / name)
+        if (directory / (name + INDEX_SUFFIX)).is_file():
+            return _load_shards(directory / (name + INDEX_SUFFIX), load)
+    raise InputError(f"{directory}: neither {SAFETENSORS} nor {PYTORCH_BIN}, nor an index of either")
+
+
+def _load_bin(path: Path) -> dict[str, Tensor]:
+    tensors = load_pickle(path)
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise InputError(f"{path}: not a state dict (names to tensors)")
+    return tensors
+
+
+def _load_shards(index: Path, load: Any) -> dict[str, Tensor]:
+    """Every shard that the index names; a tensor that it promises and no shard holds is an error."""
+    weight_map = load_json(index).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise InputError(f"{index}: no weight_map")
+    tensors: dict[str, Tensor] = {}
+    for shard in sorted(set(weight_map.values())):
+        path = index.parent / Path(shard).name
+        if not path.is_file():
+            raise InputError(f"{index}: names the shard {shard}, which is not there")
+        tensors.update(load(path))
+    for name, shard in weight_map.items():
+        if name not in tensors:
+            raise InputError(f"{index}: promises {name} in {shard}, which does not hold it")
+    return tensors

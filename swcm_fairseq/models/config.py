@@ -1,0 +1,179 @@
+"""The model's options: one flat dataclass with fairseq's flag names, and the named sizes."""
+
+# ruff: noqa: RUF009 (fairseq builds flags from Optional[...] and from the fields that option() makes)
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from fairseq import utils
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.models.transformer.transformer_config import (
+    DecoderConfig,
+    EncDecBaseConfig,
+    QuantNoiseConfig,
+    TransformerConfig,
+)
+from omegaconf import II
+
+from swcm_fairseq.models.layer_plan import PlannedLayer, layer_plan
+
+DecoderEnd = ChoiceEnum(["inserted", "inherited"])
+OutputMatrix = ChoiceEnum(["tied", "own"])
+Activation = ChoiceEnum(utils.get_available_activation_fns())
+
+
+def option(default: Any, help: str) -> Any:
+    """A dataclass field with its help text."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class XLMSWCMConfig(FairseqDataclass):
+    """Options of the model; the defaults are those of the paper's base model (section 4.1, Table 2)."""
+
+    # start
+    pretrained_encoder: Optional[str] = option(
+        None,
+        "start from this encoder: a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq "
+        "masked_lm/RoBERTa/XLM-R checkpoint with its dict.txt, or a checkpoint of this model. Read only when "
+        "training starts from scratch. Default: random weights",
+    )
+    pretrained_decoder: bool = option(
+        False, "take the decoder, too, from the checkpoint of this model that --pretrained-encoder names"
+    )
+    new_rows_from_pieces: bool = option(
+        False,
+        "embedding rows of pieces that the encoder does not know start as the mean of the pieces that its own "
+        "vocabulary splits them into. Default: drawn from normal(0, 0.02)",
+    )
+    random_inherited_layers: bool = option(
+        False, "inherited decoder layers start at random (the paper's ablation 'no weight sharing', section 5)"
+    )
+
+    # decoder layers
+    normal_layer_interval: int = option(
+        3, "X: one more layer after every X inherited ones, 0 to the number of encoder layers (Figure 4; 0 is BASE-A)"
+    )
+    duplicate_inserted_layers: bool = option(
+        False, "the inserted layers duplicate the layer before them instead of being normal ones (BASE-B)"
+    )
+    decoder_ends_with: DecoderEnd = option(  # type: ignore[valid-type]
+        "inserted", "what follows the last group: an inserted layer, or nothing (inherited: the authors' released code)"
+    )
+    plain_decoder: bool = option(
+        False, "a decoder of as many standard random layers as the encoder has (Cino-Transformer)"
+    )
+    tie_self_attention: bool = option(
+        False, "self-attention of inherited decoder layers stays tied to the encoder's during training"
+    )
+    tie_ffn: bool = option(
+        False, "both FFNs of inherited decoder layers stay tied to the encoder's FFN during training"
+    )
+    separate_embeddings: bool = option(
+        False, "token embeddings of the decoder are a copy of the encoder's. Default: shared"
+    )
+    output_matrix: OutputMatrix = option(  # type: ignore[valid-type]
+        "tied", "the output matrix is tied to the decoder's token embeddings, or its own (started as a copy of them)"
+    )
+
+    # size
+    encoder_layers: int = option(12, "number of encoder layers")
+    encoder_embed_dim: int = option(768, "hidden size of encoder and decoder")
+    encoder_ffn_embed_dim: int = option(3072, "inner size of all FFNs")
+    encoder_attention_heads: int = option(12, "attention heads of encoder and decoder")
+    max_source_positions: int = option(512, "longest source, in tokens; at most as many as the encoder has")
+    max_target_positions: int = option(256, "longest target, in tokens; at most as many as the encoder has")
+    activation_fn: Activation = option(  # type: ignore[valid-type]
+        "gelu", "activation of all FFNs; it must be the encoder's"
+    )
+
+    # training
+    dropout: float = option(0.1, "dropout probability")
+    attention_dropout: float = option(0.1, "dropout probability of attention weights")
+    activation_dropout: float = option(0.0, "dropout probability after the activation in FFNs")
+    encoder_layerdrop: float = option(0.0, "probability of leaving out an encoder layer (Fan et al. 2020)")
+    decoder_layerdrop: float = option(0.0, "probability of leaving out a decoder layer (Fan et al. 2020)")
+    checkpoint_activations: bool = option(
+        False, "recompute activations in the backward pass: less memory, more computation"
+    )
+    offload_activations: bool = option(False, "keep checkpointed activations in CPU memory")
+
+    # What fairseq will restore, from its own options of the same name.
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+
+    def layer_plan(self) -> list[PlannedLayer]:
+        """The decoder's layers."""
+        return layer_plan(
+            self.encoder_layers,
+            self.normal_layer_interval,
+            end_with_inherited=self.decoder_ends_with == "inherited",
+            duplicate_inserted=self.duplicate_inserted_layers,
+            plain=self.plain_decoder,
+        )
+
+    def transformer_config(self) -> TransformerConfig:
+        """The same for fairseq's encoder and decoder classes."""
+        layer = {
+            "embed_dim": self.encoder_embed_dim,
+            "ffn_embed_dim": self.encoder_ffn_embed_dim,
+            "attention_heads": self.encoder_attention_heads,
+            "learned_pos": True,
+        }
+        return TransformerConfig(
+            encoder=EncDecBaseConfig(layers=self.encoder_layers, layerdrop=self.encoder_layerdrop, **layer),
+            decoder=DecoderConfig(layers=len(self.layer_plan()), layerdrop=self.decoder_layerdrop, **layer),
+            quant_noise=QuantNoiseConfig(),
+            activation_fn=self.activation_fn,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            activation_dropout=self.activation_dropout,
+            max_source_positions=self.max_source_positions,
+            max_target_positions=self.max_target_positions,
+            share_decoder_input_output_embed=self.output_matrix == "tied",
+            layernorm_embedding=True,
+            no_scale_embedding=True,
+            checkpoint_activations=self.checkpoint_activations or self.offload_activations,
+            offload_activations=self.offload_activations,
+        )
+
+
+@dataclass
+class TinyConfig(XLMSWCMConfig):
+    """For tests and demonstrations."""
+
+    encoder_layers: int = option(4, "number of encoder layers")
+    encoder_embed_dim: int = option(64, "hidden size of encoder and decoder")
+    encoder_ffn_embed_dim: int = option(256, "inner size of all FFNs")
+    encoder_attention_heads: int = option(4, "attention heads of encoder and decoder")
+
+
+@dataclass
+class SmallConfig(XLMSWCMConfig):
+    """The size of multilingual-e5-small."""
+
+    encoder_embed_dim: int = option(384, "hidden size of encoder and decoder")
+    encoder_ffn_embed_dim: int = option(1536, "inner size of all FFNs")
+
+
+@dataclass
+class LargeConfig(XLMSWCMConfig):
+    """The size of XLM-R large."""
+
+    encoder_layers: int = option(24, "number of encoder layers")
+    encoder_embed_dim: int = option(1024, "hidden size of encoder and decoder")
+    encoder_ffn_embed_dim: int = option(4096, "inner size of all FFNs")
+    encoder_attention_heads: int = option(16, "attention heads of encoder and decoder")
+
+
+@dataclass
+class ReleasedConfig(XLMSWCMConfig):
+    """The layout of the authors' released code: 15 decoder layers and an output matrix of its own."""
+
+    decoder_ends_with: DecoderEnd = option(  # type: ignore[valid-type]
+        "inherited",
+        "what follows the last group: an inserted layer, or nothing (inherited: the authors' released code)",
+    )
+    output_matrix: OutputMatrix = option(  # type: ignore[valid-type]
+        "own", "the output matrix is tied to the decoder's token embeddings, or its own (started as a copy of them)"
+    )

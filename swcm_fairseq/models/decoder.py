@@ -1,0 +1,88 @@
+"""The decoder: inherited layers with normal ones in between, on fairseq's own decoder loop."""
+
+from typing import Any
+
+from fairseq.data import Dictionary
+from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
+from fairseq.modules.checkpoint_activations import checkpoint_wrapper
+from torch import Tensor, nn
+
+from swcm_fairseq.models.attention import CausalMask, IncrementalState
+from swcm_fairseq.models.encoder import EncoderOut
+from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
+from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer
+from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
+
+NO_LAYER = -1  # as fairseq's ``alignment_layer``: no layer is asked for attention weights
+
+
+class Decoder(EpsilonInState, TransformerDecoderBase):
+    """Transformer decoder whose layers follow a plan.
+
+    Args:
+        cfg: fairseq's configuration; ``cfg.decoder.layers`` is ``len(plan)``.
+        dictionary: the target dictionary.
+        embed_tokens: [V, C].
+        plan: the layers, see :func:`~swcm_fairseq.models.layer_plan.layer_plan`.
+    """
+
+    embed_tokens: nn.Embedding
+    embed_positions: nn.Embedding
+    layernorm_embedding: nn.LayerNorm
+    layers: nn.ModuleList
+    output_projection: nn.Linear
+    padding_idx: int
+
+    def __init__(
+        self, cfg: TransformerConfig, dictionary: Dictionary, embed_tokens: nn.Embedding, plan: list[PlannedLayer]
+    ):
+        self._unbuilt = list(plan)
+        super().__init__(cfg, dictionary, embed_tokens)
+        self.plan = plan
+        self.need_attn = False
+        self.set_layer_norm_eps(DEFAULT_EPS)
+
+    def build_decoder_layer(self, cfg: TransformerConfig, no_encoder_attn: bool = False) -> nn.Module:
+        """Called by the parent's constructor, once for every layer of the plan."""
+        planned = self._unbuilt.pop(0)
+        kind = NormalDecoderLayer if planned.kind is LayerKind.NORMAL else InheritedDecoderLayer
+        layer = kind(cfg)
+        if cfg.checkpoint_activations:
+            return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
+        return layer
+
+    def extract_features(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: EncoderOut | None,
+        incremental_state: IncrementalState | None = None,
+        full_context_alignment: bool = False,
+        alignment_layer: int | None = None,
+        alignment_heads: int | None = None,
+    ) -> tuple[Tensor, dict[str, list]]:
+        """As fairseq's, but attention weights are computed only where they are asked for.
+
+        ``prev_output_tokens`` [B, T]; returns features [B, T, C] and ``{"attn": [weights or None], ...}``.
+        """
+        if incremental_state is None:
+            self._future_mask = CausalMask.of(prev_output_tokens, self.padding_idx)
+        elif not incremental_state and encoder_out is not None:  # the first step of a batch
+            self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
+        if alignment_layer is None and not self.need_attn:
+            alignment_layer = NO_LAYER
+        return super().extract_features(
+            prev_output_tokens,
+            encoder_out,
+            incremental_state,
+            full_context_alignment,
+            alignment_layer,
+            alignment_heads,
+        )
+
+    def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
+        """The mask of this batch; fairseq's loop hands it to every layer."""
+        return self._future_mask
+
+    def make_generation_fast_(self, need_attn: bool = False, **kwargs: Any) -> None:
+        """Called before generation; ``need_attn`` comes from ``--print-alignment``."""
+        self.need_attn = need_attn

@@ -1,0 +1,90 @@
+"""Embedding rows are matched by piece, never by index: a pruned or extended vocabulary keeps its vectors."""
+
+from collections import Counter
+
+import torch
+from fairseq.data import Dictionary
+from sentencepiece import SentencePieceProcessor
+from torch import Tensor
+
+from swcm_fairseq.data.vocabulary import load_sentencepiece
+from swcm_fairseq.interop.encoder_weights import EncoderWeights
+
+
+@torch.no_grad()
+def match_rows(
+    start: Tensor, source: Tensor, weights: EncoderWeights, dictionary: Dictionary, from_pieces: bool
+) -> tuple[Tensor, Counter]:
+    """The embedding table of ``dictionary``.
+
+    Args:
+        start: [V, C], random; rows that are new keep it.
+        source: [V', C], the encoder's table, whose row i belongs to ``weights.symbols[i]``.
+        weights: the encoder.
+        dictionary: our symbols.
+        from_pieces: new rows are the mean of the rows of the pieces that the encoder's own sentencepiece model
+            splits them into; those with unknown pieces only stay random.
+
+    Returns:
+        The table [V, C], and how many rows were copied, made of pieces and new, and how many of the encoder's were
+        not used.
+    """
+    rows = {symbol: row for row, symbol in enumerate(weights.symbols) if row < source.size(0)}
+    table = start.clone()
+    counts: Counter = Counter()
+    found = [(i, rows[symbol]) for i, symbol in enumerate(dictionary.symbols) if symbol in rows]
+    ours, theirs = (torch.tensor(side) for side in zip(*found, strict=True))
+    table[ours] = source[theirs].to(table)
+    counts["copied by piece"] = len(found)
+    new = [(i, symbol) for i, symbol in enumerate(dictionary.symbols) if symbol not in rows]
+    if from_pieces:
+        made = _rows_from_pieces(table, source, rows, weights, new)
+        counts["the mean of their pieces"] = made
+        counts["new"] = len(new) - made
+    else:
+        counts["new"] = len(new)
+    counts["of the encoder not used"] = source.size(0) - len(set(theirs.tolist()))
+    return table, counts
+
+
+def _rows_from_pieces(
+    table: Tensor, source: Tensor, rows: dict[str, int], weights: EncoderWeights, new: list[tuple[int, str]]
+) -> int:
+    """Fill rows of ``table`` [V, C] in place; returns how many."""
+    scores = piece_scores(load_sentencepiece(weights.sentencepiece))
+    made = 0
+    for i, symbol in new:
+        if symbol.startswith("<") and symbol.endswith(">"):  # language tokens have no spelling
+            continue
+        pieces = [rows[piece] for piece in best_split(symbol, scores) if piece in rows]
+        if pieces:
+            table[i] = source[pieces].mean(0).to(table)
+            made += 1
+    return made
+
+
+def piece_scores(processor: SentencePieceProcessor) -> dict[str, float]:
+    """Log probability of every piece of a unigram model."""
+    ids = range(processor.get_piece_size())
+    pieces = [i for i in ids if not (processor.is_control(i) or processor.is_unknown(i))]
+    return {processor.id_to_piece(i): processor.get_score(i) for i in pieces}
+
+
+def best_split(text: str, scores: dict[str, float]) -> list[str]:
+    """The most probable split of ``text`` into pieces; a character that no piece has stands alone.
+
+    sentencepiece itself puts a space in front of what it splits, which is wrong for the inside of a word.
+    """
+    longest = max(map(len, scores))
+    unknown = min(scores.values()) - 10.0  # sentencepiece's penalty
+    best: list[tuple[float, int]] = [(0.0, 0)]  # per end: log probability, start of the last piece
+    for end in range(1, len(text) + 1):
+        starts = range(max(0, end - longest), end)
+        known = [(best[i][0] + scores[text[i:end]], i) for i in starts if text[i:end] in scores]
+        best.append(max([*known, (best[end - 1][0] + unknown, end - 1)]))
+    pieces, end = [], len(text)
+    while end > 0:
+        start = best[end][1]
+        pieces.append(text[start:end])
+        end = start
+    return pieces[::-1]

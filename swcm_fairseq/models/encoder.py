@@ -1,0 +1,41 @@
+"""The encoder: fairseq's, which reproduces XLM-R, RoBERTa and BERT exactly when it is configured as here."""
+
+from fairseq.data import Dictionary
+from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
+from fairseq.modules.checkpoint_activations import checkpoint_wrapper
+from torch import Tensor, nn
+
+from swcm_fairseq.models.layers import EncoderLayer
+from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
+
+EncoderOut = dict[str, list]
+
+
+class Encoder(EpsilonInState, TransformerEncoderBase):
+    """Post-norm transformer encoder with learned positions and a layer norm after the embeddings."""
+
+    embed_tokens: nn.Embedding
+    embed_positions: nn.Embedding
+    layernorm_embedding: nn.LayerNorm
+    layers: nn.ModuleList
+
+    def __init__(self, cfg: TransformerConfig, dictionary: Dictionary, embed_tokens: nn.Embedding):
+        super().__init__(cfg, dictionary, embed_tokens)
+        self.set_layer_norm_eps(DEFAULT_EPS)
+
+    def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
+        """Called by the parent's constructor."""
+        layer = EncoderLayer(cfg)
+        if cfg.checkpoint_activations:
+            return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
+        return layer
+
+    def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
+        """Reorder as fairseq does, and remember how many beams the sentences were repeated for.
+
+        The generator first repeats every sentence once per beam. ``beams`` tells the decoder, whatever beam size an
+        earlier generator had set on the same model (fairseq never sets it back to 1).
+        """
+        batch = encoder_out["encoder_out"][0].size(1)
+        beams = encoder_out.get("beams", [1])[0] * max(1, new_order.numel() // batch)
+        return {**super().reorder_encoder_out(encoder_out, new_order), "beams": [beams]}

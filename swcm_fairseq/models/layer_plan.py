@@ -1,0 +1,74 @@
+"""Which decoder layer stands where, and where its weights come from (paper section 3.2, Figure 2)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from swcm_fairseq.errors import InputError
+
+
+class LayerKind(Enum):
+    """What a decoder layer is."""
+
+    INHERITED = "inherit"  # self-attention, FFN1, cross-attention, FFN2; started from an encoder layer
+    DUPLICATE = "duplicate"  # the same, inserted: started from the encoder layer of the layer before it
+    NORMAL = "normal"  # fairseq's decoder layer: self-attention, cross-attention, FFN; random start
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """One decoder layer.
+
+    Attributes:
+        kind: its structure and start.
+        encoder_layer: index of the encoder layer that it starts from; None for a normal layer.
+    """
+
+    kind: LayerKind
+    encoder_layer: int | None = None
+
+    def __str__(self) -> str:
+        return self.kind.value if self.encoder_layer is None else f"{self.kind.value} {self.encoder_layer}"
+
+
+def layer_plan(
+    encoder_layers: int,
+    interval: int,
+    *,
+    end_with_inherited: bool = False,
+    duplicate_inserted: bool = False,
+    plain: bool = False,
+) -> list[PlannedLayer]:
+    """The decoder's layers, first to last: n inherited ones and, after every ``interval`` of them, one more.
+
+    Args:
+        encoder_layers: n, the number of encoder layers.
+        interval: X of the paper, 0 to n; 0 inserts nothing (BASE-A).
+        end_with_inherited: nothing is inserted after the last group (the released code).
+        duplicate_inserted: an inserted layer duplicates the layer before it instead of being a normal one (BASE-B).
+        plain: n normal layers and nothing else (Cino-Transformer); ``interval`` is not used.
+
+    Returns:
+        n + floor(n / interval) layers, one less with ``end_with_inherited`` where X divides n.
+
+    Raises:
+        InputError: ``interval`` is negative or larger than n.
+    """
+    if plain:
+        return [PlannedLayer(LayerKind.NORMAL)] * encoder_layers
+    if not 0 <= interval <= encoder_layers:
+        raise InputError(
+            f"--normal-layer-interval {interval}: use a number from 0 (no inserted layers) to {encoder_layers}, "
+            "the number of encoder layers"
+        )
+    plan = []
+    for i in range(encoder_layers):
+        plan.append(PlannedLayer(LayerKind.INHERITED, i))
+        group_ends = interval > 0 and (i + 1) % interval == 0
+        if group_ends and not (end_with_inherited and i + 1 == encoder_layers):
+            plan.append(PlannedLayer(LayerKind.DUPLICATE, i) if duplicate_inserted else PlannedLayer(LayerKind.NORMAL))
+    return plan
+
+
+def describe(plan: list[PlannedLayer]) -> str:
+    """The plan as one line: ``5 decoder layers: inherit 0, inherit 1, inherit 2, normal, inherit 3``."""
+    return f"{len(plan)} decoder layers: " + ", ".join(map(str, plan))

@@ -1,0 +1,203 @@
+"""XLM-SWCM (Su et al. 2025, arXiv 2502.10852): an encoder-decoder that inherits a multilingual encoder."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from fairseq.data import Dictionary
+from fairseq.models import FairseqEncoderDecoderModel, register_model
+from fairseq.tasks import FairseqTask
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.models.config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
+from swcm_fairseq.models.decoder import Decoder
+from swcm_fairseq.models.encoder import Encoder
+from swcm_fairseq.models.layer_plan import describe
+
+logger = logging.getLogger(__name__)
+
+INIT_STD = 0.02  # of BERT's and RoBERTa's authors
+SampleInputs = Callable[[Tensor, Tensor, Tensor], Tensor]
+OutputHead = Callable[[Tensor, Tensor], Any]
+
+
+def init_weights(module: nn.Module) -> None:
+    """Draw linear layers and embeddings from normal(0, 0.02), as BERT's and RoBERTa's authors did."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INIT_STD)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+@register_model("xlm_swcm", dataclass=XLMSWCMConfig)
+class XLMSWCMModel(FairseqEncoderDecoderModel):
+    """Encoder and interleaved decoder.
+
+    Args:
+        config: the options.
+        encoder: the encoder.
+        decoder: the decoder; may share embeddings, layers and output matrix with the encoder.
+    """
+
+    encoder: Encoder
+    decoder: Decoder
+
+    def __init__(self, config: XLMSWCMConfig, encoder: Encoder, decoder: Decoder):
+        super().__init__(encoder, decoder)
+        self.cfg = config
+        self.supports_align_args = True
+        self.missing_encoder: Path | None = None
+        self.num_updates = 0
+
+    def set_num_updates(self, num_updates: int) -> None:
+        """Remember the trainer's number of updates, which schedules are computed from."""
+        super().set_num_updates(num_updates)
+        self.num_updates = num_updates
+
+    @classmethod
+    def build_model(cls, cfg: DictConfig | XLMSWCMConfig, task: FairseqTask) -> "XLMSWCMModel":
+        """Build the model and, where training starts from scratch, start it from ``cfg.pretrained_encoder``.
+
+        Raises:
+            InputError: an option or the encoder file cannot be used.
+        """
+        from swcm_fairseq.models.warm_start import start
+
+        config = cfg if isinstance(cfg, XLMSWCMConfig) else cast(XLMSWCMConfig, OmegaConf.to_object(cfg))
+        if task.source_dictionary != task.target_dictionary:
+            raise InputError("source and target dictionaries differ; this model needs a joined dictionary")
+        model = cls.from_config(config, task.source_dictionary)
+        logger.info(describe(model.decoder.plan))
+        start(model, task.source_dictionary)
+        return model
+
+    @classmethod
+    def from_config(cls, config: XLMSWCMConfig, dictionary: Dictionary) -> "XLMSWCMModel":
+        """The model with random weights, normal(0, 0.02) as RoBERTa's; ties are made, nothing is copied."""
+        fairseq_config = config.transformer_config()
+        width = config.encoder_embed_dim
+        embed_tokens = nn.Embedding(len(dictionary), width, dictionary.pad())
+        encoder = Encoder(fairseq_config, dictionary, embed_tokens)
+        if config.separate_embeddings:
+            embed_tokens = nn.Embedding(len(dictionary), width, dictionary.pad())
+        decoder = Decoder(fairseq_config, dictionary, embed_tokens, config.layer_plan())
+        model = cls(config, encoder, decoder)
+        model.apply(init_weights)
+        return model
+
+    def load_state_dict(self, state_dict: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As fairseq's; weights from a checkpoint take the place of an encoder file that is gone."""
+        result = super().load_state_dict(state_dict, *args, **kwargs)
+        self.missing_encoder = None
+        return result
+
+    def require_weights(self) -> None:
+        """Refuse to train from an encoder file that was not there and that no checkpoint has made up for.
+
+        fairseq does not tell a model whether it is built to be trained or to be filled from a checkpoint, so the
+        file may be missing when it is built. A task that knows better calls this right after building.
+
+        Raises:
+            InputError: names the file.
+        """
+        if self.missing_encoder is not None:
+            raise InputError(
+                f"--pretrained-encoder {self.missing_encoder}: no such file or directory; "
+                "training from scratch needs it"
+            )
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The output matrix [V, C]."""
+        return self.decoder.output_projection.weight
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor,
+        prev_output_tokens: Tensor,
+        *,
+        features_only: bool = False,
+        sample_inputs: SampleInputs | None = None,
+        output_head: OutputHead | None = None,
+        share_dropout: bool = False,
+        return_all_hiddens: bool = False,
+        alignment_layer: int | None = None,
+        alignment_heads: int | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Encode once, decode once or twice.
+
+        Args:
+            src_tokens: int64, [B, S].
+            src_lengths: int64, [B].
+            prev_output_tokens: int64, [B, T].
+            features_only: return the decoder's features [B, T, C].
+            sample_inputs: called as ``sample_inputs(features, output_weight, prev_output_tokens)`` with the features
+                of a first pass without gradient; what it returns, [B, T], is what the second pass reads (two-pass
+                scheduled sampling, Mihaylova and Martins 2019).
+            output_head: called as ``output_head(features, output_weight)``; its result takes the place of the logits,
+                so that no [B, T, V] tensor is made.
+            share_dropout: both passes draw the same dropout masks.
+            return_all_hiddens: keep the hidden states of all encoder layers.
+            alignment_layer: return the cross-attention weights of this decoder layer.
+            alignment_heads: average them over this many heads.
+
+        Returns:
+            Logits [B, T, V], features, or the result of ``output_head``; and fairseq's dictionary, in which
+            ``prev_output_tokens`` is what the training pass read.
+        """
+        if self.training:
+            self.require_weights()
+        encoder_out = self.encoder(src_tokens, src_lengths=src_lengths, return_all_hiddens=return_all_hiddens)
+        if sample_inputs is not None:
+            prev_output_tokens = self._sampled_inputs(sample_inputs, prev_output_tokens, encoder_out, share_dropout)
+        x, extra = self.decoder(
+            prev_output_tokens,
+            encoder_out=encoder_out,
+            features_only=features_only or output_head is not None,
+            alignment_layer=alignment_layer,
+            alignment_heads=alignment_heads,
+        )
+        if output_head is not None:
+            x = output_head(x, self.output_weight)
+        return x, {**extra, "prev_output_tokens": prev_output_tokens}
+
+    def _sampled_inputs(
+        self, sample_inputs: SampleInputs, tokens: Tensor, encoder_out: dict[str, list], share_dropout: bool
+    ) -> Tensor:
+        """The first pass; with ``share_dropout`` the random state is put back, so the second pass drops the same."""
+        devices = [tokens.device] if tokens.is_cuda else []
+        fork = torch.random.fork_rng(devices) if share_dropout else contextlib.nullcontext()
+        with torch.no_grad(), fork:
+            features, _ = self.decoder(tokens, encoder_out=encoder_out, features_only=True)
+            return sample_inputs(features, self.output_weight, tokens)
+
+
+@register_model("xlm_swcm_tiny", dataclass=TinyConfig)
+class XLMSWCMTiny(XLMSWCMModel):
+    """See :class:`TinyConfig`."""
+
+
+@register_model("xlm_swcm_small", dataclass=SmallConfig)
+class XLMSWCMSmall(XLMSWCMModel):
+    """See :class:`SmallConfig`."""
+
+
+@register_model("xlm_swcm_base", dataclass=XLMSWCMConfig)
+class XLMSWCMBase(XLMSWCMModel):
+    """See :class:`XLMSWCMConfig`."""
+
+
+@register_model("xlm_swcm_large", dataclass=LargeConfig)
+class XLMSWCMLarge(XLMSWCMModel):
+    """See :class:`LargeConfig`."""
+
+
+@register_model("xlm_swcm_released", dataclass=ReleasedConfig)
+class XLMSWCMReleased(XLMSWCMModel):
+    """See :class:`ReleasedConfig`."""

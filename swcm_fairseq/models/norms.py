@@ -1,0 +1,28 @@
+"""The layer-norm epsilon travels with the weights: BERT's is 1e-12, XLM-R's 1e-5, and fairseq has no option for it."""
+
+import torch
+from torch import Tensor, nn
+
+DEFAULT_EPS = 1e-5
+
+
+class EpsilonInState(nn.Module):
+    """Keeps the epsilon of all layer norms inside a module in its state dict, as one float64 number.
+
+    float64 and not a buffer, so that neither ``half()`` nor averaging of checkpoints changes it.
+    """
+
+    def set_layer_norm_eps(self, eps: float) -> None:
+        """Set the epsilon of every layer norm inside."""
+        self.layer_norm_eps = eps
+        for module in self.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = eps
+
+    def get_extra_state(self) -> Tensor:
+        """Called by ``state_dict``."""
+        return torch.tensor(self.layer_norm_eps, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Called by ``load_state_dict``."""
+        self.set_layer_norm_eps(float(state))
