@@ -62,8 +62,8 @@ th { background: #f2f2f2; position: sticky; top: 0; }
   font-family: "Noto Serif Tibetan", "Jomolhari", "Microsoft Himalaya", "Kailasa", serif; }
 .han { line-height: 1.7;
   font-family: "Noto Sans CJK SC", "Noto Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif; }
-.mongolian { writing-mode: vertical-lr; text-orientation: mixed; height: 18rem; max-width: none;
-  min-width: 2rem; font-size: 1.25rem; line-height: 1.6; overflow-x: auto;
+.mongolian { writing-mode: vertical-lr; height: fit-content; max-height: 18rem; min-width: 0; max-width: none;
+  font-size: 1.25rem; line-height: 1.6;
   font-family: "Noto Sans Mongolian", "Mongolian Baiti", "Menk Qagan Tig", serif; }
 """.strip()
 
