@@ -97,11 +97,11 @@ def operands(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return features.detach().to(dtype), weight.detach().to(dtype)
 
 
-def matmul(left: Tensor, right: Tensor) -> Tensor:
+def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     """``left @ right`` with a result in float32 (or float64), also for half-precision operands."""
     if left.dtype in (torch.float16, torch.bfloat16):
-        return torch.mm(left, right, out_dtype=torch.float32)
-    return torch.mm(left, right)
+        return torch.mm(left, right, out_dtype=torch.float32, out=out)
+    return torch.mm(left, right, out=out)
 
 
 def _loss_(logits: Tensor, target: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
@@ -142,19 +142,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
             row_loss, row_nll = torch.empty(2, len(left), dtype=exact, device=left.device).unbind()
             grad_features = torch.empty_like(left, dtype=exact) if wants_grad else None
             grad_weight = torch.zeros_like(matrix, dtype=exact) if wants_grad else None
+            # One buffer for all chunks: on a CPU, fresh memory costs a fifth of the matrix product's time.
+            buffer = torch.empty(min(chunk_rows, len(left)), len(matrix), dtype=exact, device=left.device)
             for start in range(0, len(left), chunk_rows):
                 rows = slice(start, start + chunk_rows)
-                logits = matmul(left[rows], matrix.t())
+                logits = matmul(left[rows], matrix.t(), out=buffer[: len(left[rows])])
                 row_loss[rows], row_nll[rows] = _loss_(logits, target[rows], label_smoothing)
                 if grad_features is None or grad_weight is None:
                     continue
-                grad_logits = logits.mul_(scale).to(left.dtype) if scale != 1.0 else logits.to(left.dtype)
-                grad_features[rows] = matmul(grad_logits, matrix)
+                grad_logits = (logits.mul_(scale) if scale != 1.0 else logits).to(left.dtype)
+                matmul(grad_logits, matrix, out=grad_features[rows])
                 if grad_logits.dtype == exact:
                     grad_weight.addmm_(grad_logits.t(), left[rows])
                 else:
                     grad_weight += matmul(grad_logits.t(), left[rows])
-                del logits, grad_logits
         ctx.grads = (grad_features, grad_weight)
         ctx.scale = scale
         ctx.dtypes = (features.dtype, weight.dtype)

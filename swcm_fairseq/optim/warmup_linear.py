@@ -1,6 +1,5 @@
 """The learning-rate schedule ``warmup_linear``: up from a small rate over the first epoch, then down in a line."""
 
-# ruff: noqa: UP045  (fairseq reads the type of a flag from Optional[...], not from ``... | None``)
 import math
 from dataclasses import dataclass, field
 from typing import Any, Optional

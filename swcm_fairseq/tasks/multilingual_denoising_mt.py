@@ -2,18 +2,23 @@
 
 import logging
 import math
+import os
 from typing import Any
 
 import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
+from fairseq.data.iterators import EpochBatchIterator
+from fairseq.logging import metrics
+from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import open_dict
 
 from swcm_fairseq.data.blocks import Blocks
-from swcm_fairseq.data.corpora import Corpus, Kind
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind
 from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
@@ -32,9 +37,13 @@ from swcm_fairseq.tasks.config import (
     MultilingualDenoisingMTConfig,
     SamplingUnit,
 )
+from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
+from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state, restored_file
 
 logger = logging.getLogger(__name__)
+
+_EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is not given
 
 
 @register_task("multilingual_denoising_mt", dataclass=MultilingualDenoisingMTConfig)
@@ -44,6 +53,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     Attributes:
         dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
         langs: language codes, in the order of their tokens.
+        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
     cfg: MultilingualDenoisingMTConfig
@@ -70,8 +80,13 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
         self.word_units = _word_units(cfg.word_units)
+        if cfg.eval_metric is not None:
+            parse_generation_options(cfg.eval_args)
+        self._eval_generator: LanguageGenerator | None = None
+        self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
         self._corpora: dict[str, list[Corpus]] = {}
+        self.train_iterator: EpochBatchIterator | None = None
 
     def _set_langs(self, langs: list[str]) -> None:
         """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
@@ -130,6 +145,8 @@ class MultilingualDenoisingMTTask(FairseqTask):
             cfg = cfg.copy()
             with open_dict(cfg):
                 cfg.pretrained_encoder = None
+        if not from_checkpoint:
+            self._check_restored()
         model = super().build_model(cfg, from_checkpoint)
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
@@ -139,6 +156,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
                 "raise --max-source-positions and --max-target-positions"
             )
         return model
+
+    def _check_restored(self) -> None:
+        """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
+        path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
+        if path is not None:
+            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path)
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
         """Load a split of every chosen corpus that has it.
@@ -171,6 +194,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
             groups=[self.group_names.index(stream.group) for stream in streams],
             counts=counts,
             shards=len(self.paths),
+            beta=self.cfg.sampling_beta,
             batch_groups=self._batch_groups(streams),
         )
         self._log_cuts(split, streams)
@@ -190,6 +214,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         if dataset is self.datasets.get(self.cfg.train_subset):
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+            self.train_iterator = iterator
         return iterator
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
@@ -201,13 +226,16 @@ class MultilingualDenoisingMTTask(FairseqTask):
             target = self.cfg.target_lang
             extra["target_token"] = self.dictionary.index(language_token(target)) if target else None
             extra["language_tokens"] = {self.dictionary.index(language_token(lang)) for lang in self.langs}
+            extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
         return super().build_generator(
             models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
         )
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
         """fairseq's; references longer than ``--tokens-per-sample`` are put back whole, to be printed and scored."""
-        if "full_target" in sample:
+        if isinstance(generator, SequenceScorer):
+            sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
+        elif "full_target" in sample:
             sample["target"] = sample.pop("full_target")
         if prefix_tokens is not None and sample.get("target") is not None:
             # --prefix-size counts from the first word; position 0 of the target is the language token's.
@@ -241,6 +269,30 @@ class MultilingualDenoisingMTTask(FairseqTask):
             src_tokens, src_lengths, self.dictionary, left_pad_source=False, constraints=constraints
         )
 
+    def begin_valid_epoch(self, epoch: int, model) -> None:
+        """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
+        self._eval_scores = {}
+        if self.cfg.eval_metric is None:
+            return
+        if self._eval_generator is None:
+            self._eval_generator = self.build_generator([model], parse_generation_options(self.cfg.eval_args))
+        self._eval_scores = decode_and_score(
+            self.datasets[self.cfg.valid_subset.split(",")[0]],
+            self._eval_generator,
+            model,
+            self.cfg.eval_metric,
+            self.cfg.eval_samples,
+            self.cfg.batch_size_valid or _EVAL_BATCH_SIZE,
+            self.group_names,
+        )
+
+    def reduce_metrics(self, logging_outputs, criterion) -> None:
+        """fairseq's, and in validation the scores of ``--eval-metric``."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if not criterion.training:
+            for name, score in self._eval_scores.items():
+                metrics.log_scalar(name, score, priority=50, round=2)
+
     # --- corpora ---
 
     @property
@@ -250,6 +302,23 @@ class MultilingualDenoisingMTTask(FairseqTask):
         for path in self.paths:
             names.update((direction.group, None) for direction in self.directions(path))
         return list(names)
+
+    def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
+        """The pieces that a language's training text has, as preprocess.binarize counted them.
+
+        Args:
+            lang_token: dictionary index of the language token.
+
+        Returns:
+            int64, ascending: pieces of the training text in all data directories; None where nothing was counted (a
+            directory of stock fairseq-preprocess, or none of the language's text).
+        """
+        lang = self.langs[lang_token - self.dictionary.num_pieces - 1]
+        used = np.zeros(self.dictionary.num_pieces, dtype=bool)
+        for path in self.paths:
+            if os.path.exists(os.path.join(path, CORPORA_FILE)):
+                used |= Corpora.read(path).piece_counts(lang, self.cfg.train_subset) > 0
+        return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
 
     def directions(self, path: str) -> list[Direction]:
         """The chosen directions of one data directory."""
