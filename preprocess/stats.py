@@ -128,11 +128,13 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
         raise InputError("--png needs matplotlib: pip install matplotlib") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 1.5 + 0.3 * len(sides)), layout="constrained")
     names = [side.path for side in sides]
     left.barh(names, [side.tokens for side in sides], color="#4477aa")
-    left.set(xscale="log", xlabel="tokens", title="Size")
+    left.set(xlabel="tokens", title="Size")
+    left.xaxis.set_major_formatter(EngFormatter())
     right.boxplot([side.lengths for side in sides], orientation="horizontal", tick_labels=names, whis=(1, 99), sym="")
     right.set(xscale="log", xlabel="tokens a sample (box: quartiles, whiskers: 1% and 99%)", title="Lengths")
     for axes in (left, right):
