@@ -109,8 +109,12 @@ class Corpora:
             "corpora": [asdict(corpus) for corpus in self.corpora],
         }
         partial = path.with_suffix(".json.partial")
-        partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        try:
+            partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def read(cls, directory: Path | str) -> "Corpora":
