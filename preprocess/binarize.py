@@ -20,6 +20,7 @@ from preprocess.encoding import EncodedBlock, EncodedSide, Encoder
 from preprocess.indexed import IndexedWriter, commit
 from preprocess.ledger import Ledger, RejectsFile
 from preprocess.lines import ReadingOptions, add_reading_options
+from preprocess.outputs import cannot_write
 from preprocess.parallel import ordered_map
 from preprocess.specs import (
     MONO_FORM,
@@ -95,11 +96,10 @@ class Binarizer:
             return Result(job, there, made=False)
         try:
             split = self._write(job)
+            split.fingerprint = fingerprint
+            self.data_bin.put(job.corpus, job.split, split)
         except OSError as error:
-            where = error.filename or self.data_bin.directory
-            raise InputError(f"{where}: {error.strerror}; make room or give another output directory") from error
-        split.fingerprint = fingerprint
-        self.data_bin.put(job.corpus, job.split, split)
+            raise cannot_write(error.filename or self.data_bin.directory, error) from error
         return Result(job, split)
 
     def _fingerprint(self, job: Job) -> str:

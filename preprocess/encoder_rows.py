@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from preprocess.databin import PARTIAL
+from preprocess.outputs import partial_of, write_atomically
 from swcm_fairseq.errors import InputError
 
 CONFIG_FILE = "config.json"
@@ -101,14 +101,14 @@ def _read(source: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def _write(source: Path, target: Path, config: dict, tensors: dict[str, np.ndarray]) -> None:
-    weights = target / (WEIGHTS_FILE + PARTIAL)
+    weights = partial_of(target / WEIGHTS_FILE)
     try:
         save_file(tensors, weights, metadata={"format": "pt"})
         shutil.copymode(source / WEIGHTS_FILE, weights)  # safetensors makes it private
         os.replace(weights, target / WEIGHTS_FILE)
-        partial = target / (CONFIG_FILE + PARTIAL)
-        partial.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, target / CONFIG_FILE)
+        content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(target / CONFIG_FILE, content.encode("utf-8"))
     except (OSError, SafetensorError) as error:
-        weights.unlink(missing_ok=True)
         raise InputError(f"{target}: {error}; make room or give another --output") from error
+    finally:
+        weights.unlink(missing_ok=True)
