@@ -74,21 +74,40 @@ def quotas(p: np.ndarray, total: int) -> np.ndarray:
     return counts
 
 
-def walk(length: int, first: int, number: int, seed: int, corpus: int) -> np.ndarray:
+def walk(length: int, first: int, number: int, seed: int, corpus: int, weights: np.ndarray | None = None) -> np.ndarray:
     """Places ``first`` to ``first + number`` on an endless walk through a corpus of ``length`` samples; int64.
 
-    The walk is one permutation after another: no sample comes again before all others have come, across epochs too.
+    The walk goes round and round, ``length`` places each time: every sample once, in another order each round. So no
+    sample comes again before all others have come, across epochs too. With ``weights``, float64, shape (length,), a
+    round has every sample in proportion to its weight, up to the next whole number above or below.
     """
     rounds = range(first // length, -(-(first + number) // length))
     if not rounds:
         return np.zeros(0, dtype=np.int64)
-    order = np.concatenate([generator(seed, Purpose.WALK, corpus, turn).permutation(length) for turn in rounds])
+    order = np.concatenate([_round(length, generator(seed, Purpose.WALK, corpus, turn), weights) for turn in rounds])
     start = first - rounds[0] * length
     return order[start : start + number]
 
 
+def _round(length: int, rng: np.random.Generator, weights: np.ndarray | None) -> np.ndarray:
+    """One round of :func:`walk`; int64, shape (length,)."""
+    order = rng.permutation(length)
+    if weights is None:
+        return order
+    # Systematic sampling: equally spaced points over the samples' weights laid end to end, in random order.
+    ends = np.cumsum(weights[order])
+    points = (np.arange(length) + rng.random()) * (ends[-1] / length)
+    drawn = order[np.minimum(np.searchsorted(ends, points, side="right"), length - 1)]
+    return drawn[rng.permutation(length)]
+
+
 def plan_epoch(
-    lengths: Sequence[int], counts: np.ndarray, seed: int, epoch: int, earlier: int
+    lengths: Sequence[int],
+    counts: np.ndarray,
+    seed: int,
+    epoch: int,
+    earlier: int,
+    weights: Sequence[np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What sample i of an epoch is: its corpus and its index there; two int64 arrays of shape (counts.sum(),).
 
@@ -98,12 +117,15 @@ def plan_epoch(
         seed: of the run.
         epoch: from 1.
         earlier: how many epochs had these corpora before (differs from epoch - 1 for sharded data).
+        weights: of each corpus's samples, see :func:`walk`.
     """
     corpus_of = np.repeat(np.arange(len(lengths)), counts)
     index_of = np.concatenate(
         [
-            walk(length, earlier * int(count), int(count), seed, corpus)
-            for corpus, (length, count) in enumerate(zip(lengths, counts, strict=True))
+            walk(length, earlier * int(count), int(count), seed, corpus, weight)
+            for corpus, (length, count, weight) in enumerate(
+                zip(lengths, counts, weights or [None] * len(lengths), strict=True)
+            )
         ]
     )
     order = generator(seed, Purpose.ORDER, epoch).permutation(len(corpus_of))

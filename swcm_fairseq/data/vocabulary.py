@@ -21,13 +21,25 @@ DICT_FILE = "dict.txt"
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 
 
-def load_dictionary(path: Path | str) -> Dictionary:
+class MultilingualDictionary(Dictionary):
+    """fairseq's dictionary; the text of ids leaves the language tokens out, as fairseq's leaves out ``<s>``."""
+
+    num_pieces: int  # set by add_special_symbols
+    language_ids: frozenset[int] = frozenset()
+
+    def string(self, tensor, *args, extra_symbols_to_ignore=None, **kwargs) -> str:
+        """As fairseq's."""
+        ignored = self.language_ids.union(extra_symbols_to_ignore or ())
+        return super().string(tensor, *args, extra_symbols_to_ignore=ignored, **kwargs)
+
+
+def load_dictionary(path: Path | str) -> MultilingualDictionary:
     """Read ``dict.txt``; raises :class:`InputError` if it is missing, empty or not a dictionary."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no dictionary there; give a directory written by preprocess.vocab")
     try:
-        dictionary = Dictionary.load(str(path))
+        dictionary = MultilingualDictionary.load(str(path))
     except Exception as error:  # fairseq raises RuntimeError, ValueError and plain Exception
         raise InputError(f"{path}: not a fairseq dictionary: {error}") from error
     if len(dictionary) == dictionary.nspecial:
@@ -46,7 +58,7 @@ def checksum(dictionary: Dictionary) -> str:
     return hashlib.sha256("\n".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
+def add_special_symbols(dictionary: MultilingualDictionary, langs: Sequence[str]) -> None:
     """Append ``<mask>`` and the language tokens, in the order given.
 
     A piece that is spelled like a language token would let plain text switch the language, so it is refused.
@@ -65,9 +77,10 @@ def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
                 "name each language once and train the vocabulary without that string"
             )
         dictionary.add_symbol(token)
+    dictionary.language_ids = frozenset(range(dictionary.num_pieces + 1, len(dictionary)))
 
 
-def remove_special_symbols(dictionary: Dictionary) -> None:
+def remove_special_symbols(dictionary: MultilingualDictionary) -> None:
     """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
     for symbol in dictionary.symbols[getattr(dictionary, "num_pieces", len(dictionary)) :]:
         del dictionary.indices[symbol]

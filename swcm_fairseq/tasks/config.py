@@ -8,6 +8,7 @@ from fairseq.dataclass import FairseqDataclass
 from omegaconf import II, MISSING
 
 from swcm_fairseq.data.noise import MaskLength
+from swcm_fairseq.tasks.evaluation import EvalMetric
 
 
 class Directions(Enum):
@@ -79,6 +80,13 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
         metadata={"help": "corpora are drawn with p_i = q_i^alpha / sum_j q_j^alpha; above 0, 1 is in proportion"},
     )
     sampling_unit: SamplingUnit = field(default=SamplingUnit.samples, metadata={"help": "what q counts"})
+    sampling_beta: float = field(
+        default=0.0,
+        metadata={
+            "help": "within a corpus, draw samples in proportion to length^beta (CINO, Yang et al. 2022, equation 2); "
+            "0: all alike, each once before any comes again"
+        },
+    )
     translation_share: Optional[float] = field(
         default=None,
         metadata={
@@ -127,6 +135,24 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
             "directory; needs batches of one target language"
         },
     )
+    eval_metric: Optional[EvalMetric] = field(
+        default=None,
+        metadata={
+            "help": "decode at every validation and log this score of each pair corpus (mt_zh-bo_rouge_l) and their "
+            "mean (rouge_l), for --best-checkpoint-metric with --maximize-best-checkpoint-metric"
+        },
+    )
+    eval_samples: int = field(
+        default=200, metadata={"help": "the most samples of each corpus and direction that --eval-metric decodes"}
+    )
+    eval_args: str = field(
+        default="{}", metadata={"help": "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'"}
+    )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
+    valid_subset: str = II("dataset.valid_subset")
+    batch_size_valid: Optional[int] = II("dataset.batch_size_valid")
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009

@@ -10,6 +10,8 @@ import torch
 from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.data.iterators import EpochBatchIterator
+from fairseq.logging import metrics
+from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import open_dict
 
@@ -35,9 +37,13 @@ from swcm_fairseq.tasks.config import (
     MultilingualDenoisingMTConfig,
     SamplingUnit,
 )
+from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
+from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state, restored_file
 
 logger = logging.getLogger(__name__)
+
+_EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is not given
 
 
 @register_task("multilingual_denoising_mt", dataclass=MultilingualDenoisingMTConfig)
@@ -74,6 +80,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
         self.word_units = _word_units(cfg.word_units)
+        if cfg.eval_metric is not None:
+            parse_generation_options(cfg.eval_args)
+        self._eval_generator: LanguageGenerator | None = None
+        self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
         self._corpora: dict[str, list[Corpus]] = {}
         self.train_iterator: EpochBatchIterator | None = None
@@ -135,6 +145,8 @@ class MultilingualDenoisingMTTask(FairseqTask):
             cfg = cfg.copy()
             with open_dict(cfg):
                 cfg.pretrained_encoder = None
+        if not from_checkpoint:
+            self._check_restored()
         model = super().build_model(cfg, from_checkpoint)
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
@@ -144,6 +156,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
                 "raise --max-source-positions and --max-target-positions"
             )
         return model
+
+    def _check_restored(self) -> None:
+        """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
+        path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
+        if path is not None:
+            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path)
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
         """Load a split of every chosen corpus that has it.
@@ -176,6 +194,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
             groups=[self.group_names.index(stream.group) for stream in streams],
             counts=counts,
             shards=len(self.paths),
+            beta=self.cfg.sampling_beta,
             batch_groups=self._batch_groups(streams),
         )
         self._log_cuts(split, streams)
@@ -214,7 +233,9 @@ class MultilingualDenoisingMTTask(FairseqTask):
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
         """fairseq's; references longer than ``--tokens-per-sample`` are put back whole, to be printed and scored."""
-        if "full_target" in sample:
+        if isinstance(generator, SequenceScorer):
+            sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
+        elif "full_target" in sample:
             sample["target"] = sample.pop("full_target")
         if prefix_tokens is not None and sample.get("target") is not None:
             # --prefix-size counts from the first word; position 0 of the target is the language token's.
@@ -248,24 +269,31 @@ class MultilingualDenoisingMTTask(FairseqTask):
             src_tokens, src_lengths, self.dictionary, left_pad_source=False, constraints=constraints
         )
 
+    def begin_valid_epoch(self, epoch: int, model) -> None:
+        """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
+        self._eval_scores = {}
+        if self.cfg.eval_metric is None:
+            return
+        if self._eval_generator is None:
+            self._eval_generator = self.build_generator([model], parse_generation_options(self.cfg.eval_args))
+        self._eval_scores = decode_and_score(
+            self.datasets[self.cfg.valid_subset.split(",")[0]],
+            self._eval_generator,
+            model,
+            self.cfg.eval_metric,
+            self.cfg.eval_samples,
+            self.cfg.batch_size_valid or _EVAL_BATCH_SIZE,
+            self.group_names,
+        )
+
+    def reduce_metrics(self, logging_outputs, criterion) -> None:
+        """fairseq's, and in validation the scores of ``--eval-metric``."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if not criterion.training:
+            for name, score in self._eval_scores.items():
+                metrics.log_scalar(name, score, priority=50, round=2)
+
     # --- corpora ---
-
-    def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
-        """Which pieces a language uses, as counted at binarization.
-
-        Args:
-            lang_token: dictionary index of the language's token.
-
-        Returns:
-            int64, ascending: the pieces of the language's training text in all data directories; None if they were
-            not counted (a directory of stock fairseq-preprocess, or none of the language's text).
-        """
-        lang = next(lang for lang in self.langs if self.dictionary.index(language_token(lang)) == lang_token)
-        counts = np.zeros(self.dictionary.num_pieces, dtype=np.int64)
-        for path in self.paths:
-            if os.path.exists(os.path.join(path, CORPORA_FILE)):
-                counts += Corpora.read(path).piece_counts(lang, self.cfg.train_subset)
-        return torch.from_numpy(counts.nonzero()[0]) if counts.any() else None
 
     @property
     def group_names(self) -> list[str]:
@@ -274,6 +302,22 @@ class MultilingualDenoisingMTTask(FairseqTask):
         for path in self.paths:
             names.update((direction.group, None) for direction in self.directions(path))
         return list(names)
+
+    def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
+        """The pieces that a language's training text has, as preprocess.binarize counted them.
+
+        Args:
+            lang_token: dictionary index of the language token.
+
+        Returns:
+            ascending ids, int64, shape (pieces,); None where nothing was counted.
+        """
+        lang = self.langs[lang_token - self.dictionary.num_pieces - 1]
+        used = np.zeros(self.dictionary.num_pieces, dtype=bool)
+        for path in self.paths:
+            if os.path.exists(os.path.join(path, CORPORA_FILE)):
+                used |= Corpora.read(path).piece_counts(lang) > 0
+        return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
 
     def directions(self, path: str) -> list[Direction]:
         """The chosen directions of one data directory."""

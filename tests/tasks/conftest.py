@@ -18,6 +18,15 @@ from swcm_fairseq.data.vocabulary import checksum
 from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
 
+# Fields that the task takes from other parts of fairseq's configuration.
+NODES = {
+    "valid_subset": "valid",
+    "batch_size_valid": 4,
+    "save_dir": "nowhere",
+    "restore_file": "checkpoint_last.pt",
+    "finetune_from_model": None,
+}
+
 PIECES = [
     *("▁" + letter for letter in "abcdefghijklmnop"),
     *"qrstuvwxyz",
@@ -86,7 +95,14 @@ def make_task(data_bin) -> Callable[..., MultilingualDenoisingMTTask]:
     """The task with some options set, on ``data_bin`` unless told otherwise."""
 
     def make(data: Path | str | None = None, **options) -> MultilingualDenoisingMTTask:
-        values = {"data": str(data or data_bin), "seed": 1, "train_subset": "train", "update_freq": [1], **options}
+        values = {
+            "data": str(data or data_bin),
+            "seed": 1,
+            "train_subset": "train",
+            "update_freq": [1],
+            **NODES,
+            **options,
+        }
         cfg = OmegaConf.merge(OmegaConf.structured(MultilingualDenoisingMTConfig), values)
         return MultilingualDenoisingMTTask.setup_task(cfg)
 
