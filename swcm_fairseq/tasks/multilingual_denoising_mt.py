@@ -310,13 +310,14 @@ class MultilingualDenoisingMTTask(FairseqTask):
             lang_token: dictionary index of the language token.
 
         Returns:
-            ascending ids, int64, shape (pieces,); None where nothing was counted.
+            int64, ascending: pieces of the training text in all data directories; None where nothing was counted (a
+            directory of stock fairseq-preprocess, or none of the language's text).
         """
         lang = self.langs[lang_token - self.dictionary.num_pieces - 1]
         used = np.zeros(self.dictionary.num_pieces, dtype=bool)
         for path in self.paths:
             if os.path.exists(os.path.join(path, CORPORA_FILE)):
-                used |= Corpora.read(path).piece_counts(lang) > 0
+                used |= Corpora.read(path).piece_counts(lang, self.cfg.train_subset) > 0
         return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
 
     def directions(self, path: str) -> list[Direction]:
