@@ -1,4 +1,4 @@
-"""How training from scratch starts: the encoder from a file, the decoder from the encoder, all tensors accounted for."""
+"""How training from scratch starts: encoder from a file, decoder from the encoder, all tensors accounted for."""
 
 import logging
 from pathlib import Path
