@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from fairseq.search import DiverseBeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 
 from swcm_fairseq.data.vocabulary import MASK
@@ -40,6 +41,9 @@ class LanguageGenerator(SequenceGenerator):
         prefix = kwargs.pop("prefix_tokens", None)
         kwargs["prefix_tokens"] = forced if prefix is None else torch.cat((forced, prefix.to(forced)), dim=1)
         kwargs["bos_token"] = self.tgt_dict.bos()
+        if isinstance(self.search, DiverseBeamSearch):
+            # It takes the samples' ids for rows of the batch, so ids of a data set lead it out of its tables.
+            sample = {key: value for key, value in sample.items() if key != "id"}
         return [[_without_first(hypo) for hypo in hypos] for hypos in super().generate(models, sample, **kwargs)]
 
     def _language_tokens(self, sample: dict[str, Any]) -> torch.Tensor:
