@@ -150,7 +150,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
         model = super().build_model(cfg, from_checkpoint)
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
-        if least < self.cfg.tokens_per_sample:
+        if least < self.cfg.tokens_per_sample and from_checkpoint:
+            logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
+            self.cfg.tokens_per_sample = least
+        elif least < self.cfg.tokens_per_sample:
             raise InputError(
                 f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
                 "raise --max-source-positions and --max-target-positions"
