@@ -1,0 +1,1 @@
+"""Commands that turn corpora into data directories: ``python -m preprocess.<command> --help``."""

@@ -1,10 +1,35 @@
-"""Let torch's safe loader (``weights_only=True``, the default since 2.6) read fairseq's checkpoints.
+"""Let torch's safe loader (``weights_only=True``, the default since 2.6) read what fairseq stores and sends.
 
 Only plain containers are allowed; a pickle that names anything else is refused.
 """
 
 from argparse import Namespace
+from collections import defaultdict
+from typing import Any
 
 import torch
+from fairseq.distributed.utils import _TensorPlaceholder
+from omegaconf import DictConfig, ListConfig
+from omegaconf.base import ContainerMetadata, Metadata
+from omegaconf.nodes import AnyNode
 
-torch.serialization.add_safe_globals([Namespace])
+# In checkpoint files.
+FILE_TYPES: list[Any] = [Namespace]
+
+# When a run of several processes resumes, the first one reads the file and sends it to the others, with its
+# configuration as omegaconf's containers and a placeholder for each tensor.
+SENT_TYPES: list[Any] = [
+    AnyNode,
+    Any,
+    ContainerMetadata,
+    DictConfig,
+    ListConfig,
+    Metadata,
+    _TensorPlaceholder,
+    defaultdict,
+    dict,
+    int,
+    list,
+]
+
+torch.serialization.add_safe_globals([*FILE_TYPES, *SENT_TYPES])

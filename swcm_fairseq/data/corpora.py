@@ -4,7 +4,8 @@
      "vocabulary": {"checksum": "<sha256>", "size": 8000},
      "corpora": [
        {"name": "bo", "source_lang": "bo", "target_lang": "bo", "kind": "mono",
-        "splits": {"train": {"source": "bo/train", "target": null, "samples": 300, "source_tokens": 5514, ...}}},
+        "splits": {"train": {"source": "bo/train", "target": null, "samples": 300, "source_tokens": 5514,
+                             "source_pieces": "<see pack_counts>", ...}}},
        {"name": "zh-bo", "source_lang": "zh", "target_lang": "bo", "kind": "pair",
         "splits": {"train": {"source": "train.zh-bo.zh", "target": "train.zh-bo.bo", ...}}}]}
 
@@ -12,12 +13,16 @@ Paths are relative to the directory, without ``.bin``/``.idx``. A pair may share
 -> title in bo); its files are then ``train.ti_sum.source`` and ``train.ti_sum.target``.
 """
 
+import base64
 import json
 import os
+import zlib
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from swcm_fairseq.errors import InputError
 
@@ -32,6 +37,21 @@ class Kind(StrEnum):
     PAIR = "pair"
 
 
+def pack_counts(counts: np.ndarray) -> str:
+    """Counts by dictionary id as text: base64 of zlib-packed little-endian uint64, shape (vocabulary size,)."""
+    return base64.b64encode(zlib.compress(counts.astype("<u8").tobytes(), 9)).decode("ascii")
+
+
+def unpack_counts(packed: str, size: int) -> np.ndarray:
+    """What :func:`pack_counts` packed, int64, shape (size,); zeros for an empty string."""
+    if not packed:
+        return np.zeros(size, dtype=np.int64)
+    counts = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<u8").astype(np.int64)
+    if len(counts) != size:
+        raise InputError(f"{CORPORA_FILE}: counts of {len(counts)} pieces for a vocabulary of {size}; binarize again")
+    return counts
+
+
 @dataclass
 class Split:
     """One split of a corpus on disk. Tokens count ``</s>``, as fairseq's index does."""
@@ -43,6 +63,11 @@ class Split:
     target_tokens: int = 0
     source_unknown: int = 0
     target_unknown: int = 0
+    source_pieces: str = ""  # how often each dictionary id occurs, see pack_counts
+    target_pieces: str = ""
+    lines: int = 0  # lines read; samples + all of left_out
+    left_out: dict[str, int] = field(default_factory=dict)  # reason -> lines
+    fingerprint: str = ""  # SHA-256 of the text files and options; the same again needs no work
 
 
 @dataclass
@@ -63,6 +88,17 @@ class Corpora:
     vocabulary_checksum: str
     vocabulary_size: int
     corpora: list[Corpus] = field(default_factory=list)
+
+    def piece_counts(self, lang: str, split: str = "train") -> np.ndarray:
+        """How often each dictionary id occurs in a language, both sides of pairs included; int64, shape (size,)."""
+        counts = np.zeros(self.vocabulary_size, dtype=np.int64)
+        for corpus in self.corpora:
+            part = corpus.splits.get(split)
+            if part is not None and corpus.source_lang == lang:
+                counts += unpack_counts(part.source_pieces, self.vocabulary_size)
+            if part is not None and corpus.target_lang == lang:
+                counts += unpack_counts(part.target_pieces, self.vocabulary_size)
+        return counts
 
     def write(self, directory: Path | str) -> None:
         """Write atomically: an interrupted run leaves the old file or the new one, never a half."""

@@ -21,13 +21,25 @@ DICT_FILE = "dict.txt"
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 
 
-def load_dictionary(path: Path | str) -> Dictionary:
+class MultilingualDictionary(Dictionary):
+    """fairseq's dictionary; the text of ids leaves the language tokens out, as fairseq's leaves out ``<s>``."""
+
+    num_pieces: int  # set by add_special_symbols
+    language_ids: frozenset[int] = frozenset()
+
+    def string(self, tensor, *args, extra_symbols_to_ignore=None, **kwargs) -> str:
+        """As fairseq's."""
+        ignored = self.language_ids.union(extra_symbols_to_ignore or ())
+        return super().string(tensor, *args, extra_symbols_to_ignore=ignored, **kwargs)
+
+
+def load_dictionary(path: Path | str) -> MultilingualDictionary:
     """Read ``dict.txt``; raises :class:`InputError` if it is missing, empty or not a dictionary."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no dictionary there; give a directory written by preprocess.vocab")
     try:
-        dictionary = Dictionary.load(str(path))
+        dictionary = MultilingualDictionary.load(str(path))
     except Exception as error:  # fairseq raises RuntimeError, ValueError and plain Exception
         raise InputError(f"{path}: not a fairseq dictionary: {error}") from error
     if len(dictionary) == dictionary.nspecial:
@@ -46,11 +58,15 @@ def checksum(dictionary: Dictionary) -> str:
     return hashlib.sha256("\n".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
+def add_special_symbols(dictionary: MultilingualDictionary, langs: Sequence[str]) -> None:
     """Append ``<mask>`` and the language tokens, in the order given.
 
     A piece that is spelled like a language token would let plain text switch the language, so it is refused.
     """
+    if MASK in dictionary:
+        raise InputError(
+            f"the dictionary lists {MASK!r} itself; take that line out of {DICT_FILE}, it is added on load"
+        )
     dictionary.num_pieces = len(dictionary)
     dictionary.add_symbol(MASK)
     for code in langs:
@@ -61,6 +77,14 @@ def add_special_symbols(dictionary: Dictionary, langs: Sequence[str]) -> None:
                 "name each language once and train the vocabulary without that string"
             )
         dictionary.add_symbol(token)
+    dictionary.language_ids = frozenset(range(dictionary.num_pieces + 1, len(dictionary)))
+
+
+def remove_special_symbols(dictionary: MultilingualDictionary) -> None:
+    """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
+    for symbol in dictionary.symbols[getattr(dictionary, "num_pieces", len(dictionary)) :]:
+        del dictionary.indices[symbol]
+    del dictionary.symbols[len(dictionary.indices) :], dictionary.count[len(dictionary.indices) :]
 
 
 def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> Dictionary:
@@ -78,6 +102,7 @@ class Vocabulary:
     Attributes:
         dictionary: fairseq's view of it, pieces only.
         processor: the sentencepiece model.
+        piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for its control symbols.
 
     Raises:
         InputError: a file is missing or damaged, or a piece of the model is not in the dictionary.
@@ -87,10 +112,9 @@ class Vocabulary:
         self.directory = Path(directory)
         self.dictionary = load_dictionary(self.directory / DICT_FILE)
         self.processor = load_sentencepiece(self.directory / SENTENCEPIECE_FILE)
-        self._ids = self._piece_ids()
+        self.piece_ids = self._piece_ids()
 
     def _piece_ids(self) -> np.ndarray:
-        """Sentencepiece id -> dictionary id, int64, shape (pieces,)."""
         ids = np.full(self.processor.get_piece_size(), self.dictionary.unk(), dtype=np.int64)
         for i in range(len(ids)):
             if self.processor.is_control(i) or self.processor.is_unknown(i):
@@ -106,7 +130,7 @@ class Vocabulary:
 
     def encode(self, lines: Sequence[str]) -> list[np.ndarray]:
         """Ids of each line, int64, without ``<s>`` and ``</s>``. Special tokens written in the text stay text."""
-        return [self._ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
+        return [self.piece_ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of dictionary ids; ids that are no pieces (specials, language tokens) are left out."""

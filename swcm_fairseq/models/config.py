@@ -1,6 +1,6 @@
 """The model's options: one flat dataclass with fairseq's flag names, and the named sizes."""
 
-# ruff: noqa: RUF009, UP045 (fairseq builds flags from Optional[...] and from the fields that option() makes)
+# ruff: noqa: RUF009 (fairseq builds flags from Optional[...] and from the fields that option() makes)
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional

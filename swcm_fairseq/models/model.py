@@ -139,6 +139,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
     def set_num_updates(self, num_updates: int) -> None:
         """fairseq's trainer calls this before every update; it ends the frozen stages."""
         super().set_num_updates(num_updates)
+        self.num_updates = num_updates  # the criterion's schedule is computed from it
         self.encoder_frozen = num_updates < self.cfg.freeze_encoder_updates
         frozen = num_updates < self.cfg.freeze_embeddings_updates
         self.encoder.embeddings_frozen = self.decoder.embeddings_frozen = frozen

@@ -1,0 +1,1 @@
+from swcm_fairseq.optim import warmup_linear  # noqa: F401

@@ -1,0 +1,1 @@
+from swcm_fairseq.tasks import multilingual_denoising_mt  # noqa: F401

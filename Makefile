@@ -1,0 +1,40 @@
+# make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
+# make test    format, lint, types and all tests
+# Both set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help .venv demo test lint format clean
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# The stamp is written last, so an interrupted set-up is done again from the start.
+.venv: .venv/.ready
+.venv/.ready: constraints.txt setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# SCALE=smoke: a minute, on little text. COMPARE=1: also with a randomly started decoder.
+demo: .venv/.ready
+	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/quickstart/run.sh
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy swcm_fairseq preprocess
+
+format: .venv/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv runs build ./*.egg-info

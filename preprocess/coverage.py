@@ -1,0 +1,90 @@
+"""How well a vocabulary covers text: tokens per word or syllable, share of unknown tokens."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import sentencepiece
+
+from preprocess.tables import percent, print_table
+from preprocess.text import open_lines
+from preprocess.units import count_units, unit_name
+from swcm_fairseq.data.languages import check_code
+from swcm_fairseq.errors import InputError
+
+MAX_LINES = 100_000
+_BATCH = 1000
+_WITH_LANGUAGE = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,20})=(.+)", re.DOTALL)
+
+
+class LanguageFile(NamedTuple):
+    """A text file and, if it was said, its language."""
+
+    lang: str | None
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return f"{self.lang}={self.path.name}" if self.lang else self.path.name
+
+
+def parse_language_file(spec: str) -> LanguageFile:
+    """``bo=FILE`` or ``FILE``; raises :class:`InputError` if the file is not there."""
+    match = _WITH_LANGUAGE.fullmatch(spec)
+    file = LanguageFile(check_code(match[1]), Path(match[2])) if match else LanguageFile(None, Path(spec))
+    if not file.path.exists():
+        raise InputError(f"{file.path}: no such file")
+    return file
+
+
+@dataclass
+class Coverage:
+    """Counts over (the first lines of) a file."""
+
+    lines: int = 0
+    units: int = 0
+    tokens: int = 0
+    unknown: int = 0
+
+    @property
+    def tokens_per_unit(self) -> float:
+        """Tokens per word, syllable or character."""
+        return self.tokens / self.units if self.units else 0.0
+
+    @property
+    def unknown_share(self) -> float:
+        """Unknown tokens of all tokens, 0 to 1."""
+        return self.unknown / self.tokens if self.tokens else 0.0
+
+
+def batches(lines: Iterator[str], size: int = _BATCH) -> Iterator[list[str]]:
+    """Lists of ``size`` lines, the last one shorter."""
+    while batch := list(islice(lines, size)):
+        yield batch
+
+
+def measure(processor: sentencepiece.SentencePieceProcessor, file: LanguageFile) -> Coverage:
+    """Encode the first :data:`MAX_LINES` lines of a file."""
+    coverage = Coverage()
+    unknown = processor.unk_id()
+    for batch in batches(islice(open_lines(file.path), MAX_LINES)):
+        for line, ids in zip(batch, processor.encode(batch, num_threads=1), strict=True):
+            coverage.units += count_units(line, file.lang)
+            coverage.tokens += len(ids)
+            coverage.unknown += ids.count(unknown)
+        coverage.lines += len(batch)
+    return coverage
+
+
+def print_coverage(files: list[LanguageFile], coverages: list[Coverage]) -> None:
+    """One row a file."""
+    rows = []
+    for file, coverage in zip(files, coverages, strict=True):
+        rate = f"{coverage.tokens_per_unit:.2f} a {unit_name(file.lang)}" if coverage.units else "-"
+        unknown = percent(coverage.unknown, coverage.tokens)
+        rows.append([file.label, coverage.lines, coverage.units, coverage.tokens, rate, unknown])
+    print_table(["file", "lines", "words", "tokens", "tokens per word", "unknown"], rows)

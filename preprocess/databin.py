@@ -1,0 +1,140 @@
+"""The data directory that binarization writes: its vocabulary, its ``corpora.json``, one writer at a time."""
+
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
+from swcm_fairseq.errors import InputError
+
+PARTIAL = ".partial"
+LOCK_ATTEMPTS = 20
+LOCK_WAIT_SECONDS = 0.1
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file so that ``target`` is complete or absent."""
+    partial = target.with_name(target.name + PARTIAL)
+    shutil.copyfile(source, partial)
+    os.replace(partial, target)
+
+
+class DataBin:
+    """A data directory opened for adding corpora; a context manager that holds its lock.
+
+    Args:
+        directory: made if missing.
+        vocabulary: has to be the one the directory was made with.
+
+    Raises:
+        InputError: made with another vocabulary, being written by another process, or not writable.
+    """
+
+    def __init__(self, directory: Path | str, vocabulary: Vocabulary):
+        self.directory = Path(directory)
+        self._vocabulary = vocabulary
+        self._lock = -1
+
+    def __enter__(self) -> "DataBin":
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.directory, os.O_RDONLY)
+            self._take_lock()
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise InputError(f"{self.directory}: another command is writing there; wait until it has ended") from error
+        except OSError as error:
+            raise InputError(f"{self.directory}: {error.strerror}; give a directory that can be written") from error
+        try:
+            self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def _take_lock(self) -> None:
+        """Lock the directory; waits a little for the processes of a run that was killed a moment ago."""
+        for attempt in range(LOCK_ATTEMPTS):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt == LOCK_ATTEMPTS - 1:
+                    raise
+                time.sleep(LOCK_WAIT_SECONDS)
+
+    def _open(self) -> None:
+        for left_over in self.directory.rglob(f"*{PARTIAL}"):  # of a run that was killed
+            left_over.unlink()
+        self.corpora = self._read_corpora()
+        self._put_vocabulary()
+
+    def _read_corpora(self) -> Corpora:
+        if not (self.directory / CORPORA_FILE).exists():
+            return Corpora(self._vocabulary.checksum, len(self._vocabulary.dictionary))
+        corpora = Corpora.read(self.directory)
+        self._check_same(corpora.vocabulary_checksum)
+        return corpora
+
+    def _check_same(self, found: str) -> None:
+        if found != self._vocabulary.checksum:
+            raise InputError(
+                f"{self.directory}: made with another vocabulary (checksum {found[:12]}) than "
+                f"{self._vocabulary.directory} (checksum {self._vocabulary.checksum[:12]}); "
+                "use that vocabulary or another output directory"
+            )
+
+    def _put_vocabulary(self) -> None:
+        """Copy the two vocabulary files, or check that those already there are the same."""
+        dictionary, model = self.directory / DICT_FILE, self.directory / SENTENCEPIECE_FILE
+        if dictionary.exists():
+            self._check_same(checksum(load_dictionary(dictionary)))
+        else:
+            copy_atomically(self._vocabulary.directory / DICT_FILE, dictionary)
+        source = self._vocabulary.directory / SENTENCEPIECE_FILE
+        if model.exists() and model.read_bytes() != source.read_bytes():
+            raise InputError(
+                f"{model}: differs from {source}, so the same text could give other ids; "
+                "use the vocabulary this directory was made with or another output directory"
+            )
+        if not model.exists():
+            copy_atomically(source, model)
+
+    def find(self, corpus: Corpus | None) -> Corpus | None:
+        """What is recorded under the name of ``corpus``, if anything; plain text (None) is never recorded."""
+        name = corpus.name if corpus else None
+        return next((there for there in self.corpora.corpora if there.name == name), None)
+
+    def check_fits(self, corpus: Corpus | None) -> None:
+        """Raise :class:`InputError` if a corpus of that name with other languages is there already."""
+        there = self.find(corpus)
+        if corpus is None or there is None:
+            return
+        if (there.kind, there.source_lang, there.target_lang) != (corpus.kind, corpus.source_lang, corpus.target_lang):
+            raise InputError(
+                f"{self.directory / CORPORA_FILE}: corpus {corpus.name!r} is {there.kind} "
+                f"{there.source_lang}-{there.target_lang} there, not {corpus.kind} "
+                f"{corpus.source_lang}-{corpus.target_lang}; give another name or another output directory"
+            )
+
+    def remove(self, corpus: Corpus | None, split: str) -> None:
+        """Forget a split before its files are replaced."""
+        there = self.find(corpus)
+        if there is not None and there.splits.pop(split, None) is not None:
+            self.corpora.write(self.directory)
+
+    def put(self, corpus: Corpus | None, split: str, content: Split) -> None:
+        """Record a split whose files are complete; corpora stay sorted by kind and name."""
+        there = self.find(corpus)
+        if there is None and corpus is not None:
+            there = Corpus(corpus.name, corpus.kind, corpus.source_lang, corpus.target_lang)
+            self.corpora.corpora.append(there)
+            self.corpora.corpora.sort(key=lambda each: (each.kind, each.name))
+        if there is not None:
+            there.splits = dict(sorted({**there.splits, split: content}.items()))
+        self.corpora.write(self.directory)

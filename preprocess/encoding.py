@@ -1,0 +1,129 @@
+"""Blocks of lines to blocks of ids: the work of one process."""
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+from fairseq.data.indexed_dataset import best_fitting_int_dtype
+
+from preprocess.ledger import Reason, Reject
+from preprocess.text import Block, not_decodable
+from swcm_fairseq.data.vocabulary import Vocabulary
+from swcm_fairseq.errors import InputError
+
+BYTES_PER_CHARACTER = 4
+
+
+@dataclass
+class EncodedSide:
+    """The ids of one side of a block.
+
+    Attributes:
+        data: the sentences one after the other, each ended by ``</s>``, as bytes of the file's number type.
+        sizes: tokens of each sentence, int32, shape (kept,).
+        pieces: ids that occur, int64, shape (distinct,).
+        counts: how often each of them does, int64, shape (distinct,).
+    """
+
+    data: bytes
+    sizes: np.ndarray
+    pieces: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass
+class EncodedBlock:
+    """What is left of a block, and what is not."""
+
+    lines: int
+    kept: int
+    sides: list[EncodedSide]
+    rejects: list[Reject]
+    position: int
+
+
+class Encoder:
+    """Encodes blocks; made once, sent to each process.
+
+    Args:
+        vocabulary: model and dictionary.
+        max_chars: longer lines are left out.
+        encoding: of the text files.
+        skip_invalid: leave out undecodable lines and lines with NUL bytes instead of stopping at the first.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, max_chars: int, encoding: str, skip_invalid: bool):
+        self._processor: sentencepiece.SentencePieceProcessor = vocabulary.processor
+        self._size = len(vocabulary.dictionary)
+        self._dtype = best_fitting_int_dtype(self._size)
+        # One entry more than the model has pieces: the end of a sentence, whatever the model calls it.
+        self._ids = np.append(vocabulary.piece_ids, vocabulary.dictionary.eos()).astype(self._dtype)
+        self._max_chars = max_chars
+        self._encoding = encoding
+        self._skip_invalid = skip_invalid
+
+    @property
+    def max_bytes(self) -> int:
+        """No line within ``max_chars`` is longer than this."""
+        return BYTES_PER_CHARACTER * self._max_chars
+
+    def __call__(self, block: Block) -> EncodedBlock:
+        """Encode a block; raises :class:`InputError` at the first invalid line unless they are skipped."""
+        lines = len(block.sides[0])
+        rejects: dict[int, Reject] = {}  # by place in the block; the first reason found counts
+        encoded = [
+            self._encode(side, path, block.first_line, rejects)
+            for side, path in zip(block.sides, block.paths, strict=True)
+        ]
+        keep = [i for i in range(lines) if i not in rejects]
+        return EncodedBlock(
+            lines,
+            len(keep),
+            [self._pack([side[i] for i in keep]) for side in encoded],
+            [rejects[i] for i in sorted(rejects)],
+            block.position,
+        )
+
+    def _encode(self, raw: list[bytes], path: Path, first: int, rejects: dict[int, Reject]) -> list[list[int]]:
+        """Sentencepiece ids of each line, [] for a line that is left out (added to ``rejects``)."""
+        texts = []
+        for i, line in enumerate(raw):
+            reason = self._reason(line, path, first + i)
+            if reason is not None:
+                rejects.setdefault(i, Reject(str(path), first + i, reason))
+            texts.append("" if reason is not None else line.decode(self._encoding))
+        ids = self._processor.encode(texts, num_threads=1)
+        for i, line_ids in enumerate(ids):
+            if not line_ids:  # nothing left after sentencepiece's own normalization
+                rejects.setdefault(i, Reject(str(path), first + i, Reason.BLANK))
+        return ids
+
+    def _reason(self, line: bytes, path: Path, number: int) -> Reason | None:
+        """Why a line cannot be encoded, or None."""
+        if len(line) > self.max_bytes:
+            return Reason.TOO_LONG
+        try:
+            text = line.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            if self._skip_invalid:
+                return Reason.INVALID
+            raise InputError(f"{not_decodable(path, number, self._encoding)}; --skip-invalid leaves it out") from error
+        if len(text) > self._max_chars:
+            return Reason.TOO_LONG
+        if "\0" in text:
+            if self._skip_invalid:
+                return Reason.NUL
+            raise InputError(f"{path}:{number}: NUL byte in the text; remove it, or leave the line out: --skip-invalid")
+        return None
+
+    def _pack(self, ids: list[list[int]]) -> EncodedSide:
+        end = len(self._ids) - 1
+        for line_ids in ids:
+            line_ids.append(end)
+        sizes = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
+        flat = self._ids[np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(sizes.sum()))]
+        counts = np.bincount(flat, minlength=1)
+        pieces = np.flatnonzero(counts)
+        return EncodedSide(flat.tobytes(), sizes, pieces, counts[pieces])

@@ -1,0 +1,98 @@
+"""fairseq's ``.bin/.idx`` files (its ``mmap`` format), written in blocks, in constant memory, and atomically."""
+
+import os
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from fairseq.data.indexed_dataset import MMapIndexedDataset, _dtype_header_code, best_fitting_int_dtype
+
+_CHUNK = 1 << 16
+
+
+class IndexedWriter:
+    """Writes ``<prefix>.bin`` and ``<prefix>.idx``, under ``.partial`` names until :func:`commit`.
+
+    The bytes are those of fairseq's ``MMapIndexedDatasetBuilder`` on the same sentences.
+
+    Args:
+        prefix: path without extension; its directory is created.
+        vocabulary_size: decides the number type, as in fairseq-preprocess (uint16 below 65,500).
+    """
+
+    def __init__(self, prefix: Path, vocabulary_size: int):
+        self.prefix = prefix
+        self.dtype = best_fitting_int_dtype(vocabulary_size)
+        self.sentences = 0
+        self.tokens = 0
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        self._bin: BinaryIO = open(self.partial("bin"), "wb")  # noqa: SIM115 (closed by commit and abort)
+        self._idx: BinaryIO = open(self.partial("idx"), "w+b")  # noqa: SIM115
+        self._write_header()
+
+    def partial(self, extension: str) -> Path:
+        """Where the file is written until it is complete."""
+        return Path(f"{self.prefix}.{extension}.partial")
+
+    def _write_header(self) -> None:
+        """Magic, version 1, number type and the number of sentences, which is known at the end only."""
+        self._idx.write(MMapIndexedDataset.Index._HDR_MAGIC)
+        self._idx.write(struct.pack("<QBQ", 1, _dtype_header_code(self.dtype), self.sentences))
+
+    def add(self, data: bytes, sizes: np.ndarray) -> None:
+        """Append sentences.
+
+        Args:
+            data: their ids one after the other, as numbers of ``self.dtype``.
+            sizes: tokens of each, int32, shape (sentences,).
+        """
+        self._bin.write(data)
+        self._idx.write(sizes.astype(np.int32).tobytes())
+        self.sentences += len(sizes)
+        self.tokens += int(sizes.sum())
+
+    def finish(self) -> None:
+        """Complete both files and bring them to the disk; they keep their ``.partial`` names."""
+        self._write_pointers()
+        self._idx.seek(0)
+        self._write_header()
+        for file in (self._bin, self._idx):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+
+    def _write_pointers(self) -> None:
+        """Byte offset of each sentence, int64, computed chunk by chunk from the sizes already in the file."""
+        start = self._idx.tell() - 4 * self.sentences
+        width = np.dtype(self.dtype).itemsize
+        offset = 0
+        for i in range(0, self.sentences, _CHUNK):
+            self._idx.seek(start + 4 * i)
+            sizes = np.frombuffer(self._idx.read(4 * min(_CHUNK, self.sentences - i)), dtype=np.int32)
+            ends = offset + width * np.cumsum(sizes, dtype=np.int64)
+            pointers = ends - width * sizes.astype(np.int64)
+            self._idx.seek(start + 4 * self.sentences + 8 * i)
+            self._idx.write(pointers.tobytes())
+            offset = int(ends[-1])
+
+    def abort(self) -> None:
+        """Remove what is not committed."""
+        for file in (self._bin, self._idx):
+            file.close()
+        for extension in ("bin", "idx"):
+            self.partial(extension).unlink(missing_ok=True)
+
+
+def commit(writers: list[IndexedWriter]) -> None:
+    """Give the files of one data set (both sides of a pair) their names.
+
+    Old indices go first and new ones come last, so at no moment does a complete-looking set mix old and new.
+    """
+    for writer in writers:
+        writer.finish()
+    for writer in writers:
+        Path(f"{writer.prefix}.idx").unlink(missing_ok=True)
+    for extension in ("bin", "idx"):
+        for writer in writers:
+            os.replace(writer.partial(extension), f"{writer.prefix}.{extension}")

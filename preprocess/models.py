@@ -1,0 +1,119 @@
+"""Sentencepiece models as data: which pieces they hold, taking out and putting in."""
+
+import io
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import sentencepiece
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+
+from preprocess.databin import PARTIAL
+from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
+from swcm_fairseq.data.vocabulary import (
+    DICT_FILE,
+    MASK,
+    SENTENCEPIECE_FILE,
+    checksum,
+    dictionary_from_sentencepiece,
+    load_dictionary,
+    load_sentencepiece,
+)
+from swcm_fairseq.errors import InputError
+
+NORMAL = ModelProto.SentencePiece.NORMAL
+UNKNOWN = ModelProto.SentencePiece.UNKNOWN
+CONTROL = ModelProto.SentencePiece.CONTROL
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+
+
+def reserved_symbols(langs: tuple[str, ...] = ()) -> set[str]:
+    """Strings that no piece may be spelled like: text would turn into special symbols."""
+    return {*SPECIALS, MASK, *(language_token(lang) for lang in (*DEFAULT_LANGS, *langs))}
+
+
+def processor_of(model: ModelProto) -> sentencepiece.SentencePieceProcessor:
+    """A processor for an edited model."""
+    return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))
+
+
+def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
+    """Write ``sentencepiece.bpe.model`` and ``dict.txt``, the dictionary last and both atomically.
+
+    Raises:
+        InputError: the directory holds another vocabulary, or cannot be written.
+    """
+    directory = Path(directory)
+    dictionary = dictionary_from_sentencepiece(processor_of(model))
+    lines = io.StringIO()
+    dictionary.save(lines)
+    path = directory / DICT_FILE
+    if path.exists() and checksum(load_dictionary(path)) != checksum(dictionary):
+        raise InputError(f"{directory}: holds another vocabulary already; remove it or give another --output")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
+        _write(path, lines.getvalue().encode("utf-8"))
+    except OSError as error:
+        raise InputError(f"{directory}: {error.strerror}; give a directory that can be written") from error
+
+
+def read_model(directory: Path | str) -> ModelProto:
+    """The sentencepiece model of a vocabulary or encoder directory, as data.
+
+    Raises:
+        InputError: missing or damaged, or ``dict.txt`` beside it lists other pieces.
+    """
+    path = Path(directory) / SENTENCEPIECE_FILE
+    processor = load_sentencepiece(path)
+    dictionary = Path(directory) / DICT_FILE
+    if dictionary.exists() and checksum(load_dictionary(dictionary)) != checksum(
+        dictionary_from_sentencepiece(processor)
+    ):
+        raise InputError(f"{dictionary}: lists other pieces than {path}: the two belong to different vocabularies")
+    model = ModelProto()
+    model.ParseFromString(path.read_bytes())
+    return model
+
+
+def is_special(piece: ModelProto.SentencePiece) -> bool:
+    """``<unk>``, ``<s>``, ``</s>``: symbols of the model that are no pieces of text."""
+    return piece.type in (CONTROL, UNKNOWN)
+
+
+def symbols(model: ModelProto) -> list[str]:
+    """The symbol of every embedding row of an encoder with this model: XLM-R's ids, ``<mask>`` last."""
+    return [*SPECIALS, *(piece.piece for piece in model.pieces if not is_special(piece)), MASK]
+
+
+def keep_pieces(model: ModelProto, keep: Callable[[int, ModelProto.SentencePiece], bool]) -> list[str]:
+    """Take out the pieces for which ``keep(sentencepiece id, piece)`` is false, in place; return them."""
+    chosen = [keep(i, piece) for i, piece in enumerate(model.pieces)]
+    removed = [piece.piece for piece, kept in zip(model.pieces, chosen, strict=True) if not kept]
+    kept = [piece for piece, is_kept in zip(model.pieces, chosen, strict=True) if is_kept]
+    del model.pieces[:]
+    model.pieces.extend(kept)
+    return removed
+
+
+def add_pieces(model: ModelProto, pieces: Iterable[str]) -> list[str]:
+    """Append the pieces that the model lacks, in place, with its lowest score; return them.
+
+    The lowest score keeps the segmentation of other languages: no new piece scores higher than an old one.
+    Strings spelled like special symbols are passed over.
+    """
+    there = {piece.piece for piece in model.pieces} | reserved_symbols()
+    lowest = min(piece.score for piece in model.pieces if not is_special(piece))
+    added = []
+    for piece in pieces:
+        if piece not in there:
+            there.add(piece)
+            added.append(piece)
+            model.pieces.add(piece=piece, score=lowest, type=NORMAL)
+    return added
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + PARTIAL)
+    partial.write_bytes(content)
+    os.replace(partial, path)

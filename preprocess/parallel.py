@@ -1,0 +1,59 @@
+"""Ordered work on several processes with a bounded number of blocks in flight, so that memory stays constant."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any
+
+_WORK: Callable[[Any], Any]  # set in each worker process
+
+
+def _set_work(work: Callable[[Any], Any]) -> None:
+    global _WORK
+    _WORK = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tidies up
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """End this process when its parent has been killed; otherwise it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _do(item: Any) -> Any:
+    return _WORK(item)
+
+
+def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[Any]:
+    """``map(work, items)`` on ``workers`` processes (1: in this one), results in the order of the items.
+
+    Args:
+        work: sent to each process once; may be an object with ``__call__`` that holds models.
+        items: read no further than two items a worker ahead.
+        workers: number of processes.
+
+    Raises:
+        Exception: the first one of ``work`` or ``items`` in the order of the items.
+    """
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(workers, initializer=_set_work, initargs=(work,)) as pool:
+        pending: deque[Future] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(_do, item))
+                if len(pending) >= 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

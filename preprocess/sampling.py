@@ -1,0 +1,43 @@
+"""Lines of several languages in balanced shares, to train a vocabulary on."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from preprocess.coverage import LanguageFile
+from preprocess.text import open_lines
+from swcm_fairseq.errors import InputError
+
+
+def count_lines(files: list[LanguageFile]) -> Counter[str | None]:
+    """Lines with text of each language (None: files without one)."""
+    counts: Counter[str | None] = Counter()
+    for file in tqdm(files, desc="counting lines", unit="file", leave=False):
+        found = sum(1 for line in open_lines(file.path) if line.strip())
+        if not found:
+            raise InputError(f"{file.path}: no line with text in it")
+        counts[file.lang] += found
+    return counts
+
+
+def rates(counts: Counter[str | None], alpha: float, limit: int) -> dict[str | None, float]:
+    """How often each line of a language is taken, on average.
+
+    The share of a language is p_i = q_i^alpha / sum_j q_j^alpha with q_i its share of the lines (XLM-R, arXiv
+    1911.02116, section 3.1); small languages repeat lines. In all, min(limit, all lines) are taken.
+    """
+    weights = {lang: count**alpha for lang, count in counts.items()}
+    total = min(limit, counts.total())
+    return {lang: total * weights[lang] / sum(weights.values()) / counts[lang] for lang in counts}
+
+
+def sample_lines(files: list[LanguageFile], rate: dict[str | None, float], seed: int) -> Iterator[str]:
+    """Each line as often as its language's rate says: its whole part, and once more by its fraction's chance."""
+    for number, file in enumerate(tqdm(files, desc="reading", unit="file", leave=False)):
+        chance = random.Random(f"{seed} {number}")
+        whole, fraction = divmod(rate[file.lang], 1)
+        for line in open_lines(file.path):
+            if line.strip():
+                yield from [line] * (int(whole) + (chance.random() < fraction))

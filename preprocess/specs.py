@@ -1,0 +1,106 @@
+"""How corpora are named on the command line: ``LANG:SPLIT=FILE`` and ``SRC-TGT[:NAME]:SPLIT=SOURCE,TARGET``."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swcm_fairseq.data.corpora import Corpus, Kind
+from swcm_fairseq.data.languages import check_code
+from swcm_fairseq.errors import InputError
+
+MONO_FORM = "LANG:SPLIT=FILE"
+PAIR_FORM = "SRC-TGT[:NAME]:SPLIT=SOURCE_FILE,TARGET_FILE"
+PLAIN_FORM = "SPLIT=FILE"
+
+_SPLIT = re.compile(r"(train|valid|test)\w*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass
+class Job:
+    """One split of one corpus to binarize.
+
+    Attributes:
+        corpus: name, kind and languages; None for ``--plain`` text, which is no corpus of the task.
+        split: ``train``, ``valid``, ``test``, or one of these with a number or word after it.
+        inputs: one tuple of files per part (one file, or source and target); the parts follow one another.
+    """
+
+    corpus: Corpus | None
+    split: str
+    inputs: list[tuple[Path, ...]] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """What tables and progress bars call it."""
+        return f"{self.corpus.name} {self.split}" if self.corpus else f"(plain) {self.split}"
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Output files of each side, relative to the data directory, without extension."""
+        if self.corpus is None:
+            return (self.split,)
+        name, source, target = self.corpus.name, self.corpus.source_lang, self.corpus.target_lang
+        if self.corpus.kind is Kind.MONO:
+            return (f"{source}/{self.split}",)
+        if name == f"{source}-{target}":
+            return (f"{self.split}.{name}.{source}", f"{self.split}.{name}.{target}")
+        return (f"{self.split}.{name}.source", f"{self.split}.{name}.target")
+
+
+def _halves(spec: str, flag: str, form: str) -> tuple[list[str], str]:
+    """``a:b=FILE`` -> (["a", "b"], "FILE"), the split checked."""
+    key, equals, files = spec.partition("=")
+    if not equals or not files:
+        raise InputError(f"{flag} {spec}: expected {form}")
+    keys = key.split(":")
+    if not _SPLIT.fullmatch(keys[-1]):
+        raise InputError(f"{flag} {spec}: {keys[-1]!r} is no split; expected {form} with train, valid or test as SPLIT")
+    return keys, files
+
+
+def parse_plain(spec: str) -> Job:
+    """``train=FILE``."""
+    keys, file = _halves(spec, "--plain", PLAIN_FORM)
+    if len(keys) != 1:
+        raise InputError(f"--plain {spec}: expected {PLAIN_FORM}")
+    return Job(None, keys[0], [(Path(file),)])
+
+
+def parse_mono(spec: str) -> Job:
+    """``bo:train=FILE``."""
+    keys, file = _halves(spec, "--mono", MONO_FORM)
+    if len(keys) != 2:
+        raise InputError(f"--mono {spec}: expected {MONO_FORM}")
+    lang = check_code(keys[0])
+    return Job(Corpus(lang, Kind.MONO, lang, lang), keys[1], [(Path(file),)])
+
+
+def parse_pair(spec: str) -> Job:
+    """``zh-bo:train=FILE,FILE``, or with a name of its own ``bo-bo:ti_sum:train=FILE,FILE``."""
+    keys, files = _halves(spec, "--pair", PAIR_FORM)
+    paths = tuple(Path(path) for path in files.split(","))
+    if len(keys) not in (2, 3) or len(paths) != 2 or "" in files.split(","):
+        raise InputError(f"--pair {spec}: expected {PAIR_FORM}")
+    langs = keys[0].split("-")
+    if len(langs) != 2:
+        raise InputError(f"--pair {spec}: {keys[0]!r} is not two languages; write SRC-TGT, regions with _ (kk_arab)")
+    source, target = map(check_code, langs)
+    if len(keys) == 2 and source == target:
+        raise InputError(f"--pair {spec}: pairs within one language need a name: {keys[0]}:NAME:{keys[1]}=...")
+    name = keys[1] if len(keys) == 3 else keys[0]
+    if not _NAME.fullmatch(name):
+        raise InputError(f"--pair {spec}: {name!r} cannot be a name; use letters, digits, _ and -")
+    return Job(Corpus(name, Kind.PAIR, source, target), keys[-1], [paths])
+
+
+def gather(jobs: list[Job]) -> list[Job]:
+    """Join what names the same split of the same corpus, in the order given."""
+    joined: dict[tuple[str | None, str], Job] = {}
+    for job in jobs:
+        key = (job.corpus.name if job.corpus else None, job.split)
+        first = joined.setdefault(key, Job(job.corpus, job.split))
+        if first.corpus != job.corpus:
+            raise InputError(f"{key[0]!r} names two different corpora; give one of the pairs another name")
+        first.inputs.extend(job.inputs)
+    return list(joined.values())

@@ -1,0 +1,275 @@
+"""Text files as people have them: plain or compressed, read in blocks of lines, split at LF and nowhere else.
+
+U+2028, U+0085, form feeds and the like never end a line, a final line needs no LF, CRLF and a byte order mark are
+taken off. Compression is recognised by the first bytes, not by the name.
+"""
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from swcm_fairseq.errors import InputError
+
+DEFAULT_ENCODING = "utf-8"
+CHUNK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
+BLOCK_LINES = 2000
+
+
+def _open_only_member(file: BinaryIO) -> BinaryIO:
+    """The one file of a zip archive."""
+    archive = zipfile.ZipFile(file)
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) != 1:
+        raise zipfile.BadZipFile(f"{len(members)} files in the archive where one is expected; unpack it")
+    return archive.open(members[0])  # type: ignore[return-value]
+
+
+class _ZstdStream(io.RawIOBase):
+    """Unpacks zstd, and unlike the library's own reader notices a file that is cut off."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._inside = False  # a frame has begun and not ended
+
+    def read(self, _: int = -1) -> bytes:
+        """The next unpacked bytes, b"" at the end; their number is the packer's."""
+        while packed := self._file.read(CHUNK_BYTES >> 4):
+            unpacked = b""
+            while packed:
+                unpacked += self._frame.decompress(packed)
+                self._inside, packed = not self._frame.eof, self._frame.unused_data if self._frame.eof else b""
+                if not self._inside:
+                    self._frame = zstandard.ZstdDecompressor().decompressobj()
+            if unpacked:
+                return unpacked
+        if self._inside:
+            raise EOFError("it ends within a frame")
+        return b""
+
+
+# (first bytes, opener)
+_COMPRESSIONS = (
+    (b"\x1f\x8b", gzip.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+    (b"BZh", bz2.open),
+    (b"\x28\xb5\x2f\xfd", _ZstdStream),
+    (b"PK\x03\x04", _open_only_member),
+)
+_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
+
+# (first bytes, what it is, how to make it text)
+_NOT_TEXT = (
+    (codecs.BOM_UTF16_LE, "UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+    (codecs.BOM_UTF16_BE, "UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+)
+
+
+def check_encoding(name: str) -> str:
+    """Return ``name`` if its line feeds are single 0x0A bytes (UTF-8, GB18030, Big5, ...)."""
+    try:
+        ascii_bytes = bytes(range(128))
+        if ascii_bytes.decode(name) == ascii_bytes.decode("ascii"):
+            return name
+    except (LookupError, UnicodeDecodeError):
+        pass
+    raise InputError(f"--encoding {name}: not a known encoding that contains ASCII; give for example utf-8 or gb18030")
+
+
+class TextFile:
+    """One text file, opened for reading lines as bytes.
+
+    Args:
+        path: the file; pipes such as ``/dev/fd/63`` work too.
+        max_bytes: a longer line comes cut to ``max_bytes + 1`` bytes, so that the reader sees that it is too long
+            and memory stays bounded.
+
+    Raises:
+        InputError: the file is missing, empty, a directory, unreadable, or not text by its first bytes.
+    """
+
+    def __init__(self, path: Path | str, max_bytes: int):
+        self.path = Path(path)
+        self.max_bytes = max_bytes
+        try:
+            self._raw = open(self.path, "rb")  # noqa: SIM115 (closed by close())
+            mode = os.fstat(self._raw.fileno())
+            self.size = mode.st_size if stat.S_ISREG(mode.st_mode) else None
+            start = self._raw.peek(8)[:8]
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror}") from error
+        if not start:
+            raise InputError(f"{self.path}: no lines, the file is empty")
+        self._stream = self._decompressed(start)
+
+    def _decompressed(self, start: bytes) -> BinaryIO:
+        for magic, kind, mend in _NOT_TEXT:
+            if start.startswith(magic):
+                raise InputError(f"{self.path}: not text but {kind}; {mend} {self.path}")
+        for magic, opener in _COMPRESSIONS:
+            if start.startswith(magic):
+                try:
+                    return opener(self._raw)  # type: ignore[return-value]
+                except (*_DAMAGED, OSError) as error:
+                    raise InputError(f"{self.path}: cannot be unpacked: {error}") from error
+        return self._raw
+
+    def position(self) -> int:
+        """Bytes of the file (as it lies on disk) read so far."""
+        return self._raw.tell() if self.size is not None else 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        self._raw.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The unpacked content in pieces of at most 1 MiB."""
+        try:
+            while chunk := self._stream.read(CHUNK_BYTES):
+                yield chunk
+        except _DAMAGED as error:
+            raise InputError(f"{self.path}: damaged compressed file: {error}; download or pack it again") from error
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror or error}") from error
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines, without line end and byte order mark."""
+        first = True
+        for line in self._raw_lines():
+            if first:
+                line = line.removeprefix(codecs.BOM_UTF8)
+                first = False
+            yield line.removesuffix(b"\r")
+        if first:
+            raise InputError(f"{self.path}: no lines, the file is empty once unpacked")
+
+    def _raw_lines(self) -> Iterator[bytes]:
+        rest = b""
+        ended = False  # has any LF been seen
+        for chunk in self.chunks():
+            *whole, tail = chunk.split(b"\n")
+            if not whole:
+                rest += tail[: max(0, self.max_bytes + 2 - len(rest))]
+                continue
+            ended = True
+            whole[0] = rest + whole[0]
+            for line in whole:
+                yield self._cut(line)
+            rest = tail
+        if not ended and b"\r" in rest.removesuffix(b"\r"):
+            raise InputError(
+                f"{self.path}: no LF in the file, its lines end in CR (old Macintosh); "
+                f"convert it: tr '\\r' '\\n' < {self.path}"
+            )
+        if rest:
+            yield self._cut(rest)
+
+    def _cut(self, line: bytes) -> bytes:
+        return line if len(line) <= self.max_bytes else line[: self.max_bytes + 1]
+
+
+@dataclass
+class Block:
+    """Consecutive lines of one file, or of the two files of a pair.
+
+    Attributes:
+        paths: the file of each side.
+        first_line: number of the first line, from 1.
+        sides: the lines of each side as bytes; all sides have the same number of lines.
+        position: bytes of the files read so far, for progress.
+    """
+
+    paths: tuple[Path, ...]
+    first_line: int
+    sides: tuple[list[bytes], ...]
+    position: int
+
+
+def read_blocks(paths: tuple[Path, ...], max_bytes: int) -> Iterator[Block]:
+    """Read files side by side, in blocks small enough to hold many of them.
+
+    Raises:
+        InputError: a file cannot be read, or the files have different numbers of lines (both are named).
+    """
+    with ExitStack() as stack:
+        files = [TextFile(path, max_bytes) for path in paths]
+        for file in files:
+            stack.callback(file.close)
+        streams = [file.lines() for file in files]
+        number, size = 1, 0
+        rows: list[tuple[bytes, ...]] = []
+        for row in zip_longest(*streams):
+            if None in row:
+                counts = _all_lines(streams, row, number + len(rows) - 1)
+                raise InputError(_mismatch(paths, counts))
+            rows.append(row)
+            size += sum(map(len, row))
+            if size >= BLOCK_BYTES or len(rows) == BLOCK_LINES:
+                yield _block(files, number, rows)
+                number, size, rows = number + len(rows), 0, []
+        if rows:
+            yield _block(files, number, rows)
+
+
+def _block(files: list[TextFile], number: int, rows: list[tuple[bytes, ...]]) -> Block:
+    sides = tuple(list(side) for side in zip(*rows, strict=True))
+    return Block(tuple(file.path for file in files), number, sides, sum(file.position() for file in files))
+
+
+def _all_lines(streams: list[Iterator[bytes]], row: tuple[bytes | None, ...], common: int) -> list[int]:
+    """Lines of each file, where ``row`` is the first that some lack, after ``common`` lines that all have."""
+    return [
+        common if line is None else common + 1 + sum(1 for _ in stream)
+        for line, stream in zip(row, streams, strict=True)
+    ]
+
+
+def _mismatch(paths: tuple[Path, ...], counts: list[int]) -> str:
+    lengths = ", ".join(f"{path} has {count}" for path, count in zip(paths, counts, strict=True))
+    return f"the files of a pair need the same number of lines: {lengths}; align them again"
+
+
+def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
+    """The whole of a file as text, for formats that cannot be read line by line."""
+    file = TextFile(path, 0)
+    try:
+        return b"".join(file.chunks()).removeprefix(codecs.BOM_UTF8).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: invalid {encoding.upper()} at byte {error.start}") from error
+    finally:
+        file.close()
+
+
+def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAULT_ENCODING) -> Iterator[str]:
+    """All lines of a file as text, for small uses."""
+    file = TextFile(path, max_bytes)
+    try:
+        for number, raw in enumerate(file.lines(), start=1):
+            try:
+                yield raw.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise InputError(not_decodable(file.path, number, encoding)) from error
+    finally:
+        file.close()
+
+
+def not_decodable(path: Path, number: int, encoding: str) -> str:
+    """The message for bytes that are not text."""
+    hint = "name its encoding, e.g. --encoding gb18030" if encoding == DEFAULT_ENCODING else "check --encoding"
+    return f"{path}:{number}: invalid {encoding.upper()}; {hint}"

@@ -1,0 +1,108 @@
+"""Extend a vocabulary (and its encoder) with the pieces of new languages.
+
+For each language of --input a sentencepiece model of --size pieces is trained; its pieces in the language's own
+scripts that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
+<mask> follows the last piece. If --vocab also holds a Hugging Face encoder (config.json, model.safetensors), it is
+written with its rows carried over by piece; rows of new pieces are drawn from N(0, 0.02).
+"""
+
+import argparse
+from pathlib import Path
+
+import regex
+
+from preprocess.coverage import LanguageFile, parse_language_file
+from preprocess.models import ModelProto, add_pieces, is_special, read_model
+from preprocess.sampling import count_lines, rates, sample_lines
+from preprocess.vocab import train
+from preprocess.vocab_report import write_changed
+from swcm_fairseq.data.languages import language
+from swcm_fairseq.errors import InputError, run_command
+
+
+def pieces_of(model: ModelProto) -> list[str]:
+    """The pieces of text of a model, in its order."""
+    return [piece.piece for piece in model.pieces if not is_special(piece)]
+
+
+def train_language(files: list[LanguageFile], size: int, coverage: float, max_lines: int, seed: int) -> list[str]:
+    """The pieces of a model of one language."""
+    rate = rates(count_lines(files), 1.0, max_lines)
+    return pieces_of(train(sample_lines(files, rate, seed), size, coverage))
+
+
+def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
+    """The pieces with a character of the language's scripts; all of them if the language is not in our table.
+
+    Numbers and foreign words in a language's text are no reason to segment other languages differently.
+    """
+    scripts = language(lang).scripts
+    if not scripts:
+        return pieces
+    character = regex.compile("|".join(rf"\p{{Script={script}}}" for script in scripts))
+    return [piece for piece in pieces if character.search(piece)]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m preprocess.vocab_extend``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m preprocess.vocab_extend",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""example:
+  python -m preprocess.vocab_extend --vocab xlm-roberta-base --input bo=bo.txt.gz --output xlm-roberta-base-bo
+""",
+    )
+    parser.add_argument("--vocab", type=Path, required=True, metavar="DIR", help="vocabulary or encoder to extend")
+    parser.add_argument(
+        "--input", nargs="+", action="extend", default=[], metavar="LANG=FILE", help="text to learn new pieces from"
+    )
+    parser.add_argument(
+        "--pieces-of",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="also append the pieces of these vocabularies",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write")
+    parser.add_argument("--size", type=int, default=16_000, metavar="N", help="pieces a language (default: 16000)")
+    parser.add_argument(
+        "--max-lines", type=int, default=5_000_000, metavar="N", help="train on at most N lines a language"
+    )
+    parser.add_argument(
+        "--character-coverage", type=float, default=0.99995, metavar="SHARE", help="as in preprocess.vocab"
+    )
+    parser.add_argument(
+        "--check", nargs="+", action="extend", default=[], metavar="[LANG=]FILE", help="more text to report on"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of samples and new rows (default: 1)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = make_parser().parse_args(argv)
+    inputs = [parse_language_file(spec) for spec in args.input]
+    checks = [parse_language_file(spec) for spec in args.check]
+    if not inputs and not args.pieces_of:
+        raise InputError("nothing to extend with: give --input LANG=FILE or --pieces-of DIR")
+    if any(file.lang is None for file in inputs):
+        raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
+    old, new = read_model(args.vocab), read_model(args.vocab)
+    for directory in args.pieces_of:
+        added = add_pieces(new, pieces_of(read_model(directory)))
+        print(f"{directory}: {len(added):,} new pieces")
+    for lang in dict.fromkeys(file.lang for file in inputs):
+        files = [file for file in inputs if file.lang == lang]
+        pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed)
+        added = add_pieces(new, in_scripts_of(str(lang), pieces))
+        print(f"{lang}: {len(added):,} new pieces of {len(pieces):,}")
+    write_changed(args.vocab, args.output, old, new, inputs + checks, args.seed)
+    print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {args.output}")
+    print(f"next: python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,98 @@
+"""Take out of a vocabulary (and its encoder) the pieces that the corpora never use.
+
+Text whose pieces are all kept is segmented as before (CINO, arXiv 2202.13558, section 3.1: 274,701 -> 135,359
+pieces). The kept pieces keep their order, so ids move together; if --vocab also holds a Hugging Face encoder
+(config.json, model.safetensors), it is written with its rows carried over by piece.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from preprocess.coverage import LanguageFile, batches, parse_language_file
+from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
+from preprocess.parallel import ordered_map
+from preprocess.text import open_lines
+from preprocess.vocab_report import write_changed
+from swcm_fairseq.errors import InputError, run_command
+
+NORMAL = ModelProto.SentencePiece.NORMAL
+
+
+class PieceCounter:
+    """Counts the pieces of batches of lines; sent to each worker process once."""
+
+    def __init__(self, model: ModelProto):
+        self._processor = processor_of(model)
+
+    def __call__(self, lines: list[str]) -> tuple[int, np.ndarray]:
+        """Number of lines, and occurrences by sentencepiece id, int64, shape (pieces,)."""
+        ids = [i for line in self._processor.encode(lines, num_threads=1) for i in line]
+        return len(lines), np.bincount(ids, minlength=self._processor.get_piece_size())
+
+
+def count_pieces(model: ModelProto, files: list[LanguageFile], workers: int) -> np.ndarray:
+    """How often each piece occurs in the files, int64, shape (pieces,)."""
+    counts = np.zeros(len(model.pieces), dtype=np.int64)
+    counter = PieceCounter(model)
+    for file in files:
+        with tqdm(desc=file.label, unit=" lines", leave=False) as bar:
+            for lines, found in ordered_map(counter, batches(open_lines(file.path)), workers):
+                counts += found
+                bar.update(lines)
+    return counts
+
+
+def prune(model: ModelProto, counts: np.ndarray, min_count: int, keep_characters: bool) -> list[str]:
+    """Take out, in place, normal pieces that occur less than ``min_count`` times; return them."""
+
+    def keep(i: int, piece: ModelProto.SentencePiece) -> bool:
+        if is_special(piece) or piece.type != NORMAL:
+            return True
+        return bool(counts[i] >= min_count) or (keep_characters and len(piece.piece) == 1)
+
+    return keep_pieces(model, keep)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m preprocess.vocab_prune``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m preprocess.vocab_prune",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""example:
+  python -m preprocess.vocab_prune --vocab xlm-roberta-base-bo --input bo=bo.txt zh=zh.txt kk=kk.txt --output small
+""",
+    )
+    parser.add_argument("--vocab", type=Path, required=True, metavar="DIR", help="vocabulary or encoder to prune")
+    parser.add_argument(
+        "--input", nargs="+", required=True, action="extend", metavar="[LANG=]FILE", help="all text that is to be used"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write")
+    parser.add_argument("--min-count", type=int, default=1, metavar="N", help="occurrences to be kept (default: 1)")
+    parser.add_argument(
+        "--drop-characters",
+        action="store_true",
+        help="also take out unused pieces of one character; without them new text has more unknown tokens",
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that encode (default: 1)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = make_parser().parse_args(argv)
+    if args.min_count < 1 or args.workers < 1:
+        raise InputError("--min-count and --workers must be at least 1")
+    files = [parse_language_file(spec) for spec in args.input]
+    old, new = read_model(args.vocab), read_model(args.vocab)
+    removed = prune(new, count_pieces(old, files, args.workers), args.min_count, not args.drop_characters)
+    write_changed(args.vocab, args.output, old, new, files)
+    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} taken out")
+    print(f"next: python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,67 @@
+"""What changing a vocabulary does: coverage before and after, per file, and the size of the encoder."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from preprocess.coverage import Coverage, LanguageFile, measure
+from preprocess.encoder_rows import CarriedRows, carry_rows, has_encoder
+from preprocess.models import ModelProto, processor_of, symbols, write_vocabulary
+from preprocess.tables import percent, print_table
+from preprocess.units import unit_name
+
+REPORT_FILE = "report.json"
+
+
+def write_changed(
+    source: Path, target: Path, old: ModelProto, new: ModelProto, files: list[LanguageFile], seed: int = 1
+) -> None:
+    """Write the new vocabulary, the encoder if ``source`` has one, and ``report.json``; print the report.
+
+    Args:
+        source: directory of the old vocabulary (and encoder).
+        target: directory to write.
+        old: the old model.
+        new: the new model.
+        files: text to measure both on.
+        seed: of the rows of new pieces.
+    """
+    before = [measure(processor_of(old), file) for file in files]
+    after = [measure(processor_of(new), file) for file in files]
+    write_vocabulary(target, new)
+    carried = carry_rows(source, target, symbols(old), symbols(new), seed) if has_encoder(source) else None
+    _write_report(target, files, before, after, carried)
+    _print_coverage(files, before, after)
+    if carried is not None:
+        _print_encoder(carried)
+
+
+def _write_report(
+    target: Path,
+    files: list[LanguageFile],
+    before: list[Coverage],
+    after: list[Coverage],
+    carried: CarriedRows | None,
+) -> None:
+    rows = [
+        {"file": file.label, "unit": unit_name(file.lang), "before": asdict(old), "after": asdict(new)}
+        for file, old, new in zip(files, before, after, strict=True)
+    ]
+    report = {"coverage": rows, "encoder": asdict(carried) if carried else None}
+    (target / REPORT_FILE).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _print_coverage(files: list[LanguageFile], before: list[Coverage], after: list[Coverage]) -> None:
+    rows = []
+    for file, old, new in zip(files, before, after, strict=True):
+        unknown = [percent(each.unknown, each.tokens) for each in (old, new)]
+        rates = [f"{each.tokens_per_unit:.2f}" for each in (old, new)]
+        rows.append([file.label, unit_name(file.lang), *rates, *unknown])
+    print_table(["file", "unit", "tokens a unit", "after", "unknown", "after"], rows)
+
+
+def _print_encoder(carried: CarriedRows) -> None:
+    print(
+        f"\nencoder: {carried.carried:,} of {carried.rows_before:,} embedding rows carried over, {carried.new:,} new; "
+        f"{carried.parameters_before / 1e6:.1f}M -> {carried.parameters_after / 1e6:.1f}M parameters"
+    )

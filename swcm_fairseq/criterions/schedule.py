@@ -1,0 +1,87 @@
+"""How the share of teacher forcing falls during training (Bengio et al. 2015, section 2.4)."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from swcm_fairseq.errors import InputError
+
+
+class Unit(Enum):
+    """What the bounds of the decay count."""
+
+    updates = "updates"
+    epochs = "epochs"
+
+
+class Decay(Enum):
+    """The curve from 1 to the final ratio."""
+
+    linear = "linear"
+    exponential = "exponential"
+    inverse_sigmoid = "inverse_sigmoid"
+
+
+# How bent the curves are: the exponential one has fallen by 1 - 1/e after a fifth of the way, the inverse
+# sigmoid one leaves 1 and reaches its end with less than 1% of the way to go.
+_EXPONENTIAL_RATE = 5.0
+_SIGMOID_RATE = 10.0
+
+
+def _fallen(decay: Decay, x: float) -> float:
+    """The part of the fall that lies behind at ``x`` of the way; 0 at 0 and 1 at 1, for every curve."""
+    if decay is Decay.linear:
+        return x
+    if decay is Decay.exponential:
+        return math.expm1(-_EXPONENTIAL_RATE * x) / math.expm1(-_EXPONENTIAL_RATE)
+
+    def sigmoid(value: float) -> float:
+        return 1.0 / (1.0 + math.exp(-_SIGMOID_RATE * (value - 0.5)))
+
+    return (sigmoid(x) - sigmoid(0.0)) / (sigmoid(1.0) - sigmoid(0.0))
+
+
+@dataclass(frozen=True)
+class TeacherForcingSchedule:
+    """Share of target-side inputs that are the reference, as a pure function of the trainer's position.
+
+    Attributes:
+        decay: the curve.
+        start: position (updates or epochs) up to which the ratio is 1.
+        end: position from which on the ratio is ``final_ratio``.
+        final_ratio: in [0, 1]; 1 is teacher forcing throughout.
+
+    Raises:
+        InputError: the ratio is outside [0, 1], a bound is negative, or the decay ends before it starts.
+    """
+
+    decay: Decay
+    start: float
+    end: float
+    final_ratio: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.final_ratio <= 1.0:
+            raise InputError(f"--teacher-forcing-final-ratio {self.final_ratio} is outside [0, 1]")
+        if self.constant:
+            return
+        if self.start < 0:
+            raise InputError(f"the decay of teacher forcing starts at {self.start:g}; give a start of 0 or more")
+        if self.end <= self.start:
+            raise InputError(
+                f"the decay of teacher forcing ends at {self.end:g} but starts at {self.start:g}; give an end after it"
+            )
+
+    @property
+    def constant(self) -> bool:
+        """Whether the ratio is 1 for ever."""
+        return self.final_ratio == 1.0
+
+    def ratio(self, position: float) -> float:
+        """The share of teacher forcing at ``position``, in [final_ratio, 1]."""
+        if self.constant or position <= self.start:
+            return 1.0
+        if position >= self.end:
+            return self.final_ratio
+        x = (position - self.start) / (self.end - self.start)
+        return 1.0 - (1.0 - self.final_ratio) * _fallen(self.decay, x)

@@ -1,0 +1,110 @@
+"""Scheduled sampling in two parallel passes (Mihaylova & Martins 2019, section 3).
+
+A first decoder pass without gradient predicts every position; target-side inputs are replaced by these
+predictions at random; the second pass trains on the mixture. Here: which positions may be replaced, which are,
+and what the model predicts there.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from swcm_fairseq.criterions.linear_cross_entropy import matmul, operands
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How the first pass chooses a token.
+
+    Attributes:
+        sample: draw from the distribution instead of taking the most probable token.
+        temperature: logits are divided by it before drawing.
+        topk: draw among this many most probable tokens; 0 means all.
+    """
+
+    sample: bool = False
+    temperature: float = 1.0
+    topk: int = 0
+
+
+def seeded_generator(device: torch.device, *key: int) -> torch.Generator:
+    """A generator on ``device`` whose state depends on ``key`` alone: the same on every machine and after a resume."""
+    digest = hashlib.blake2b(",".join(map(str, key)).encode(), digest_size=8).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def replaceable_positions(prev_output_tokens: Tensor, target: Tensor, padding_idx: int) -> Tensor:
+    """Where a target-side input is a word that was predicted: bool [B, T], of two int64 [B, T].
+
+    The input at t is the target's word at t - 1. For ``<s>`` that word is missing, for the language token it is
+    padding; the last word, ``</s>``, is predicted but stands in no input, so padding must be looked at as well.
+    """
+    replaceable = prev_output_tokens.ne(padding_idx)
+    replaceable[:, 0] = False
+    replaceable[:, 1:] &= target[:, :-1].ne(padding_idx)
+    return replaceable
+
+
+def draw_positions(replaceable: Tensor, ratio: float, generator: torch.Generator) -> Tensor:
+    """Each replaceable position with probability ``1 - ratio``; bool [B, T]."""
+    chance = torch.rand(replaceable.shape, generator=generator, device=replaceable.device)
+    return replaceable & (chance >= ratio)
+
+
+def predict(
+    features: Tensor,
+    weight: Tensor,
+    forbidden: Tensor,
+    prediction: Prediction,
+    generator: torch.Generator,
+    chunk_rows: int,
+) -> Tensor:
+    """Tokens int64 [N] predicted from ``features`` [N, C] by the output matrix ``weight`` [V, C], in chunks of rows.
+
+    The ids ``forbidden``, int64 [K], are never predicted: padding would hide the position, ``<s>`` starts a text.
+    """
+    left, matrix = operands(features, weight)
+    tokens = torch.empty(len(left), dtype=torch.long, device=left.device)
+    with torch.no_grad(), torch.autocast(left.device.type, enabled=False):
+        exact = torch.promote_types(left.dtype, torch.float32)
+        buffer = torch.empty(min(chunk_rows, len(left)), len(matrix), dtype=exact, device=left.device)
+        for start in range(0, len(left), chunk_rows):
+            rows = slice(start, start + chunk_rows)
+            logits = matmul(left[rows], matrix.t(), out=buffer[: len(left[rows])])
+            logits[:, forbidden] = -torch.inf
+            tokens[rows] = _choose(logits, prediction, generator)
+    return tokens
+
+
+def _choose(logits: Tensor, prediction: Prediction, generator: torch.Generator) -> Tensor:
+    """One token of each row of ``logits`` [n, V]; int64 [n]."""
+    if not prediction.sample:
+        return logits.argmax(dim=1)
+    if not prediction.topk:
+        probabilities = logits.div_(prediction.temperature).softmax(dim=1)
+        return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    values, tokens = logits.topk(min(prediction.topk, logits.size(1)), dim=1)
+    probabilities = values.div_(prediction.temperature).softmax(dim=1)
+    return tokens.gather(1, torch.multinomial(probabilities, 1, generator=generator)).squeeze(1)
+
+
+def mix_inputs(prev_output_tokens: Tensor, replaced: Tensor, predictions: Tensor) -> Tensor:
+    """``prev_output_tokens`` [B, T] with ``predictions`` [N] at the N positions of ``replaced`` [B, T], in order."""
+    return prev_output_tokens.masked_scatter(replaced, predictions)
+
+
+def features_before(features: Tensor, replaced: Tensor) -> Tensor:
+    """Features [N, C] at t - 1 for each replaced position t: what stands at t was predicted there."""
+    return features[:, :-1][replaced[:, 1:]]
+
+
+def batch_key(seed: int, update: int, rank: int, ids: Tensor) -> Sequence[int]:
+    """What the random choices of a batch depend on.
+
+    The sample ids tell apart the batches of one update (``--update-freq``) without any counter, so nothing has to
+    be saved and a batch that is tried again (gradient overflow) gets the same choices.
+    """
+    return (seed, update, rank, *ids.tolist())

@@ -1,0 +1,325 @@
+"""Label-smoothed cross entropy with scheduled sampling, for large vocabularies."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import torch
+from fairseq import utils
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.distributed import utils as distributed_utils
+from fairseq.logging import metrics
+from fairseq.models import BaseFairseqModel
+from omegaconf import II
+from torch import Tensor
+
+from swcm_fairseq.criterions import scheduled_sampling as sampling
+from swcm_fairseq.criterions.linear_cross_entropy import CrossEntropy, linear_cross_entropy, rows_per_chunk
+from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
+from swcm_fairseq.errors import InputError
+
+_GROUP = "group."  # logging keys of one group: group.<what>.<name>
+
+
+@dataclass
+class SWCMCrossEntropyConfig(FairseqDataclass):
+    """Flags of ``--criterion swcm_cross_entropy``."""
+
+    label_smoothing: float = field(default=0.0, metadata={"help": "epsilon of label smoothing; 0 means none"})
+    logits_memory: float = field(
+        default=256.0,
+        metadata={"help": "MiB of logits that exist at one time; less memory means more, smaller matrix products"},
+    )
+    teacher_forcing_final_ratio: float = field(
+        default=1.0,
+        metadata={
+            "help": "share of reference tokens among the decoder's inputs when the decay has ended; the rest are "
+            "the model's own predictions (scheduled sampling). 1 is teacher forcing throughout"
+        },
+    )
+    teacher_forcing_decay: Decay = field(
+        default=Decay.linear, metadata={"help": "curve on which the share falls from 1 to its final value"}
+    )
+    teacher_forcing_decay_unit: Unit = field(
+        default=Unit.updates, metadata={"help": "what the start and the end of the decay count"}
+    )
+    teacher_forcing_decay_start: float = field(
+        default=0.0,
+        metadata={"help": "updates or epochs of plain teacher forcing before the decay; the paper has 1 epoch"},
+    )
+    teacher_forcing_decay_end: Optional[float] = field(
+        default=None,
+        metadata={"help": "updates or epochs after which the final ratio is reached (--max-update or --max-epoch)"},
+    )
+    share_dropout: bool = field(
+        default=False, metadata={"help": "both decoder passes of scheduled sampling use the same dropout masks"}
+    )
+    first_pass_sampling: bool = field(
+        default=False, metadata={"help": "predictions are drawn from the distribution instead of the most probable"}
+    )
+    first_pass_temperature: float = field(default=1.0, metadata={"help": "temperature of --first-pass-sampling"})
+    first_pass_topk: int = field(
+        default=0, metadata={"help": "--first-pass-sampling draws among this many most probable tokens; 0 means all"}
+    )
+    restrict_vocabulary: bool = field(
+        default=False,
+        metadata={
+            "help": "the softmax runs over the words that the target language uses, and special symbols; needs "
+            "batches of one target language (--group-batches-by language)"
+        },
+    )
+    sentence_avg: bool = II("optimization.sentence_avg")
+    seed: int = II("common.seed")
+    max_update: int = II("optimization.max_update")
+    max_epoch: int = II("optimization.max_epoch")
+
+
+@register_criterion("swcm_cross_entropy", dataclass=SWCMCrossEntropyConfig)
+class SWCMCrossEntropyCriterion(FairseqCriterion):
+    """The loss of fairseq's ``label_smoothed_cross_entropy``, computed without the logits.
+
+    Everything happens in one forward of the model: it is given what to do with its features (``output_head``) and
+    how to mix the decoder's input after a first pass (``sample_inputs``).
+
+    Raises:
+        InputError: a flag is out of its range.
+    """
+
+    def __init__(self, cfg: SWCMCrossEntropyConfig, task: Any):
+        super().__init__(task)
+        self.cfg = cfg
+        check(cfg)
+        self.unit = Unit[cfg.teacher_forcing_decay_unit.name]
+        self.schedule = TeacherForcingSchedule(
+            Decay[cfg.teacher_forcing_decay.name],
+            cfg.teacher_forcing_decay_start,
+            self._decay_end(),
+            cfg.teacher_forcing_final_ratio,
+        )
+        self.prediction = sampling.Prediction(cfg.first_pass_sampling, cfg.first_pass_temperature, cfg.first_pass_topk)
+        self.vocabularies = LanguageVocabularies(task)
+
+    def _decay_end(self) -> float:
+        if self.cfg.teacher_forcing_decay_end is not None:
+            return self.cfg.teacher_forcing_decay_end
+        return self.cfg.max_update if self.unit is Unit.updates else self.cfg.max_epoch
+
+    def position(self, model: BaseFairseqModel) -> float:
+        """Where training is, in the unit of the schedule: a function of what the trainer's checkpoint restores.
+
+        Raises:
+            InputError: epochs are asked for, and the task does not show its iterator.
+        """
+        if self.unit is Unit.updates:
+            return model.num_updates
+        iterator = getattr(self.task, "train_iterator", None)
+        if iterator is None:
+            raise InputError("--teacher-forcing-decay-unit epochs does not work with this task; give updates")
+        return iterator.epoch - 1 + min(1.0, iterator.iterations_in_epoch / len(iterator))
+
+    def teacher_forcing_ratio(self, model: BaseFairseqModel) -> float:
+        """The share of reference tokens for this batch; validation is always teacher-forced."""
+        if self.schedule.constant or not model.training:
+            return 1.0
+        return self.schedule.ratio(self.position(model))
+
+    def forward(self, model: BaseFairseqModel, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
+        """The loss (0-dim, a sum), the sample size that it is to be divided by, and what is logged."""
+        if not hasattr(model, "num_updates"):
+            raise InputError("--criterion swcm_cross_entropy needs a model of this package, such as --arch xlm_swcm")
+        batch = Batch(self, sample)
+        ratio = self.teacher_forcing_ratio(model)
+        mixer = InputMixer(batch, ratio, model.num_updates) if ratio < 1.0 else None
+        entropy, _ = model(
+            **sample["net_input"],
+            output_head=batch.cross_entropy,
+            sample_inputs=mixer,
+            share_dropout=self.cfg.share_dropout,
+        )
+        sample_size = batch.target.size(0) if self.cfg.sentence_avg else sample["ntokens"]
+        logging_output = {
+            "loss": entropy.loss.detach().clone(),
+            "nll_loss": entropy.nll,
+            "ntokens": sample["ntokens"],
+            "nsentences": batch.target.size(0),
+            "sample_size": sample_size,
+            "batches": 1,
+            "teacher_forcing": ratio,
+            "replaceable": batch.replaceable.sum(),
+            "outside_vocabulary": batch.outside,
+            **(mixer.counts if mixer else dict.fromkeys(InputMixer.COUNTS, batch.target.new_zeros(()))),
+            **batch.group_sums(entropy),
+        }
+        return entropy.loss, sample_size, logging_output
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        """Log ratios of the sums over workers and batches; losses in base 2, as fairseq's criterions do."""
+        total = {key: sum(utils.item(log[key]) for log in logging_outputs) for key in logging_outputs[0]}
+
+        def log_ratio(name: str, part: str, whole: str) -> None:
+            if total[whole]:
+                metrics.log_scalar(name, total[part] / total[whole], total[whole], priority=30, round=4)
+
+        metrics.log_scalar("loss", total["loss"] / total["sample_size"] / math.log(2), total["sample_size"], round=3)
+        _log_nll("", total["nll_loss"], total["ntokens"])
+        log_ratio("teacher_forcing", "teacher_forcing", "batches")
+        log_ratio("replaced", "replaced", "replaceable")
+        log_ratio("first_pass_accuracy", "first_pass_correct", "replaced")
+        log_ratio("first_pass_in_language", "first_pass_inside", "first_pass_known")
+        if total["outside_vocabulary"]:
+            log_ratio("outside_vocabulary", "outside_vocabulary", "ntokens")
+        for key in total:
+            if key.startswith(f"{_GROUP}ntokens.") and total[key]:
+                name = key.removeprefix(f"{_GROUP}ntokens.")
+                _log_group(name, total[f"{_GROUP}loss.{name}"], total[f"{_GROUP}nll_loss.{name}"], total[key])
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        """True: every value is a sum, and the keys are the same on every worker."""
+        return True
+
+
+def check(cfg: SWCMCrossEntropyConfig) -> None:
+    """Raise :class:`InputError` for a flag that is out of its range."""
+    if not 0.0 <= cfg.label_smoothing < 1.0:
+        raise InputError(f"--label-smoothing {cfg.label_smoothing} is outside [0, 1)")
+    if not cfg.logits_memory > 0:
+        raise InputError(f"--logits-memory {cfg.logits_memory} is not positive; give MiB")
+    if not cfg.first_pass_temperature > 0:
+        raise InputError(f"--first-pass-temperature {cfg.first_pass_temperature} is not positive")
+    if cfg.first_pass_topk < 0:
+        raise InputError(f"--first-pass-topk {cfg.first_pass_topk} is negative; 0 means all tokens")
+
+
+def _log_group(name: str, loss: float, nll: float, ntokens: float) -> None:
+    """Log ``<name>_loss``, ``_nll_loss`` (base 2, per token), ``_ppl`` and ``_ntokens``."""
+    metrics.log_scalar(f"{name}_loss", loss / ntokens / math.log(2), ntokens, priority=40, round=3)
+    _log_nll(f"{name}_", nll, ntokens, priority=41)
+    metrics.log_scalar_sum(f"{name}_ntokens", ntokens, priority=43)
+
+
+def _log_nll(prefix: str, nll: float, ntokens: float, priority: int = 10) -> None:
+    """Log ``<prefix>nll_loss`` (base 2, per token) and ``<prefix>ppl``."""
+    key = f"{prefix}nll_loss"
+    metrics.log_scalar(key, nll / ntokens / math.log(2), ntokens, priority=priority, round=3)
+    metrics.log_derived(f"{prefix}ppl", lambda meters: utils.get_perplexity(meters[key].avg), priority=priority + 1)
+
+
+class Batch:
+    """One batch with what the criterion derives from it.
+
+    Attributes:
+        target: int64 [B, T].
+        counted: bool [B, T], where the loss counts.
+        replaceable: bool [B, T], see :func:`scheduled_sampling.replaceable_positions`.
+        outside: how many target words the language was not known to use; they are added to its vocabulary.
+    """
+
+    def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: dict[str, Any]):
+        self.criterion, self.sample = criterion, sample
+        self.target: Tensor = sample["target"]
+        padding_idx = criterion.padding_idx
+        self.counted = self.target.ne(padding_idx)
+        tokens = sample["net_input"]["prev_output_tokens"]
+        self.replaceable = sampling.replaceable_positions(tokens, self.target, padding_idx)
+        self.outside = self.target.new_zeros(())
+        self._vocabulary: OutputVocabulary | None = None
+        names = getattr(criterion.task, "group_names", None)  # other tasks have no groups
+        self.group_names: list[str] = names if names and "group" in sample else []
+
+    def vocabulary(self, output_weight: Tensor) -> OutputVocabulary | None:
+        """The words that the softmax runs over; None means all."""
+        if self._vocabulary is None and self.criterion.cfg.restrict_vocabulary:
+            if "tgt_lang_id" not in self.sample:
+                raise InputError("--restrict-vocabulary: this task does not name the target language of its samples")
+            words = self.criterion.vocabularies.of_batch(self.sample["tgt_lang_id"], output_weight)
+            target = self.target[self.counted]
+            self.outside = (~words[target]).sum()
+            self._vocabulary = OutputVocabulary(words.index_fill(0, target, True))
+        return self._vocabulary
+
+    def chunk_rows(self, output_weight: Tensor) -> int:
+        """Rows whose logits exist at one time."""
+        return rows_per_chunk(output_weight.size(0), self.criterion.cfg.logits_memory)
+
+    def cross_entropy(self, features: Tensor, output_weight: Tensor) -> CrossEntropy:
+        """The loss, given ``features`` [B, T, C] and ``output_weight`` [V, C]."""
+        vocabulary, target = self.vocabulary(output_weight), self.target[self.counted]
+        if vocabulary is not None:
+            output_weight, target = vocabulary.weight(output_weight), vocabulary.local(target)
+        return linear_cross_entropy(
+            features[self.counted],
+            output_weight,
+            target,
+            self.criterion.cfg.label_smoothing,
+            self.chunk_rows(output_weight),
+            per_row=len(self.group_names) > 1,
+        )
+
+    def group_sums(self, entropy: CrossEntropy) -> dict[str, Any]:
+        """Tokens, loss and nll of each of the task's groups: the same keys on every worker, whatever the batch has."""
+        names = self.group_names
+        if not names:
+            return {}
+        if entropy.row_loss is None or entropy.row_nll is None:
+            return _group_keys(names, self.counted.sum(), entropy.loss.detach(), entropy.nll)
+        group = self.sample["group"].unsqueeze(1).expand_as(self.counted)[self.counted]
+        zeros = entropy.nll.new_zeros(len(names))
+        sums = [zeros.index_add(0, group, row) for row in (entropy.row_loss, entropy.row_nll)]
+        return _group_keys(names, torch.bincount(group, minlength=len(names)), *sums)
+
+
+def _group_keys(names: list[str], *sums: Tensor) -> dict[str, Tensor]:
+    """Logging keys for the columns of tokens, loss and nll (one number for each group)."""
+    columns = zip(("ntokens", "loss", "nll_loss"), sums, strict=True)
+    return {
+        f"{_GROUP}{what}.{name}": n for what, column in columns for name, n in zip(names, column.flatten(), strict=True)
+    }
+
+
+class InputMixer:
+    """Replaces a random part of one batch's target-side inputs by what the model predicts.
+
+    Attributes:
+        counts: sums over the replaced positions, 0-dim int64: how many there are, how many predictions are the
+            reference, how many are words of the target language, of how many this is known.
+    """
+
+    COUNTS = ("replaced", "first_pass_correct", "first_pass_inside", "first_pass_known")
+
+    def __init__(self, batch: Batch, ratio: float, update: int):
+        self.batch, self.ratio = batch, ratio
+        self.counts: dict[str, Tensor] = {}
+        seed, rank = batch.criterion.cfg.seed, distributed_utils.get_global_rank()
+        key = sampling.batch_key(seed, update, rank, batch.sample["id"])
+        self.generator = sampling.seeded_generator(batch.target.device, *key)
+
+    @torch.no_grad()
+    def __call__(self, features: Tensor, output_weight: Tensor, prev_output_tokens: Tensor) -> Tensor:
+        """The mixed ``prev_output_tokens`` [B, T], given the first pass's ``features`` [B, T, C]."""
+        positions = sampling.draw_positions(self.batch.replaceable, self.ratio, self.generator)
+        tokens = self._predict(sampling.features_before(features, positions), output_weight)
+        self._count(positions, tokens, prev_output_tokens[positions], output_weight)
+        return sampling.mix_inputs(prev_output_tokens, positions, tokens)
+
+    def _predict(self, features: Tensor, output_weight: Tensor) -> Tensor:
+        """Tokens [N] for ``features`` [N, C]."""
+        criterion = self.batch.criterion
+        forbidden = self.batch.target.new_tensor([criterion.padding_idx, criterion.task.target_dictionary.bos()])
+        vocabulary = self.batch.vocabulary(output_weight)
+        if vocabulary is not None:
+            output_weight, forbidden = vocabulary.weight(output_weight), vocabulary.local(forbidden)
+        rows = self.batch.chunk_rows(output_weight)
+        tokens = sampling.predict(features, output_weight, forbidden, criterion.prediction, self.generator, rows)
+        return tokens if vocabulary is None else vocabulary.ids[tokens]
+
+    def _count(self, positions: Tensor, tokens: Tensor, reference: Tensor, output_weight: Tensor) -> None:
+        inside = known = tokens.new_zeros(())
+        if "tgt_lang_id" in self.batch.sample:
+            langs = self.batch.sample["tgt_lang_id"].unsqueeze(1).expand_as(positions)[positions]
+            inside, known = self.batch.criterion.vocabularies.share_known(tokens, langs, output_weight)
+        counts = (positions.sum(), tokens.eq(reference).sum(), inside, known)
+        self.counts = dict(zip(self.COUNTS, counts, strict=True))

@@ -1,0 +1,243 @@
+"""mBART's noise (Liu et al. 2020, section 2.2) as pure functions on numpy arrays.
+
+A text here is its words' ids alone; ``<s> <xx>`` and ``</s>`` are put around it afterwards, so no noise can touch
+them. Every function takes the ``numpy.random.Generator`` it draws from; none reads or changes global state.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from swcm_fairseq.errors import InputError
+
+# What is masked together, under fairseq's names.
+MaskLength = Enum("MaskLength", {"subword": "subword", "word": "word", "span-poisson": "span-poisson"})
+SPAN_POISSON = MaskLength["span-poisson"]
+
+_BURN_IN = 24  # words before the window of `span_lengths`: by then the row of spans has forgotten its start
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise's options, under fairseq's names.
+
+    Attributes:
+        mask: share of the words that is masked, 0 to 1.
+        mask_length: ``subword``, ``word`` or ``span-poisson``.
+        poisson_lambda: mean length of a span, in words.
+        replace_length: 1: one mask for a span; 0: none (deletion); -1: one mask for each of its tokens.
+        mask_random: share of the masks that become a random piece instead, 0 to 1.
+        insert: masks inserted, as a share of the tokens, 0 to 1.
+        rotate: probability that the text is rotated by a random offset.
+        permute_sentences: share of the sentences that change places, 0 to 1.
+    """
+
+    mask: float = 0.35
+    mask_length: MaskLength = SPAN_POISSON
+    poisson_lambda: float = 3.5
+    replace_length: int = 1
+    mask_random: float = 0.0
+    insert: float = 0.0
+    rotate: float = 0.0
+    permute_sentences: float = 1.0
+
+    def __post_init__(self):
+        for name in ("mask", "mask_random", "insert", "rotate", "permute_sentences"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a share from 0 to 1")
+        if self.replace_length not in (-1, 0, 1):
+            raise InputError(f"--replace-length {self.replace_length}: choose -1, 0 or 1")
+        if self.poisson_lambda <= 0:
+            raise InputError(f"--poisson-lambda {self.poisson_lambda}: give a mean span length above 0")
+
+    def longest(self, length: np.ndarray) -> np.ndarray:
+        """The most tokens that a text of ``length`` tokens has after the noise; int64, shape of ``length``.
+
+        Only ``--insert`` makes texts longer. Zero-length spans fill the room that the other spans leave, or one
+        token in sixteen where masks are as long as what they replace.
+        """
+        room = 1 + length // 16 if self.replace_length == -1 else 0
+        return length + np.ceil(self.insert * length).astype(np.int64) + room
+
+
+@dataclass(frozen=True)
+class NoiseIds:
+    """The ids that noise writes: ``mask``, and random pieces from ``first_piece`` up to below ``end_piece``."""
+
+    mask: int
+    first_piece: int
+    end_piece: int
+
+    def random(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Random pieces, never a special symbol, language token or mask; int64, shape (size,)."""
+        return rng.integers(self.first_piece, self.end_piece, size)
+
+
+def add_noise(
+    tokens: np.ndarray,
+    word_starts: np.ndarray,
+    sentence_starts: np.ndarray,
+    noise: Noise,
+    ids: NoiseIds,
+    max_length: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Noise one text: sentence permutation, masking, insertion, rotation, in this order.
+
+    Args:
+        tokens: the text's ids without ``<s> <xx>`` and ``</s>``, int64, shape (n,).
+        word_starts: True where a word begins, bool, shape (n,).
+        sentence_starts: True where a sentence begins, bool, shape (n,).
+        noise: what to do.
+        ids: the mask and the range of the pieces.
+        max_length: the most tokens to return; at least n.
+        rng: where randomness comes from.
+
+    Returns:
+        The noised ids, int64, at most ``max_length`` of them.
+    """
+    if not len(tokens):
+        return tokens
+    bound = min(max_length, int(noise.longest(np.asarray(len(tokens)))))
+    if noise.permute_sentences > 0:
+        order = permute_sentences(sentence_starts, noise.permute_sentences, rng)
+        tokens, word_starts = tokens[order], (word_starts | sentence_starts)[order]
+    if noise.mask > 0:
+        starts = np.arange(len(tokens)) if noise.mask_length is MaskLength.subword else np.flatnonzero(word_starts)
+        inserted = int(np.ceil(noise.insert * len(tokens)))
+        tokens = mask_spans(tokens, starts, noise, ids, bound - inserted, rng)
+    if noise.insert > 0:
+        number = min(int(np.ceil(noise.insert * len(tokens))), bound - len(tokens))
+        tokens = insert_masks(tokens, rng.integers(0, len(tokens) + 1, number), noise.mask_random, ids, rng)
+    if noise.rotate > 0 and rng.random() < noise.rotate and len(tokens) > 1:
+        tokens = np.roll(tokens, -int(rng.integers(1, len(tokens))))
+    return tokens
+
+
+def permute_sentences(sentence_starts: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """The order of the tokens after ``share`` of the sentences (rounded up) have changed places; int64, shape (n,)."""
+    starts = np.flatnonzero(sentence_starts)
+    number = int(np.ceil(len(starts) * share))
+    if number < 2:
+        return np.arange(len(sentence_starts))
+    moved = rng.permutation(len(starts))[:number]
+    order = np.arange(len(starts))
+    order[np.sort(moved)] = moved
+    ends = np.append(starts[1:], len(sentence_starts))
+    lengths = (ends - starts)[order]
+    # Token j of the k-th sentence in the new order: where that sentence started, plus j.
+    offsets = starts[order] - np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    return np.repeat(offsets, lengths) + np.arange(len(sentence_starts))
+
+
+def span_lengths(words: int, share: float, mean: float, rng: np.random.Generator) -> np.ndarray:
+    """Lengths of the spans to mask, Poisson(``mean``) words each, ``share`` of the ``words`` together; int64, (k,).
+
+    A window of ``share * words`` words is laid over an endless row of spans; a span across its edge is taken whole
+    with the probability of the part that lies inside. So the share is right on average for texts of any length, and
+    no span is cut to fit, which would make spans shorter than Poisson's. In very short texts a span has at most all
+    words, and where whole spans do not fit, their parts inside the window are taken.
+    """
+    budget = int(share * words + rng.random())
+    if budget == 0:
+        return np.zeros(0, dtype=np.int64)
+    end = _BURN_IN + budget
+    lengths = np.zeros(0, dtype=np.int64)
+    while lengths.sum() < end:
+        more = np.minimum(rng.poisson(mean, int(1.3 * end / mean) + 8), words)
+        lengths = np.concatenate((lengths, more)) if len(lengths) else more
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    inside = np.minimum(ends, end) - np.maximum(starts, _BURN_IN)
+    taken = inside > rng.random(len(lengths)) * lengths
+    taken |= (lengths == 0) & (starts >= _BURN_IN) & (starts < end)
+    if lengths[taken].sum() > words:
+        return inside[inside > 0]
+    return lengths[taken]
+
+
+def place_spans(lengths: np.ndarray, words: int, rng: np.random.Generator) -> np.ndarray:
+    """First word of each span, ascending, so that none overlap, every arrangement as likely; int64, shape (k,).
+
+    A span of length zero stands before its word, or after the last one.
+    """
+    free = words - int(lengths.sum())
+    slots = np.sort(rng.permutation(free + len(lengths))[: len(lengths)])
+    before = np.cumsum(lengths) - lengths
+    return slots - np.arange(len(lengths)) + before
+
+
+def mask_spans(
+    tokens: np.ndarray,
+    word_starts: np.ndarray,
+    noise: Noise,
+    ids: NoiseIds,
+    max_length: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Mask ``noise.mask`` of the words in spans.
+
+    Args:
+        tokens: int64, shape (n,).
+        word_starts: index of each word's first token, ascending from 0, int64, shape (words,).
+        noise: see :class:`Noise`.
+        ids: see :class:`NoiseIds`.
+        max_length: the most tokens to return, at least n; spans of length zero are left out until it is kept.
+        rng: where randomness comes from.
+    """
+    words = len(word_starts)
+    if noise.mask_length is SPAN_POISSON:
+        lengths = span_lengths(words, noise.mask, noise.poisson_lambda, rng)
+    else:
+        lengths = np.ones(int(noise.mask * words + rng.random()), dtype=np.int64)
+    if not len(lengths):
+        return tokens
+    first = place_spans(lengths, words, rng)
+    bounds = np.append(word_starts, len(tokens))
+    begin, end = bounds[first], bounds[first + lengths]
+    edges = np.zeros(len(tokens) + 1, dtype=np.int64)
+    np.add.at(edges, begin, 1)
+    np.add.at(edges, end, -1)
+    masked = np.cumsum(edges)[:-1] > 0
+
+    empty = lengths == 0
+    number = len(lengths) if noise.replace_length == 1 else int(empty.sum())
+    remaining = len(tokens) if noise.replace_length == -1 else len(tokens) - int(masked.sum())
+    too_many = remaining + number - max_length
+    if too_many > 0:
+        keep = np.ones(len(lengths), dtype=bool)
+        keep[rng.permutation(np.flatnonzero(empty))[:too_many]] = False
+        begin, empty = begin[keep], empty[keep]
+    if noise.replace_length == -1:
+        tokens = tokens.copy()
+        tokens[masked] = _masks(int(masked.sum()), noise.mask_random, ids, rng)
+        return insert_masks(tokens, begin[empty], noise.mask_random, ids, rng)
+    positions = begin if noise.replace_length == 1 else begin[empty]
+    # A mask goes before what is left of the text from its span's first token on.
+    left_before = np.concatenate(([0], np.cumsum(~masked)))
+    return insert_masks(tokens[~masked], left_before[positions], noise.mask_random, ids, rng)
+
+
+def insert_masks(
+    tokens: np.ndarray, positions: np.ndarray, random_share: float, ids: NoiseIds, rng: np.random.Generator
+) -> np.ndarray:
+    """Put a mask (or, for ``random_share`` of them, a random piece) before each of ``positions``, int64, (k,)."""
+    if not len(positions):
+        return tokens
+    result = np.empty(len(tokens) + len(positions), dtype=tokens.dtype)
+    slots = np.sort(positions) + np.arange(len(positions))
+    is_text = np.ones(len(result), dtype=bool)
+    is_text[slots] = False
+    result[is_text] = tokens
+    result[slots] = _masks(len(slots), random_share, ids, rng)
+    return result
+
+
+def _masks(number: int, random_share: float, ids: NoiseIds, rng: np.random.Generator) -> np.ndarray:
+    """``number`` masks, of which about ``random_share`` are random pieces; int64, shape (number,)."""
+    masks = np.full(number, ids.mask, dtype=np.int64)
+    if random_share > 0:
+        random = rng.random(number) < random_share
+        masks[random] = ids.random(int(random.sum()), rng)
+    return masks

@@ -1,0 +1,96 @@
+"""Where words begin and sentences end, looked up piece by piece.
+
+One table per language and vocabulary, made once at load; then everything is numpy indexing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from fairseq.data import Dictionary
+
+from swcm_fairseq.data.languages import WordUnit, language
+
+SPACE = "▁"  # sentencepiece's mark for the space before a piece
+_TSHEG_ENDS = "་༌། ༎༏༐༑༔"  # what ends a Tibetan syllable: tsheg, shad and their relatives
+_CLOSERS = "\"'”’»›)）]】」』》〉﴾…"  # may stand between a sentence's end and the next sentence
+
+
+@dataclass(frozen=True)
+class PieceTable:
+    """What each piece says about words and sentences; every array is bool, shape (dictionary,).
+
+    Attributes:
+        starts_word: a word begins with this piece.
+        ends_word: the piece after this one begins a word.
+        ends_sentence: holds a sentence end, with nothing but ends and closing quotes after it.
+        closes: is nothing but sentence ends and closing quotes, so it belongs to the sentence before.
+        spaced: sentences are told apart by a space too ("3.14" is no end).
+    """
+
+    starts_word: np.ndarray
+    ends_word: np.ndarray
+    ends_sentence: np.ndarray
+    closes: np.ndarray
+    spaced: bool
+
+    @classmethod
+    def build(cls, dictionary: Dictionary, lang: str, word_unit: WordUnit | None = None) -> "PieceTable":
+        """Read off every symbol of ``dictionary``; ``word_unit`` overrides the language's own."""
+        row = language(lang)
+        unit = word_unit or row.word_unit
+        symbols = dictionary.symbols
+        spaces = np.fromiter((s.startswith(SPACE) for s in symbols), bool, len(symbols))
+        starts = spaces.copy()
+        starts[: dictionary.nspecial] = True
+        ends_word = np.zeros(len(symbols), dtype=bool)
+        if unit is WordUnit.PIECE or not spaces.any():  # a dictionary of whole words has no marks
+            starts[:] = True
+        elif unit is WordUnit.TSHEG:
+            ends_word = np.fromiter((s[-1:] in _TSHEG_ENDS for s in symbols), bool, len(symbols))
+        ends = np.fromiter((_ends_sentence(s, row.sentence_ends) for s in symbols), bool, len(symbols))
+        closes = np.fromiter((_closes(s, row.sentence_ends) for s in symbols), bool, len(symbols))
+        ends[: dictionary.nspecial] = closes[: dictionary.nspecial] = False
+        return cls(starts, ends_word, ends, closes, row.word_unit is WordUnit.SPACE and bool(spaces.any()))
+
+    def word_starts(self, tokens: np.ndarray) -> np.ndarray:
+        """True where a word begins; bool, the shape of ``tokens`` (n,). The first token always begins one."""
+        starts = self.starts_word[tokens]
+        starts[1:] |= self.ends_word[tokens[:-1]]
+        starts[:1] = True
+        return starts
+
+    def sentence_starts(self, tokens: np.ndarray) -> np.ndarray:
+        """True where a sentence begins; bool, the shape of ``tokens`` (n,). The first token always begins one.
+
+        A run of ends and closing quotes ("!”", "། །") ends one sentence, after its last piece.
+        """
+        starts = np.zeros(len(tokens), dtype=bool)
+        starts[:1] = True
+        ends = self.ends_sentence[tokens]
+        if len(tokens) < 2 or not ends.any():
+            return starts
+        closes = self.closes[tokens]
+        seen = np.cumsum(ends)
+        # The piece that the run of closing pieces at i hangs on: the last one that does not close.
+        anchor = np.maximum.accumulate(np.where(closes, 0, np.arange(len(tokens))))
+        ended = seen - seen[anchor] + ends[anchor] > 0
+        starts[1:] = ended[:-1] & ~closes[1:]
+        if self.spaced:
+            starts[1:] &= self.starts_word[tokens[1:]]
+        return starts
+
+
+def _ends_sentence(symbol: str, sentence_ends: str) -> bool:
+    """Whether an end is in ``symbol`` with nothing but ends and closing quotes after it."""
+    return (
+        symbol.rstrip(_CLOSERS)[-1:] in sentence_ends
+        if symbol.rstrip(_CLOSERS)
+        else any(char in sentence_ends for char in symbol)
+    )
+
+
+def _closes(symbol: str, sentence_ends: str) -> bool:
+    """Whether ``symbol`` is nothing but ends and closing quotes (a quote after a space opens)."""
+    text = symbol.removeprefix(SPACE)
+    allowed = sentence_ends if text != symbol else sentence_ends + _CLOSERS
+    return bool(text) and all(char in allowed for char in text)

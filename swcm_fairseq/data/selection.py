@@ -1,0 +1,134 @@
+"""Which corpora, in which directions, a run takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from swcm_fairseq.data.corpora import Corpus, Kind
+from swcm_fairseq.errors import InputError
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A corpus in one direction: what becomes one stream of samples."""
+
+    corpus: Corpus
+    reverse: bool = False
+
+    @property
+    def source_lang(self) -> str:
+        """Language of the source."""
+        return self.corpus.target_lang if self.reverse else self.corpus.source_lang
+
+    @property
+    def target_lang(self) -> str:
+        """Language of the target."""
+        return self.corpus.source_lang if self.reverse else self.corpus.target_lang
+
+    @property
+    def group(self) -> str:
+        """Name in logs: ``dae_bo``, ``mt_zh-bo``, ``mt_bo-zh`` (its reverse), ``mt_ti_sum``, ``mt_news.bo-zh``."""
+        corpus = self.corpus
+        if corpus.kind is Kind.MONO:
+            return f"dae_{corpus.name}"
+        if not self.reverse:
+            return f"mt_{corpus.name}"
+        languages = f"{self.source_lang}-{self.target_lang}"
+        named = corpus.name != f"{corpus.source_lang}-{corpus.target_lang}"
+        return f"mt_{corpus.name}.{languages}" if named else f"mt_{languages}"
+
+    def files(self, split: str) -> list[str]:
+        """Source and target file of a split, relative to the data directory; one file for text to denoise."""
+        found = self.corpus.splits[split]
+        if found.target is None:
+            return [found.source]
+        return [found.target, found.source] if self.reverse else [found.source, found.target]
+
+
+def all_directions(corpora: Sequence[Corpus], both: bool | None) -> list[Direction]:
+    """Every corpus forward, and pairs in reverse too.
+
+    Args:
+        corpora: the corpora.
+        both: pairs both ways; None: those of two languages.
+
+    Raises:
+        InputError: ``both`` is asked of a pair that shares its language, whose reverse could not be told apart.
+    """
+    directions = []
+    for corpus in corpora:
+        directions.append(Direction(corpus))
+        if corpus.kind is Kind.MONO:
+            continue
+        shared = corpus.source_lang == corpus.target_lang
+        if both and shared:
+            raise InputError(
+                f"--directions both: {corpus.name} has {corpus.source_lang} on both sides, so it has no reverse; "
+                "leave --directions out (pairs of two languages go both ways then) or choose with --corpora"
+            )
+        if (both is None and not shared) or both:
+            directions.append(Direction(corpus, reverse=True))
+    stored = {d.group for d in directions if not d.reverse}
+    # Where zh-bo and bo-zh are both stored, each is its own corpus and neither is turned round.
+    return [d for d in directions if not (d.reverse and d.group in stored)]
+
+
+def choose_directions(
+    corpora: Sequence[Corpus],
+    place: str,
+    wanted: Sequence[str] = (),
+    both: bool | None = None,
+    source_lang: str | None = None,
+    target_lang: str | None = None,
+    translation_share: float | None = None,
+) -> list[Direction]:
+    """The directions that the flags ask for.
+
+    Args:
+        corpora: what the data directory has.
+        place: the data directory, for messages.
+        wanted: names of corpora or groups; none: all.
+        both: see :func:`all_directions`.
+        source_lang, target_lang: if given, only directions between these; text to denoise must be named then.
+        translation_share: 0 leaves pairs out, 1 leaves text to denoise out.
+
+    Raises:
+        InputError: a name is unknown, or nothing is left.
+    """
+    if not corpora:
+        raise InputError(
+            f"{place}: has no corpora.json, no <lang>/<split>.idx and no <split>.<source>-<target>.<lang>.idx; "
+            "give a directory written by preprocess.binarize or fairseq-preprocess"
+        )
+    known = {corpus.name for corpus in corpora} | {d.group for d in all_directions(corpora, None)}
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"--corpora {name}: {place} has {', '.join(sorted(known))}")
+    named = [c for c in corpora if not wanted or c.name in wanted or _names_direction(c, corpora, wanted)]
+    directions = [d for d in all_directions(named, both) if not wanted or d.corpus.name in wanted or d.group in wanted]
+    if source_lang or target_lang:
+        directions = [
+            d
+            for d in directions
+            if source_lang in (None, d.source_lang)
+            and target_lang in (None, d.target_lang)
+            and (d.corpus.kind is Kind.PAIR or wanted)
+        ]
+    if translation_share in (0, 1):
+        directions = [d for d in directions if (d.corpus.kind is Kind.PAIR) == (translation_share == 1)]
+    if not directions:
+        asked = " ".join(
+            f"{flag} {value}"
+            for flag, value in (
+                ("--corpora", ",".join(wanted)),
+                ("--source-lang", source_lang),
+                ("--target-lang", target_lang),
+                ("--translation-share", translation_share),
+            )
+            if value not in (None, "")
+        )
+        raise InputError(f"{place}: nothing is left with {asked}; there are {', '.join(sorted(known))}")
+    return directions
+
+
+def _names_direction(corpus: Corpus, corpora: Sequence[Corpus], wanted: Sequence[str]) -> bool:
+    return any(d.group in wanted for d in all_directions(corpora, None) if d.corpus is corpus)

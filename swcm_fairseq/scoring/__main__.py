@@ -1,0 +1,95 @@
+"""``python -m swcm_fairseq.scoring``: scores of any system's output, with the definition of each number."""
+
+import logging
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.scoring.evaluation import OFFLINE_BLEU_TOKENIZERS, evaluate
+from swcm_fairseq.scoring.inputs import add_input_options, read_inputs
+from swcm_fairseq.scoring.lines import write_output
+from swcm_fairseq.scoring.report import as_json, as_markdown, as_text
+from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
+
+_FORMATS = {"text": as_text, "json": as_json, "markdown": as_markdown}
+
+_EXAMPLES = """examples:
+  python -m swcm_fairseq.scoring --ref test.bo --hyp model.bo --lang bo
+  python -m swcm_fairseq.scoring --ref test.kk --hyp ours.kk llm.kk --lang kk --format markdown
+  python -m swcm_fairseq.scoring --generated results/generate-test.txt --lang bo --format json
+
+Look at the outputs themselves with: python -m swcm_fairseq.scoring.samples --help
+"""
+
+
+def count(text: str) -> int:
+    """The type of an option that counts: 0 or more."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def build_parser() -> ArgumentParser:
+    """The command's options."""
+    parser = ArgumentParser(
+        prog="python -m swcm_fairseq.scoring",
+        description="Score one or several systems against references: ROUGE-L, -1, -2 (F1, precision, recall) with\n"
+        "tokenizers for Tibetan, Chinese, Uyghur, Kazakh and Mongolian; sacreBLEU's BLEU and chrF++; the\n"
+        "share of outputs in the language asked for. With bootstrap intervals, tests of the difference to\n"
+        "the first system, and a signature for each number.",
+        epilog=_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_input_options(parser)
+    languages = ", ".join(LANGUAGE_TOKENIZERS)
+    add = parser.add_argument
+    add("--lang", required=True, metavar="CODE", help=f"language of the references ({languages}; also kk_arab)")
+    add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE (default: the language's own)")
+    add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")
+    add(
+        "--bleu-tokenizer",
+        choices=OFFLINE_BLEU_TOKENIZERS,
+        help="tokenizer of sacreBLEU's BLEU (default: zh for zh, char for bo, 13a for en, else intl)",
+    )
+    add(
+        "--bootstrap",
+        type=count,
+        default=1000,
+        metavar="N",
+        help="resamples for the 95%% intervals, 0 for none (default: %(default)s)",
+    )
+    add(
+        "--trials",
+        type=count,
+        default=10_000,
+        metavar="N",
+        help="random swaps for the p-values of further systems, 0 for none (default: %(default)s)",
+    )
+    add("--format", choices=_FORMATS, default="text", help="form of the report (default: %(default)s)")
+    add("--output", type=Path, metavar="FILE", help="write the report there (default: to the terminal)")
+    return parser
+
+
+def run(args: Namespace) -> str:
+    """The report that ``args`` ask for."""
+    if args.hyp and not args.ref:
+        raise InputError("--hyp needs references: add --ref FILE")
+    tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
+    inputs = read_inputs(args)
+    evaluation = evaluate(
+        inputs.systems, inputs.references, args.lang, tokenizer, args.bleu_tokenizer, args.bootstrap, args.trials
+    )
+    return _FORMATS[args.format](evaluation)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse ``argv``, score, and write the report."""
+    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok talks
+    args = build_parser().parse_args(argv)
+    write_output(run(args), args.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

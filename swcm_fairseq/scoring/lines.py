@@ -1,0 +1,52 @@
+"""Reading the files that are scored: one segment a line, every file as long as the others."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file without their ends; only LF and CR LF end a line, a BOM is dropped.
+
+    Raises:
+        InputError: the file is missing, empty, or not UTF-8 (with the line).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read it ({error.strerror})") from error
+    if not content.strip():
+        raise InputError(f"{path}: the file is empty; it should have one segment a line")
+    rows = content.removesuffix(b"\n").split(b"\n")
+    lines = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            lines.append(row.removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}:{number}: not UTF-8; convert it, for example with iconv -t UTF-8") from error
+    return lines
+
+
+def check_lengths(files: Sequence[tuple[Path, Sequence[str]]]) -> None:
+    """Raise :class:`InputError` with both counts if a file has not as many lines as the first one."""
+    first_path, first = files[0]
+    for path, lines in files[1:]:
+        if len(lines) != len(first):
+            raise InputError(
+                f"{path} has {len(lines)} lines but {first_path} has {len(first)}: "
+                "line n of one must answer line n of the other"
+            )
+
+
+def write_output(text: str, path: Path | None) -> None:
+    """Write to ``path``, or to standard output; always UTF-8."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot write it ({error.strerror})") from error

@@ -1,0 +1,74 @@
+"""What every tokenizer of the scores does: normalize, keep unknown pieces apart, then its own rule."""
+
+import unicodedata
+from abc import abstractmethod
+
+import regex
+from rouge_score.tokenizers import Tokenizer as RougeScoreTokenizer
+
+# fairseq writes an unknown piece of a reference as <<unk>> and one of a hypothesis as <unk>, so that the two
+# never match. They stay whole here; as the word "unk" they would.
+_UNKNOWN = regex.compile(r"(<<unk>>|<unk>)")
+
+# Characters that are not seen or only shape the letters around them: variation selectors and the vowel
+# separator of Mongolian, joiners, direction marks, byte order marks, the Arabic tatweel.
+_INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
+_ZERO_WIDTH_SPACE = "\u200b"
+
+# Parts of the tokenizers' patterns. Punctuation and symbols are in none of them: like rouge-score, no
+# tokenizer counts them.
+DECIMAL = r"\p{Nd}+(?:[.,٫٬]\p{Nd}+)+"  # 3.14 and 12,345 are one token
+HAN = r"\p{Han}"  # one character, one token, whatever the tokenizer: Chinese inside another language
+WORD = r"[[\p{L}\p{M}\p{N}]--\p{Han}]+"
+
+
+def normalize(text: str) -> str:
+    """Give ``text`` one spelling: NFKC, lower case, nothing invisible.
+
+    NFKC is also what the sentencepiece models of XLM-R and CINO do to their input, so a reference from a raw
+    file and a hypothesis that came through a model are spelled alike (the narrow space before Mongolian
+    suffixes becomes a space, Arabic presentation forms become letters, full-width digits become ASCII).
+    """
+    text = unicodedata.normalize("NFKC", text.replace(_ZERO_WIDTH_SPACE, " "))
+    return _INVISIBLE.sub("", text).lower()
+
+
+class Tokenizer(RougeScoreTokenizer):
+    """Splits a text into the units that are compared; an instance is rouge-score's ``tokenizer`` argument.
+
+    Attributes:
+        name: what the signature says after ``tok:``.
+        case: what it says after ``case:``, ``lc`` (lower case) or ``mixed``.
+        norm: what it says after ``norm:``; ``None`` where no Unicode normalization is done.
+    """
+
+    name: str
+    case: str = "lc"
+    norm: str | None = "nfkc"
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of ``text``; the marks of unknown pieces are tokens of their own."""
+        parts = _UNKNOWN.split(text)  # text, mark, text, mark, ..., text
+        tokens: list[str] = []
+        for position, part in enumerate(parts):
+            tokens += [part] if position % 2 else self.split(part)
+        return tokens
+
+    @abstractmethod
+    def split(self, text: str) -> list[str]:
+        """The tokens of a text without unknown pieces."""
+
+
+class PatternTokenizer(Tokenizer):
+    """A tokenizer whose tokens are the matches of one pattern in the normalized text."""
+
+    pattern: regex.Pattern
+
+    def split(self, text: str) -> list[str]:
+        """The matches of :attr:`pattern`, in order."""
+        return self.pattern.findall(normalize(text))
+
+
+def compile_pattern(*alternatives: str) -> regex.Pattern:
+    """A pattern of ``alternatives``, the first that matches wins; VERSION1 gives set difference (``--``)."""
+    return regex.compile("|".join(alternatives), regex.VERSION1)

@@ -1,0 +1,19 @@
+"""rouge-score's own tokenizer, for comparison with published numbers on English."""
+
+from rouge_score.tokenizers import DefaultTokenizer
+
+from swcm_fairseq.scoring.tokenizers.base import Tokenizer
+
+
+class RougeScoreDefault(Tokenizer):
+    """Runs of ``[a-z0-9]`` in the lower-cased text, without stemming; every other letter is lost."""
+
+    name = "rouge-score"
+    norm = None
+
+    def __init__(self) -> None:
+        self.default = DefaultTokenizer(use_stemmer=False)
+
+    def split(self, text: str) -> list[str]:
+        """What rouge-score itself would compare."""
+        return self.default.tokenize(text)

@@ -1,0 +1,113 @@
+"""Validation by decoding: scores of hypotheses, to choose checkpoints by."""
+
+import ast
+import logging
+from argparse import Namespace
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq import utils
+from fairseq.data import Dictionary
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.base import Metric
+
+from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.scoring.evaluation import build_metrics
+from swcm_fairseq.scoring.rouge import Rouge, RougeType
+from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, build_tokenizer, plain_code
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_GENERATION = {"beam": 4, "max_len_a": 0, "max_len_b": 200}
+
+
+class EvalMetric(Enum):
+    """Scores that validation can give."""
+
+    bleu = "bleu"
+    chrf = "chrf"
+    rouge_l = "rouge_l"
+
+
+def parse_generation_options(text: str) -> Namespace:
+    """Options of ``fairseq-generate`` from ``{"beam": 1}``; raises :class:`InputError` if it is not such a dict."""
+    try:
+        options = ast.literal_eval(text)
+        return Namespace(**{**_DEFAULT_GENERATION, **options})
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise InputError(f'--eval-args {text}: write a dictionary, e.g. \'{{"beam": 1, "max_len_b": 100}}\'') from error
+
+
+def build_metric(metric: EvalMetric, lang: str) -> Metric:
+    """The metric as ``python -m swcm_fairseq.scoring`` computes it for a language; words for one it does not know."""
+    known = plain_code(lang) in LANGUAGE_TOKENIZERS
+    for built in build_metrics(lang, build_tokenizer(lang, None if known else "word")):
+        if isinstance(built, Rouge):
+            if metric is EvalMetric.rouge_l and built.rouge_type is RougeType.ROUGE_L:
+                return built
+        elif isinstance(built, {EvalMetric.bleu: BLEU, EvalMetric.chrf: CHRF}.get(metric, ())):
+            return built
+    raise ValueError(f"no such metric: {metric}")
+
+
+def chosen_samples(dataset: MultilingualDataset, most: int) -> np.ndarray:
+    """The first ``most`` samples of every translation stream; int64."""
+    pairs = np.array([stream.translation for stream in dataset.streams])
+    return np.flatnonzero(pairs[dataset.stream_of] & (dataset.index_of < most))
+
+
+def decode_and_score(
+    dataset: MultilingualDataset,
+    generator: Any,
+    model: Any,
+    metric: EvalMetric,
+    samples: int,
+    batch_size: int,
+    group_names: list[str],
+) -> dict[str, float]:
+    """Decode the first samples of every pair corpus and score them; every process of a run does all of it.
+
+    Args:
+        dataset: a validation set.
+        generator: from ``task.build_generator``.
+        model: in evaluation mode afterwards.
+        metric: what to compute.
+        samples: the most of each corpus and direction.
+        batch_size: sentences decoded together.
+        group_names: names of the groups.
+
+    Returns:
+        score in percent of each group, as ``mt_zh-bo_bleu``, and their mean, as ``bleu``; {} without pairs.
+    """
+    model.eval()
+    texts: dict[int, tuple[list[str], list[str]]] = {}
+    indices = chosen_samples(dataset, samples)
+    indices = indices[np.argsort(dataset.num_tokens_vec(indices), kind="stable")]
+    device = next(model.parameters()).device
+    for start in range(0, len(indices), batch_size):
+        batch = dataset.collater([dataset[int(i)] for i in indices[start : start + batch_size]])
+        if device.type == "cuda":
+            batch = utils.move_to_cuda(batch, device)
+        with torch.no_grad():
+            hypotheses = generator.generate([model], batch)
+        references = batch.get("full_target", batch["target"])
+        for group, found, reference in zip(batch["group"].tolist(), hypotheses, references, strict=True):
+            pair = texts.setdefault(group, ([], []))
+            pair[0].append(_text(dataset.dictionary, found[0]["tokens"]))
+            pair[1].append(_text(dataset.dictionary, reference[reference.ne(dataset.dictionary.pad())]))
+    langs = {group: stream.target_lang for group, stream in zip(dataset.groups, dataset.streams, strict=True)}
+    scores = {}
+    for group, (hypotheses, references) in sorted(texts.items()):
+        score = build_metric(metric, langs[group]).corpus_score(hypotheses, [references])
+        scores[f"{group_names[group]}_{metric.value}"] = round(score.score, 2)
+        logger.info(f"{group_names[group]}: {score} ({len(hypotheses)} samples), e.g. {hypotheses[0]}")
+    if scores:
+        scores[metric.value] = round(sum(scores.values()) / len(scores), 2)
+    return scores
+
+
+def _text(dictionary: Dictionary, tokens: torch.Tensor) -> str:
+    return dictionary.string(tokens.int().cpu(), "sentencepiece")

@@ -1,0 +1,109 @@
+"""Beam search and sampling that start from ``<s> <xx>``."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from fairseq.sequence_generator import SequenceGenerator
+
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
+from swcm_fairseq.data.vocabulary import MASK
+
+
+class LanguageGenerator(SequenceGenerator):
+    """fairseq's generator, with each sample's language token forced after ``<s>``.
+
+    The token costs nothing, is not counted as length and is not in the hypotheses.
+    """
+
+    def __init__(
+        self,
+        models,
+        tgt_dict,
+        *,
+        target_token: int | None,
+        language_tokens: set[int],
+        vocabularies: LanguageVocabularies | None = None,
+        **kwargs,
+    ):
+        """Args:
+        models: an ensemble.
+        tgt_dict: the dictionary.
+        target_token: the language token for samples that do not say theirs (``fairseq-interactive``), or None.
+        language_tokens: ids of all language tokens, never generated.
+        vocabularies: the words of each language, if nothing else is to be generated; None: every word may be.
+        kwargs: fairseq's.
+        """
+        stripped = set(kwargs.pop("symbols_to_strip_from_output", None) or ()) | language_tokens | {tgt_dict.bos()}
+        kwargs["min_len"] = kwargs.get("min_len", 1) + 1
+        kwargs["max_len_b"] = kwargs.get("max_len_b", 200) + 1
+        super().__init__(models, tgt_dict, symbols_to_strip_from_output=stripped, **kwargs)
+        self.target_token = target_token
+        self.vocabularies = vocabularies
+        never = sorted(language_tokens | {tgt_dict.bos(), tgt_dict.index(MASK)})
+        self.token_indices_to_suppress = torch.tensor(never)
+
+    @torch.no_grad()
+    def generate(self, models, sample: dict[str, Any], **kwargs) -> list[list[dict[str, torch.Tensor]]]:
+        """Hypotheses of a batch, best first, without the language token.
+
+        ``prefix_tokens``, int64, shape (batch, length), are forced after the language token.
+        """
+        forced = self._language_tokens(sample)
+        prefix = kwargs.pop("prefix_tokens", None)
+        kwargs["prefix_tokens"] = forced if prefix is None else torch.cat((forced, prefix.to(forced)), dim=1)
+        kwargs["bos_token"] = self.tgt_dict.bos()
+        with self._restricted(forced, kwargs["prefix_tokens"]):
+            return [[_without_first(hypo) for hypo in hypos] for hypos in super().generate(models, sample, **kwargs)]
+
+    @contextlib.contextmanager
+    def _restricted(self, lang_tokens: torch.Tensor, given: torch.Tensor) -> Iterator[None]:
+        """While it lasts, the models can write the words of the batch's language and what is ``given``, no others."""
+        if self.vocabularies is None:
+            yield
+            return
+        whole = [(model.decoder, model.decoder.output_projection) for model in self.model.models]
+        try:
+            for decoder, projection in whole:
+                words = self.vocabularies.of_batch(lang_tokens, projection.weight)
+                vocabulary = OutputVocabulary(words.index_fill(0, given.flatten(), True))
+                decoder.output_projection = RestrictedProjection(projection, vocabulary)
+            yield
+        finally:
+            for decoder, projection in whole:
+                decoder.output_projection = projection
+
+    def _language_tokens(self, sample: dict[str, Any]) -> torch.Tensor:
+        """The token to force for each sample, int64, shape (batch, 1)."""
+        source = sample["net_input"]["src_tokens"]
+        if "tgt_lang_id" in sample:
+            return sample["tgt_lang_id"].to(source).unsqueeze(1)
+        if self.target_token is None:
+            raise ValueError("the batch names no target languages and the generator was built without one")
+        return source.new_full((source.size(0), 1), self.target_token)
+
+    def _prefix_tokens(self, step: int, lprobs, scores, tokens, prefix_tokens, beam_size: int):
+        lprobs, tokens, scores = super()._prefix_tokens(step, lprobs, scores, tokens, prefix_tokens, beam_size)
+        if step == 0:
+            lprobs.masked_fill_(lprobs > -torch.inf, 0.0)  # what is given is certain
+        return lprobs, tokens, scores
+
+    def finalize_hypos(self, step: int, bbsz_idx, eos_scores, tokens, scores, finalized, *args):
+        """fairseq's, with scores normalized by the length without the language token."""
+        before = [len(hypos) for hypos in finalized]
+        newly_finished = super().finalize_hypos(step, bbsz_idx, eos_scores, tokens, scores, finalized, *args)
+        if self.normalize_scores:
+            factor = ((step + 1) / max(step, 1)) ** self.len_penalty
+            for hypos, known in zip(finalized, before, strict=True):
+                for hypo in hypos[known:]:
+                    hypo["score"] = hypo["score"] * factor
+        return newly_finished
+
+
+def _without_first(hypo: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A hypothesis without its first token."""
+    shorter = {**hypo, "tokens": hypo["tokens"][1:], "positional_scores": hypo["positional_scores"][1:]}
+    if hypo["attention"].numel():
+        shorter["attention"] = hypo["attention"][:, 1:]
+    return shorter

@@ -1,0 +1,433 @@
+"""The task ``multilingual_denoising_mt``: denoising in many languages and translation in one stream."""
+
+import logging
+import math
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq import utils
+from fairseq.data import Dictionary
+from fairseq.data.iterators import EpochBatchIterator
+from fairseq.logging import metrics
+from fairseq.sequence_scorer import SequenceScorer
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import open_dict
+
+from swcm_fairseq.data.blocks import Blocks
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind
+from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
+from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
+from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
+from swcm_fairseq.data.noise import Noise
+from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.sampling import probabilities, quotas
+from swcm_fairseq.data.selection import Direction, choose_directions
+from swcm_fairseq.data.streams import FRAME, Stream
+from swcm_fairseq.data.table import sampling_table
+from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.tasks.config import (
+    BatchGroups,
+    Directions,
+    LongDocuments,
+    MultilingualDenoisingMTConfig,
+    SamplingUnit,
+)
+from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
+from swcm_fairseq.tasks.generation import LanguageGenerator
+from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state, restored_file
+
+logger = logging.getLogger(__name__)
+
+_EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is not given
+
+
+@register_task("multilingual_denoising_mt", dataclass=MultilingualDenoisingMTConfig)
+class MultilingualDenoisingMTTask(FairseqTask):
+    """Denoising in many languages and translation (or summarization, or reading comprehension) in one stream.
+
+    Attributes:
+        dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
+        langs: language codes, in the order of their tokens.
+        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
+    """
+
+    cfg: MultilingualDenoisingMTConfig
+
+    def __init__(self, cfg: MultilingualDenoisingMTConfig):
+        super().__init__(cfg)
+        self.paths = utils.split_paths(cfg.data)
+        self.dictionary = load_vocabulary(self.paths[0])
+        self.langs: list[str] = []
+        self._set_langs(_split(cfg.langs) or list(DEFAULT_LANGS))
+        for lang in (cfg.source_lang, cfg.target_lang):
+            if lang is not None:
+                self._check_lang(lang)
+        self.noise = Noise(
+            mask=cfg.mask,
+            mask_length=cfg.mask_length,
+            poisson_lambda=cfg.poisson_lambda,
+            replace_length=cfg.replace_length,
+            mask_random=cfg.mask_random,
+            insert=cfg.insert,
+            rotate=cfg.rotate,
+            permute_sentences=cfg.permute_sentences,
+        )
+        if cfg.tokens_per_sample <= FRAME:
+            raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
+        self.word_units = _word_units(cfg.word_units)
+        if cfg.eval_metric is not None:
+            parse_generation_options(cfg.eval_args)
+        self._eval_generator: LanguageGenerator | None = None
+        self._eval_scores: dict[str, float] = {}
+        self._pieces: dict[str, PieceTable] = {}
+        self._corpora: dict[str, list[Corpus]] = {}
+        self.train_iterator: EpochBatchIterator | None = None
+
+    def _set_langs(self, langs: list[str]) -> None:
+        """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
+        remove_special_symbols(self.dictionary)
+        add_special_symbols(self.dictionary, langs)
+        self.langs = langs
+        self.state.merge_state_dict({"symbols": list(self.dictionary.symbols), "langs": list(langs)})
+
+    def _check_lang(self, lang: str) -> None:
+        if lang not in self.langs:
+            check_code(lang)
+            raise InputError(f"{lang!r} is not one of the languages {','.join(self.langs)}; add it to --langs")
+
+    # --- what fairseq asks for ---
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        """Pieces, ``<mask>`` and language tokens."""
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> Dictionary:
+        """The same as the source's."""
+        return self.dictionary
+
+    def max_positions(self) -> tuple[int, int]:
+        """The most positions of source and target, ``<s> <xx>`` and ``</s>`` included."""
+        return self.cfg.tokens_per_sample, self.cfg.tokens_per_sample
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a checkpoint's languages, and refuse data of another vocabulary.
+
+        Raises:
+            InputError: the data directory's pieces, or ``--langs``, differ from the checkpoint's.
+        """
+        if "symbols" not in state_dict:
+            return  # a checkpoint of another task
+        pieces = self.dictionary.symbols[: self.dictionary.num_pieces]
+        if state_dict["symbols"][: len(pieces) + 1] != [*pieces, self.dictionary.symbols[len(pieces)]]:
+            raise InputError(
+                f"{self.paths[0]}: has another vocabulary than the checkpoint; give the data directory that the model "
+                "was trained with, or binarize the text with its vocabulary"
+            )
+        langs = list(state_dict["langs"])
+        if self.cfg.langs is not None and self.langs != langs:
+            raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; leave --langs out")
+        self._set_langs(langs)
+
+    def build_model(self, cfg, from_checkpoint: bool = False):
+        """Build the model; one that comes from a checkpoint never needs the pretrained encoder's file again.
+
+        Raises:
+            InputError: the model has fewer positions than ``--tokens-per-sample``.
+        """
+        if from_checkpoint and getattr(cfg, "pretrained_encoder", None):
+            cfg = cfg.copy()
+            with open_dict(cfg):
+                cfg.pretrained_encoder = None
+        if not from_checkpoint:
+            self._check_restored()
+        model = super().build_model(cfg, from_checkpoint)
+        positions = model.max_positions()
+        least = min(positions) if isinstance(positions, tuple) else positions
+        if least < self.cfg.tokens_per_sample:
+            raise InputError(
+                f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
+                "raise --max-source-positions and --max-target-positions"
+            )
+        return model
+
+    def _check_restored(self) -> None:
+        """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
+        path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
+        if path is not None:
+            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path)
+
+    def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
+        """Load a split of every chosen corpus that has it.
+
+        Args:
+            split: ``train``, ``valid``, ``test``, ...
+            combine: read ``train``, ``train1``, ... of stock directories as one.
+            epoch: chooses the directory if there are several.
+            kwargs: fairseq's, not needed.
+
+        Raises:
+            InputError: no chosen corpus has the split, or one of its files is damaged.
+        """
+        path = self.paths[(epoch - 1) % len(self.paths)]
+        directions = [d for d in self.directions(path) if split in d.corpus.splits]
+        if not directions:
+            have = sorted({name for d in self.directions(path) for name in d.corpus.splits})
+            raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
+        streams = [self._load_stream(path, direction, split, combine) for direction in directions]
+        for stream in streams:
+            if not len(stream):
+                raise InputError(f"{path}: {stream.group} has no samples in {split}; leave it out with --corpora")
+        counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
+        self.datasets[split] = MultilingualDataset(
+            streams,
+            self.dictionary,
+            self.noise,
+            self.cfg.tokens_per_sample,
+            self.cfg.seed,
+            groups=[self.group_names.index(stream.group) for stream in streams],
+            counts=counts,
+            shards=len(self.paths),
+            beta=self.cfg.sampling_beta,
+            batch_groups=self._batch_groups(streams),
+        )
+        self._log_cuts(split, streams)
+
+    def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
+        """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped.
+
+        Tells the learning-rate schedule how many updates an epoch of the training set has.
+        """
+        if isinstance(dataset, MultilingualDataset) and max_tokens is not None:
+            longest = int(dataset.sizes.max())
+            if longest > max_tokens:
+                raise InputError(
+                    f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
+                    "--tokens-per-sample"
+                )
+        iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
+        if dataset is self.datasets.get(self.cfg.train_subset):
+            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+            self.train_iterator = iterator
+        return iterator
+
+    def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
+        """fairseq's generator, started from ``<s> <xx>``."""
+        if getattr(args, "print_alignment", None):
+            raise InputError("--print-alignment: this task does not print alignments")
+        extra = dict(extra_gen_cls_kwargs or {})
+        if not getattr(args, "score_reference", False):
+            target = self.cfg.target_lang
+            extra["target_token"] = self.dictionary.index(language_token(target)) if target else None
+            extra["language_tokens"] = {self.dictionary.index(language_token(lang)) for lang in self.langs}
+            extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
+        return super().build_generator(
+            models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
+        )
+
+    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+        """fairseq's; references longer than ``--tokens-per-sample`` are put back whole, to be printed and scored."""
+        if isinstance(generator, SequenceScorer):
+            sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
+        elif "full_target" in sample:
+            sample["target"] = sample.pop("full_target")
+        if prefix_tokens is not None and sample.get("target") is not None:
+            # --prefix-size counts from the first word; position 0 of the target is the language token's.
+            prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
+        return super().inference_step(generator, models, sample, prefix_tokens, constraints)
+
+    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
+        """Lines of text as ``<s> <xx> w1 .. wn </s>``.
+
+        Raises:
+            InputError: ``--source-lang`` or ``--target-lang`` is missing.
+        """
+        for flag, lang in (("--source-lang", self.cfg.source_lang), ("--target-lang", self.cfg.target_lang)):
+            if lang is None:
+                raise InputError(f"{flag} is missing: give one of {','.join(self.langs)}")
+        frame = torch.tensor([self.dictionary.bos(), self.dictionary.index(language_token(self.cfg.source_lang))])
+        tokens = []
+        for number, line in enumerate(lines, 1):
+            text = self.dictionary.encode_line(encode_fn(line), add_if_not_exist=False, append_eos=False).long()
+            room = self.cfg.tokens_per_sample - FRAME
+            if len(text) > room:
+                logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
+            tokens.append(torch.cat((frame, text[:room], torch.tensor([self.dictionary.eos()]))))
+        return tokens, [len(t) for t in tokens]
+
+    def build_dataset_for_inference(self, src_tokens, src_lengths, constraints=None, **kwargs):
+        """Sources that carry their ``<s> <xx>`` already, for ``fairseq-interactive``."""
+        from fairseq.data import LanguagePairDataset
+
+        return LanguagePairDataset(
+            src_tokens, src_lengths, self.dictionary, left_pad_source=False, constraints=constraints
+        )
+
+    def begin_valid_epoch(self, epoch: int, model) -> None:
+        """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
+        self._eval_scores = {}
+        if self.cfg.eval_metric is None:
+            return
+        if self._eval_generator is None:
+            self._eval_generator = self.build_generator([model], parse_generation_options(self.cfg.eval_args))
+        self._eval_scores = decode_and_score(
+            self.datasets[self.cfg.valid_subset.split(",")[0]],
+            self._eval_generator,
+            model,
+            self.cfg.eval_metric,
+            self.cfg.eval_samples,
+            self.cfg.batch_size_valid or _EVAL_BATCH_SIZE,
+            self.group_names,
+        )
+
+    def reduce_metrics(self, logging_outputs, criterion) -> None:
+        """fairseq's, and in validation the scores of ``--eval-metric``."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if not criterion.training:
+            for name, score in self._eval_scores.items():
+                metrics.log_scalar(name, score, priority=50, round=2)
+
+    # --- corpora ---
+
+    @property
+    def group_names(self) -> list[str]:
+        """Names of all chosen corpora and directions, over all data directories; ``sample["group"]`` indexes them."""
+        names: dict[str, None] = {}
+        for path in self.paths:
+            names.update((direction.group, None) for direction in self.directions(path))
+        return list(names)
+
+    def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
+        """The pieces that a language's training text has, as preprocess.binarize counted them.
+
+        Args:
+            lang_token: dictionary index of the language token.
+
+        Returns:
+            int64, ascending: pieces of the training text in all data directories; None where nothing was counted (a
+            directory of stock fairseq-preprocess, or none of the language's text).
+        """
+        lang = self.langs[lang_token - self.dictionary.num_pieces - 1]
+        used = np.zeros(self.dictionary.num_pieces, dtype=bool)
+        for path in self.paths:
+            if os.path.exists(os.path.join(path, CORPORA_FILE)):
+                used |= Corpora.read(path).piece_counts(lang, self.cfg.train_subset) > 0
+        return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
+
+    def directions(self, path: str) -> list[Direction]:
+        """The chosen directions of one data directory."""
+        if path not in self._corpora:
+            if path != self.paths[0]:
+                self._check_same_vocabulary(path)
+            self._corpora[path] = find_corpora(path)
+        cfg = self.cfg
+        directions = choose_directions(
+            self._corpora[path],
+            path,
+            _split(cfg.corpora),
+            both=None if cfg.directions is None else cfg.directions is Directions.both,
+            source_lang=cfg.source_lang,
+            target_lang=cfg.target_lang,
+            translation_share=cfg.translation_share,
+        )
+        check_languages([direction.corpus for direction in directions], self.langs, path)
+        return directions
+
+    def _check_same_vocabulary(self, path: str) -> None:
+        pieces = self.dictionary.symbols[: self.dictionary.num_pieces]
+        if load_vocabulary(path).symbols != pieces:
+            raise InputError(f"{path}: another vocabulary than {self.paths[0]}; binarize all text with one")
+
+    def _load_stream(self, path: str, direction: Direction, split: str, combine: bool) -> Stream:
+        mono = direction.corpus.kind is Kind.MONO
+        pieces = self._piece_table(direction.source_lang) if mono else None
+        cut = pieces if self.cfg.long_documents is LongDocuments.blocks else None
+        sides = [
+            Blocks(
+                load_side(path, prefix, self.dictionary, combine),
+                self.cfg.tokens_per_sample - FRAME,
+                self.dictionary.bos(),
+                self.dictionary.eos(),
+                cut,
+            )
+            for prefix in direction.files(split)
+        ]
+        if len(sides[0]) != len(sides[-1]):
+            raise InputError(
+                f"{path}: {direction.group} has {len(sides[0])} sources and {len(sides[-1])} targets in {split}; "
+                "binarize the pair again"
+            )
+        return Stream(
+            direction.group, direction.source_lang, direction.target_lang, not mono, sides[0], sides[-1], pieces
+        )
+
+    def _piece_table(self, lang: str) -> PieceTable:
+        if lang not in self._pieces:
+            self._pieces[lang] = PieceTable.build(self.dictionary, lang, self.word_units.get(lang))
+        return self._pieces[lang]
+
+    def _sample_counts(self, streams: list[Stream]) -> np.ndarray:
+        """How many samples of each stream an epoch has; logs the table."""
+        cfg = self.cfg
+        by_tokens = cfg.sampling_unit is SamplingUnit.tokens
+        p = probabilities(
+            [max(stream.tokens, 1) if by_tokens else len(stream) for stream in streams],
+            cfg.sampling_alpha,
+            [stream.translation for stream in streams],
+            cfg.translation_share,
+        )
+        total = cfg.samples_per_epoch or sum(len(stream) for stream in streams)
+        if total < 1:
+            raise InputError(f"--samples-per-epoch {total}: give a number above 0")
+        counts = quotas(p, total)
+        for line in sampling_table(streams, p, counts, by_tokens):
+            logger.info(line)
+        return counts
+
+    def _batch_groups(self, streams: list[Stream]) -> list[int] | None:
+        if self.cfg.group_batches_by is BatchGroups.none:
+            return None
+        if self.cfg.group_batches_by is BatchGroups.language:
+            return [self.langs.index(stream.target_lang) for stream in streams]
+        return list(range(len(streams)))
+
+    def _log_cuts(self, split: str, streams: list[Stream]) -> None:
+        """Say what is longer than ``--tokens-per-sample`` and what becomes of it."""
+        for stream in streams:
+            for side, blocks in {"source": stream.source, "target": stream.target}.items():
+                if not blocks.documents_cut or (side == "target" and not stream.translation):
+                    continue
+                fate = (
+                    f"{blocks.tokens_lost:,} of their tokens are left out"
+                    if blocks.tokens_lost
+                    else f"they are cut into blocks, {len(blocks):,} texts in all"
+                )
+                where = f"{split} {stream.group}" + (f" {side}" if stream.translation else "")
+                logger.info(
+                    f"{where}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
+                    f"{blocks.limit} tokens; {fate}"
+                )
+
+
+def _split(text: str | None) -> list[str]:
+    """Items separated by commas; [] for None or nothing."""
+    return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
+def _word_units(text: str | None) -> dict[str, WordUnit]:
+    """``bo=piece,zh=space`` as a dict; raises :class:`InputError` if it is not of that form."""
+    units = {}
+    for item in _split(text):
+        lang, _, unit = item.partition("=")
+        try:
+            units[check_code(lang)] = WordUnit(unit)
+        except ValueError as error:
+            choices = ", ".join(unit.value for unit in WordUnit)
+            raise InputError(f"--word-units {item}: write LANG=UNIT with a unit of {choices}") from error
+    return units

@@ -1,0 +1,31 @@
+"""What all tests share: where the committed and the optional data lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import swcm_fairseq  # noqa: F401  (registers everything, once, before any test)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """Real text in five languages, committed (see its README)."""
+    return ROOT / "examples/quickstart/data/sample"
+
+
+@pytest.fixture(scope="session")
+def datapack() -> Path:
+    """A larger collection of text, named by SWCM_DATAPACK; tests that need it are skipped without it."""
+    place = os.environ.get("SWCM_DATAPACK")
+    if not place:
+        pytest.skip("SWCM_DATAPACK does not name a directory with the larger test data")
+    return Path(place)

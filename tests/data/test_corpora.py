@@ -1,0 +1,41 @@
+import pytest
+
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind, Split
+from swcm_fairseq.errors import InputError
+
+CORPORA = Corpora(
+    "0f" * 32,
+    8000,
+    [
+        Corpus("bo", Kind.MONO, "bo", "bo", {"train": Split("bo/train", None, 300, 5514)}),
+        Corpus("ti_sum", Kind.PAIR, "bo", "bo", {"test": Split("test.ti_sum.source", "test.ti_sum.target", 2, 9, 4)}),
+    ],
+)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    CORPORA.write(tmp_path)
+    assert Corpora.read(tmp_path) == CORPORA
+    assert [p.name for p in tmp_path.iterdir()] == [CORPORA_FILE]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        ("", "not a corpora file"),
+        ("[]", "not a corpora file"),
+        ("{}", "not a corpora file"),
+        ('{"version": 99}', "version 99"),
+        ('{"version": 1, "vocabulary": {}, "corpora": []}', "not a corpora file"),
+        (
+            '{"version": 1, "vocabulary": {"checksum": "", "size": 1}, "corpora": [{"kind": "odd"}]}',
+            "not a corpora file",
+        ),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / CORPORA_FILE).write_text(content)
+    with pytest.raises(InputError, match=message):
+        Corpora.read(tmp_path)

@@ -1,0 +1,39 @@
+import pytest
+
+from swcm_fairseq.data.languages import DEFAULT_LANGS, LANGUAGES, WordUnit, language, language_token
+from swcm_fairseq.errors import InputError
+
+
+def test_the_five_languages_of_the_paper_come_in_its_order():
+    assert DEFAULT_LANGS == ("bo", "kk", "mn", "ug", "zh")
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "end"),
+    [
+        ("bo", WordUnit.TSHEG, "།"),
+        ("zh", WordUnit.PIECE, "。"),
+        ("ug", WordUnit.SPACE, "؟"),
+        ("kk", WordUnit.SPACE, "؟"),
+        ("mn", WordUnit.SPACE, "᠃"),
+    ],
+)
+def test_words_and_sentence_ends(code, unit, end):
+    assert language(code).word_unit is unit
+    assert end in language(code).sentence_ends
+
+
+def test_a_code_with_a_script_falls_back_to_the_plain_code():
+    assert language("kk_arab") is LANGUAGES["kk"]
+
+
+def test_an_unlisted_language_gets_the_general_row():
+    row = language("za")
+    assert (row.code, row.word_unit) == ("za", WordUnit.SPACE)
+    assert "." in row.sentence_ends
+
+
+@pytest.mark.parametrize("code", ["", "B O", "<bo>", "b", "chinese", "zh_", "../x"])
+def test_what_is_no_code_is_refused(code):
+    with pytest.raises(InputError, match="not a language code"):
+        language_token(code)

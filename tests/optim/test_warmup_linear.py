@@ -1,0 +1,90 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fairseq.dataclass.configs import OptimizationConfig
+from fairseq.optim.adam import FairseqAdam
+from omegaconf import OmegaConf
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.optim.warmup_linear import WarmupLinearLRSchedule, WarmupLinearLRScheduleConfig
+
+
+@pytest.fixture(autouse=True)
+def forget_epoch_length():
+    epoch_length.announce(None)
+    yield
+    epoch_length.announce(None)
+
+
+def schedule(**options):
+    values = {"lr": [1e-4], "max_update": 0, "max_epoch": 0, **options}
+    cfg = OmegaConf.merge(OmegaConf.structured(WarmupLinearLRScheduleConfig), values)
+    adam = SimpleNamespace(lr=[1e-4], adam_betas="(0.9, 0.999)", adam_eps=1e-8, weight_decay=0.0, use_old_adam=True)
+    adam.tpu = adam.fp16_adam_stats = False
+    optimizer = FairseqAdam(adam, [torch.nn.Parameter(torch.zeros(1))])
+    return WarmupLinearLRSchedule(cfg, optimizer)
+
+
+def test_the_papers_schedule():
+    """8 epochs of 2,233 updates: 1e-5 to 1e-4 over the first, then down to 0."""
+    s = schedule(max_epoch=8)
+    assert s.step_update(0) == 1e-5
+    epoch_length.announce(2233)
+    assert s.step_update(1) == pytest.approx(1e-5 + 9e-5 / 2233)
+    assert s.step_update(2233) == pytest.approx(1e-4)
+    assert s.step_update(2233 + 7 * 2233 // 2) == pytest.approx(5e-5, rel=1e-3)
+    assert s.step_update(8 * 2233) == 0
+
+
+def test_warmup_in_updates():
+    s = schedule(warmup_updates=10, total_num_update=30, end_learning_rate=2e-5)
+    rates = [s.step_update(n) for n in (0, 5, 10, 20, 30, 40)]
+    assert rates == pytest.approx([1e-5, 5.5e-5, 1e-4, 6e-5, 2e-5, 2e-5])
+
+
+def test_half_an_epoch_without_a_task_that_says_how_long_it_is():
+    s = schedule(warmup_epochs=0.5, total_num_update=40, max_epoch=4)
+    assert s.warmup() == 5
+
+
+def test_no_warmup_starts_at_the_peak():
+    s = schedule(warmup_updates=0, total_num_update=10)
+    assert [s.step_update(n) for n in (0, 5, 10)] == pytest.approx([1e-4, 5e-5, 0])
+
+
+def test_state_keeps_the_first_epochs_length():
+    s = schedule(max_epoch=2)
+    epoch_length.announce(10)
+    s.step_update(1)
+    resumed = schedule(max_epoch=2)
+    epoch_length.announce(11)
+    resumed.load_state_dict(s.state_dict())
+    assert resumed.step_update(15) == s.step_update(15)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"warmup_updates": 1, "warmup_epochs": 1.0}, "give one of them"),
+        ({"warmup_updates": -1}, "give 0 or more"),
+        ({"lr": [1e-4, 1e-5]}, "one learning rate"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError, match=message):
+        schedule(**options)
+
+
+def test_no_end_and_no_epoch_length():
+    with pytest.raises(InputError, match="has no end"):
+        schedule(warmup_updates=1).step_update(1)
+    with pytest.raises(InputError, match="does not know how many updates"):
+        schedule(total_num_update=10).step_update(1)
+    with pytest.raises(InputError, match="shorten it"):
+        schedule(warmup_updates=11, total_num_update=10).step_update(1)
+
+
+def test_fairseq_has_such_options():
+    assert {"max_update", "max_epoch", "lr"} <= set(OptimizationConfig.__dataclass_fields__)

@@ -1,0 +1,158 @@
+"""Extending and pruning: ids, rows, segmentation, unknown tokens, report."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from preprocess import vocab, vocab_extend, vocab_prune
+from preprocess.models import add_pieces, keep_pieces, processor_of, read_model, symbols
+from swcm_fairseq.data.vocabulary import Vocabulary
+from swcm_fairseq.errors import InputError
+from tests.preprocess.conftest import write_lines
+
+WIDTH, SPARE_ROWS = 6, 3
+
+
+@pytest.fixture(scope="module")
+def encoder(sample_data, tmp_path_factory):
+    """A Hugging Face directory whose vocabulary has no Tibetan; its rows are numbered, some belong to no symbol."""
+    directory = tmp_path_factory.mktemp("encoder") / "encoder"
+    files = [f"{lang}={sample_data}/mono.{lang}.train.txt" for lang in ("zh", "kk", "mn", "ug")]
+    vocab.main(["--size", "2500", "--output", str(directory), "--input", *files])
+    rows = len(symbols(read_model(directory))) + SPARE_ROWS
+    table = np.arange(rows * WIDTH, dtype=np.float32).reshape(rows, WIDTH)
+    tensors = {
+        "roberta.embeddings.word_embeddings.weight": table,
+        "roberta.embeddings.position_embeddings.weight": np.ones((8, WIDTH), np.float32),
+        "lm_head.bias": np.arange(rows, dtype=np.float32),
+    }
+    save_file(tensors, directory / "model.safetensors")
+    (directory / "config.json").write_text(
+        json.dumps({"model_type": "xlm-roberta", "vocab_size": rows, "pad_token_id": 0})
+    )
+    return directory
+
+
+@pytest.fixture(scope="module")
+def extended(encoder, sample_data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("extended") / "extended"
+    check = [f"{lang}={sample_data}/mono.{lang}.valid.txt" for lang in ("bo", "zh")]
+    vocab_extend.main(
+        f"--vocab {encoder} --input bo={sample_data}/mono.bo.train.txt --size 500 --output {output} --check".split()
+        + check
+    )
+    return output
+
+
+def rows_by_symbol(directory):
+    tensors = load_file(directory / "model.safetensors")
+    names = symbols(read_model(directory))
+    table = tensors["roberta.embeddings.word_embeddings.weight"]
+    return {name: (table[i], tensors["lm_head.bias"][i]) for i, name in enumerate(names)}, len(table)
+
+
+def assert_rows_carried(source, target):
+    """Every row of a piece that both know is the same, bit for bit."""
+    old, _ = rows_by_symbol(source)
+    new, rows = rows_by_symbol(target)
+    assert len(new) == rows == json.loads((target / "config.json").read_text())["vocab_size"]
+    for symbol in old.keys() & new.keys():
+        assert np.array_equal(old[symbol][0], new[symbol][0]) and old[symbol][1] == new[symbol][1], symbol
+    return old, new
+
+
+def test_extending_makes_tibetan_known(extended):
+    _, bo, zh = json.loads((extended / "report.json").read_text())["coverage"]
+    assert bo["file"].startswith("bo=") and bo["unit"] == "syllable"
+    assert bo["before"]["unknown"] > 0.4 * bo["before"]["tokens"]
+    assert bo["after"]["unknown"] < 0.005 * bo["after"]["tokens"]
+    assert zh["before"] == zh["after"]
+
+
+def test_extending_keeps_ids_and_rows(encoder, extended):
+    old, new = symbols(read_model(encoder)), symbols(read_model(extended))
+    assert new[: len(old) - 1] == old[:-1]
+    assert (old[-1], new[-1]) == ("<mask>", "<mask>")
+    before, after = assert_rows_carried(encoder, extended)
+    added = np.stack([after[symbol][0] for symbol in after.keys() - before.keys()])
+    assert 0.015 < added.std() < 0.025
+    assert Vocabulary(extended).dictionary.symbols == new[:-1]
+    assert json.loads((extended / "config.json").read_text())["pad_token_id"] == 1
+
+
+@pytest.mark.parametrize("lang", ["zh", "kk", "mn", "ug"])
+def test_extending_changes_no_line_of_the_other_languages(encoder, extended, sample_data, lang):
+    lines = (sample_data / f"mono.{lang}.train.txt").read_text(encoding="utf-8").split("\n")
+    old, new = (Vocabulary(directory).processor.encode(lines, out_type=str) for directory in (encoder, extended))
+    assert old == new
+
+
+def test_pruning_keeps_segmentation_and_rows(extended, sample_data, tmp_path):
+    files = [sample_data / f"mono.{lang}.train.txt" for lang in ("bo", "kk")]
+    arguments = ["--vocab", str(extended), "--input", *map(str, files)]
+    vocab_prune.main([*arguments, "--output", str(tmp_path / "small"), "--workers", "2"])
+    small, before = Vocabulary(tmp_path / "small"), Vocabulary(extended)
+    assert len(small.dictionary) < len(before.dictionary)
+    for file in files:
+        lines = file.read_text(encoding="utf-8").split("\n")
+        assert small.processor.encode(lines, out_type=str) == before.processor.encode(lines, out_type=str)
+    assert_rows_carried(extended, tmp_path / "small")
+    order = [symbol for symbol in before.dictionary.symbols if symbol in small.dictionary]
+    assert order == small.dictionary.symbols
+    unused = (sample_data / "mono.zh.valid.txt").read_text(encoding="utf-8").split("\n")  # text that was not counted
+    for line in unused:
+        pieces = before.processor.encode(line, out_type=str)
+        if all(piece in small.dictionary for piece in pieces):
+            assert small.processor.encode(line, out_type=str) == pieces
+
+
+def test_characters_are_kept_unless_dropped(extended, tmp_path):
+    text = write_lines(tmp_path / "text", ["Пайдаланушы"])
+    sizes = []
+    for name, flag in (("kept", []), ("dropped", ["--drop-characters"])):
+        vocab_prune.main(["--vocab", str(extended), "--input", str(text), "--output", str(tmp_path / name), *flag])
+        dictionary = Vocabulary(tmp_path / name).dictionary
+        sizes.append(sum(len(symbol) == 1 for symbol in dictionary.symbols))
+    assert sizes[0] > 500 > sizes[1]
+
+
+def test_added_pieces_are_no_special_symbols(encoder):
+    model = read_model(encoder)
+    assert add_pieces(model, ["<mask>", "<bo>", "་བཀྲ", "་བཀྲ", "<s>"]) == ["་བཀྲ"]
+    assert keep_pieces(model, lambda _, piece: piece.piece != "་བཀྲ") == ["་བཀྲ"]
+    assert processor_of(model).serialized_model_proto() == processor_of(read_model(encoder)).serialized_model_proto()
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "message"),
+    [
+        (vocab_extend, "--vocab {encoder}", "nothing to extend with"),
+        (vocab_extend, "--vocab {encoder} --input {text}", "--input needs a language"),
+        (vocab_extend, "--vocab /no/such --input bo={text}", "no sentencepiece model there"),
+        (vocab_prune, "--vocab {encoder} --input /no/such", "/no/such: no such file"),
+        (vocab_prune, "--vocab {encoder} --input {text} --min-count 0", "must be at least 1"),
+        (vocab_prune, "--vocab {mixed} --input {text}", "lists other pieces than"),
+        (vocab_prune, "--vocab {few} --input {text}", r"\d+ embedding rows, but its vocabulary has \d+ symbols"),
+        (vocab_prune, "--vocab {cut} --input {text}", "not a Hugging Face encoder directory"),
+    ],
+)
+def test_what_is_refused(encoder, vocabulary_dir, tmp_path, command, args, message):
+    def copy(name, **files):
+        (tmp_path / name).mkdir()
+        for file in ("sentencepiece.bpe.model", "dict.txt", "config.json", "model.safetensors"):
+            (tmp_path / name / file).write_bytes(files.get(file.split(".")[0], (encoder / file).read_bytes()))
+        return tmp_path / name
+
+    few = tmp_path / "few.safetensors"
+    save_file({"embeddings.word_embeddings.weight": np.zeros((9, 2), np.float32)}, few)
+    places = {
+        "encoder": encoder,
+        "text": write_lines(tmp_path / "text", ["text"]),
+        "mixed": copy("mixed", dict=(vocabulary_dir / "dict.txt").read_bytes()),
+        "few": copy("few", model=few.read_bytes()),
+        "cut": copy("cut", model=(encoder / "model.safetensors").read_bytes()[:100]),
+    }
+    with pytest.raises(InputError, match=message):
+        command.main(["--output", str(tmp_path / "out"), *args.format(**places).split()])

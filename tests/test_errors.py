@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+from swcm_fairseq.errors import InputError, install_excepthook, run_command
+
+
+def run(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_the_message_is_one_line():
+    assert str(InputError("a file\n  is   missing")) == "a file is missing"
+
+
+def test_an_uncaught_input_error_shows_one_line_and_exits_1():
+    done = run(
+        "from swcm_fairseq.errors import *; install_excepthook(); install_excepthook(); raise InputError('x: mend it')"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: x: mend it\n")
+
+
+def test_other_exceptions_keep_their_traceback():
+    done = run("from swcm_fairseq.errors import *; install_excepthook(); raise KeyError('bug')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "KeyError" in done.stderr
+
+
+def test_the_hook_is_installed_once():
+    before = sys.excepthook
+    install_excepthook()
+    assert sys.excepthook is before  # importing the package has installed it
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "line"),
+    [
+        (InputError("no such file"), 1, "error: no such file\n"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
+    ],
+)
+def test_run_command(raised, status, line, capsys):
+    def main():
+        raise raised
+
+    with pytest.raises(SystemExit) as end:
+        run_command(main)
+    assert end.value.code == status
+    assert capsys.readouterr().err == line
+
+
+def test_run_command_lets_bugs_through():
+    def main():
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        run_command(main)
