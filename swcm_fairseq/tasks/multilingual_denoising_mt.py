@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
+from fairseq.data.iterators import EpochBatchIterator
 from fairseq.logging import metrics
 from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask, register_task
@@ -79,6 +80,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self.word_units = _word_units(cfg.word_units)
         if cfg.eval_metric is not None:
             parse_generation_options(cfg.eval_args)
+        self._train_iterator: EpochBatchIterator | None = None
         self._eval_generator: LanguageGenerator | None = None
         self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
@@ -207,8 +209,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
                     "--tokens-per-sample"
                 )
+        is_train = dataset is self.datasets.get(self.cfg.train_subset)
+        if is_train and self._train_iterator is not None:
+            _end_workers(self._train_iterator)
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        if dataset is self.datasets.get(self.cfg.train_subset):
+        if is_train:
+            self._train_iterator = iterator
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
         return iterator
 
@@ -406,6 +412,15 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"{where}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
                     f"{blocks.limit} tokens; {fate}"
                 )
+
+
+def _end_workers(iterator: EpochBatchIterator) -> None:
+    """End the loading processes of an epoch that is over.
+
+    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
+    told to end (their queues are closed before), and training stands still for five seconds for each of them.
+    """
+    iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None
 
 
 def _split(text: str | None) -> list[str]:
