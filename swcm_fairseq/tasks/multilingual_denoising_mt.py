@@ -179,9 +179,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
             have = sorted({name for d in self.directions(path) for name in d.corpus.splits})
             raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
         streams = [self._load_stream(path, direction, split, combine) for direction in directions]
-        for stream in streams:
-            if not len(stream):
-                raise InputError(f"{path}: {stream.group} has no samples in {split}; leave it out with --corpora")
         counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
         self.datasets[split] = MultilingualDataset(
             streams,
