@@ -16,10 +16,14 @@ setup(
     install_requires=[
         "torch>=2.6",
         "ve-fairseq==0.12.3",  # fairseq's main branch made importable on Python 3.11+
+        "datasketch",  # near duplicates
+        "defusedxml",  # TMX
         "hydra-core>=1.3.2",
         "omegaconf>=2.3",
         "numpy",
+        "openpyxl",  # TibetanQA
         "protobuf",  # sentencepiece models as data
+        "pycld2",  # language identification, offline
         "regex",
         "rouge-score>=0.1.2",
         "sacrebleu>=2.4",
@@ -27,6 +31,7 @@ setup(
         "sentencepiece>=0.2.0",
         "tabulate",
         "tqdm",
+        "zstandard",
     ],
     extras_require={
         "plots": ["matplotlib"],

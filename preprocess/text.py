@@ -7,9 +7,11 @@ taken off. Compression is recognised by the first bytes, not by the name.
 import bz2
 import codecs
 import gzip
+import io
 import lzma
 import os
 import stat
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +20,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
+import zstandard
+
 from swcm_fairseq.errors import InputError
 
 DEFAULT_ENCODING = "utf-8"
@@ -25,20 +29,54 @@ CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 18
 BLOCK_LINES = 2000
 
+
+def _open_only_member(file: BinaryIO) -> BinaryIO:
+    """The one file of a zip archive."""
+    archive = zipfile.ZipFile(file)
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) != 1:
+        raise zipfile.BadZipFile(f"{len(members)} files in the archive where one is expected; unpack it")
+    return archive.open(members[0])  # type: ignore[return-value]
+
+
+class _ZstdStream(io.RawIOBase):
+    """Unpacks zstd, and unlike the library's own reader notices a file that is cut off."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._inside = False  # a frame has begun and not ended
+
+    def read(self, _: int = -1) -> bytes:
+        """The next unpacked bytes, b"" at the end; their number is the packer's."""
+        while packed := self._file.read(CHUNK_BYTES >> 4):
+            unpacked = b""
+            while packed:
+                unpacked += self._frame.decompress(packed)
+                self._inside, packed = not self._frame.eof, self._frame.unused_data if self._frame.eof else b""
+                if not self._inside:
+                    self._frame = zstandard.ZstdDecompressor().decompressobj()
+            if unpacked:
+                return unpacked
+        if self._inside:
+            raise EOFError("it ends within a frame")
+        return b""
+
+
 # (first bytes, opener)
 _COMPRESSIONS = (
     (b"\x1f\x8b", gzip.open),
     (b"\xfd7zXZ\x00", lzma.open),
     (b"BZh", bz2.open),
+    (b"\x28\xb5\x2f\xfd", _ZstdStream),
+    (b"PK\x03\x04", _open_only_member),
 )
-_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
+_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
 
 # (first bytes, what it is, how to make it text)
 _NOT_TEXT = (
     (codecs.BOM_UTF16_LE, "UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
     (codecs.BOM_UTF16_BE, "UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
-    (b"PK\x03\x04", "zip", "unpack it"),
-    (b"\x28\xb5\x2f\xfd", "zstd", "unpack it: zstd -d"),
 )
 
 
@@ -85,7 +123,10 @@ class TextFile:
                 raise InputError(f"{self.path}: not text but {kind}; {mend} {self.path}")
         for magic, opener in _COMPRESSIONS:
             if start.startswith(magic):
-                return opener(self._raw)  # type: ignore[return-value]
+                try:
+                    return opener(self._raw)  # type: ignore[return-value]
+                except (*_DAMAGED, OSError) as error:
+                    raise InputError(f"{self.path}: cannot be unpacked: {error}") from error
         return self._raw
 
     def position(self) -> int:
@@ -97,7 +138,8 @@ class TextFile:
         self._stream.close()
         self._raw.close()
 
-    def _chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
+        """The unpacked content in pieces of at most 1 MiB."""
         try:
             while chunk := self._stream.read(CHUNK_BYTES):
                 yield chunk
@@ -120,7 +162,7 @@ class TextFile:
     def _raw_lines(self) -> Iterator[bytes]:
         rest = b""
         ended = False  # has any LF been seen
-        for chunk in self._chunks():
+        for chunk in self.chunks():
             *whole, tail = chunk.split(b"\n")
             if not whole:
                 rest += tail[: max(0, self.max_bytes + 2 - len(rest))]
@@ -201,6 +243,17 @@ def _all_lines(streams: list[Iterator[bytes]], row: tuple[bytes | None, ...], co
 def _mismatch(paths: tuple[Path, ...], counts: list[int]) -> str:
     lengths = ", ".join(f"{path} has {count}" for path, count in zip(paths, counts, strict=True))
     return f"the files of a pair need the same number of lines: {lengths}; align them again"
+
+
+def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
+    """The whole of a file as text, for formats that cannot be read line by line."""
+    file = TextFile(path, 0)
+    try:
+        return b"".join(file.chunks()).removeprefix(codecs.BOM_UTF8).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: invalid {encoding.upper()} at byte {error.start}") from error
+    finally:
+        file.close()
 
 
 def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAULT_ENCODING) -> Iterator[str]:

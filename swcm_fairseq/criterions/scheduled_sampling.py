@@ -69,9 +69,11 @@ def predict(
     left, matrix = operands(features, weight)
     tokens = torch.empty(len(left), dtype=torch.long, device=left.device)
     with torch.no_grad(), torch.autocast(left.device.type, enabled=False):
+        exact = torch.promote_types(left.dtype, torch.float32)
+        buffer = torch.empty(min(chunk_rows, len(left)), len(matrix), dtype=exact, device=left.device)
         for start in range(0, len(left), chunk_rows):
             rows = slice(start, start + chunk_rows)
-            logits = matmul(left[rows], matrix.t())
+            logits = matmul(left[rows], matrix.t(), out=buffer[: len(left[rows])])
             logits[:, forbidden] = -torch.inf
             tokens[rows] = _choose(logits, prediction, generator)
     return tokens

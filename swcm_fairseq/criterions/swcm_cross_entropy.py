@@ -15,9 +15,9 @@ from omegaconf import II
 from torch import Tensor
 
 from swcm_fairseq.criterions import scheduled_sampling as sampling
-from swcm_fairseq.criterions.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.criterions.linear_cross_entropy import CrossEntropy, linear_cross_entropy, rows_per_chunk
 from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.errors import InputError
 
 _GROUP = "group."  # logging keys of one group: group.<what>.<name>
@@ -233,7 +233,9 @@ class Batch:
     def vocabulary(self, output_weight: Tensor) -> OutputVocabulary | None:
         """The words that the softmax runs over; None means all."""
         if self._vocabulary is None and self.criterion.cfg.restrict_vocabulary:
-            words = self.criterion.vocabularies.of_batch(self.sample, output_weight)
+            if "tgt_lang_id" not in self.sample:
+                raise InputError("--restrict-vocabulary: this task does not name the target language of its samples")
+            words = self.criterion.vocabularies.of_batch(self.sample["tgt_lang_id"], output_weight)
             target = self.target[self.counted]
             self.outside = (~words[target]).sum()
             self._vocabulary = OutputVocabulary(words.index_fill(0, target, True))

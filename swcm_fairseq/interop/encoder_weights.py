@@ -9,6 +9,8 @@ from torch import Tensor
 from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
+POSITION_OFFSET = 2  # the first token of a sequence has row padding_idx + 1 of fairseq's position table
+
 
 @dataclass
 class EncoderWeights:
@@ -46,6 +48,11 @@ class EncoderWeights:
     def layers(self) -> int:
         """Number of layers."""
         return 1 + max((int(name.split(".")[1]) for name in self.tensors if name.startswith("layers.")), default=-1)
+
+    @property
+    def positions(self) -> int:
+        """Longest sequence, in tokens: rows of the position table after fairseq's offset."""
+        return self.tensors["embed_positions.weight"].size(0) - POSITION_OFFSET
 
     @property
     def embed_dim(self) -> int:

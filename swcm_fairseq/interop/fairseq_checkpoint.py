@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
@@ -87,10 +88,10 @@ def _sort(
     rename, left_out, decoder, split = {}, {}, {}, {}
     for name, tensor in model.items():
         reason = next((reason for pattern, reason in LEFT_OUT.items() if re.match(pattern, name)), None)
-        if prefix == OUR_PREFIX and name.startswith(OUR_DECODER_PREFIX):
-            decoder[name.removeprefix(OUR_DECODER_PREFIX)] = tensor
-        elif reason is not None:
+        if reason is not None:
             left_out[name] = reason
+        elif prefix == OUR_PREFIX and name.startswith(OUR_DECODER_PREFIX):
+            decoder[name.removeprefix(OUR_DECODER_PREFIX)] = tensor.to(torch.float32)
         elif not name.startswith(prefix):
             raise InputError(f"{path}: the tensor {name} has no place in an encoder")
         elif ".in_proj_" in name:
@@ -117,9 +118,13 @@ def _own_symbols(state: dict[str, Any]) -> list[str] | None:
 
 
 def _symbols(path: Path, task: dict[str, Any], rows: int) -> list[str]:
-    """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append."""
+    """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append.
+
+    fairseq's translation task calls it ``dict.<source language>.txt``.
+    """
     data = str(task.get("data") or "").split(":")[0]
-    places = [path.parent / DICT_FILE, *([Path(data) / DICT_FILE] if data else [])]
+    names = [DICT_FILE, *([f"dict.{task['source_lang']}.txt"] if task.get("source_lang") else [])]
+    places = [place / name for place in [path.parent, *([Path(data)] if data else [])] for name in names]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise InputError(f"{path}: its dictionary is missing; put it at {' or '.join(map(str, places))}")

@@ -8,13 +8,12 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, load_dictionary, load_sentencepiece
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import EncoderWeights, place
+from swcm_fairseq.interop.encoder_weights import POSITION_OFFSET, EncoderWeights, place
 from swcm_fairseq.interop.files import load_directory, load_json
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
-OFFSET = 2  # fairseq's positions start at padding_idx + 1; XLM-R's and RoBERTa's do, too, BERT's start at 0
 
 # fairseq's TransformerEncoder                 Hugging Face
 NAMES = {
@@ -127,9 +126,12 @@ def _without_heads(raw: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str,
 
 
 def _positions(table: Tensor, types: Tensor | None, starts_at_zero: bool) -> Tensor:
-    """Position embeddings as fairseq counts them, with token type 0, which every token has, folded in."""
+    """Position embeddings as fairseq counts them, with token type 0, which every token has, folded in.
+
+    XLM-R and RoBERTa count as fairseq does; BERT's first token has row 0.
+    """
     if starts_at_zero:
-        table = torch.cat([table.new_zeros(OFFSET, table.size(1)), table])
+        table = torch.cat([table.new_zeros(POSITION_OFFSET, table.size(1)), table])
     return table if types is None else table + types[0].to(table)
 
 

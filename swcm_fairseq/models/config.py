@@ -1,6 +1,7 @@
 """The model's options: one flat dataclass with fairseq's flag names, and the named sizes."""
 
 # ruff: noqa: RUF009 (fairseq builds flags from Optional[...] and from the fields that option() makes)
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -14,6 +15,7 @@ from fairseq.models.transformer.transformer_config import (
 )
 from omegaconf import II
 
+from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.layer_plan import PlannedLayer, layer_plan
 
 DecoderEnd = ChoiceEnum(["inserted", "inherited"])
@@ -24,6 +26,11 @@ Activation = ChoiceEnum(utils.get_available_activation_fns())
 def option(default: Any, help: str) -> Any:
     """A dataclass field with its help text."""
     return field(default=default, metadata={"help": help})
+
+
+def flag(name: str) -> str:
+    """``encoder_layers`` -> ``--encoder-layers``."""
+    return "--" + name.replace("_", "-")
 
 
 @dataclass
@@ -90,6 +97,14 @@ class XLMSWCMConfig(FairseqDataclass):
     dropout: float = option(0.1, "dropout probability")
     attention_dropout: float = option(0.1, "dropout probability of attention weights")
     activation_dropout: float = option(0.0, "dropout probability after the activation in FFNs")
+    freeze_encoder_updates: int = option(
+        0,
+        "no gradient through the encoder for the first N updates (SixT, Chen et al. 2021); embeddings that the decoder "
+        "shares still learn from it unless they are frozen, too",
+    )
+    freeze_embeddings_updates: int = option(
+        0, "no gradient to embeddings, nor to an output matrix that is tied to them, for the first N updates"
+    )
     encoder_layerdrop: float = option(0.0, "probability of leaving out an encoder layer (Fan et al. 2020)")
     decoder_layerdrop: float = option(0.0, "probability of leaving out a decoder layer (Fan et al. 2020)")
     checkpoint_activations: bool = option(
@@ -97,10 +112,62 @@ class XLMSWCMConfig(FairseqDataclass):
     )
     offload_activations: bool = option(False, "keep checkpointed activations in CPU memory")
 
-    # What fairseq will restore, from its own options of the same name.
+    # fairseq's own options of the same name: what it will restore, and how it runs several processes.
     save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    distributed_world_size: int = II("distributed_training.distributed_world_size")
+    ddp_backend: str = II("distributed_training.ddp_backend")
+    find_unused_parameters: bool = II("distributed_training.find_unused_parameters")
+
+    def check(self) -> None:
+        """Refuse options that cannot work, or not together.
+
+        Raises:
+            InputError: one line for the first of them.
+        """
+        for refused, message in self._rules():
+            if refused:
+                raise InputError(message)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """Each rule: whether it is broken, and what to say then."""
+        tied = self.tie_self_attention or self.tie_ffn
+        heads, width = self.encoder_attention_heads, self.encoder_embed_dim
+        for name in ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads"):
+            yield getattr(self, name) < 1, f"{flag(name)} must be at least 1"
+        yield width % max(heads, 1) != 0, f"--encoder-embed-dim {width} is not a multiple of {heads} attention heads"
+        for name in ("max_source_positions", "max_target_positions"):
+            yield getattr(self, name) < 1, f"{flag(name)} must be at least 1"
+        for name in ("dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop"):
+            yield not 0 <= getattr(self, name) < 1, f"{flag(name)} is a probability: 0 <= p < 1"
+        for name in ("freeze_encoder_updates", "freeze_embeddings_updates"):
+            yield getattr(self, name) < 0, f"{flag(name)} counts updates: give 0 or more"
+        for name in ("duplicate_inserted_layers", "random_inherited_layers", "tie_self_attention", "tie_ffn"):
+            yield self.plain_decoder and getattr(self, name), f"--plain-decoder has no layers for {flag(name)}"
+        yield (
+            tied and self.random_inherited_layers,
+            "--random-inherited-layers starts at random what --tie-self-attention and --tie-ffn keep equal; choose one",
+        )
+        yield (
+            tied and self.freeze_encoder_updates > 0,
+            "--freeze-encoder-updates cannot freeze what the decoder shares by --tie-self-attention or --tie-ffn",
+        )
+        yield (
+            self.pretrained_decoder and self.pretrained_encoder is None,
+            "--pretrained-decoder needs --pretrained-encoder, the checkpoint that both come from",
+        )
+        unused = self.freeze_encoder_updates or self.freeze_embeddings_updates
+        yield (
+            bool(unused or self.encoder_layerdrop or self.decoder_layerdrop) and not self._finds_unused_parameters(),
+            "freezing and layerdrop leave parameters without gradient: with several processes add "
+            "--find-unused-parameters or --ddp-backend legacy_ddp",
+        )
+
+    def _finds_unused_parameters(self) -> bool:
+        """Whether parameters without gradient are no error for this run's data parallelism."""
+        many = isinstance(self.distributed_world_size, int) and self.distributed_world_size > 1
+        return not many or self.find_unused_parameters or self.ddp_backend not in ("pytorch_ddp", "c10d")
 
     def layer_plan(self) -> list[PlannedLayer]:
         """The decoder's layers."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from swcm_fairseq.models.attention import CausalMask, IncrementalState
 from swcm_fairseq.models.encoder import EncoderOut
+from swcm_fairseq.models.freezing import FreezableEmbeddings
 from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
 from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
@@ -16,7 +18,7 @@ from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 NO_LAYER = -1  # as fairseq's ``alignment_layer``: no layer is asked for attention weights
 
 
-class Decoder(EpsilonInState, TransformerDecoderBase):
+class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
     """Transformer decoder whose layers follow a plan.
 
     Args:
@@ -28,7 +30,6 @@ class Decoder(EpsilonInState, TransformerDecoderBase):
 
     embed_tokens: nn.Embedding
     embed_positions: nn.Embedding
-    layernorm_embedding: nn.LayerNorm
     layers: nn.ModuleList
     output_projection: nn.Linear
     padding_idx: int
@@ -41,6 +42,7 @@ class Decoder(EpsilonInState, TransformerDecoderBase):
         self.plan = plan
         self.need_attn = False
         self.set_layer_norm_eps(DEFAULT_EPS)
+        self.make_embeddings_freezable()
 
     def build_decoder_layer(self, cfg: TransformerConfig, no_encoder_attn: bool = False) -> nn.Module:
         """Called by the parent's constructor, once for every layer of the plan."""
@@ -82,6 +84,20 @@ class Decoder(EpsilonInState, TransformerDecoderBase):
     def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
         """The mask of this batch; fairseq's loop hands it to every layer."""
         return self._future_mask
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The output matrix [V, C]; without gradient while it is tied to frozen embeddings."""
+        weight = self.output_projection.weight
+        frozen = self.embeddings_frozen and weight is self.embed_tokens.weight
+        return weight.detach() if frozen else weight
+
+    def output_layer(self, features: Tensor) -> Tensor:
+        """Features [B, T, C] -> logits [B, T, V]."""
+        weight = self.output_weight
+        if weight is self.output_projection.weight:
+            return self.output_projection(features)  # the module, so that decoding can put a smaller one in its place
+        return F.linear(features, weight)
 
     def make_generation_fast_(self, need_attn: bool = False, **kwargs: Any) -> None:
         """Called before generation; ``need_attn`` comes from ``--print-alignment``."""

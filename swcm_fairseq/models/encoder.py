@@ -5,23 +5,24 @@ from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
+from swcm_fairseq.models.freezing import FreezableEmbeddings
 from swcm_fairseq.models.layers import EncoderLayer
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 
 EncoderOut = dict[str, list]
 
 
-class Encoder(EpsilonInState, TransformerEncoderBase):
+class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
     """Post-norm transformer encoder with learned positions and a layer norm after the embeddings."""
 
     embed_tokens: nn.Embedding
     embed_positions: nn.Embedding
-    layernorm_embedding: nn.LayerNorm
     layers: nn.ModuleList
 
     def __init__(self, cfg: TransformerConfig, dictionary: Dictionary, embed_tokens: nn.Embedding):
         super().__init__(cfg, dictionary, embed_tokens)
         self.set_layer_norm_eps(DEFAULT_EPS)
+        self.make_embeddings_freezable()
 
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
         """Called by the parent's constructor."""

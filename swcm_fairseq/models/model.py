@@ -17,7 +17,9 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder
+from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
+from swcm_fairseq.models.warm_start import TOKEN_TABLES, start
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +54,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         self.cfg = config
         self.supports_align_args = True
         self.missing_encoder: Path | None = None
-        self.num_updates = 0
-
-    def set_num_updates(self, num_updates: int) -> None:
-        """Remember the trainer's number of updates, which schedules are computed from."""
-        super().set_num_updates(num_updates)
-        self.num_updates = num_updates
+        self.set_num_updates(0)
 
     @classmethod
     def build_model(cls, cfg: DictConfig | XLMSWCMConfig, task: FairseqTask) -> "XLMSWCMModel":
@@ -66,11 +63,10 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         Raises:
             InputError: an option or the encoder file cannot be used.
         """
-        from swcm_fairseq.models.warm_start import start
-
         config = cfg if isinstance(cfg, XLMSWCMConfig) else cast(XLMSWCMConfig, OmegaConf.to_object(cfg))
         if task.source_dictionary != task.target_dictionary:
             raise InputError("source and target dictionaries differ; this model needs a joined dictionary")
+        config.check()
         model = cls.from_config(config, task.source_dictionary)
         logger.info(describe(model.decoder.plan))
         start(model, task.source_dictionary)
@@ -88,7 +84,31 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         decoder = Decoder(fairseq_config, dictionary, embed_tokens, config.layer_plan())
         model = cls(config, encoder, decoder)
         model.apply(init_weights)
+        tie(encoder, decoder, config)
         return model
+
+    def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
+        """As fairseq's; and if symbols were added at the end of the dictionary, add their embedding rows.
+
+        So a language is added to a finished model: ``--finetune-from-model`` with one more ``--langs``. The rows that
+        the checkpoint has are not touched; that it has the same symbols is for the task to check.
+
+        Raises:
+            InputError: the checkpoint has more rows than the dictionary.
+        """
+        super().upgrade_state_dict_named(state_dict, name)
+        for table, parameter in self.named_parameters(remove_duplicate=False):
+            if not table.endswith(TOKEN_TABLES) or table not in state_dict:
+                continue
+            old, rows = state_dict[table], parameter.size(0)
+            if old.size(0) > rows or old.size(1) != parameter.size(1):
+                raise InputError(
+                    f"{table} has the shape {list(old.shape)} in the checkpoint and {list(parameter.shape)} here; "
+                    "give the dictionary, the languages and the architecture that it was trained with"
+                )
+            if old.size(0) < rows:
+                state_dict[table] = torch.cat([old, parameter.detach()[old.size(0) :].to(old)])
+                logger.info("%s: %d rows for new symbols added to the checkpoint's", table, rows - old.size(0))
 
     def load_state_dict(self, state_dict: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As fairseq's; weights from a checkpoint take the place of an encoder file that is gone."""
@@ -114,7 +134,15 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
     @property
     def output_weight(self) -> Tensor:
         """The output matrix [V, C]."""
-        return self.decoder.output_projection.weight
+        return self.decoder.output_weight
+
+    def set_num_updates(self, num_updates: int) -> None:
+        """fairseq's trainer calls this before every update; it ends the frozen stages."""
+        super().set_num_updates(num_updates)
+        self.num_updates = num_updates  # the criterion's schedule is computed from it
+        self.encoder_frozen = num_updates < self.cfg.freeze_encoder_updates
+        frozen = num_updates < self.cfg.freeze_embeddings_updates
+        self.encoder.embeddings_frozen = self.decoder.embeddings_frozen = frozen
 
     def forward(
         self,
@@ -153,7 +181,8 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         """
         if self.training:
             self.require_weights()
-        encoder_out = self.encoder(src_tokens, src_lengths=src_lengths, return_all_hiddens=return_all_hiddens)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_frozen):
+            encoder_out = self.encoder(src_tokens, src_lengths=src_lengths, return_all_hiddens=return_all_hiddens)
         if sample_inputs is not None:
             prev_output_tokens = self._sampled_inputs(sample_inputs, prev_output_tokens, encoder_out, share_dropout)
         x, extra = self.decoder(

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric, Score
 
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.scoring.language_id import has_identifier, language_accuracy
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
+from swcm_fairseq.scoring.significance import approximate_randomization, score_with_interval
 from swcm_fairseq.scoring.tokenizers import Tokenizer, plain_code
 
 # language -> tokenizer of sacreBLEU, all offline. Tibetan puts no spaces between words and sacreBLEU has no
 # syllables, so BLEU counts characters there; `intl` knows the punctuation of every script, `13a` (sacreBLEU's
 # default) only ASCII's.
 BLEU_TOKENIZERS = {"bo": "char", "en": "13a", "kk": "intl", "mn": "intl", "ug": "intl", "zh": "zh"}
+# The choices of the command line: those that need neither a download nor another package.
+OFFLINE_BLEU_TOKENIZERS = ("13a", "char", "intl", "none", "zh")
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,12 @@ class Value:
     Attributes:
         score: the number.
         interval: half-width of its bootstrap 95% interval, ``None`` without resampling.
+        p_value: of the difference to the first system, ``None`` where no test was made.
     """
 
     score: float
     interval: float | None = None
+    p_value: float | None = None
 
 
 @dataclass
@@ -47,11 +55,17 @@ class SystemScores:
 
     Attributes:
         name: of the system.
-        values: column (``rougeL F1``, ``BLEU``, ...) -> number.
+        values: title (``rougeL F1``, ``BLEU``, ``language``, ...) -> number.
+        empty: number of empty hypotheses; they are scored, as 0.
+        scripts: main script -> number of hypotheses.
+        languages: identified language -> number of hypotheses; empty without ``pycld2``.
     """
 
     name: str
     values: dict[str, Value] = field(default_factory=dict)
+    empty: int = 0
+    scripts: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,51 +77,113 @@ class Evaluation:
         segments: number of lines.
         systems: in the order given; the first is the baseline of comparisons.
         signatures: metric -> what its numbers depend on.
+        notes: what a reader of the numbers has to know besides.
     """
 
     language: str
     segments: int
     systems: list[SystemScores]
     signatures: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def build_metrics(language: str, tokenizer: Tokenizer, bleu_tokenizer: str | None = None) -> list[Metric]:
-    """ROUGE-1, -2, -L with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams)."""
+    """ROUGE-L, -1, -2 with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams)."""
     rouges = [Rouge(rouge_type, language, tokenizer) for rouge_type in RougeType]
     bleu = BLEU(tokenize=bleu_tokenizer or BLEU_TOKENIZERS.get(plain_code(language), "intl"), force=True)
     return [*rouges, bleu, CHRF(word_order=2)]
 
 
-def _values(score: Score) -> dict[str, Value]:
-    """The columns of one score: three for ROUGE, one for the others."""
-    if isinstance(score, RougeScore):
-        titles = zip(RougeScore.PARTS, ("F1", "P", "R"), strict=True)
-        return {
-            f"{score.name} {title}": Value(getattr(score, part), score.intervals.get(part)) for part, title in titles
-        }
-    return {score.name: Value(score.score, score._ci if score._ci >= 0 else None)}
+def _values(score: Score, p_value: float | None) -> dict[str, Value]:
+    """The rows of one score: three for ROUGE, one for the others. The test is on the first."""
+    if not isinstance(score, RougeScore):
+        return {score.name: Value(score.score, score._ci if score._ci >= 0 else None, p_value)}
+    f1, precision, recall = (Value(getattr(score, part), score.intervals.get(part)) for part in RougeScore.PARTS)
+    tested = Value(f1.score, f1.interval, p_value)
+    return {f"{score.name} F1": tested, f"{score.name} P": precision, f"{score.name} R": recall}
+
+
+def _score_systems(
+    metric: Metric,
+    systems: Sequence[System],
+    references: Sequence[Sequence[str]],
+    n_bootstrap: int,
+    trials: int,
+) -> tuple[list[dict[str, Value]], str, str]:
+    """One metric for all systems: the rows of each, the name of the metric, its signature.
+
+    The statistics of the segments are extracted once and serve score, intervals and test.
+    """
+    stats = [metric._extract_corpus_statistics(system.hypotheses, references) for system in systems]
+    rows = []
+    for position, own in enumerate(stats):
+        score = score_with_interval(metric, own, n_bootstrap)
+        tested = position > 0 and trials > 0
+        rows.append(_values(score, approximate_randomization(metric, stats[0], own, trials) if tested else None))
+    signature = metric.get_signature()
+    if len(systems) > 1 and trials > 0:
+        signature.update("ar", trials)
+    return rows, score.name, str(signature)
+
+
+def _add_languages(result: Evaluation, systems: Sequence[System]) -> None:
+    """Language accuracy of every system, or a note that says why there is none."""
+    for system, scores in zip(systems, result.systems, strict=True):
+        accuracy = language_accuracy(system.hypotheses, result.language)
+        scores.scripts, scores.languages = accuracy.scripts, accuracy.languages
+        shares = {"script": accuracy.script, "language": accuracy.language}
+        scores.values |= {title: Value(share) for title, share in shares.items() if share is not None}
+    result.signatures["script"] = f"script|lang:{result.language}|rule:most-words"
+    if has_identifier():
+        result.signatures["language"] = f"language|lang:{result.language}|id:script+cld2|v:pycld2-{version('pycld2')}"
+    else:
+        result.notes.append("no language accuracy: pycld2 is not installed (pip install pycld2)")
+
+
+def _check(systems: Sequence[System], references: Sequence[Sequence[str]]) -> None:
+    for segments in (*references, *(system.hypotheses for system in systems)):
+        if not segments or len(segments) != len(references[0]):
+            raise InputError(
+                f"{len(segments)} segments against {len(references[0])}: every system needs one hypothesis a reference"
+            )
+
+
+def _notes(tokenizer: Tokenizer, references: Sequence[Sequence[str]]) -> list[str]:
+    """How many segments ROUGE can give nothing for, because no reference has letters or digits."""
+    count = sum(not any(map(tokenizer.tokenize, texts)) for texts in zip(*references, strict=True))
+    return [f"{count} references have no letters or digits: ROUGE is 0 there, whatever the output"] if count else []
 
 
 def evaluate(
     systems: Sequence[System],
     references: Sequence[Sequence[str]],
     language: str,
-    metrics: Sequence[Metric],
+    tokenizer: Tokenizer,
+    bleu_tokenizer: str | None = None,
     n_bootstrap: int = 1000,
+    trials: int = 10_000,
 ) -> Evaluation:
-    """Score every system with every metric.
+    """Score every system with every metric of :func:`build_metrics`, and for its language.
 
     Args:
         systems: each with as many hypotheses as each list of ``references``.
         references: one list of segments per reference; a segment counts with its best one.
         language: code of the references.
-        metrics: of :func:`build_metrics`.
+        tokenizer: of the ROUGE scores.
+        bleu_tokenizer: one of sacreBLEU's; ``None`` takes that of :data:`BLEU_TOKENIZERS`.
         n_bootstrap: resamples for the 95% intervals; 0 leaves them out.
+        trials: random swaps for the p-values against the first system; 0 leaves them out.
+
+    Raises:
+        InputError: the numbers of segments differ, or there are none.
     """
-    result = Evaluation(language, len(references[0]), [SystemScores(system.name) for system in systems])
-    for metric in metrics:
-        for system, scores in zip(systems, result.systems, strict=True):
-            score = metric.corpus_score(system.hypotheses, references, n_bootstrap)
-            scores.values |= _values(score)
-        result.signatures[score.name] = str(metric.get_signature())
+    _check(systems, references)
+    scores = [SystemScores(one.name, empty=sum(not text.strip() for text in one.hypotheses)) for one in systems]
+    result = Evaluation(language, len(references[0]), scores, notes=_notes(tokenizer, references))
+    for metric in build_metrics(language, tokenizer, bleu_tokenizer):
+        rows, name, signature = _score_systems(metric, systems, references, n_bootstrap, trials)
+        result.signatures[name] = signature
+        for system, values in zip(result.systems, rows, strict=True):
+            system.values |= values
+    _add_languages(result, systems)
     return result

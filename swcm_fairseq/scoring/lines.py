@@ -1,5 +1,6 @@
 """Reading the files that are scored: one segment a line, every file as long as the others."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,3 +38,15 @@ def check_lengths(files: Sequence[tuple[Path, Sequence[str]]]) -> None:
                 f"{path} has {len(lines)} lines but {first_path} has {len(first)}: "
                 "line n of one must answer line n of the other"
             )
+
+
+def write_output(text: str, path: Path | None) -> None:
+    """Write to ``path``, or to standard output; always UTF-8."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot write it ({error.strerror})") from error

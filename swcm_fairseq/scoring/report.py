@@ -1,11 +1,12 @@
 """An evaluation as a table for the terminal, as Markdown or as JSON."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from unicodedata import east_asian_width
 
-from swcm_fairseq.scoring.evaluation import Evaluation, Value
+from swcm_fairseq.scoring.evaluation import Evaluation, SystemScores, Value
 
 
 def _width(text: str) -> int:
@@ -16,14 +17,35 @@ def _width(text: str) -> int:
 def _cell(value: Value | None) -> str:
     if value is None:
         return ""
-    return f"{value.score:.2f}" + ("" if value.interval is None else f" ± {value.interval:.2f}")
+    interval = "" if value.interval is None else f" ± {value.interval:.2f}"
+    p_value = "" if value.p_value is None else f" (p = {value.p_value:.4f})"
+    return f"{value.score:.2f}{interval}{p_value}"
 
 
 def _rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """The heading and the rows of the table of scores: systems are columns, numbers are rows."""
     numbers = list(evaluation.systems[0].values)
     heading = ["score", *(system.name for system in evaluation.systems)]
-    return heading, [[title, *(_cell(system.values.get(title)) for system in evaluation.systems)] for title in numbers]
+    rows = [[title, *(_cell(system.values.get(title)) for system in evaluation.systems)] for title in numbers]
+    if any(system.empty for system in evaluation.systems):
+        rows.append(["empty lines", *(str(system.empty) for system in evaluation.systems)])
+    return heading, rows
+
+
+def _legend(evaluation: Evaluation) -> str:
+    """What the columns and signs of the table mean."""
+    values = [value for system in evaluation.systems for value in system.values.values()]
+    parts = [f"{evaluation.segments} lines, language {evaluation.language}; in percent"]
+    if any(value.interval is not None for value in values):
+        parts.append("± half of the bootstrap 95% interval")
+    if any(value.p_value is not None for value in values):
+        parts.append(f"p of the difference to {evaluation.systems[0].name} (approximate randomization)")
+    return ", ".join(parts)
+
+
+def _confusion(system: SystemScores) -> str:
+    """``bo 46, zh 3, en 1``: languages if they are known, else scripts."""
+    return ", ".join(f"{name} {count}" for name, count in (system.languages or system.scripts).items())
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -37,26 +59,40 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def _escape(text: str) -> str:
+    """``text`` with the signs that Markdown would take as its own behind a backslash."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", text)
+
+
 def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The same as a Markdown table."""
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (heading, *rows)]
+    escaped = [[_escape(cell) for cell in row] for row in (heading, *rows)]
     escaped.insert(1, [":---", *("---:" for _ in heading[1:])])
     return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The table of scores, then one signature a line."""
-    intervals = any(value.interval is not None for system in evaluation.systems for value in system.values.values())
-    note = ", ± half of the bootstrap 95% interval" if intervals else ""
-    title = f"{evaluation.segments} lines, language {evaluation.language}; in percent{note}"
-    signatures = "\n".join(f"{name}: {signature}" for name, signature in evaluation.signatures.items())
-    return f"{title}\n\n{table(*_rows(evaluation))}\n\n{signatures}\n"
+    """The table of scores, what the outputs are written in, then one signature a line."""
+    written = [f"{system.name} is written in: {_confusion(system)}" for system in evaluation.systems]
+    notes = [f"note: {note}" for note in evaluation.notes]
+    blocks = [_legend(evaluation), table(*_rows(evaluation)), "\n".join(written + notes)]
+    return "\n\n".join([*blocks, "\n".join(_signatures(evaluation))]) + "\n"
 
 
 def as_markdown(evaluation: Evaluation) -> str:
     """The same for a report or an issue."""
-    signatures = "\n".join(f"- {name}: `{signature}`" for name, signature in evaluation.signatures.items())
-    return f"{markdown_table(*_rows(evaluation))}\n\n{evaluation.segments} lines.\n\n{signatures}\n"
+    written = [f"{_escape(system.name)} is written in: {_confusion(system)}" for system in evaluation.systems]
+    items = [*written, *evaluation.notes, *(f"`{signature}`" for signature in _signatures(evaluation))]
+    listed = "\n".join(f"- {item}" for item in items)
+    return f"{markdown_table(*_rows(evaluation))}\n\n{_escape(_legend(evaluation))}.\n\n{listed}\n"
+
+
+def _signatures(evaluation: Evaluation) -> list[str]:
+    """Signatures with the name of the metric in front; ours begin with it, sacreBLEU's do not."""
+    return [
+        signature if signature.startswith(f"{name}|") else f"{name}|{signature}"
+        for name, signature in evaluation.signatures.items()
+    ]
 
 
 def as_json(evaluation: Evaluation) -> str:

@@ -74,6 +74,7 @@ class RougeSignature(Signature):
             "norm": tokenizer.norm,
             "agg": "mean",
             "nrefs": args["num_refs"] if args["num_refs"] != 1 else None,
+            "ar": None,  # trials of the comparison with another system
             "bs": args["n_bootstrap"],  # resamples of the interval
             "rs": args["seed"],  # and their seed
             "v": f"{swcm_fairseq.__version__}+rouge_score{version('rouge_score')}",

@@ -141,6 +141,13 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     eval_args: str = field(
         default="{}", metadata={"help": "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'"}
     )
+    restrict_decoding: bool = field(
+        default=False,
+        metadata={
+            "help": "generate only pieces that the training text of the target language has, as counted in the data "
+            "directory; needs batches of one target language"
+        },
+    )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
     valid_subset: str = II("dataset.valid_subset")

@@ -1,11 +1,14 @@
 """Beam search and sampling that start from ``<s> <xx>``."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from fairseq.search import DiverseBeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
 
 
@@ -15,12 +18,22 @@ class LanguageGenerator(SequenceGenerator):
     The token costs nothing, is not counted as length and is not in the hypotheses.
     """
 
-    def __init__(self, models, tgt_dict, *, target_token: int | None, language_tokens: set[int], **kwargs):
+    def __init__(
+        self,
+        models,
+        tgt_dict,
+        *,
+        target_token: int | None,
+        language_tokens: set[int],
+        vocabularies: LanguageVocabularies | None = None,
+        **kwargs,
+    ):
         """Args:
         models: an ensemble.
         tgt_dict: the dictionary.
         target_token: the language token for samples that do not say theirs (``fairseq-interactive``), or None.
         language_tokens: ids of all language tokens, never generated.
+        vocabularies: the words of each language, if nothing else is to be generated; None: every word may be.
         kwargs: fairseq's.
         """
         stripped = set(kwargs.pop("symbols_to_strip_from_output", None) or ()) | language_tokens | {tgt_dict.bos()}
@@ -28,6 +41,7 @@ class LanguageGenerator(SequenceGenerator):
         kwargs["max_len_b"] = kwargs.get("max_len_b", 200) + 1
         super().__init__(models, tgt_dict, symbols_to_strip_from_output=stripped, **kwargs)
         self.target_token = target_token
+        self.vocabularies = vocabularies
         never = sorted(language_tokens | {tgt_dict.bos(), tgt_dict.index(MASK)})
         self.token_indices_to_suppress = torch.tensor(never)
 
@@ -44,7 +58,25 @@ class LanguageGenerator(SequenceGenerator):
         if isinstance(self.search, DiverseBeamSearch):
             # It takes the samples' ids for rows of the batch, so ids of a data set lead it out of its tables.
             sample = {key: value for key, value in sample.items() if key != "id"}
-        return [[_without_first(hypo) for hypo in hypos] for hypos in super().generate(models, sample, **kwargs)]
+        with self._restricted(forced, kwargs["prefix_tokens"]):
+            return [[_without_first(hypo) for hypo in hypos] for hypos in super().generate(models, sample, **kwargs)]
+
+    @contextlib.contextmanager
+    def _restricted(self, lang_tokens: torch.Tensor, given: torch.Tensor) -> Iterator[None]:
+        """While it lasts, the models can write the words of the batch's language and what is ``given``, no others."""
+        if self.vocabularies is None:
+            yield
+            return
+        whole = [(model.decoder, model.decoder.output_projection) for model in self.model.models]
+        try:
+            for decoder, projection in whole:
+                words = self.vocabularies.of_batch(lang_tokens, projection.weight)
+                vocabulary = OutputVocabulary(words.index_fill(0, given.flatten(), True))
+                decoder.output_projection = RestrictedProjection(projection, vocabulary)
+            yield
+        finally:
+            for decoder, projection in whole:
+                decoder.output_projection = projection
 
     def _language_tokens(self, sample: dict[str, Any]) -> torch.Tensor:
         """The token to force for each sample, int64, shape (batch, 1)."""

@@ -18,6 +18,7 @@ from omegaconf import open_dict
 from swcm_fairseq.data.blocks import Blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind
 from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
@@ -52,6 +53,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     Attributes:
         dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
         langs: language codes, in the order of their tokens.
+        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
     cfg: MultilingualDenoisingMTConfig
@@ -85,6 +87,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
         self._corpora: dict[str, list[Corpus]] = {}
+        self.train_iterator: EpochBatchIterator | None = None
 
     def _set_langs(self, langs: list[str]) -> None:
         """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
@@ -213,6 +216,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if is_train:
             self._train_iterator = iterator
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+            self.train_iterator = iterator
         return iterator
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
@@ -224,6 +228,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
             target = self.cfg.target_lang
             extra["target_token"] = self.dictionary.index(language_token(target)) if target else None
             extra["language_tokens"] = {self.dictionary.index(language_token(lang)) for lang in self.langs}
+            extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
         return super().build_generator(
             models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
         )
@@ -307,13 +312,14 @@ class MultilingualDenoisingMTTask(FairseqTask):
             lang_token: dictionary index of the language token.
 
         Returns:
-            ascending ids, int64, shape (pieces,); None where nothing was counted.
+            int64, ascending: pieces of the training text in all data directories; None where nothing was counted (a
+            directory of stock fairseq-preprocess, or none of the language's text).
         """
         lang = self.langs[lang_token - self.dictionary.num_pieces - 1]
         used = np.zeros(self.dictionary.num_pieces, dtype=bool)
         for path in self.paths:
             if os.path.exists(os.path.join(path, CORPORA_FILE)):
-                used |= Corpora.read(path).piece_counts(lang) > 0
+                used |= Corpora.read(path).piece_counts(lang, self.cfg.train_subset) > 0
         return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
 
     def directions(self, path: str) -> list[Direction]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -179,7 +180,7 @@ def test_another_vocabulary_is_refused(run, texts, tmp_path):
         binarize.main(f"--vocab {other} --output {tmp_path / 'data-bin'} --mono bo:valid={texts['bo']}".split())
 
 
-@pytest.mark.parametrize("packing", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize("packing", [gzip.compress, lzma.compress, zstandard.compress])
 def test_compressed_text(run, texts, tmp_path, packing):
     packed = tmp_path / "packed"
     packed.write_bytes(packing(texts["bo"].read_bytes()))

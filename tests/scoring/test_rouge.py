@@ -7,7 +7,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.scoring import BootstrapAggregator
 
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
-from swcm_fairseq.scoring.tokenizers import build_tokenizer
+from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, build_tokenizer
 
 L, R1, R2 = RougeType.ROUGE_L, RougeType.ROUGE_1, RougeType.ROUGE_2
 
@@ -96,3 +96,14 @@ def test_interval_and_signature():
     assert 0 < score.intervals["score"] < 50
     assert score.intervals == metric.corpus_score(hypotheses, [references], n_bootstrap=200).intervals  # seeded
     assert "|bs:200|rs:12345|" in str(metric.get_signature())
+
+
+MIXED = st.text("བོད་ཡིག །ཀ今天气，汉ئۇيغۇر،қазақ ᠮᠣᠩᠭᠣᠯ\u180e\u202fab 12.,-", max_size=40)
+
+
+@settings(max_examples=80)
+@given(st.sampled_from(sorted(LANGUAGE_TOKENIZERS)), st.sampled_from(list(RougeType)), MIXED, MIXED)
+def test_swapping_sides_swaps_precision_and_recall(language, rouge_type, one, other):
+    fmeasure, precision, recall = segment(language, rouge_type, one, other)
+    assert segment(language, rouge_type, other, one) == pytest.approx([fmeasure, recall, precision])
+    assert 0 <= min(precision, recall) <= fmeasure <= max(precision, recall) <= 1

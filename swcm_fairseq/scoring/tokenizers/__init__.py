@@ -11,6 +11,7 @@ from swcm_fairseq.scoring.tokenizers.chinese import ChineseCharacters
 from swcm_fairseq.scoring.tokenizers.latin import RougeScoreDefault
 from swcm_fairseq.scoring.tokenizers.pieces import SentencePieces
 from swcm_fairseq.scoring.tokenizers.tibetan import TibetanSyllables
+from swcm_fairseq.scoring.tokenizers.tibetan_words import TibetanWords
 from swcm_fairseq.scoring.tokenizers.words import Words
 
 # language -> name of its tokenizer. A new language that is written with spaces needs one line: "word".
@@ -24,6 +25,7 @@ LANGUAGE_TOKENIZERS = {
 }
 
 _TOKENIZERS: dict[str, Callable[[], Tokenizer]] = {
+    "bo-botok": TibetanWords,
     "bo-syllable": TibetanSyllables,
     "rouge-score": RougeScoreDefault,
     "word": Words,

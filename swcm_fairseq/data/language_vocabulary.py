@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
 
@@ -22,11 +22,34 @@ class OutputVocabulary:
 
     def weight(self, output_weight: Tensor) -> Tensor:
         """The rows of ``output_weight`` [V, C] that are kept, [R, C]; gradients flow back into it."""
-        return output_weight.index_select(0, self.ids)
+        whole = len(self.ids) == output_weight.size(0)
+        return output_weight if whole else output_weight.index_select(0, self.ids)
 
     def local(self, tokens: Tensor) -> Tensor:
         """Ids of the smaller matrix for ``tokens`` (any shape), all of which are kept."""
         return self._local[tokens]
+
+
+class RestrictedProjection(nn.Module):
+    """An output projection that computes the logits of some words; those of all others are minus infinity.
+
+    Beam search sees a vocabulary of the usual size, in which the others cannot be chosen.
+    """
+
+    ids: Tensor
+
+    def __init__(self, projection: nn.Linear, vocabulary: OutputVocabulary):
+        super().__init__()
+        # A parameter as before: how torch multiplies, and hence rounds, depends on it.
+        self.weight = nn.Parameter(vocabulary.weight(projection.weight.detach()), projection.weight.requires_grad)
+        self.register_buffer("ids", vocabulary.ids)
+        self.words = projection.out_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits [..., V] of ``features`` [..., C]."""
+        logits = nn.functional.linear(features, self.weight)
+        everything = logits.new_full((*features.shape[:-1], self.words), -torch.inf)
+        return everything.index_copy(-1, self.ids, logits)
 
 
 class LanguageVocabularies:
@@ -53,26 +76,24 @@ class LanguageVocabularies:
         mask[ids.to(like.device)] = True
         return mask
 
-    def of_batch(self, sample: dict[str, Any], like: Tensor) -> Tensor:
-        """The words, bool [V], of the one target language of ``sample``.
+    def of_batch(self, lang_tokens: Tensor, like: Tensor) -> Tensor:
+        """The words, bool [V], of the one target language of a batch with the language tokens ``lang_tokens``.
 
         Raises:
-            InputError: the batch has several target languages, or names none, or its words were not counted.
+            InputError: there are several languages, or the words of the language were not counted.
         """
-        if "tgt_lang_id" not in sample:
-            raise InputError("--restrict-vocabulary: the task does not name the target language of its samples")
-        lang_tokens = sample["tgt_lang_id"].unique().tolist()
-        symbols = [self._task.target_dictionary[token] for token in lang_tokens]
-        if len(lang_tokens) > 1:
+        languages = lang_tokens.unique().tolist()
+        symbols = [self._task.target_dictionary[token] for token in languages]
+        if len(languages) > 1:
             raise InputError(
-                f"--restrict-vocabulary: a batch has the target languages {' '.join(symbols)}; keep them apart with "
-                "--group-batches-by language"
+                f"a batch has the target languages {' '.join(symbols)}, but its vocabulary is to be restricted to one; "
+                "keep them apart with --group-batches-by language"
             )
-        words = self.words(lang_tokens[0], like)
+        words = self.words(languages[0], like)
         if words is None:
             raise InputError(
-                f"--restrict-vocabulary: the data directory has no vocabulary counts for {symbols[0]}; write them with "
-                "preprocess.binarize"
+                f"the vocabulary is to be restricted, but the data directory has no counts for {symbols[0]}; write "
+                "them with preprocess.binarize"
             )
         return words
 

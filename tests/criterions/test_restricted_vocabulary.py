@@ -81,13 +81,13 @@ def test_unseen_target_words_are_added_and_counted():
 
 def test_mixed_languages_are_refused():
     task = CountedTask(range(4, 8))
-    with pytest.raises(InputError, match=r"target languages <bo> <ug>; .*--group-batches-by language"):
+    with pytest.raises(InputError, match=r"target languages <bo> <ug>, .*--group-batches-by language"):
         build_criterion(task, restrict_vocabulary=True)(build_model(task), make_batch(task, [3, 3]))
 
 
 @pytest.mark.parametrize("task", [Task(), CountedTask(range(4, 8))])
 def test_missing_counts_are_refused(task):
-    with pytest.raises(InputError, match="no vocabulary counts for <ug>; write them with"):
+    with pytest.raises(InputError, match="no counts for <ug>; write them with"):
         build_criterion(task, restrict_vocabulary=True)(build_model(task), batch_in(task, [3], "<ug>"))
 
 

@@ -1,0 +1,56 @@
+"""Readers of corpora as they lie on disk. Adding one: a function in this package and a row of :data:`FORMATS`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from preprocess.ledger import Reject
+from preprocess.readers import documents, pairs, questions, tables
+from preprocess.readers.source import Source
+from preprocess.records import Record, Use
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table.
+
+    Attributes:
+        name: as given on the command line.
+        read: records (or rejects) of a :class:`Source`.
+        uses: what its records can be made into, the usual one first.
+    """
+
+    name: str
+    read: Callable[[Source], Iterator[Record | Reject]]
+    uses: tuple[Use, ...]
+
+    @property
+    def help(self) -> str:
+        """The first line of the reader's description."""
+        return (self.read.__doc__ or "").split("\n")[0]
+
+
+_DOCUMENTS = (Use.TEXT, Use.SUMMARY)
+_SUMMARIES = (Use.SUMMARY, Use.TEXT)
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("mc2", documents.mc2, _DOCUMENTS),
+        Format("thucnews", documents.thucnews, _DOCUMENTS),
+        Format("plain", documents.plain, (Use.TEXT,)),
+        Format("jsonl", documents.jsonl, _DOCUMENTS),
+        Format("json", documents.json_array, _SUMMARIES),
+        Format("csv", tables.csv_documents, _SUMMARIES),
+        Format("plain-summaries", documents.plain_titles, _SUMMARIES),
+        Format("lcsts", documents.lcsts, _SUMMARIES),
+        Format("xlsum", documents.xlsum, _SUMMARIES),
+        Format("plain-pairs", pairs.plain_pairs, (Use.PAIR,)),
+        Format("tsv-pairs", tables.tsv_pairs, (Use.PAIR,)),
+        Format("jsonl-pairs", pairs.json_pairs, (Use.PAIR,)),
+        Format("tmx", pairs.tmx, (Use.PAIR,)),
+        Format("sft-pairs", pairs.sft_pairs, (Use.PAIR,)),
+        Format("cmrc2018", questions.cmrc, (Use.ANSWER,)),
+        Format("kazqad", questions.kazqad, (Use.ANSWER,)),
+        Format("tibetanqa", questions.tibetan_qa, (Use.ANSWER,)),
+    )
+}

@@ -1,0 +1,147 @@
+"""Documents: MC2, XL-Sum, Ti-SUM and other JSON, THUCNews, LCSTS, plain text."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from preprocess.ledger import Reject
+from preprocess.readers.source import (
+    Source,
+    document_maker,
+    from_object,
+    json_lines,
+    numbered_lines,
+    read_json,
+    side_by_side,
+)
+from preprocess.records import Document, Record
+from swcm_fairseq.errors import InputError
+
+
+def mc2(source: Source) -> Iterator[Record | Reject]:
+    """MC2 (pkupie/mc2_corpus): JSON lines ``title``, ``text``, ``url``; the CulturaX part has empty titles."""
+    return json_lines(source, document_maker(source, "text", "title"))
+
+
+def xlsum(source: Source) -> Iterator[Record | Reject]:
+    """XL-Sum (csebuetnlp/xl-sum): JSON lines ``id``, ``url``, ``title``, ``summary``, ``text``; the summary is used."""
+    return json_lines(source, document_maker(source, "text", "summary"))
+
+
+def jsonl(source: Source) -> Iterator[Record | Reject]:
+    """JSON lines with named fields, ``text`` and ``title`` unless ``--fields`` says otherwise."""
+    return json_lines(source, document_maker(source, "text", "title"))
+
+
+def json_array(source: Source) -> Iterator[Record | Reject]:
+    """JSON files, each a list of objects (MiLiC-Eval) or one object (Ti-SUM releases), with named fields."""
+    make = document_maker(source, "text", "summary")
+    for path in source.paths:
+        content = read_json(path, source.encoding)
+        for number, each in enumerate(content if isinstance(content, list) else [content], start=1):
+            yield from_object((str(path), number), each, make)
+
+
+def plain(source: Source) -> Iterator[Record | Reject]:
+    """Plain text, a document a line."""
+    for path, number, line in numbered_lines(source):
+        where = (str(path), number)
+        yield Reject(*where, "invalid encoding") if line is None else Document(where, source.lang, line)
+
+
+def plain_titles(source: Source) -> Iterator[Record | Reject]:
+    """Two plain text files with as many lines: texts, then titles (or summaries)."""
+    for where, text, title in side_by_side(source):
+        if text is None or title is None:
+            yield Reject(*where, "invalid encoding")
+        else:
+            yield Document(where, source.lang, text, title)
+
+
+def thucnews(source: Source) -> Iterator[Record | Reject]:
+    """THUCNews: a folder a category, a ``.txt`` file an article, its first line the title; unpacked or a zip file.
+
+    Articles come in the order of category and number.
+    """
+    for name, raw in _articles(source.paths):
+        where = (name, 1)
+        try:
+            title, _, body = raw.decode(source.encoding).lstrip("\ufeff").partition("\n")
+        except UnicodeDecodeError:
+            yield Reject(*where, "invalid encoding")
+            continue
+        body = "\n".join(line.strip() for line in body.split("\n"))  # paragraphs begin with two U+3000
+        yield Document(where, source.lang, body.strip(), title.strip()) if body.strip() else Reject(*where, "no body")
+
+
+def _order(name: str) -> tuple[str, int, str]:
+    path = Path(name)
+    return str(path.parent), int(path.stem) if path.stem.isdigit() else 0, path.stem
+
+
+def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+    for path in paths:
+        found = False
+        for name, raw in _folder(path) if path.is_dir() else _archive(path):
+            found = True
+            yield name, raw
+        if not found:
+            raise InputError(f"{path}: no .txt files in it; expected the folder THUCNews or its zip file")
+
+
+def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    for name in sorted(map(str, path.rglob("*.txt")), key=_order):
+        yield name, Path(name).read_bytes()
+
+
+def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".txt") and "__MACOSX" not in name]
+            for name in sorted(names, key=_order):
+                yield f"{path}/{name}", archive.read(name)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path}: neither a folder nor a readable zip file: {error}") from error
+
+
+_TAG = re.compile(r"\s*<(/?)(doc|summary|short_text)\b[^>]*>\s*")
+_LABEL = re.compile(r"\s*<human_label>(\d+)</human_label>\s*")
+
+
+def lcsts(source: Source) -> Iterator[Record | Reject]:
+    """LCSTS (PART_I.txt ...): ``<doc id=0>`` with ``<summary>`` and ``<short_text>``, no root, bare ``&``: not XML.
+
+    The short text is the text, the summary the title. Parts II and III have a ``<human_label>`` of 1 to 5.
+    """
+    parts: dict[str, list[str | None]] = {}
+    start, label, inside = 0, None, ""
+    path = source.paths[0]
+    for path, number, line in numbered_lines(source):
+        tag, score = _TAG.fullmatch(line or ""), _LABEL.fullmatch(line or "")
+        if tag and tag[2] == "doc" and not tag[1]:
+            if start:
+                yield Reject(str(path), start, "doc without end")
+            start, parts, label, inside = number, {"summary": [], "short_text": []}, None, ""
+        elif tag and tag[2] == "doc" and start:
+            yield _lcsts_record((str(path), start), source, parts, label)
+            start = 0
+        elif tag and tag[2] != "doc":
+            inside = "" if tag[1] else tag[2]
+        elif score:
+            label = int(score[1])
+        elif inside and start:
+            parts[inside].append(line)
+    if start:
+        yield Reject(str(path), start, "doc without end")
+
+
+def _lcsts_record(
+    where: tuple[str, int], source: Source, parts: dict[str, list[str | None]], label: int | None
+) -> Record | Reject:
+    if any(line is None for lines in parts.values() for line in lines):
+        return Reject(*where, "invalid encoding")
+    if label is not None and label < source.min_label:
+        return Reject(*where, f"human_label below {source.min_label}")
+    text, summary = ("\n".join(str(line).strip() for line in parts[name]) for name in ("short_text", "summary"))
+    return Document(where, source.lang, text, summary)

@@ -1,0 +1,90 @@
+"""Reading comprehension: CMRC 2018 in both layouts (SQuAD's too), KazQAD, TibetanQA."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from preprocess.ledger import Reject
+from preprocess.readers.source import FieldError, Source, from_object, json_lines, read_json, text_field
+from preprocess.readers.tables import rows
+from preprocess.records import Question, Record
+
+
+def _answers(where: tuple[str, int], found: Any) -> tuple[tuple[str, ...], list[Reject]]:
+    """The answers that are text, each once, in order; the others as rejects (CMRC's dev set has 29 numbers)."""
+    if not isinstance(found, list):
+        raise FieldError("'answers' is no list")
+    texts = [answer for answer in found if isinstance(answer, str) and answer.strip()]
+    others = [Reject(*where, "an answer is no text") for answer in found if answer not in texts]
+    return tuple(dict.fromkeys(texts)), others
+
+
+def cmrc(source: Source) -> Iterator[Record | Reject]:
+    """CMRC 2018: a list of passages with ``qas``, or SQuAD's layout; ``where`` counts questions.
+
+    Each answer that is no text is reported; a question is rejected if no answer is left.
+    """
+    for path in source.paths:
+        content = read_json(path, source.encoding)
+        passages = _squad(content) if isinstance(content, dict) else _plain(content)
+        for number, (passage, question, answers) in enumerate(passages, start=1):
+            yield from _question((str(path), number), source.lang, question, passage, answers)
+
+
+def _question(
+    where: tuple[str, int], lang: str, question: Any, passage: Any, answers: Any
+) -> Iterator[Record | Reject]:
+    try:
+        texts, others = _answers(where, answers)
+        if not isinstance(question, str) or not isinstance(passage, str):
+            raise FieldError("question or passage is no text")
+    except FieldError as error:
+        yield Reject(*where, str(error))
+        return
+    yield Question(where, lang, question, passage, texts) if texts else Reject(*where, "no answer")
+    yield from others
+
+
+def _plain(content: Any) -> Iterator[tuple[Any, Any, Any]]:
+    for passage in content if isinstance(content, list) else []:
+        for each in passage.get("qas", []):
+            yield passage.get("context_text"), each.get("query_text"), each.get("answers")
+
+
+def _squad(content: dict) -> Iterator[tuple[Any, Any, Any]]:
+    for article in content.get("data", []):
+        for passage in article.get("paragraphs", []):
+            for each in passage.get("qas", []):
+                yield passage.get("context"), each.get("question"), [a.get("text") for a in each.get("answers", [])]
+
+
+def kazqad(source: Source) -> Iterator[Record | Reject]:
+    """KazQAD: JSON lines ``question``, ``context``, ``answers`` = {"text": [...], "answer_start": [...]}."""
+    lang = source.lang
+
+    def make(where: tuple[str, int], content: dict) -> Question:
+        answers = content.get("answers")
+        texts, others = _answers(where, answers.get("text") if isinstance(answers, dict) else None)
+        if others or not texts:
+            raise FieldError(others[0].reason if others else "no answer")
+        return Question(where, lang, text_field(content, "question"), text_field(content, "context"), texts)
+
+    return json_lines(source, make)
+
+
+# TibetanQA's header in its two releases -> ours; the passage column is 文本 or 段落.
+TIBETAN_QA = {"问题": "question", "答案": "answer", "文本": "passage", "段落": "passage"}
+
+
+def tibetan_qa(source: Source) -> Iterator[Record | Reject]:
+    """TibetanQA: ``TibetanQA.xlsx`` or ``2000_TibetanQA(v2).csv``, a question a row under a Chinese header."""
+    lang = source.lang
+
+    def make(where: tuple[str, int], content: dict) -> Question:
+        row = {TIBETAN_QA[name]: value for name, value in content.items() if name in TIBETAN_QA}
+        answer = text_field(row, "answer")
+        if not answer.strip():
+            raise FieldError("no answer")
+        return Question(where, lang, text_field(row, "question"), text_field(row, "passage"), (answer,))
+
+    for where, content in rows(source):
+        yield content if isinstance(content, Reject) else from_object(where, content, make)

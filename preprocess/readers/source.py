@@ -1,0 +1,151 @@
+"""What every reader is given, and helpers that several share."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from preprocess.ledger import Reject
+from preprocess.records import Document, Pair, Record
+from preprocess.text import DEFAULT_ENCODING, TextFile, read_whole
+from swcm_fairseq.errors import InputError
+
+MAX_RECORD_BYTES = 1 << 26
+
+
+@dataclass
+class Source:
+    """A corpus to read.
+
+    Attributes:
+        paths: its files or folder.
+        langs: its language, or the two of pairs (source, target).
+        fields: our name of a field (text, title, source, target, ...) -> the corpus' name.
+        encoding: of text files.
+        min_label: LCSTS: least human_label.
+    """
+
+    paths: list[Path]
+    langs: tuple[str, ...]
+    fields: dict[str, str] = field(default_factory=dict)
+    encoding: str = DEFAULT_ENCODING
+    min_label: int = 0
+
+    @property
+    def lang(self) -> str:
+        """The language of documents and questions."""
+        if len(self.langs) != 1:
+            raise InputError(f"--lang {'-'.join(self.langs)}: this format has one language, e.g. --lang bo")
+        return self.langs[0]
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Source and target language of pairs."""
+        if len(self.langs) != 2:
+            raise InputError(f"--lang {'-'.join(self.langs)}: this format has two languages, e.g. --lang zh-bo")
+        return self.langs[0], self.langs[1]
+
+
+class FieldError(ValueError):
+    """A record lacks a field, or it is no text."""
+
+
+def text_field(record: Any, name: str) -> str:
+    """A field that must be text: numbers, null and NaN are not."""
+    if name not in record:
+        raise FieldError(f"no field {name!r}")
+    if not isinstance(record[name], str):
+        raise FieldError(f"{name!r} is no text")
+    return record[name]
+
+
+def numbered_lines(source: Source) -> Iterator[tuple[Path, int, str | None]]:
+    """(file, line number, line) of all files; None for a line that cannot be decoded."""
+    for path in source.paths:
+        file = TextFile(path, MAX_RECORD_BYTES)
+        try:
+            for number, raw in enumerate(file.lines(), start=1):
+                try:
+                    yield path, number, raw.decode(source.encoding)
+                except UnicodeDecodeError:
+                    yield path, number, None
+        finally:
+            file.close()
+
+
+def json_lines(source: Source, make: Callable[[tuple[str, int], dict], Record]) -> Iterator[Record | Reject]:
+    """A record a line by ``make``; lines that are no JSON object or lack a field are rejected with the reason."""
+    for path, number, line in numbered_lines(source):
+        where = (str(path), number)
+        if line is None:
+            yield Reject(*where, "invalid encoding")
+        elif not line.strip():
+            yield Reject(*where, "blank")
+        else:
+            yield _json_record(where, line, make)
+
+
+def _json_record(where: tuple[str, int], line: str, make: Callable[[tuple[str, int], dict], Record]) -> Record | Reject:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return Reject(*where, "not JSON")
+    return from_object(where, content, make)
+
+
+def from_object(
+    where: tuple[str, int], content: Any, make: Callable[[tuple[str, int], dict], Record]
+) -> Record | Reject:
+    """``make`` on a JSON object, or why it is none."""
+    if not isinstance(content, dict):
+        return Reject(*where, "not a JSON object")
+    try:
+        return make(where, content)
+    except FieldError as error:
+        return Reject(*where, str(error))
+
+
+def read_json(path: Path, encoding: str) -> Any:
+    """The content of a JSON file; raises :class:`InputError` if it is none."""
+    try:
+        return json.loads(read_whole(path, encoding))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {error}") from error
+
+
+def document_maker(source: Source, text: str, title: str) -> Callable[[tuple[str, int], dict], Document]:
+    """Documents with the fields of ``source.fields`` or the given ones; a missing title is an empty one."""
+    lang = source.lang
+    text, title = source.fields.get("text", text), source.fields.get("title", title)
+
+    def make(where: tuple[str, int], content: dict) -> Document:
+        has_title = content.get(title) is not None
+        return Document(where, lang, text_field(content, text), text_field(content, title) if has_title else "")
+
+    return make
+
+
+def pair_maker(source: Source) -> Callable[[tuple[str, int], dict], Pair]:
+    """Pairs with the fields of ``source.fields``; they default to the language codes."""
+    langs = source.pair
+    names = [source.fields.get(side, lang) for side, lang in zip(("source", "target"), langs, strict=True)]
+
+    def make(where: tuple[str, int], content: dict) -> Pair:
+        return Pair(where, *langs, text_field(content, names[0]), text_field(content, names[1]))
+
+    return make
+
+
+def side_by_side(source: Source) -> Iterator[tuple[tuple[str, int], str | None, str | None]]:
+    """(place, line, line) of two files; raises :class:`InputError` if their lengths differ."""
+    if len(source.paths) != 2:
+        raise InputError(f"{len(source.paths)} files given where two belong together: source, then target")
+    first, second = (numbered_lines(Source([path], source.langs, encoding=source.encoding)) for path in source.paths)
+    for number, (one, other) in enumerate(zip_longest(first, second), start=1):
+        if one is None or other is None:
+            counts = [number - (each is None) + sum(1 for _ in rest) for each, rest in ((one, first), (other, second))]
+            sizes = ", ".join(f"{path} has {count}" for path, count in zip(source.paths, counts, strict=True))
+            raise InputError(f"the files of a pair need the same number of lines: {sizes}; align them again")
+        yield (str(one[0]), number), one[2], other[2]

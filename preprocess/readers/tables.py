@@ -1,0 +1,74 @@
+"""Rows of tables: TSV, CSV and Excel files."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from preprocess.ledger import Reject
+from preprocess.readers.source import Source, document_maker, from_object, numbered_lines
+from preprocess.records import Pair, Record
+from preprocess.text import read_whole
+from swcm_fairseq.errors import InputError
+
+
+def tsv_pairs(source: Source) -> Iterator[Record | Reject]:
+    """TSV without a header: exactly two columns, source and target; quotes are ordinary characters."""
+    langs = source.pair
+    for path, number, line in numbered_lines(source):
+        columns = (line or "").split("\t")
+        if line is None:
+            yield Reject(str(path), number, "invalid encoding")
+        elif len(columns) != 2:
+            yield Reject(str(path), number, f"{len(columns)} columns, not 2")
+        else:
+            yield Pair((str(path), number), *langs, *columns)
+
+
+def csv_documents(source: Source) -> Iterator[Record | Reject]:
+    """CSV or Excel with a header: ``content`` and ``title`` (CMHG) unless ``--fields`` says otherwise."""
+    make = document_maker(source, "content", "title")
+    for where, content in rows(source):
+        yield content if isinstance(content, Reject) else from_object(where, content, make)
+
+
+def rows(source: Source) -> Iterator[tuple[tuple[str, int], dict | Reject]]:
+    """Rows under their header: ``(file, row number)`` and name -> text, the header being row 1."""
+    for path in source.paths:
+        read = _excel if path.suffix.lower() == ".xlsx" else _csv
+        header: list[str] | None = None
+        for number, row in enumerate(read(path, source.encoding), start=1):
+            where = (str(path), number)
+            if header is None:
+                header = [name.strip() for name in row]
+            elif len(row) != len(header):
+                yield where, Reject(*where, f"{len(row)} columns, not {len(header)}")
+            else:
+                yield where, dict(zip(header, row, strict=True))
+
+
+def _csv(path: Path, encoding: str) -> Iterator[list[str]]:
+    """Quoted fields may hold line ends, so the file is read as a whole."""
+    previous = csv.field_size_limit(1 << 30)
+    try:
+        yield from csv.reader(io.StringIO(read_whole(path, encoding), newline=""), strict=True)
+    except csv.Error as error:
+        raise InputError(f"{path}: not CSV: {error}") from error
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _excel(path: Path, _: str) -> Iterator[list[str]]:
+    """The first sheet; empty cells are empty strings."""
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
+        raise InputError(f"{path}: not a readable Excel file: {error}") from error
+    sheet = book.worksheets[0]
+    for row in sheet.iter_rows(values_only=True):
+        yield ["" if cell is None else str(cell) for cell in row]
+    book.close()

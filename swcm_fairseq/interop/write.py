@@ -1,0 +1,98 @@
+"""Write an encoder as a Hugging Face directory in the layout of XLM-R, which ``--pretrained-encoder`` accepts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from fairseq.data import Dictionary
+from safetensors.torch import save_file
+from torch import Tensor
+
+from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vocabulary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_weights import EncoderWeights
+from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, SPECIALS, TOKEN_TYPES, name_table
+
+
+def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path) -> int:
+    """Write ``config.json``, ``model.safetensors``, ``dict.txt`` and ``sentencepiece.bpe.model``.
+
+    Rows are put into the order that the dictionary gives them: specials, pieces, ``<mask>``. Rows of other symbols
+    (language tokens, spare rows) are left out.
+
+    Args:
+        weights: the encoder.
+        directory: where to; must not hold a model yet.
+        sentencepiece: the sentencepiece model of its vocabulary.
+
+    Returns:
+        The number of embedding rows left out.
+
+    Raises:
+        InputError: the directory holds a model, or the sentencepiece model is another vocabulary's.
+    """
+    if (directory / CONFIG_FILE).exists():
+        raise InputError(f"{directory}: already holds a model; give another directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(sentencepiece, directory / SENTENCEPIECE_FILE)
+    symbols = _ordered_symbols(weights)
+    _dictionary(symbols).save(str(directory / DICT_FILE))
+    Vocabulary(directory)  # refuses files of two vocabularies
+    save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
+    config = json.dumps(_config(weights, len(symbols)), indent=2) + "\n"
+    (directory / CONFIG_FILE).write_text(config, encoding="utf-8")
+    return weights.tensors["embed_tokens.weight"].size(0) - len(symbols)
+
+
+def _ordered_symbols(weights: EncoderWeights) -> list[str]:
+    """Specials, pieces in the encoder's order, ``<mask>`` if it has one."""
+    known = weights.symbols[: weights.tensors["embed_tokens.weight"].size(0)]
+    missing = [special for special in SPECIALS if special not in known]
+    if missing:
+        raise InputError(
+            f"{weights.path}: its vocabulary has no {missing[0]}; only XLM-R's four specials are supported"
+        )
+    added = {*SPECIALS, MASK, "", *map(language_token, DEFAULT_LANGS)}
+    pieces = [symbol for symbol in known if symbol not in added]
+    return [*SPECIALS, *pieces, *([MASK] if MASK in known else [])]
+
+
+def _dictionary(symbols: list[str]) -> Dictionary:
+    dictionary = Dictionary()
+    for symbol in symbols:
+        if symbol != MASK and symbol not in SPECIALS:
+            dictionary.add_symbol(symbol)
+    return dictionary
+
+
+def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
+    """Hugging Face's names; the token type is already in the positions, so its row is zero."""
+    row = {symbol: i for i, symbol in enumerate(weights.symbols)}
+    ours = dict(weights.tensors)
+    ours["embed_tokens.weight"] = ours["embed_tokens.weight"][[row[symbol] for symbol in symbols]]
+    tensors = {theirs: ours[name].contiguous() for name, theirs in name_table(weights.layers).items()}
+    return {**tensors, TOKEN_TYPES: torch.zeros(1, weights.embed_dim)}
+
+
+def _config(weights: EncoderWeights, vocabulary_size: int) -> dict:
+    activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+    return {
+        "architectures": ["XLMRobertaModel"],
+        "model_type": "xlm-roberta",
+        "vocab_size": vocabulary_size,
+        "hidden_size": weights.embed_dim,
+        "num_hidden_layers": weights.layers,
+        "num_attention_heads": weights.attention_heads,
+        "intermediate_size": weights.ffn_embed_dim,
+        "hidden_act": activations[weights.activation_fn],
+        "layer_norm_eps": weights.layer_norm_eps,
+        "max_position_embeddings": weights.tensors["embed_positions.weight"].size(0),
+        "type_vocab_size": 1,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+    }

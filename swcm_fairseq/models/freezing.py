@@ -1,0 +1,27 @@
+"""Freeze encoder and embeddings for the first updates (the two stages of SixT, Chen et al. 2021).
+
+Frozen parameters keep ``requires_grad``, because fairseq's optimizer takes in only what requires a gradient when it is
+built: no gradient reaches them, and the optimizer passes over parameters without one.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class FreezableEmbeddings(nn.Module):
+    """An encoder or decoder whose embeddings (tokens, positions and their layer norm) can be cut off the gradient."""
+
+    layernorm_embedding: nn.LayerNorm
+    embeddings_frozen = False
+
+    def make_embeddings_freezable(self) -> None:
+        """Called once, after construction; all embeddings pass through this layer norm."""
+        self.layernorm_embedding.register_forward_hook(self._cut)
+
+    def _cut(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        if not self.embeddings_frozen:
+            return output
+        # Reentrant activation checkpointing trains nothing whose input requires no gradient.
+        return output.detach().requires_grad_(torch.is_grad_enabled())

@@ -1,0 +1,121 @@
+"""``python -m swcm_fairseq.scoring.samples``: outputs that people can read, as text, JSONL or a web page."""
+
+import json
+import logging
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.scoring.inputs import Inputs, add_input_options, read_inputs
+from swcm_fairseq.scoring.lines import write_output
+from swcm_fairseq.scoring.page import Output, Sample, html_page
+from swcm_fairseq.scoring.rouge import Rouge, RougeType
+from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
+
+_EXAMPLES = """examples:
+  python -m swcm_fairseq.scoring.samples --generated results/generate-test.txt --lang ug --format html --output ug.html
+  python -m swcm_fairseq.scoring.samples --generated results/generate-test.txt --lang ug --output hypotheses.ug
+  python -m swcm_fairseq.scoring.samples --src test.zh --ref test.bo --hyp ours.bo llm.bo --lang bo --format jsonl
+"""
+
+
+def build_parser() -> ArgumentParser:
+    """The command's options."""
+    parser = ArgumentParser(
+        prog="python -m swcm_fairseq.scoring.samples",
+        description="Write outputs in the order of the input: the hypotheses alone (text, one a line), one JSON\n"
+        "object a line (jsonl: id, source, reference, system, hypothesis, score of the model, rougeL in\n"
+        "percent), or a page that shows systems side by side (html), right-to-left and vertical scripts\n"
+        "as they are written.",
+        epilog=_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_input_options(parser)
+    add = parser.add_argument
+    add("--src", type=Path, metavar="FILE", help="sources, one a line (default with --generated: those in the files)")
+    languages = ", ".join(LANGUAGE_TOKENIZERS)
+    add("--lang", required=True, metavar="CODE", help=f"language of the outputs ({languages}; also kk_arab)")
+    add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE-L (default: the language's own)")
+    add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")
+    add("--format", choices=_FORMATS, default="text", help="form of the output (default: %(default)s)")
+    add("--limit", type=int, metavar="N", help="write only N segments, spread evenly over the input (default: all)")
+    add("--output", type=Path, metavar="FILE", help="write there (default: to the terminal)")
+    return parser
+
+
+def collect(inputs: Inputs, metric: Rouge) -> list[Sample]:
+    """Put together what belongs to each segment, with ROUGE-L in percent where there are references."""
+    rouges = [
+        [100 * row[1] for row in metric._extract_corpus_statistics(system.hypotheses, inputs.references)]
+        if inputs.references
+        else [None] * len(inputs.ids)
+        for system in inputs.systems
+    ]
+    samples = []
+    for position, number in enumerate(inputs.ids):
+        outputs = [
+            Output(system.name, system.hypotheses[position], scores[position] if scores else None, rouge[position])
+            for system, scores, rouge in zip(inputs.systems, inputs.model_scores, rouges, strict=True)
+        ]
+        source = inputs.sources[position] if inputs.sources else None
+        samples.append(Sample(number, source, [texts[position] for texts in inputs.references], outputs))
+    return samples
+
+
+def as_text(samples: Sequence[Sample], title: str) -> str:
+    """The hypotheses of one system; a segment that fairseq-generate left out is an empty line."""
+    if len(samples[0].outputs) > 1:
+        raise InputError("plain text holds one system: give one file, or choose --format jsonl or html")
+    lines = {sample.id: sample.outputs[0].hypothesis for sample in samples}
+    return "".join(f"{lines.get(number, '')}\n" for number in range(max(lines) + 1))
+
+
+def as_jsonl(samples: Sequence[Sample], title: str) -> str:
+    """One object for each segment and system; several references become a list."""
+    rows = []
+    for sample in samples:
+        reference = sample.references if len(sample.references) > 1 else next(iter(sample.references), None)
+        shared = {"id": sample.id, "source": sample.source, "reference": reference}
+        for output in sample.outputs:
+            own = {"system": output.system, "hypothesis": output.hypothesis}
+            rows.append(shared | own | {"score": output.score, "rougeL": output.rouge})
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+_FORMATS = {"text": as_text, "jsonl": as_jsonl, "html": html_page}
+
+
+def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """``limit`` of ``samples``, at even distances; all if there are not more."""
+    if limit is None or limit >= len(samples):
+        return list(samples)
+    if limit < 1:
+        raise InputError(f"--limit {limit}: give a number of segments, at least 1")
+    return [samples[position * len(samples) // limit] for position in range(limit)]
+
+
+def run(args: Namespace) -> str:
+    """What ``args`` ask for."""
+    if args.format == "text" and args.limit is not None:
+        raise InputError(
+            "--limit would break the order of lines in plain text: leave it out or choose another --format"
+        )
+    tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
+    inputs = read_inputs(args, args.src)
+    samples = collect(inputs, Rouge(RougeType.ROUGE_L, args.lang, tokenizer))
+    return _FORMATS[args.format](spread(samples, args.limit), f"Samples, {args.lang}")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse ``argv`` and write the outputs."""
+    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok talks
+    args = build_parser().parse_args(argv)
+    write_output(run(args), args.output)
+    if args.output is not None:
+        print(f"wrote {args.output}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,79 @@
+"""How far to trust a score: bootstrap intervals (Koehn 2004) and paired approximate randomization (Riezler & Maxwell
+2005), for every metric with sacreBLEU's interface.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sacrebleu.metrics.base import Metric
+
+from swcm_fairseq.scoring.rouge import Rouge
+
+_CHUNK = 250  # trials at a time, so that the memory stays at _CHUNK x segments numbers
+
+
+def seed() -> int:
+    """The seed of the trials: sacreBLEU's, so one environment variable (``SACREBLEU_SEED``) sets all."""
+    return int(os.environ.get("SACREBLEU_SEED", "12345"))
+
+
+def score_with_interval(metric: Metric, stats: list[list[Any]], n_bootstrap: int) -> Any:
+    """The corpus score, with a bootstrap 95% interval if ``n_bootstrap`` > 1.
+
+    The samples are those of sacreBLEU's own bootstrap, but summed in double precision: its version mixes
+    ``float`` and ``float32`` and fails where a resampled score is 0, and copies every statistic
+    ``n_bootstrap`` times. For ROUGE the segments are sorted first: fairseq-generate scores them in another
+    order than the file has, and the interval must not change with it.
+
+    Args:
+        metric: turns summed statistics into a score; learns the number of resamples and the seed for its signature.
+        stats: statistics of each segment, [segments, numbers], as ``metric`` extracts them.
+        n_bootstrap: number of resamples.
+
+    Returns:
+        The metric's own kind of sacreBLEU ``Score``.
+    """
+    score = metric._aggregate_and_compute(stats)
+    if n_bootstrap > 1:
+        table = np.asarray(sorted(stats) if isinstance(metric, Rouge) else stats, dtype=float)
+        samples = np.random.default_rng(seed()).choice(len(table), size=(n_bootstrap, len(table)), replace=True)
+        sums = (np.bincount(sample, minlength=len(table)) @ table for sample in samples)
+        score.estimate_ci([metric._compute_score_from_stats(total.tolist()) for total in sums])
+        metric.n_bootstrap, metric.seed = n_bootstrap, seed()
+    return score
+
+
+def _score_differences(metric: Metric, swaps: np.ndarray, stats: np.ndarray, others: np.ndarray) -> list[float]:
+    """|difference| of the two corpus scores for each row of ``swaps`` [trials, segments]."""
+    keep = 1.0 - swaps
+    ones, twos = keep @ stats + swaps @ others, swaps @ stats + keep @ others
+    scores = ([metric._compute_score_from_stats(row.tolist()).score for row in rows] for rows in (ones, twos))
+    return [abs(one - two) for one, two in zip(*scores, strict=True)]
+
+
+def approximate_randomization(
+    metric: Metric, baseline: Sequence[Sequence[float]], system: Sequence[Sequence[float]], trials: int = 10_000
+) -> float:
+    """Two-sided p-value of the difference of two systems' corpus scores.
+
+    Each trial swaps the outputs of a random half of the segments. p is the share of trials, the real outcome
+    included, whose difference is at least the real one. sacreBLEU's own test counts only greater differences:
+    it then finds two identical outputs different (p = 0.0001), and likewise any two that differ in few segments.
+
+    Args:
+        metric: turns summed statistics into a score.
+        baseline: statistics of each segment, [segments, numbers], as ``metric`` extracts them.
+        system: the other system's, of the same shape.
+        trials: number of random swaps.
+    """
+    random = np.random.default_rng(seed())
+    stats, others = np.asarray(baseline, dtype=float), np.asarray(system, dtype=float)
+    (real,) = _score_differences(metric, np.zeros((1, len(stats))), stats, others)
+    at_least = 0
+    for start in range(0, trials, _CHUNK):
+        swaps = random.integers(2, size=(min(_CHUNK, trials - start), len(stats))).astype(float)
+        differences = _score_differences(metric, swaps, stats, others)
+        at_least += sum(difference >= real - 1e-9 for difference in differences)
+    return (at_least + 1) / (trials + 1)

@@ -1,0 +1,93 @@
+"""scaled_dot_product_attention gives what fairseq's own attention gives, without its masks and weights."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from fairseq.modules import MultiheadAttention
+
+from swcm_fairseq.models.attention import Attention, CausalMask
+
+
+def pair(**kind) -> tuple[Attention, MultiheadAttention]:
+    torch.manual_seed(0)
+    ours = Attention(16, 2, **kind).eval()
+    theirs = MultiheadAttention(16, 2, **kind).eval()
+    theirs.load_state_dict(ours.state_dict())
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    return ours, theirs
+
+
+def test_cross_attention_equals_fairseqs():
+    ours, theirs = pair(encoder_decoder_attention=True)
+    query, key = torch.randn(5, 3, 16), torch.randn(6, 3, 16)
+    padding = torch.arange(6)[None] >= torch.tensor([6, 2, 4])[:, None]
+    arguments = {"query": query, "key": key, "value": key, "key_padding_mask": padding}
+    out, weights = ours(**arguments, need_weights=False)
+    expected, _ = theirs(**arguments)
+    torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
+    assert weights is None
+    torch.testing.assert_close(ours(**arguments)[1], theirs(**arguments)[1])  # weights where they are asked for
+
+
+@pytest.mark.parametrize("side", ["right", "left", "none"])
+def test_causal_mask_equals_fairseqs(side):
+    ours, theirs = pair(self_attention=True)
+    x = torch.randn(6, 3, 16)
+    lengths = torch.tensor([6, 2, 4])[:, None]
+    tokens = torch.full((3, 6), 5)
+    if side == "right":
+        tokens[torch.arange(6)[None] >= lengths] = 1
+    if side == "left":
+        tokens[torch.arange(6)[None] < 6 - lengths] = 1
+    mask = CausalMask.of(tokens, 1)
+    assert (mask.blocked is None) == (side != "left")
+    padding = tokens.eq(1)
+    out, _ = ours(x, x, x, key_padding_mask=padding, need_weights=False, attn_mask=mask)
+    future = torch.full((6, 6), -torch.inf).triu(1)
+    expected, _ = theirs(x, x, x, key_padding_mask=padding, need_weights=False, attn_mask=future)
+    real = ~padding.T
+    torch.testing.assert_close(out[real], expected[real], atol=1e-6, rtol=0)
+    assert out.isfinite().all()
+
+
+def test_training_builds_no_mask_over_target_pairs(build, batch, monkeypatch):
+    """Right-padded batch: every decoder self-attention takes the is_causal path with no mask at all."""
+    calls = []
+    original = F.scaled_dot_product_attention
+
+    def spy(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False):
+        calls.append((q.size(-2), k.size(-2), attn_mask, is_causal))
+        return original(q, k, v, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    monkeypatch.setattr(MultiheadAttention, "forward", None)  # fairseq's own is never taken
+    model = build().train()
+    model(**batch)
+    decoder_layers, encoder_layers = len(model.decoder.layers), len(model.encoder.layers)
+    causal = [call for call in calls if call[3]]
+    assert len(causal) == decoder_layers
+    assert all(mask is None for _, _, mask, _ in causal)
+    assert len(calls) == 2 * decoder_layers + encoder_layers
+    assert not any(mask is not None and mask.size(-2) > 1 for _, _, mask, _ in calls)
+
+
+def test_alignment_weights_only_on_demand(build, batch):
+    model = build()
+    with torch.no_grad():
+        x, extra = model(**batch)
+        assert extra["attn"] == [None]
+        aligned, extra = model(**batch, alignment_layer=1)
+        model.make_generation_fast_(need_attn=True)  # what --print-alignment does
+        again, last = model(**batch)
+    assert extra["attn"][0].shape == (3, 7, 9)
+    torch.testing.assert_close(extra["attn"][0].sum(-1), torch.ones(3, 7))
+    assert last["attn"][0].shape == (3, 7, 9)
+    torch.testing.assert_close(aligned, x, atol=1e-5, rtol=0)
+    torch.testing.assert_close(again, x, atol=1e-5, rtol=0)
+
+
+def test_attention_dropout_is_applied():
+    ours = Attention(16, 2, dropout=0.5, self_attention=True).train()
+    x = torch.randn(6, 3, 16)
+    first, second = (ours(x, x, x, need_weights=False)[0] for _ in range(2))
+    assert not torch.equal(first, second)

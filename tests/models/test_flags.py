@@ -1,0 +1,187 @@
+"""Each ablation flag changes exactly the tensors that it names."""
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.models import MODEL_DATACLASS_REGISTRY
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.models.config import XLMSWCMConfig
+from swcm_fairseq.models.inheritance import INHERITED_FROM, inherit
+from swcm_fairseq.models.layer_plan import LayerKind
+from swcm_fairseq.models.model import XLMSWCMModel
+
+CINO_VOCABULARY = 135_359
+SIZES = {  # docs/models.md
+    "xlm_swcm_tiny": 9_379_200,
+    "xlm_swcm_small": 125_622_912,
+    "xlm_swcm_base": 397_522_176,
+    "xlm_swcm_large": 1_180_703_744,
+    "xlm_swcm_released": 492_026_112,
+}
+
+
+class CinoSized(Dictionary):
+    def __len__(self):
+        return CINO_VOCABULARY
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_parameter_counts(name):
+    with torch.device("meta"):
+        model = XLMSWCMModel.from_config(MODEL_DATACLASS_REGISTRY[name](), CinoSized())
+    assert sum(parameter.numel() for parameter in model.parameters()) == SIZES[name]
+    layers = len(model.decoder.layers)
+    assert layers == {"xlm_swcm_tiny": 5, "xlm_swcm_large": 32, "xlm_swcm_released": 15}.get(name, 16)
+
+
+def block_names(layer: int, blocks=INHERITED_FROM) -> set[str]:
+    """State dict names of some blocks of an inherited decoder layer."""
+    linear = {"self_attn": "qkvo", "encoder_attn": "qkvo"}
+    names = set()
+    for block in blocks:
+        inner = [f".{'out' if x == 'o' else x}_proj" for x in linear[block]] if block in linear else [""]
+        names |= {f"decoder.layers.{layer}.{block}{x}.{part}" for x in inner for part in ("weight", "bias")}
+    return names
+
+
+def start(build, dictionary, **options) -> XLMSWCMModel:
+    """A model whose decoder was started from its encoder; the encoder is the same for all options."""
+    model = build(**options)
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    inherit(model.encoder, model.decoder, model.cfg)
+    return model
+
+
+def values_not_inherited(model: XLMSWCMModel) -> set[str]:
+    """Parameters of inherited layers that differ from what the encoder would give."""
+    different = set()
+    for i, planned in enumerate(model.decoder.plan):
+        if planned.encoder_layer is None:
+            continue
+        source = dict(model.encoder.layers[planned.encoder_layer].named_parameters())
+        for name, parameter in model.decoder.layers[i].named_parameters():
+            block = next(block for block in INHERITED_FROM if name.startswith(f"{block}."))
+            if not torch.equal(parameter, source[INHERITED_FROM[block] + name.removeprefix(block)]):
+                different.add(f"decoder.layers.{i}.{name}")
+    return different
+
+
+def tied_to_encoder(model: XLMSWCMModel) -> set[str]:
+    encoder = {id(parameter) for parameter in model.encoder.layers.parameters()}
+    return {
+        f"decoder.layers.{name}"
+        for name, parameter in model.decoder.layers.named_parameters(remove_duplicate=False)
+        if id(parameter) in encoder
+    }
+
+
+# Layers of the base model here: inherit 0, inherit 1, normal, inherit 2.
+INHERITED = (0, 1, 3)
+
+
+def test_default(build, dictionary):
+    model = start(build, dictionary)
+    assert values_not_inherited(model) == set()
+    assert tied_to_encoder(model) == set()
+    assert model.decoder.embed_tokens.weight is model.encoder.embed_tokens.weight
+    assert model.output_weight is model.encoder.embed_tokens.weight
+
+
+def test_random_inherited_layers(build, dictionary):
+    base, model = start(build, dictionary), start(build, dictionary, random_inherited_layers=True)
+    assert base.state_dict().keys() == model.state_dict().keys()
+    assert values_not_inherited(model) == set.union(*(block_names(i) for i in INHERITED))
+    same = {name for name, tensor in model.state_dict().items() if torch.equal(tensor, base.state_dict()[name])}
+    assert base.state_dict().keys() - same == values_not_inherited(model)
+
+
+@pytest.mark.parametrize(
+    ("options", "blocks"),
+    [
+        ({"tie_self_attention": True}, ["self_attn"]),
+        ({"tie_ffn": True}, ["fc1", "fc2", "fc3", "fc4"]),
+        ({"tie_self_attention": True, "tie_ffn": True}, ["self_attn", "fc1", "fc2", "fc3", "fc4"]),
+    ],
+)
+def test_tying(build, dictionary, options, blocks):
+    base, model = start(build, dictionary), start(build, dictionary, **options)
+    assert base.state_dict().keys() == model.state_dict().keys()
+    assert tied_to_encoder(model) == set.union(*(block_names(i, blocks) for i in INHERITED))
+    assert values_not_inherited(model) == set()
+
+
+def test_duplicated_layers_are_started_but_never_tied(build, dictionary):
+    model = start(build, dictionary, duplicate_inserted_layers=True, tie_ffn=True)
+    base = start(build, dictionary)
+    assert model.decoder.plan[2].kind is LayerKind.DUPLICATE
+    assert values_not_inherited(model) == set()
+    changed = model.state_dict().keys() - base.state_dict().keys()
+    assert changed == block_names(2, ["fc3", "fc4", "ffn1_layer_norm"])
+    assert not any(name.startswith("decoder.layers.2.") for name in tied_to_encoder(model))
+
+
+@pytest.mark.parametrize("interval", [0, 1, 2, 3])
+def test_interval(build, dictionary, interval):
+    model = start(build, dictionary, normal_layer_interval=interval)
+    normal = [i for i, layer in enumerate(model.decoder.plan) if layer.kind is LayerKind.NORMAL]
+    assert len(model.decoder.layers) == 3 + (3 // interval if interval else 0)
+    without_ffn2 = [i for i, layer in enumerate(model.decoder.layers) if not hasattr(layer, "fc3")]
+    assert without_ffn2 == normal
+
+
+def test_plain_decoder(build, dictionary):
+    model = start(build, dictionary, plain_decoder=True)
+    assert len(model.decoder.layers) == 3
+    assert not any("fc3" in name for name in model.state_dict())
+    assert torch.equal(model.decoder.embed_positions.weight, model.encoder.embed_positions.weight)
+
+
+def test_ends_with_inherited(build, dictionary):
+    base = start(build, dictionary, normal_layer_interval=3)
+    model = start(build, dictionary, normal_layer_interval=3, decoder_ends_with="inherited")
+    gone = base.state_dict().keys() - model.state_dict().keys()
+    assert gone == {name for name in base.state_dict() if name.startswith("decoder.layers.3.")}
+
+
+def test_separate_embeddings(build, dictionary):
+    model = start(build, dictionary, separate_embeddings=True)
+    assert model.decoder.embed_tokens.weight is not model.encoder.embed_tokens.weight
+    assert torch.equal(model.decoder.embed_tokens.weight, model.encoder.embed_tokens.weight)
+    assert model.output_weight is model.decoder.embed_tokens.weight
+
+
+def test_own_output_matrix(build, dictionary):
+    model = start(build, dictionary, output_matrix="own")
+    assert model.decoder.embed_tokens.weight is model.encoder.embed_tokens.weight
+    assert model.output_weight is not model.encoder.embed_tokens.weight
+    assert torch.equal(model.output_weight, model.encoder.embed_tokens.weight)
+
+
+BAD = [
+    ({"encoder_layers": 0}, "--encoder-layers must be at least 1"),
+    ({"encoder_embed_dim": 10}, "--encoder-embed-dim 10 is not a multiple of 12"),
+    ({"max_target_positions": 0}, "--max-target-positions must be at least 1"),
+    ({"dropout": 1.0}, "--dropout is a probability"),
+    ({"freeze_encoder_updates": -1}, "--freeze-encoder-updates counts updates"),
+    ({"plain_decoder": True, "tie_ffn": True}, "--plain-decoder has no layers for --tie-ffn"),
+    ({"random_inherited_layers": True, "tie_ffn": True}, "choose one"),
+    ({"freeze_encoder_updates": 5, "tie_ffn": True}, "cannot freeze"),
+    ({"pretrained_decoder": True}, "--pretrained-decoder needs --pretrained-encoder"),
+    ({"decoder_layerdrop": 0.1, "distributed_world_size": 2, "ddp_backend": "pytorch_ddp",
+      "find_unused_parameters": False}, "--find-unused-parameters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "message"), BAD)
+def test_options_that_cannot_work(options, message):
+    with pytest.raises(InputError, match=message):
+        XLMSWCMConfig(**options).check()
+
+
+def test_named_sizes_pass_the_check():
+    for name in SIZES:
+        MODEL_DATACLASS_REGISTRY[name]().check()

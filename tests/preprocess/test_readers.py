@@ -1,0 +1,311 @@
+"""Every reader against a small file in the real format, and the question answering files of the data pack whole."""
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from preprocess import extract
+from preprocess.ledger import Reject
+from preprocess.readers import FORMATS
+from preprocess.readers.source import Source
+from preprocess.records import Document, Pair, Question
+from swcm_fairseq.errors import InputError
+
+DIRTY = Path(__file__).parent / "dirty"
+
+
+def read(name, *paths, langs=("bo",), **options):
+    return list(FORMATS[name].read(Source([Path(path) for path in paths], langs, **options)))
+
+
+def run(name, *args):
+    extract.main([name, *map(str, args)])
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return path
+
+    return write_file
+
+
+MC2 = (
+    '{"title":"پارتيانىڭ 19 - قۇرىلتايى","text":"ليۋ چيباۋ، ...\\n\\n\\n(شينحۋا)",'
+    '"url":"kazakh.altxw.com\\/system\\/1.shtml"}\n'
+    '{"title":"","text":"CulturaX","url":"x"}\n'
+)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_mc2(write, tmp_path, pack):
+    path = write("kk.jsonl", pack(MC2.encode()))
+    first, second = read("mc2", path, langs=("kk",))
+    assert first == Document((str(path), 1), "kk", "ليۋ چيباۋ، ...\n\n\n(شينحۋا)", "پارتيانىڭ 19 - قۇرىلتايى")
+    assert second.title == ""
+    run("mc2", "--input", path, "--lang", "kk", "--output", tmp_path / "text")
+    assert lines(tmp_path / "text.kk") == ["ليۋ چيباۋ، ... (شينحۋا)", "CulturaX"]
+
+
+def test_malformed_json_lines(tmp_path):
+    run(
+        "mc2",
+        "--input",
+        DIRTY / "malformed.jsonl",
+        "--lang",
+        "zh",
+        "--output",
+        tmp_path / "t",
+        "--rejects",
+        tmp_path / "r",
+    )
+    rejected = {int(line.split(":")[-2]): line.split(":")[-1] for line in lines(tmp_path / "r")}
+    assert rejected == {
+        **{2: "not JSON", 9: "not JSON", 10: "not JSON", 3: "no field 'text'", 6: "blank", 13: "blank"},
+        **{4: "'text' is no text", 5: "'text' is no text", 12: "'text' is no text"},
+        **{7: "not a JSON object", 8: "not a JSON object"},
+    }
+    kept = lines(tmp_path / "t.zh")
+    assert len(kept) == 4
+    assert not any(word in "".join(kept) for word in ("20241121", "None", "nan"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_thucnews(write, tmp_path, packed):
+    for name, text in {
+        "体育/10.txt": "标题十\n　　正文第一段　。\n　　第二段。\n",
+        "体育/9.txt": "标题九\r\n　　正文。\r\n",
+        "财经/1.txt": "只有标题",
+    }.items():
+        write(f"THUCNews/{name}", text)
+    path = tmp_path / "THUCNews"
+    if packed:
+        with zipfile.ZipFile(tmp_path / "THUCNews.zip", "w") as archive:
+            for file in path.rglob("*.txt"):
+                archive.write(file, file.relative_to(tmp_path))
+        path = tmp_path / "THUCNews.zip"
+    run("thucnews", "--input", path, "--lang", "zh", "--use", "summary", "--output", tmp_path / "news")
+    assert lines(tmp_path / "news.source") == ["正文。", "正文第一段　。 第二段。"]
+    assert lines(tmp_path / "news.target") == ["标题九", "标题十"]
+    assert [each.reason for each in read("thucnews", path, langs=("zh",)) if isinstance(each, Reject)] == ["no body"]
+
+
+LCSTS = """<doc id=0>
+    <human_label>5</human_label>
+    <summary>
+        可穿戴技术十大设计原则
+    </summary>
+    <short_text>
+        本文作者 &raquo; A&B<BR/>设计
+    </short_text>
+</doc>
+<doc id=1>
+    <human_label>2</human_label>
+    <summary>
+        摘要
+    </summary>
+    <short_text>
+        正文
+    </short_text>
+</doc>
+<doc id=2>
+    <summary>
+        没有结尾
+"""
+
+
+def test_lcsts(write):
+    path = write("PART_II.txt", LCSTS)
+    first, second, third = read("lcsts", path, langs=("zh",), min_label=3)
+    assert first == Document((str(path), 1), "zh", "本文作者 &raquo; A&B<BR/>设计", "可穿戴技术十大设计原则")
+    assert second == Reject(str(path), 10, "human_label below 3")
+    assert third == Reject(str(path), 19, "doc without end")
+
+
+def test_summaries_in_json_and_csv(write):
+    ti_sum = write("ti_sum.json", json.dumps([{"text": "གསར་འགྱུར།", "summary": "བསྡུས།"}, {"text": 3}, "x"]))
+    first, second, third = read("json", ti_sum)
+    assert (first.text, first.title) == ("གསར་འགྱུར།", "བསྡུས།")
+    assert (second.reason, third.reason) == ("'text' is no text", "not a JSON object")
+    cmhg = write("bo-all.csv", '\ufeffid,title,content\n1,ཁ་བྱང་།,"ནང་དོན།\nབཞི།"\n2,only two\n')
+    first, second = read("csv", cmhg)
+    assert (first.title, first.text) == ("ཁ་བྱང་།", "ནང་དོན།\nབཞི།")
+    assert second.reason == "2 columns, not 3"
+    xlsum = write("chinese.jsonl", json.dumps({"id": "1", "title": "题", "summary": "摘要", "text": "正文"}))
+    assert read("xlsum", xlsum, langs=("zh",))[0].title == "摘要"
+    fields = write("news.jsonl", json.dumps({"body": "b", "headline": "h"}))
+    assert read("jsonl", fields, fields={"text": "body", "title": "headline"})[0] == Document(
+        (str(fields), 1), "bo", "b", "h"
+    )
+
+
+def test_pairs(write):
+    sft = write("sft.txt", "Source:ཏང་གི་སྒྲིག་ཡིག།Target:学党章党规；\nnothing\nSource:aTarget:bTarget:c\n")
+    first, second, third = read("sft-pairs", sft, langs=("bo", "zh"))
+    assert first == Pair((str(sft), 1), "bo", "zh", "ཏང་གི་སྒྲིག་ཡིག།", "学党章党规；")
+    assert second.reason == third.reason == "not Source:...Target:..."
+    one, other = write("RF.bo-zh.bo", "ཀ\nཁ\n"), write("RF.bo-zh.zh", "一\n二")
+    assert [(each.source, each.target) for each in read("plain-pairs", one, other, langs=("bo", "zh"))] == [
+        ("ཀ", "一"),
+        ("ཁ", "二"),
+    ]
+    shorter = write("shorter", "ཀ\n")
+    with pytest.raises(InputError, match=r"RF.bo-zh.zh has 2, .*shorter has 1"):
+        read("plain-pairs", other, shorter, langs=("zh", "bo"))
+    flores = write("pairs.jsonl", '{"id": 1, "zh": "一", "bo": "གཅིག"}\n{"zh": "二"}\n')
+    assert [type(each) for each in read("jsonl-pairs", flores, langs=("zh", "bo"))] == [Pair, Reject]
+
+
+def test_tsv_columns_never_shift():
+    found = read("tsv-pairs", DIRTY / "tabs.zh-ug.tsv", langs=("zh", "ug"))
+    assert [type(each) for each in found] == [Pair, Reject, Reject, Pair, Pair, Pair]
+    assert [each.line for each in found if isinstance(each, Reject)] == [2, 3]
+
+
+def test_tsv_with_an_empty_column_is_left_out(tmp_path):
+    run("tsv-pairs", "--input", DIRTY / "tabs.zh-ug.tsv", "--lang", "zh-ug", "--output", tmp_path / "t")
+    assert len(lines(tmp_path / "t.zh")) == len(lines(tmp_path / "t.ug")) == 2
+
+
+TMX = """<?xml version="1.0" encoding="UTF-8"?>
+<tmx version="1.4."><header srclang="bo"/><body>
+<tu><tuv xml:lang="bo"><seg>ཀ &amp; &lt;ཁ&gt;
+ག</seg></tuv><tuv xml:lang="zh-CN"><seg>一</seg></tuv></tu>
+<tu><tuv xml:lang="bo"><seg>ཀ</seg></tuv></tu>
+</body></tmx>
+"""
+
+
+def test_tmx(write):
+    path = write("x.tmx", TMX)
+    first, second = read("tmx", path, langs=("bo", "zh"))
+    assert (first.source, first.target) == ("ཀ & <ཁ>\nག", "一")
+    assert second.reason == "no segment in zh"
+    assert len(read("tmx", write("x.tmx.gz", gzip.compress(TMX.encode())), langs=("bo", "zh"))) == 2
+    with pytest.raises(InputError, match="not TMX"):
+        read("tmx", write("cut.tmx", TMX[:200]), langs=("bo", "zh"))
+    bomb = TMX.replace("<tmx", '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx', 1)
+    with pytest.raises(InputError, match="not TMX"):
+        read("tmx", write("bomb.tmx", bomb), langs=("bo", "zh"))
+
+
+CMRC = [
+    {
+        "context_id": "DEV_0",
+        "context_text": "正文。",
+        "title": "题",
+        "qas": [
+            {"query_text": "问?", "query_id": "DEV_0_QUERY_0", "answers": ["答", 39764.0, "答"]},
+            {"query_text": "问二?", "query_id": "DEV_0_QUERY_1", "answers": [4.9]},
+        ],
+    }
+]
+
+
+def test_cmrc(write, tmp_path):
+    path = write("cmrc2018_dev.json", json.dumps(CMRC))
+    found = read("cmrc2018", path, langs=("zh",))
+    assert found[0] == Question((str(path), 1), "zh", "问?", "正文。", ("答",))
+    assert [each.reason for each in found[1:]] == ["an answer is no text", "no answer", "an answer is no text"]
+    run("cmrc2018", "--input", path, "--lang", "zh", "--output", tmp_path / "t")
+    assert (lines(tmp_path / "t.source"), lines(tmp_path / "t.target")) == (["问? 正文。"], ["答"])
+
+
+def test_tibetan_qa(write, tmp_path):
+    book = openpyxl.Workbook()
+    rows = [["问题", "答案", "文本", None, "标题"], ["ཅི?", "ལན།", "ས་གནས།", 4105, "ཡིག"], ["ཅི?", None, "ས་གནས།", 1, "x"]]
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "TibetanQA.xlsx")
+    first, second = read("tibetanqa", tmp_path / "TibetanQA.xlsx")
+    assert (first.question, first.passage, first.answers) == ("ཅི?", "ས་གནས།", ("ལན།",))
+    assert second.reason == "no answer"
+    path = write("2000_TibetanQA(v2).csv", '\ufeffID,标题,段落,问题,答案\n1,ཡིག,"ས་\nགནས།",ཅི?,ལན།\n')
+    assert read("tibetanqa", path)[0].passage == "ས་\nགནས།"
+    with pytest.raises(InputError, match="not a readable Excel file"):
+        read("tibetanqa", write("broken.xlsx", b"PK\x03\x04xx"))
+
+
+def test_kazqad(write):
+    record = {
+        "id": "1",
+        "title": "т",
+        "context": "мәтін",
+        "question": "сұрақ?",
+        "answers": {"text": ["а", "б"], "answer_start": [0, 1]},
+    }
+    path = write("kazqad.jsonl", json.dumps(record) + "\n" + json.dumps({**record, "answers": {"text": []}}))
+    first, second = read("kazqad", path, langs=("kk",))
+    assert (first.answers, second.reason) == (("а", "б"), "no answer")
+
+
+def test_cmrc_of_the_data_pack(datapack):
+    folder = datapack / "qa/cmrc2018"
+    for name, questions, numbers in (("dev", 3219, 29), ("trial", 1002, 0)):
+        plain = read("cmrc2018", folder / f"data/cmrc2018_{name}.json", langs=("zh",))
+        squad = read("cmrc2018", folder / f"squad-style-data/cmrc2018_{name}.json", langs=("zh",))
+        assert sum(isinstance(each, Question) for each in plain) == questions
+        assert sum(isinstance(each, Reject) for each in plain) == numbers
+        assert len(squad) == questions
+        asked = [{each.question for each in found if isinstance(each, Question)} for found in (plain, squad)]
+        assert len(asked[0] ^ asked[1]) < 10  # the two layouts were typed apart
+
+
+def test_kazqad_of_the_data_pack(datapack):
+    found = read("kazqad", datapack / "qa/kazqad/kazqad-reading-comprehension-v1.0-kk-validation.jsonl", langs=("kk",))
+    assert len(found) == 764
+    assert sum(len(each.answers) for each in found) <= 910
+    assert all(answer in each.passage for each in found for answer in each.answers)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("mc2 --input {file} --lang bo-zh", "this format has one language"),
+        ("sft-pairs --input {file} --lang bo", "this format has two languages"),
+        ("mc2 --input {file} --lang bo --use answer", "mc2 gives text or summary"),
+        ("mc2 --input /no/such --lang bo", "/no/such: no such file"),
+        ("mc2 --input {file} --lang bo --fields body=x", "with NAME one of text, title"),
+        ("mc2 --input {file} --lang bo", r"no record is left \(not JSON 1\)"),
+        ("cmrc2018 --input {file} --lang zh", "not JSON"),
+        ("thucnews --input {folder} --lang zh", "no .txt files in it"),
+        ("thucnews --input {file} --lang zh", "neither a folder nor a readable zip file"),
+        ("plain-pairs --input {file} --lang zh-bo", "1 files given where two belong together"),
+    ],
+)
+def test_bad_command_lines(write, tmp_path, args, message):
+    file = write("file", "x\n")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=message):
+        run(*args.format(file=file, folder=tmp_path / "folder").split(), "--output", tmp_path / "out/t")
+    assert not list((tmp_path / "out").rglob("*")) if (tmp_path / "out").exists() else True
+
+
+CONTENT = st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(sorted(FORMATS)), content=CONTENT)
+def test_any_bytes_are_counted_or_refused_in_one_line(tmp_path, name, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    two = any(use == "pair" for use in FORMATS[name].uses)
+    paths = [path, path] if name in ("plain-pairs", "plain-summaries") else [path]
+    try:
+        run(name, "--input", *paths, "--lang", "bo-zh" if two else "bo", "--output", tmp_path / "out")
+    except InputError as error:
+        assert "\n" not in str(error)

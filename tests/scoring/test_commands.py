@@ -1,0 +1,192 @@
+"""The two commands: reports, samples, and what they refuse."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from lxml import html
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.scoring import __main__ as scoring
+from swcm_fairseq.scoring import evaluation, language_id, samples
+from swcm_fairseq.scoring.page import Output, Sample, html_page, text_block
+
+REFERENCES = "བོད་ཡིག་གི་ཡི་གེ།\nདཔེ་ཆ་གསུམ།\nཁང་པ་ཆེན་པོ།\n"
+BETTER = "བོད་ཡིག་གི་ཡི་གེ།\nདཔེ་ཆ་བཞི།\nཁང་པ།\n"
+WORSE = "藏文\n\nཁང་པ\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = {}
+    for name, text in {"ref.bo": REFERENCES, "better.bo": BETTER, "worse.bo": WORSE, "short.bo": "ཀ\n"}.items():
+        paths[name] = str(tmp_path / name)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return paths
+
+
+def report(capsys, *argv):
+    scoring.main(list(argv))
+    return capsys.readouterr().out
+
+
+def test_json(files, capsys):
+    argv = ("--ref", files["ref.bo"], "--hyp", files["better.bo"], files["worse.bo"], "--lang", "bo")
+    result = json.loads(report(capsys, *argv, "--bootstrap", "50", "--trials", "50", "--format", "json"))
+    assert (result["language"], result["segments"]) == ("bo", 3)
+    better, worse = result["systems"]
+    assert [better["name"], worse["name"]] == ["better.bo", "worse.bo"]
+    assert better["values"]["rougeL F1"]["score"] == pytest.approx(100 * (1 + 2 / 3 + 2 / 3) / 3)
+    assert better["values"]["rougeL P"]["score"] == pytest.approx(100 * (1 + 2 / 3 + 1) / 3)
+    assert better["values"]["rougeL F1"]["interval"] > 0
+    assert better["values"]["rougeL F1"]["p_value"] is None
+    assert 0 < worse["values"]["rougeL F1"]["p_value"] <= 1
+    assert worse["empty"] == 1
+    assert worse["values"]["script"]["score"] == pytest.approx(100 / 3)
+    assert worse["scripts"] == {"Han": 1, "none": 1, "Tibetan": 1}
+    assert {"rougeL F1", "rouge1 F1", "rouge2 F1", "BLEU", "chrF2++"} <= set(better["values"])
+    assert result["signatures"]["rougeL"].startswith(
+        "rougeL|lang:bo|tok:bo-syllable|case:lc|norm:nfkc|agg:mean|ar:50|bs:50|"
+    )
+    assert "tok:char" in result["signatures"]["BLEU"]
+
+
+def test_text_and_markdown(files, capsys):
+    argv = ["--ref", files["ref.bo"], "--hyp", files["better.bo"], files["worse.bo"], "--lang", "bo", "--trials", "9"]
+    text = report(capsys, *argv)
+    lines = text.splitlines()
+    assert lines[2].split() == ["score", "better.bo", "worse.bo"]
+    assert lines[4].split()[:4] == ["rougeL", "F1", "77.78", "±"]
+    assert "(p = " in lines[4]
+    assert "worse.bo is written in: " in text
+    markdown = report(capsys, *argv, "--format", "markdown", "--bootstrap", "0")
+    assert markdown.splitlines()[:2] == ["| score | better.bo | worse.bo |", "| :--- | ---: | ---: |"]
+    assert "| rougeL F1 | 77.78 | " in markdown
+    assert "| empty lines | 0 | 1 |" in markdown
+    assert "- `rougeL|lang:bo|" in markdown
+
+
+@pytest.mark.parametrize("language,tokenizer", sorted(evaluation.BLEU_TOKENIZERS.items()))
+def test_identical_outputs_score_100_everywhere(tmp_path, capsys, language, tokenizer):
+    texts = {"bo": "བོད་ཡིག་གི་ཡི་གེ", "en": "one two three four five", "kk": "бір екі үш төрт бес"}
+    texts |= {"mn": "нэг хоёр гурав дөрөв тав", "ug": "بىر ئىككى ئۈچ تۆت بەش", "zh": "今天天气很好"}
+    path = tmp_path / "text"
+    path.write_text((texts[language] + "\n") * 2, encoding="utf-8")
+    argv = ("--ref", str(path), "--hyp", str(path), "--lang", language, "--bootstrap", "0", "--format", "json")
+    result = json.loads(report(capsys, *argv))
+    values = result["systems"][0]["values"]
+    assert f"tok:{tokenizer}" in result["signatures"]["BLEU"]
+    for title in ("rougeL F1", "rouge1 F1", "rouge2 F1", "BLEU", "chrF2++", "script"):
+        assert values[title]["score"] == pytest.approx(100), title
+
+
+def test_missing_identifier_is_told(files, capsys, monkeypatch):
+    monkeypatch.setattr(language_id, "has_identifier", lambda: False)
+    monkeypatch.setattr(evaluation, "has_identifier", lambda: False)
+    text = report(capsys, "--ref", files["ref.bo"], "--hyp", files["better.bo"], "--lang", "bo")
+    assert "note: no language accuracy: pycld2 is not installed (pip install pycld2)" in text
+    assert "better.bo is written in: Tibetan 3" in text
+
+
+def test_references_without_letters_are_told(tmp_path, capsys):
+    path = tmp_path / "text"
+    path.write_text("༄༅།\n!!!\nབོད\n", encoding="utf-8")
+    assert "note: 2 references have no letters or digits" in report(
+        capsys, "--ref", str(path), "--hyp", str(path), "--lang", "bo"
+    )
+
+
+@pytest.mark.parametrize(
+    "argv,message",
+    [
+        (["--ref", "ref.bo", "--hyp", "short.bo", "--lang", "bo"], "short.bo has 1 lines but .*ref.bo has 3"),
+        (["--ref", "ref.bo", "--hyp", "better.bo", "--lang", "xx"], "no tokenizer is known for the language 'xx'"),
+        (["--hyp", "better.bo", "--lang", "bo"], "--hyp needs references: add --ref FILE"),
+        (["--generated", "better.bo", "--lang", "bo"], "no hypotheses"),
+    ],
+)
+def test_bad_input_is_one_line(files, argv, message):
+    with pytest.raises(InputError, match=message) as error:
+        scoring.main([files.get(arg, arg) for arg in argv])
+    assert "\n" not in str(error.value)
+
+
+def test_as_a_command(files, tmp_path):
+    """Exit status and streams, in a process of its own."""
+    output = tmp_path / "report.md"
+    argv = ["--ref", files["ref.bo"], "--lang", "bo", "--bootstrap", "0", "--output", str(output)]
+    command = [sys.executable, "-m", "swcm_fairseq.scoring", *argv, "--hyp"]
+    done = subprocess.run([*command, files["short.bo"]], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert not output.exists()
+
+
+def show(capsys, *argv):
+    samples.main(list(argv))
+    return capsys.readouterr().out
+
+
+def test_samples_as_text_keep_the_lines_of_the_input(tmp_path, capsys):
+    run = tmp_path / "run.txt"
+    run.write_text("S-2\ts2\nT-2\tt2\nD-2\t-0.5\tཁ\nS-0\ts0\nT-0\tt0\nD-0\t-1\tཀ\n", encoding="utf-8")
+    assert show(capsys, "--generated", str(run), "--lang", "bo") == "ཀ\n\nཁ\n"
+
+
+def test_samples_as_jsonl(files, capsys):
+    argv = ("--src", files["worse.bo"], "--ref", files["ref.bo"], "--hyp", files["better.bo"], files["worse.bo"])
+    rows = [json.loads(line) for line in show(capsys, *argv, "--lang", "bo", "--format", "jsonl").splitlines()]
+    assert len(rows) == 6
+    assert rows[0] == {
+        "id": 0,
+        "source": "藏文",
+        "reference": "བོད་ཡིག་གི་ཡི་གེ།",
+        "system": "better.bo",
+        "hypothesis": "བོད་ཡིག་གི་ཡི་གེ།",
+        "score": None,
+        "rougeL": 100.0,
+    }
+    few = show(capsys, *argv, "--lang", "bo", "--format", "jsonl", "--limit", "2").splitlines()
+    assert [json.loads(line)["id"] for line in few] == [0, 0, 1, 1]
+
+
+def test_samples_refuse_what_would_lose_text(files):
+    argv = ["--hyp", files["better.bo"], files["worse.bo"], "--lang", "bo"]
+    with pytest.raises(InputError, match="plain text holds one system"):
+        samples.main(argv)
+    with pytest.raises(InputError, match="--limit would break the order"):
+        samples.main([*argv, "--limit", "2"])
+    with pytest.raises(InputError, match="at least 1"):
+        samples.main([*argv, "--limit", "0", "--format", "html"])
+
+
+HOSTILE = "<script>alert('1')</script> & \x00\x1b[31m \u202eabc"
+
+
+def test_page_escapes_everything():
+    outputs = [Output("<b>system</b>", HOSTILE, -1.0, 50.0)]
+    page = html_page([Sample(0, HOSTILE, [HOSTILE], outputs)], "<title>")
+    assert "<script" not in page
+    assert "<b>system" not in page
+    assert not {"\x00", "\x1b"} & set(page)
+    tree = html.fromstring(page)
+    assert [node.text_content() for node in tree.xpath("//div[starts-with(@class, 'text')]")] == [
+        "<script>alert('1')</script> & \ufffd\ufffd[31m \u202eabc"
+    ] * 3
+    assert tree.xpath("//th[4]/text()") == ["<b>system</b>"]
+    assert not tree.xpath("//script | //link | //img | //iframe")
+
+
+def test_page_writes_each_script_in_its_direction():
+    assert 'class="text arabic" dir="rtl"' in text_block("ئۇيغۇر تىلى LibreOffice")
+    assert 'class="text mongolian" dir="ltr"' in text_block("ᠮᠣᠩᠭᠣᠯ")
+    assert 'class="text tibetan" dir="ltr"' in text_block("བོད་ཡིག")
+    assert 'class="text" dir="ltr"' in text_block("Монгол")
+    assert "(empty)" in text_block("  ")
+    page = html_page([Sample(7, None, [], [Output("a", "ᠮᠣᠩᠭᠣᠯ")])], "Mongolian")
+    assert "writing-mode: vertical-lr" in page
+    assert "<th>source</th>" not in page
+    assert html.fromstring(page).xpath("//tbody/tr/th/text()") == ["7"]
