@@ -84,6 +84,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self.word_units = _word_units(cfg.word_units)
         if cfg.eval_metric is not None:
             parse_generation_options(cfg.eval_args)
+        self._train_iterator: EpochBatchIterator | None = None
         self._eval_generator: LanguageGenerator | None = None
         self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
@@ -189,9 +190,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
             have = sorted({name for d in self.directions(path) for name in d.corpus.splits})
             raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
         streams = [self._load_stream(path, direction, split, combine) for direction in directions]
-        for stream in streams:
-            if not len(stream):
-                raise InputError(f"{path}: {stream.group} has no samples in {split}; leave it out with --corpora")
         counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
         self.datasets[split] = MultilingualDataset(
             streams,
@@ -219,8 +217,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
                     "--tokens-per-sample"
                 )
+        is_train = dataset is self.datasets.get(self.cfg.train_subset)
+        if is_train and self._train_iterator is not None:
+            _end_workers(self._train_iterator)
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        if dataset is self.datasets.get(self.cfg.train_subset):
+        if is_train:
+            self._train_iterator = iterator
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
             self.train_iterator = iterator
         return iterator
@@ -421,6 +423,15 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"{where}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
                     f"{blocks.limit} tokens; {fate}"
                 )
+
+
+def _end_workers(iterator: EpochBatchIterator) -> None:
+    """End the loading processes of an epoch that is over.
+
+    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
+    told to end (their queues are closed before), and training stands still for five seconds for each of them.
+    """
+    iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None
 
 
 def _split(text: str | None) -> list[str]:

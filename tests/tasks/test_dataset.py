@@ -1,5 +1,7 @@
 """The stream of samples: exact, counted, nothing lost."""
 
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 import torch
@@ -33,12 +35,16 @@ def train(make_task):
 def test_workers_change_nothing(train, workers):
     """Epochs in a row too: the workers see the new epoch."""
     plain, parallel = train(), train()
+    before = len(active_children())
     for epoch in (1, 2):
         expected = [as_lists(batch) for batch in iterator(plain, epoch=epoch)]
         np.random.seed(epoch)  # global state plays no part
         torch.manual_seed(7 * epoch)
         found = [as_lists(batch) for batch in iterator(parallel, epoch=epoch, num_workers=workers)]
         assert found == expected
+        assert len(active_children()) == before + workers  # the workers of the epoch before have ended
+    iterator(parallel, epoch=3)
+    assert len(active_children()) == before
 
 
 def test_sample_is_a_function_of_seed_epoch_and_index(train):
