@@ -80,8 +80,8 @@ def linear_cross_entropy(
         options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=chunk_rows, acc_policy="compact")
         loss = F.linear_cross_entropy(features, weight, target, reduction="sum", options=options)
         return CrossEntropy(loss, loss.detach().clone(), None, None)
-    wants_grad = torch.is_grad_enabled() and (features.requires_grad or weight.requires_grad)
-    loss, *rows = _LinearCrossEntropy.apply(features, weight, target, label_smoothing, chunk_rows, wants_grad)
+    wanted = [torch.is_grad_enabled() and tensor.requires_grad for tensor in (features, weight)]
+    loss, *rows = _LinearCrossEntropy.apply(features, weight, target, label_smoothing, chunk_rows, *wanted)
     return CrossEntropy(loss, rows[1].sum(), *rows)
 
 
@@ -102,6 +102,14 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     if left.dtype in (torch.float16, torch.bfloat16):
         return torch.mm(left, right, out_dtype=torch.float32, out=out)
     return torch.mm(left, right, out=out)
+
+
+def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add ``left @ right`` to ``total``, which may be of higher precision."""
+    if left.dtype == total.dtype:
+        total.addmm_(left, right)
+    else:
+        total += matmul(left, right)
 
 
 def _loss_(logits: Tensor, target: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
@@ -133,29 +141,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
         target: Tensor,
         label_smoothing: float,
         chunk_rows: int,
-        wants_grad: bool,
+        wants_features: bool,
+        wants_weight: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         left, matrix = operands(features, weight)
         with torch.autocast(features.device.type, enabled=False):
             exact = torch.promote_types(left.dtype, torch.float32)
             scale = _FP16_SCALE if left.dtype == torch.float16 else 1.0
             row_loss, row_nll = torch.empty(2, len(left), dtype=exact, device=left.device).unbind()
-            grad_features = torch.empty_like(left, dtype=exact) if wants_grad else None
-            grad_weight = torch.zeros_like(matrix, dtype=exact) if wants_grad else None
+            grad_features = torch.empty_like(left, dtype=exact) if wants_features else None
+            grad_weight = torch.zeros_like(matrix, dtype=exact) if wants_weight else None
             # One buffer for all chunks: on a CPU, fresh memory costs a fifth of the matrix product's time.
             buffer = torch.empty(min(chunk_rows, len(left)), len(matrix), dtype=exact, device=left.device)
             for start in range(0, len(left), chunk_rows):
                 rows = slice(start, start + chunk_rows)
                 logits = matmul(left[rows], matrix.t(), out=buffer[: len(left[rows])])
                 row_loss[rows], row_nll[rows] = _loss_(logits, target[rows], label_smoothing)
-                if grad_features is None or grad_weight is None:
-                    continue
                 grad_logits = (logits.mul_(scale) if scale != 1.0 else logits).to(left.dtype)
-                matmul(grad_logits, matrix, out=grad_features[rows])
-                if grad_logits.dtype == exact:
-                    grad_weight.addmm_(grad_logits.t(), left[rows])
-                else:
-                    grad_weight += matmul(grad_logits.t(), left[rows])
+                if grad_features is not None:
+                    matmul(grad_logits, matrix, out=grad_features[rows])
+                if grad_weight is not None:
+                    _add_product_(grad_weight, grad_logits.t(), left[rows])
         ctx.grads = (grad_features, grad_weight)
         ctx.scale = scale
         ctx.dtypes = (features.dtype, weight.dtype)
@@ -172,6 +178,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (
             grad_features.mul_(factor).to(ctx.dtypes[0]) if needed[0] else None,
             grad_weight.mul_(factor).to(ctx.dtypes[1]) if needed[1] else None,
+            None,
             None,
             None,
             None,

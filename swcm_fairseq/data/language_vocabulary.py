@@ -36,12 +36,12 @@ class RestrictedProjection(nn.Module):
     Beam search sees a vocabulary of the usual size, in which the others cannot be chosen.
     """
 
-    weight: Tensor
     ids: Tensor
 
     def __init__(self, projection: nn.Linear, vocabulary: OutputVocabulary):
         super().__init__()
-        self.register_buffer("weight", vocabulary.weight(projection.weight.detach()))
+        # A parameter as before: how torch multiplies, and hence rounds, depends on it.
+        self.weight = nn.Parameter(vocabulary.weight(projection.weight.detach()), projection.weight.requires_grad)
         self.register_buffer("ids", vocabulary.ids)
         self.words = projection.out_features
 

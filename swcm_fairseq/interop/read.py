@@ -11,7 +11,7 @@ FAIRSEQ_MODEL = "model.pt"  # in the directories that XLM-R and RoBERTa were pub
 
 
 def read_encoder(path: Path | str) -> EncoderWeights:
-    """Read a Hugging Face directory, a fairseq checkpoint, or a directory with ``model.pt`` (see ``--pretrained-encoder``).
+    """Read a Hugging Face directory, a fairseq checkpoint, or a directory with ``model.pt``.
 
     Raises:
         InputError: there is nothing, or nothing that can be read.

@@ -94,7 +94,10 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
 
     def output_layer(self, features: Tensor) -> Tensor:
         """Features [B, T, C] -> logits [B, T, V]."""
-        return F.linear(features, self.output_weight)
+        weight = self.output_weight
+        if weight is self.output_projection.weight:
+            return self.output_projection(features)  # the module, so that decoding can put a smaller one in its place
+        return F.linear(features, weight)
 
     def make_generation_fast_(self, need_attn: bool = False, **kwargs: Any) -> None:
         """Called before generation; ``need_attn`` comes from ``--print-alignment``."""

@@ -29,7 +29,9 @@ from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.table import sampling_table
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.restoring import restored_file
 from swcm_fairseq.tasks.config import (
     BatchGroups,
     Directions,
@@ -39,7 +41,7 @@ from swcm_fairseq.tasks.config import (
 )
 from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
-from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state, restored_file
+from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self.word_units = _word_units(cfg.word_units)
         if cfg.eval_metric is not None:
             parse_generation_options(cfg.eval_args)
+        self._train_iterator: EpochBatchIterator | None = None
         self._eval_generator: LanguageGenerator | None = None
         self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
@@ -148,9 +151,14 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if not from_checkpoint:
             self._check_restored()
         model = super().build_model(cfg, from_checkpoint)
+        if isinstance(model, XLMSWCMModel) and not from_checkpoint:
+            model.require_weights()
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
-        if least < self.cfg.tokens_per_sample:
+        if least < self.cfg.tokens_per_sample and from_checkpoint:
+            logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
+            self.cfg.tokens_per_sample = least
+        elif least < self.cfg.tokens_per_sample:
             raise InputError(
                 f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
                 "raise --max-source-positions and --max-target-positions"
@@ -161,7 +169,8 @@ class MultilingualDenoisingMTTask(FairseqTask):
         """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
         path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
         if path is not None:
-            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path)
+            finetune = path == self.cfg.finetune_from_model
+            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
         """Load a split of every chosen corpus that has it.
@@ -181,9 +190,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
             have = sorted({name for d in self.directions(path) for name in d.corpus.splits})
             raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
         streams = [self._load_stream(path, direction, split, combine) for direction in directions]
-        for stream in streams:
-            if not len(stream):
-                raise InputError(f"{path}: {stream.group} has no samples in {split}; leave it out with --corpora")
         counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
         self.datasets[split] = MultilingualDataset(
             streams,
@@ -211,8 +217,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
                     "--tokens-per-sample"
                 )
+        is_train = dataset is self.datasets.get(self.cfg.train_subset)
+        if is_train and self._train_iterator is not None:
+            _end_workers(self._train_iterator)
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        if dataset is self.datasets.get(self.cfg.train_subset):
+        if is_train:
+            self._train_iterator = iterator
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
             self.train_iterator = iterator
         return iterator
@@ -413,6 +423,15 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"{where}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
                     f"{blocks.limit} tokens; {fate}"
                 )
+
+
+def _end_workers(iterator: EpochBatchIterator) -> None:
+    """End the loading processes of an epoch that is over.
+
+    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
+    told to end (their queues are closed before), and training stands still for five seconds for each of them.
+    """
+    iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None
 
 
 def _split(text: str | None) -> list[str]:

@@ -81,6 +81,18 @@ def test_torch_is_used_only_for_what_it_can_do():
         assert not torch_applies(features, 0.0, per_row=False)
 
 
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_either_side_may_be_frozen(frozen):
+    *both, target = operands()
+    linear_cross_entropy(*both, target, 0.1).loss.backward()
+    expected = both[1 - frozen].grad.clone()
+    both[frozen].requires_grad_(False).grad = None
+    both[1 - frozen].grad = None
+    linear_cross_entropy(*both, target, 0.1).loss.backward()
+    assert both[frozen].grad is None
+    assert torch.equal(both[1 - frozen].grad, expected)
+
+
 def test_a_second_backward_is_refused():
     features, weight, target = operands()
     loss = linear_cross_entropy(features, weight, target).loss

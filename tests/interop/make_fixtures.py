@@ -60,8 +60,8 @@ def randomise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
 def batch(model: bytes, lines: list[str]) -> torch.Tensor:
     """Right-padded ids of the lines, <s> ... </s>; the first is the shortest possible one."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    ids = [[0] + [3 if i == 0 else i + 1 for i in x][: POSITIONS - 2] + [2] for x in processor.encode(lines)]
-    ids[0] = ids[0][:1] + ids[0][-1:]
+    ids = [[0, *(3 if i == 0 else i + 1 for i in x[: POSITIONS - 2]), 2] for x in processor.encode(lines)]
+    ids[0] = [0, 2]
     width = max(map(len, ids))
     return torch.tensor([x + [PAD] * (width - len(x)) for x in ids])
 

@@ -1,0 +1,236 @@
+"""fairseq's own command lines with its stock translation task: start, resume, fine-tune, generate, two processes."""
+
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
+from fairseq_cli import generate, train
+
+from swcm_fairseq.data.vocabulary import dictionary_from_sentencepiece, load_sentencepiece
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.models.model import XLMSWCMModel
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+XLMR = ROOT / "tests" / "interop" / "fixtures" / "xlmr"
+MODEL = [
+    "--arch", "xlm_swcm_tiny", "--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "32",
+    "--encoder-attention-heads", "2", "--normal-layer-interval", "2", "--max-source-positions", "40",
+    "--max-target-positions", "40",
+]  # fmt: skip
+TASK = ["--user-dir", str(ROOT / "swcm_fairseq"), "--task", "translation", "-s", "zh", "-t", "bo", "--cpu"]
+TRAIN = [
+    *TASK, *MODEL, "--criterion", "cross_entropy", "--optimizer", "adam", "--lr", "0.001", "--batch-size", "4",
+    "--required-batch-size-multiple", "1", "--no-progress-bar", "--num-workers", "0", "--disable-validation",
+    "--no-epoch-checkpoints",
+]  # fmt: skip
+
+
+def vocabulary() -> Dictionary:
+    return dictionary_from_sentencepiece(load_sentencepiece(XLMR / "sentencepiece.bpe.model"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A data directory as fairseq-preprocess writes it: 40 pairs, the target is the source backwards."""
+    directory = tmp_path_factory.mktemp("data-bin")
+    generator, dictionary = random.Random(0), vocabulary()
+    for split in ("train", "test"):
+        lines = [[generator.randrange(4, len(dictionary)) for _ in range(generator.randint(2, 6))] for _ in range(40)]
+        for lang, rows in (("zh", lines), ("bo", [line[::-1] for line in lines])):
+            stem = directory / f"{split}.zh-bo.{lang}"
+            builder = MMapIndexedDatasetBuilder(f"{stem}.bin")
+            for row in rows:
+                builder.add_item(torch.tensor([*row, dictionary.eos()]))
+            builder.finalize(f"{stem}.idx")
+    for lang in ("zh", "bo"):
+        dictionary.save(str(directory / f"dict.{lang}.txt"))
+    return directory
+
+
+def run(main, *arguments: str) -> None:
+    """A fairseq command in this process."""
+    argv = sys.argv
+    sys.argv = ["fairseq", *map(str, arguments)]
+    try:
+        main.cli_main()
+    finally:
+        sys.argv = argv
+
+
+def subprocess_run(*command: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, env=environment)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["model"]
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory) -> tuple[Path, Path]:
+    """Three updates from a pretrained encoder, whose directory is deleted afterwards; (save dir, encoder)."""
+    save_dir = tmp_path_factory.mktemp("trained")
+    encoder = Path(shutil.copytree(XLMR, save_dir / "encoder"))
+    done = subprocess_run(
+        "-m", "fairseq_cli.train", data, *TRAIN, "--save-dir", save_dir, "--pretrained-encoder", encoder,
+        "--max-update", "3",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    log = done.stdout + done.stderr
+    assert "3 decoder layers: inherit 0, inherit 1, normal" in log
+    assert f"embedding rows: {len(vocabulary())} copied by piece, 0 new" in log
+    shutil.rmtree(encoder)
+    return save_dir, encoder
+
+
+def test_resume_without_the_encoder(data, trained, tmp_path):
+    save_dir, encoder = trained
+    resumed = Path(shutil.copytree(save_dir, tmp_path / "resumed"))
+    run(train, data, *TRAIN, "--save-dir", resumed, "--pretrained-encoder", encoder, "--max-update", "5")
+    state = torch.load(resumed / "checkpoint_last.pt", weights_only=True)
+    assert state["optimizer_history"][-1]["num_updates"] == 5
+
+
+@pytest.mark.parametrize("flag", ["--finetune-from-model", "--restore-file"])
+def test_other_ways_to_start_from_a_checkpoint(data, trained, tmp_path, flag):
+    save_dir, encoder = trained
+    source = save_dir / "checkpoint_last.pt"
+    reset = ["--reset-optimizer", "--reset-dataloader", "--reset-meters"] if flag == "--restore-file" else []
+    run(
+        train, data, *TRAIN, *reset, flag, source, "--save-dir", tmp_path, "--pretrained-encoder", encoder,
+        "--max-update", "4", "--lr", "1e-30",
+    )  # fmt: skip
+    before, after = weights(source), weights(tmp_path / "checkpoint_last.pt")
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, msg=name)
+
+
+def test_generate_and_from_pretrained_after_moving(data, trained, tmp_path, capsys):
+    """The checkpoint alone: neither the encoder nor the training directory is where it was."""
+    save_dir, _ = trained
+    shutil.copy(save_dir / "checkpoint_last.pt", tmp_path / "model.pt")
+    hidden = save_dir.rename(tmp_path / "hidden")
+    try:
+        arguments = [data, *TASK, "--path", tmp_path / "model.pt", "--gen-subset", "test", "--batch-size", "7",
+                     "--required-batch-size-multiple", "1"]  # fmt: skip
+        run(generate, *arguments, "--beam", "5", "--print-alignment")
+        out = capsys.readouterr().out
+        hub = XLMSWCMModel.from_pretrained(str(tmp_path), "model.pt", str(data))
+        sentences = [hub.encode("▁a ▁b"), hub.encode("中 国 人")]
+        five, one = hub.generate(sentences, beam=5), hub.generate(sentences, beam=1)
+        again = hub.generate(sentences, beam=5)
+    finally:
+        hidden.rename(save_dir)
+    assert len([line for line in out.splitlines() if line.startswith("H-")]) == 40
+    assert [len(hypotheses) for hypotheses in (*five, *one)] == [5, 5, 1, 1]
+    for first, second in zip(five, again, strict=True):
+        assert torch.equal(first[0]["tokens"], second[0]["tokens"])
+
+
+def test_average_of_checkpoints(trained):
+    """As fairseq's scripts/average_checkpoints.py does: clone, add, divide every entry of the state dict."""
+    save_dir, _ = trained
+    state = torch.load(save_dir / "checkpoint_last.pt", weights_only=True)
+    averaged = {}
+    for _ in range(3):
+        for name, tensor in state["model"].items():
+            averaged[name] = tensor.clone() if name not in averaged else averaged[name] + tensor
+    for tensor in averaged.values():
+        tensor.div_(3)
+    assert averaged["encoder._extra_state"].item() == pytest.approx(1e-5)
+    options = {key: state["cfg"]["model"][key] for key in ("encoder_layers", "encoder_embed_dim")}
+    assert options == {"encoder_layers": 2, "encoder_embed_dim": 16}
+
+
+def test_missing_encoder_from_scratch_is_one_line(data, tmp_path):
+    done = subprocess_run(
+        "-m", "fairseq_cli.train", data, *TRAIN, "--save-dir", tmp_path, "--pretrained-encoder", tmp_path / "nothing",
+        "--max-update", "1",
+    )  # fmt: skip
+    assert done.returncode != 0  # not always 1: fairseq's loader thread may still run when the interpreter ends
+    assert f"error: --pretrained-encoder {tmp_path / 'nothing'}: no such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_architecture_that_does_not_fit_the_encoder(data, tmp_path):
+    with pytest.raises(InputError, match="--encoder-layers 3; give 2"):
+        run(
+            train, data, *TRAIN, "--encoder-layers", "3", "--save-dir", tmp_path, "--pretrained-encoder", XLMR,
+            "--max-update", "1",
+        )  # fmt: skip
+
+
+def test_fairseqs_unsupported_options_are_refused(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(train, data, *TRAIN, "--encoder-normalize-before", "--save-dir", tmp_path)
+    assert "unrecognized arguments: --encoder-normalize-before" in capsys.readouterr().err
+
+
+HYDRA = """
+common: {{user_dir: {root}/swcm_fairseq, cpu: true, no_progress_bar: true}}
+task: {{_name: translation, data: {data}, source_lang: zh, target_lang: bo}}
+model: {{_name: xlm_swcm_tiny, encoder_layers: 2, encoder_embed_dim: 16, encoder_ffn_embed_dim: 32,
+  encoder_attention_heads: 2, normal_layer_interval: 2, max_source_positions: 40, max_target_positions: 40,
+  pretrained_encoder: {encoder}}}
+criterion: {{_name: cross_entropy}}
+optimizer: {{_name: adam}}
+lr_scheduler: {{_name: fixed, warmup_updates: 0}}
+dataset: {{batch_size: 4, required_batch_size_multiple: 1, num_workers: 0, disable_validation: true}}
+optimization: {{max_update: 3, lr: [0.001]}}
+checkpoint: {{save_dir: {save_dir}, no_epoch_checkpoints: true}}
+hydra: {{run: {{dir: {save_dir}/hydra}}}}
+"""
+
+
+def test_hydra_trains_what_the_command_line_trains(data, trained, tmp_path):
+    """Same options, same seed, every other option left to its default: the same weights."""
+    save_dir, _ = trained
+    text = HYDRA.format(root=ROOT, data=data, encoder=XLMR, save_dir=tmp_path / "out")
+    (tmp_path / "run.yaml").write_text(text)
+    done = subprocess_run("-m", "fairseq_cli.hydra_train", "--config-dir", tmp_path, "--config-name", "run")
+    assert done.returncode == 0, done.stderr
+    expected, actual = (weights(path / "checkpoint_last.pt") for path in (save_dir, tmp_path / "out"))
+    assert expected.keys() == actual.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(actual[name], tensor), name
+
+
+def test_two_processes_train_like_one(data, tmp_path):
+    """Same global batch, five updates, no dropout: the same parameters to 1e-6.
+
+    SGD, because Adam blows up the rounding error of gradients that are zero but for it (key biases).
+    fairseq infers GPUs from torchrun's environment, so on the CPU ranks are given, and legacy_ddp, which takes CPU
+    tensors.
+    """
+    common = [
+        data, *TRAIN, "--dropout", "0", "--attention-dropout", "0", "--pretrained-encoder", XLMR, "--max-update", "5",
+        "--optimizer", "sgd", "--lr", "0.05",
+    ]  # fmt: skip
+    run(train, *common, "--update-freq", "2", "--save-dir", tmp_path / "one")
+    distributed = [
+        "--save-dir", tmp_path / "two", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
+        "--distributed-init-method", "env://", "--distributed-world-size", "2", "--distributed-no-spawn",
+    ]  # fmt: skip
+    command = shlex.join(map(str, [sys.executable, "-m", "fairseq_cli.train", *common, *distributed]))
+    done = subprocess_run(
+        "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(random.randint(20000, 60000)),
+        "--no-python", "bash", "-c", f"exec {command} --distributed-rank $RANK",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, two = (torch.load(tmp_path / name / "checkpoint_last.pt", weights_only=True) for name in ("one", "two"))
+    assert two["cfg"]["distributed_training"]["distributed_world_size"] == 2
+    assert one["model"].keys() == two["model"].keys()
+    for name, tensor in one["model"].items():
+        torch.testing.assert_close(two["model"][name], tensor, atol=1e-6, rtol=0)
+    encoder, decoder = (one["model"][f"{half}.layers.0.fc1.weight"] for half in ("encoder", "decoder"))
+    assert not torch.equal(encoder, decoder), "nothing was trained"
