@@ -65,6 +65,8 @@ class Split:
     target_unknown: int = 0
     source_pieces: str = ""  # how often each dictionary id occurs, see pack_counts
     target_pieces: str = ""
+    source_lengths: dict[str, int] = field(default_factory=dict)  # percentile -> tokens; "100" is the longest
+    target_lengths: dict[str, int] = field(default_factory=dict)
     lines: int = 0  # lines read; samples + all of left_out
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> lines
     fingerprint: str = ""  # SHA-256 of the text files and options; the same again needs no work
