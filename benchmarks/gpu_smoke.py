@@ -9,6 +9,7 @@ Everything goes to OUT. Exit status 1 if a run fails, its loss does not fall by 
 """
 
 import argparse
+import itertools
 import json
 import re
 import subprocess
@@ -73,7 +74,7 @@ def judge(log: str, updates: int) -> tuple[str, bool]:
     first, last = np.mean(losses[:WINDOW]), np.mean(losses[-WINDOW:])
     late = [row for row in rows if int(row["num_updates"]) > updates // 2]
     scales = [float(row["loss_scale"]) for row in late if "loss_scale" in row]
-    halved = sum(after < before for before, after in zip(scales, scales[1:], strict=False))
+    halved = sum(after < before for before, after in itertools.pairwise(scales))
     speed = np.median([float(row["wps"]) for row in late])
     line = f"{first:10.3f}{last:10.3f}{log.count('gradient overflow detected'):11d}{halved:14d}{speed:12,.0f}"
     return line, bool(np.isfinite(losses).all() and last < 0.95 * first and halved == 0)
