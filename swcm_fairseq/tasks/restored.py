@@ -36,7 +36,8 @@ def check_same_symbols(state: dict[str, Any], symbols: Sequence[str], langs: Seq
     if list(state["symbols"])[: -len(theirs)] == list(symbols)[: -len(langs)]:
         raise InputError(
             f"{path}: was trained with --langs {','.join(theirs)}, not {','.join(langs)}; go on with its languages, or "
-            f"start a new run with more languages from it: --pretrained-encoder {path} and another --save-dir"
+            "start a new run with more languages from it: another --save-dir, and "
+            f"--pretrained-encoder {path} --pretrained-decoder"
         )
     raise InputError(
         f"{path}: was trained with another vocabulary than the data directory's; binarize the text with its "

@@ -1,11 +1,14 @@
 """fairseq's command lines as users type them."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-from tests.tasks.support import PIECES
+from tests.tasks.support import PIECES, random_texts, write_indexed
 
 PLUGIN = ["--user-dir", "swcm_fairseq", "--task", "multilingual_denoising_mt"]
 SWCM = """
@@ -103,3 +106,28 @@ def test_one_line_at_the_terminal(stock_data, run_fairseq, train_options, tmp_pa
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: --sampling-alpha 2.0: give a number above 0")
+
+
+@pytest.mark.e2e
+def test_a_sixth_language_is_added_to_a_finished_checkpoint(trained, stock_data, run_fairseq, tmp_path):
+    place, _ = trained
+    data = shutil.copytree(stock_data, tmp_path / "six")
+    for split in ("train", "valid"):
+        write_indexed(data / "za" / split, random_texts(20, 9, seed=0))
+    more = ["--langs", "bo,kk,mn,ug,zh,za", "--pretrained-decoder", "--save-dir", str(tmp_path / "checkpoints")]
+    command = [str(data), *SWCM, *more, "--pretrained-encoder", str(place / "checkpoint_last.pt")]
+
+    here = [argument for argument in command if argument not in ("--user-dir", "swcm_fairseq")]
+    cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), here))
+    task = tasks.setup_task(cfg.task)
+    started = task.build_model(cfg.model).state_dict()
+    old = torch.load(place / "checkpoint_last.pt")["model"]
+    grown = {name for name, tensor in old.items() if started[name].shape != tensor.shape}
+    assert started.keys() == old.keys() and "encoder.embed_tokens.weight" in grown
+    for name, tensor in old.items():
+        assert torch.equal(started[name][: len(tensor)] if name in grown else started[name], tensor), name
+        assert name not in grown or len(started[name]) == len(tensor) + 1
+    assert task.dictionary.index("<za>") == len(task.dictionary) - 1
+
+    done = run_fairseq("train", *command, "--max-epoch", "1")
+    assert float(logged(done.stdout + done.stderr, "valid")["valid_dae_za_loss"]) > 0
