@@ -15,22 +15,15 @@ from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.embedding_rows import match_rows
 from swcm_fairseq.models.inheritance import inherit
 from swcm_fairseq.models.start_report import StartReport
+from swcm_fairseq.restoring import restored_file
 
 if TYPE_CHECKING:
     from swcm_fairseq.models.model import XLMSWCMModel
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_RESTORE_FILE = "checkpoint_last.pt"  # fairseq's
 TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")  # one row per symbol
 POSITIONS = "embed_positions.weight"
-
-
-def will_restore(config: XLMSWCMConfig) -> bool:
-    """Whether fairseq will load a checkpoint into the model right after it is built (its load_checkpoint's rule)."""
-    if config.restore_file != DEFAULT_RESTORE_FILE:
-        return Path(config.restore_file).exists()
-    return config.finetune_from_model is not None or (Path(config.save_dir) / DEFAULT_RESTORE_FILE).exists()
 
 
 def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
@@ -41,7 +34,7 @@ def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
             be about to fill the model from a checkpoint.
     """
     config = model.cfg
-    if will_restore(config):
+    if restored_file(config.save_dir, config.restore_file, config.finetune_from_model) is not None:
         logger.info("the weights come from a checkpoint; no encoder file is read")
         return
     report = StartReport()

@@ -29,7 +29,9 @@ from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.table import sampling_table
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.restoring import restored_file
 from swcm_fairseq.tasks.config import (
     BatchGroups,
     Directions,
@@ -39,7 +41,7 @@ from swcm_fairseq.tasks.config import (
 )
 from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
-from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state, restored_file
+from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state
 
 logger = logging.getLogger(__name__)
 
@@ -148,9 +150,14 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if not from_checkpoint:
             self._check_restored()
         model = super().build_model(cfg, from_checkpoint)
+        if isinstance(model, XLMSWCMModel) and not from_checkpoint:
+            model.require_weights()
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
-        if least < self.cfg.tokens_per_sample:
+        if least < self.cfg.tokens_per_sample and from_checkpoint:
+            logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
+            self.cfg.tokens_per_sample = least
+        elif least < self.cfg.tokens_per_sample:
             raise InputError(
                 f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
                 "raise --max-source-positions and --max-target-positions"
@@ -161,7 +168,8 @@ class MultilingualDenoisingMTTask(FairseqTask):
         """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
         path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
         if path is not None:
-            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path)
+            finetune = path == self.cfg.finetune_from_model
+            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
         """Load a split of every chosen corpus that has it.

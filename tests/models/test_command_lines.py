@@ -29,7 +29,7 @@ MODEL = [
 ]  # fmt: skip
 TASK = ["--user-dir", str(ROOT / "swcm_fairseq"), "--task", "translation", "-s", "zh", "-t", "bo", "--cpu"]
 TRAIN = [
-    *TASK, *MODEL, "--criterion", "cross_entropy", "--optimizer", "sgd", "--lr", "0.05", "--batch-size", "4",
+    *TASK, *MODEL, "--criterion", "cross_entropy", "--optimizer", "adam", "--lr", "0.001", "--batch-size", "4",
     "--required-batch-size-multiple", "1", "--no-progress-bar", "--num-workers", "0", "--disable-validation",
     "--no-epoch-checkpoints",
 ]  # fmt: skip
@@ -157,7 +157,7 @@ def test_missing_encoder_from_scratch_is_one_line(data, tmp_path):
         "-m", "fairseq_cli.train", data, *TRAIN, "--save-dir", tmp_path, "--pretrained-encoder", tmp_path / "nothing",
         "--max-update", "1",
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode != 0  # not always 1: fairseq's loader thread may still run when the interpreter ends
     assert f"error: --pretrained-encoder {tmp_path / 'nothing'}: no such file or directory" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -176,14 +176,45 @@ def test_fairseqs_unsupported_options_are_refused(data, tmp_path, capsys):
     assert "unrecognized arguments: --encoder-normalize-before" in capsys.readouterr().err
 
 
+HYDRA = """
+common: {{user_dir: {root}/swcm_fairseq, cpu: true, no_progress_bar: true}}
+task: {{_name: translation, data: {data}, source_lang: zh, target_lang: bo}}
+model: {{_name: xlm_swcm_tiny, encoder_layers: 2, encoder_embed_dim: 16, encoder_ffn_embed_dim: 32,
+  encoder_attention_heads: 2, normal_layer_interval: 2, max_source_positions: 40, max_target_positions: 40,
+  pretrained_encoder: {encoder}}}
+criterion: {{_name: cross_entropy}}
+optimizer: {{_name: adam}}
+lr_scheduler: {{_name: fixed, warmup_updates: 0}}
+dataset: {{batch_size: 4, required_batch_size_multiple: 1, num_workers: 0, disable_validation: true}}
+optimization: {{max_update: 3, lr: [0.001]}}
+checkpoint: {{save_dir: {save_dir}, no_epoch_checkpoints: true}}
+hydra: {{run: {{dir: {save_dir}/hydra}}}}
+"""
+
+
+def test_hydra_trains_what_the_command_line_trains(data, trained, tmp_path):
+    """Same options, same seed, every other option left to its default: the same weights."""
+    save_dir, _ = trained
+    text = HYDRA.format(root=ROOT, data=data, encoder=XLMR, save_dir=tmp_path / "out")
+    (tmp_path / "run.yaml").write_text(text)
+    done = subprocess_run("-m", "fairseq_cli.hydra_train", "--config-dir", tmp_path, "--config-name", "run")
+    assert done.returncode == 0, done.stderr
+    expected, actual = (weights(path / "checkpoint_last.pt") for path in (save_dir, tmp_path / "out"))
+    assert expected.keys() == actual.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(actual[name], tensor), name
+
+
 def test_two_processes_train_like_one(data, tmp_path):
     """Same global batch, five updates, no dropout: the same parameters to 1e-6.
 
+    SGD, because Adam blows up the rounding error of gradients that are zero but for it (key biases).
     fairseq infers GPUs from torchrun's environment, so on the CPU ranks are given, and legacy_ddp, which takes CPU
     tensors.
     """
     common = [
         data, *TRAIN, "--dropout", "0", "--attention-dropout", "0", "--pretrained-encoder", XLMR, "--max-update", "5",
+        "--optimizer", "sgd", "--lr", "0.05",
     ]  # fmt: skip
     run(train, *common, "--update-freq", "2", "--save-dir", tmp_path / "one")
     distributed = [
