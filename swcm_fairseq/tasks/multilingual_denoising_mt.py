@@ -84,7 +84,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self.word_units = _word_units(cfg.word_units)
         if cfg.eval_metric is not None:
             parse_generation_options(cfg.eval_args)
-        self._train_iterator: EpochBatchIterator | None = None
         self._eval_generator: LanguageGenerator | None = None
         self._eval_scores: dict[str, float] = {}
         self._pieces: dict[str, PieceTable] = {}
@@ -218,13 +217,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     "--tokens-per-sample"
                 )
         is_train = dataset is self.datasets.get(self.cfg.train_subset)
-        if is_train and self._train_iterator is not None:
-            _end_workers(self._train_iterator)
+        if is_train and self.train_iterator is not None:
+            _end_workers(self.train_iterator)
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         if is_train:
-            self._train_iterator = iterator
-            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
             self.train_iterator = iterator
+            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
         return iterator
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
