@@ -102,7 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
         required=True,
         action="extend",
         metavar="[LANG=]FILE",
-        help="text, one sentence or document a line; plain, gz, xz or bz2",
+        help="text, one sentence or document a line; plain, gz, xz, bz2, zst or zip",
     )
     parser.add_argument("--size", type=int, default=16_000, metavar="N", help="pieces in dict.txt (default: 16000)")
     parser.add_argument("--output", required=True, metavar="DIR", help="vocabulary directory")
