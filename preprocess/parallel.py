@@ -59,9 +59,7 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
             while pending:
                 yield pending.popleft().result()
         except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process was ended from outside (out of memory?); give fewer --workers"
-            ) from error
+            raise InputError("a worker process was ended from outside (out of memory?): use fewer workers") from error
         finally:
             for future in pending:
                 future.cancel()
