@@ -24,6 +24,7 @@ setup(
         "openpyxl",  # TibetanQA
         "protobuf",  # sentencepiece models as data
         "pycld2",  # language identification, offline
+        "pyyaml",
         "regex",
         "rouge-score>=0.1.2",
         "sacrebleu>=2.4",

@@ -8,6 +8,7 @@ files with the same options, are not made again.
 import argparse
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from preprocess.databin import DataBin
 from preprocess.encoding import EncodedBlock, EncodedSide, Encoder
 from preprocess.indexed import IndexedWriter, commit
 from preprocess.ledger import Ledger, RejectsFile
+from preprocess.lines import ReadingOptions, add_reading_options
+from preprocess.outputs import cannot_write
 from preprocess.parallel import ordered_map
 from preprocess.specs import (
     MONO_FORM,
@@ -31,19 +34,12 @@ from preprocess.specs import (
     parse_plain,
 )
 from preprocess.tables import percent, print_table
-from preprocess.text import DEFAULT_ENCODING, Block, check_encoding, read_blocks
+from preprocess.text import Block, read_blocks
 from swcm_fairseq.data.corpora import Split, pack_counts
 from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
 
-
-@dataclass
-class Options:
-    """What decides the bytes that are written, besides the text and the vocabulary."""
-
-    max_chars: int = 100_000
-    encoding: str = DEFAULT_ENCODING
-    skip_invalid: bool = False
+PERCENTILES = (50, 90, 99, 100)  # of the lengths, in corpora.json
 
 
 @dataclass
@@ -52,11 +48,20 @@ class SideCounts:
 
     pieces: np.ndarray  # occurrences by dictionary id, int64, shape (vocabulary size,)
     tokens: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)  # tokens of a sentence -> sentences
 
     def add(self, side: EncodedSide) -> None:
         """Count a block."""
         self.pieces[side.pieces] += side.counts
         self.tokens += int(side.sizes.sum())
+        self.lengths.update(side.sizes.tolist())
+
+    def percentiles(self) -> dict[str, int]:
+        """Least length that the given share of sentences does not exceed."""
+        lengths = sorted(self.lengths)
+        ends = np.cumsum([self.lengths[length] for length in lengths])
+        places = [int(np.searchsorted(ends, np.ceil(q * ends[-1] / 100))) for q in PERCENTILES]
+        return {str(q): lengths[place] for q, place in zip(PERCENTILES, places, strict=True)}
 
 
 @dataclass
@@ -75,23 +80,21 @@ class Binarizer:
     Args:
         vocabulary: encodes the text.
         data_bin: opened for writing.
-        options: see :class:`Options`.
+        options: how lines are read and which are left out.
         workers: processes that encode.
         rejects: where lines left out are written.
     """
 
     vocabulary: Vocabulary
     data_bin: DataBin
-    options: Options
+    options: ReadingOptions
     workers: int
     rejects: RejectsFile
     again: bool = False
     encoder: Encoder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.encoder = Encoder(
-            self.vocabulary, self.options.max_chars, self.options.encoding, self.options.skip_invalid
-        )
+        self.encoder = Encoder(self.vocabulary, self.options)
 
     def run(self, job: Job) -> Result:
         """Make one split, or find that it is there already.
@@ -105,11 +108,10 @@ class Binarizer:
             return Result(job, there, made=False)
         try:
             split = self._write(job)
+            split.fingerprint = fingerprint
+            self.data_bin.put(job.corpus, job.split, split)
         except OSError as error:
-            where = error.filename or self.data_bin.directory
-            raise InputError(f"{where}: {error.strerror}; make room or give another output directory") from error
-        split.fingerprint = fingerprint
-        self.data_bin.put(job.corpus, job.split, split)
+            raise cannot_write(error.filename or self.data_bin.directory, error) from error
         return Result(job, split)
 
     def _fingerprint(self, job: Job) -> str:
@@ -162,7 +164,7 @@ class Binarizer:
         with tqdm(total=sum(sizes) or None, unit="B", unit_scale=True, desc=job.label, leave=False) as bar:
             before = 0
             for part in job.inputs:
-                blocks: Iterator[Block] = read_blocks(part, self.encoder.max_bytes)
+                blocks: Iterator[Block] = read_blocks(part, self.options.max_bytes)
                 for block in ordered_map(self.encoder, blocks, self.workers):
                     yield block
                     bar.update(before + block.position - bar.n)
@@ -176,6 +178,7 @@ class Binarizer:
             source_tokens=counts[0].tokens,
             source_unknown=int(counts[0].pieces[unknown]),
             source_pieces=pack_counts(counts[0].pieces),
+            source_lengths=counts[0].percentiles(),
             lines=ledger.lines,
             left_out=dict(sorted(ledger.left_out.items())),
         )
@@ -184,6 +187,7 @@ class Binarizer:
             split.target_tokens = counts[1].tokens
             split.target_unknown = int(counts[1].pieces[unknown])
             split.target_pieces = pack_counts(counts[1].pieces)
+            split.target_lengths = counts[1].percentiles()
         return split
 
 
@@ -243,32 +247,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="text without a language, for fairseq's own tasks such as masked_lm; not listed in corpora.json",
     )
     add_reading_options(parser)
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that encode (default: 1)")
     parser.add_argument("--again", action="store_true", help="also make the splits again that are there already")
     return parser
-
-
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """How lines are read and which are left out."""
-    parser.add_argument(
-        "--max-chars",
-        type=int,
-        default=Options.max_chars,
-        metavar="N",
-        help=f"leave out lines of more characters (default: {Options.max_chars})",
-    )
-    parser.add_argument(
-        "--encoding",
-        default=DEFAULT_ENCODING,
-        metavar="NAME",
-        help="of all text files (default: utf-8); for example gb18030",
-    )
-    parser.add_argument(
-        "--skip-invalid",
-        action="store_true",
-        help="leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command",
-    )
-    parser.add_argument("--rejects", metavar="FILE", help="write FILE:LINE:REASON of every line left out")
 
 
 def parse_jobs(args: argparse.Namespace) -> list[Job]:
@@ -291,9 +271,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
     jobs = parse_jobs(args)
-    if args.max_chars < 1 or args.workers < 1:
-        raise InputError("--max-chars and --workers must be at least 1")
-    options = Options(args.max_chars, check_encoding(args.encoding), args.skip_invalid)
+    options = ReadingOptions.of(args)
     vocabulary = Vocabulary(args.vocab)
     with DataBin(args.output, vocabulary) as data_bin, RejectsFile(args.rejects) as rejects:
         for job in jobs:

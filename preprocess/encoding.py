@@ -9,11 +9,9 @@ import sentencepiece
 from fairseq.data.indexed_dataset import best_fitting_int_dtype
 
 from preprocess.ledger import Reason, Reject
-from preprocess.text import Block, not_decodable
+from preprocess.lines import ReadingOptions
+from preprocess.text import Block
 from swcm_fairseq.data.vocabulary import Vocabulary
-from swcm_fairseq.errors import InputError
-
-BYTES_PER_CHARACTER = 4
 
 
 @dataclass
@@ -49,25 +47,16 @@ class Encoder:
 
     Args:
         vocabulary: model and dictionary.
-        max_chars: longer lines are left out.
-        encoding: of the text files.
-        skip_invalid: leave out undecodable lines and lines with NUL bytes instead of stopping at the first.
+        options: how lines are read and which are left out.
     """
 
-    def __init__(self, vocabulary: Vocabulary, max_chars: int, encoding: str, skip_invalid: bool):
+    def __init__(self, vocabulary: Vocabulary, options: ReadingOptions):
         self._processor: sentencepiece.SentencePieceProcessor = vocabulary.processor
         self._size = len(vocabulary.dictionary)
         self._dtype = best_fitting_int_dtype(self._size)
         # One entry more than the model has pieces: the end of a sentence, whatever the model calls it.
         self._ids = np.append(vocabulary.piece_ids, vocabulary.dictionary.eos()).astype(self._dtype)
-        self._max_chars = max_chars
-        self._encoding = encoding
-        self._skip_invalid = skip_invalid
-
-    @property
-    def max_bytes(self) -> int:
-        """No line within ``max_chars`` is longer than this."""
-        return BYTES_PER_CHARACTER * self._max_chars
+        self._options = options
 
     def __call__(self, block: Block) -> EncodedBlock:
         """Encode a block; raises :class:`InputError` at the first invalid line unless they are skipped."""
@@ -90,33 +79,16 @@ class Encoder:
         """Sentencepiece ids of each line, [] for a line that is left out (added to ``rejects``)."""
         texts = []
         for i, line in enumerate(raw):
-            reason = self._reason(line, path, first + i)
-            if reason is not None:
-                rejects.setdefault(i, Reject(str(path), first + i, reason))
-            texts.append("" if reason is not None else line.decode(self._encoding))
+            text = self._options.read(line, path, first + i)
+            if isinstance(text, Reason):
+                rejects.setdefault(i, Reject(str(path), first + i, text))
+                text = ""
+            texts.append(text)
         ids = self._processor.encode(texts, num_threads=1)
         for i, line_ids in enumerate(ids):
             if not line_ids:  # nothing left after sentencepiece's own normalization
                 rejects.setdefault(i, Reject(str(path), first + i, Reason.BLANK))
         return ids
-
-    def _reason(self, line: bytes, path: Path, number: int) -> Reason | None:
-        """Why a line cannot be encoded, or None."""
-        if len(line) > self.max_bytes:
-            return Reason.TOO_LONG
-        try:
-            text = line.decode(self._encoding)
-        except UnicodeDecodeError as error:
-            if self._skip_invalid:
-                return Reason.INVALID
-            raise InputError(f"{not_decodable(path, number, self._encoding)}; --skip-invalid leaves it out") from error
-        if len(text) > self._max_chars:
-            return Reason.TOO_LONG
-        if "\0" in text:
-            if self._skip_invalid:
-                return Reason.NUL
-            raise InputError(f"{path}:{number}: NUL byte in the text; remove it, or leave the line out: --skip-invalid")
-        return None
 
     def _pack(self, ids: list[list[int]]) -> EncodedSide:
         end = len(self._ids) - 1

@@ -20,5 +20,8 @@ from swcm_fairseq import (  # noqa: E402
     scoring,  # noqa: F401
     tasks,  # noqa: F401
 )
+from swcm_fairseq.command_help import add_to_fairseq_help  # noqa: E402
+
+add_to_fairseq_help()
 
 __version__ = "0.1.0"

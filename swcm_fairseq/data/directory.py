@@ -126,6 +126,8 @@ def _open(path: str, dictionary: Dictionary):
     for file in (f"{path}.idx", f"{path}.bin"):
         if not os.path.exists(file):
             raise InputError(f"{file}: missing; binarize the text again")
+    if os.path.getsize(f"{path}.bin") == 0:
+        raise InputError(f"{path}.bin: has no samples; leave the corpus out with --corpora")
     try:
         data = data_utils.load_indexed_dataset(path, dictionary)
         sizes = data.sizes

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from fairseq.search import DiverseBeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
@@ -54,6 +55,9 @@ class LanguageGenerator(SequenceGenerator):
         prefix = kwargs.pop("prefix_tokens", None)
         kwargs["prefix_tokens"] = forced if prefix is None else torch.cat((forced, prefix.to(forced)), dim=1)
         kwargs["bos_token"] = self.tgt_dict.bos()
+        if isinstance(self.search, DiverseBeamSearch):
+            # It takes the samples' ids for rows of the batch, so ids of a data set lead it out of its tables.
+            sample = {key: value for key, value in sample.items() if key != "id"}
         with self._restricted(forced, kwargs["prefix_tokens"]):
             return [[_without_first(hypo) for hypo in hypos] for hypos in super().generate(models, sample, **kwargs)]
 

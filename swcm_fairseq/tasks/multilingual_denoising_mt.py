@@ -154,7 +154,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
             model.require_weights()
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
-        if least < self.cfg.tokens_per_sample:
+        if least < self.cfg.tokens_per_sample and from_checkpoint:
+            logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
+            self.cfg.tokens_per_sample = least
+        elif least < self.cfg.tokens_per_sample:
             raise InputError(
                 f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
                 "raise --max-source-positions and --max-target-positions"
@@ -186,9 +189,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
             have = sorted({name for d in self.directions(path) for name in d.corpus.splits})
             raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
         streams = [self._load_stream(path, direction, split, combine) for direction in directions]
-        for stream in streams:
-            if not len(stream):
-                raise InputError(f"{path}: {stream.group} has no samples in {split}; leave it out with --corpora")
         counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
         self.datasets[split] = MultilingualDataset(
             streams,
@@ -216,10 +216,13 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
                     "--tokens-per-sample"
                 )
+        is_train = dataset is self.datasets.get(self.cfg.train_subset)
+        if is_train and self.train_iterator is not None:
+            _end_workers(self.train_iterator)
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        if dataset is self.datasets.get(self.cfg.train_subset):
-            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+        if is_train:
             self.train_iterator = iterator
+            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
         return iterator
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
@@ -418,6 +421,15 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f"{where}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
                     f"{blocks.limit} tokens; {fate}"
                 )
+
+
+def _end_workers(iterator: EpochBatchIterator) -> None:
+    """End the loading processes of an epoch that is over.
+
+    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
+    told to end (their queues are closed before), and training stands still for five seconds for each of them.
+    """
+    iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None
 
 
 def _split(text: str | None) -> list[str]:

@@ -1,0 +1,104 @@
+"""Reasons to leave a line out that the line alone decides: no letters, boilerplate, script, language, length."""
+
+from dataclasses import dataclass, field
+
+import pycld2
+import regex
+
+from swcm_fairseq.data.languages import LANGUAGES, language
+
+_LETTER = regex.compile(r"\p{L}")
+_LINK = regex.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
+
+# What the identifier (CLD2) may call text of a language: near relatives that it mistakes it for.
+ACCEPTED = {
+    "bo": {"bo", "dz"},
+    "kk": {"kk", "ky", "tt"},
+    "mn": {"mn"},
+    "ug": {"ug", "ky"},
+    "zh": {"zh", "zh-Hant"},
+}
+# Shorter text is not judged by the identifier.
+MIN_IDENTIFIED_CHARS = 20
+
+
+@dataclass
+class LineFilters:
+    """Which filters look at a line; each gives a reason or None.
+
+    Attributes:
+        steps: names of the filters that are on (keys of :data:`FILTERS`).
+        min_chars: shorter lines are left out.
+        min_script: least share of letters in the language's scripts, 0 to 1.
+        boilerplate: lines in which one of these patterns is found are left out.
+    """
+
+    steps: tuple[str, ...]
+    min_chars: int = 1
+    min_script: float = 0.5
+    boilerplate: list[str] = field(default_factory=list)
+
+    def reason(self, text: str, lang: str) -> str | None:
+        """The name of the first filter that leaves the line out, with its finding, or None."""
+        if not text:
+            return "blank"
+        return next((found for name in self.steps if (found := FILTERS[name](self, text, lang))), None)
+
+    def length(self, text: str, _: str) -> str | None:
+        """Fewer than ``min_chars`` characters."""
+        return "too short" if len(text) < self.min_chars else None
+
+    def letters(self, text: str, _: str) -> str | None:
+        """No letter in it: numbers and signs alone."""
+        return None if _LETTER.search(text) else "no letters"
+
+    def boiler(self, text: str, _: str) -> str | None:
+        """Links and addresses alone, or one of the patterns."""
+        if _LINK.search(text) and not _LETTER.search(_LINK.sub("", text)):
+            return "boilerplate"
+        return "boilerplate" if any(regex.search(pattern, text) for pattern in self.boilerplate) else None
+
+    def script(self, text: str, lang: str) -> str | None:
+        """Too few letters in the language's scripts; languages that are not in the table pass."""
+        scripts = language(lang).scripts
+        letters = len(_LETTER.findall(text))
+        if not scripts or not letters:
+            return None
+        return "another script" if in_scripts(text, scripts) < self.min_script * letters else None
+
+    def identified(self, text: str, lang: str) -> str | None:
+        """The offline identifier is sure that it is another language."""
+        base = regex.split("[_-]", lang)[0]
+        if base not in ACCEPTED or len(text) < MIN_IDENTIFIED_CHARS:
+            return None
+        found = identify(text)
+        return None if found is None or found in ACCEPTED[base] else f"another language ({found})"
+
+
+FILTERS = {
+    "length": LineFilters.length,
+    "letters": LineFilters.letters,
+    "boilerplate": LineFilters.boiler,
+    "script": LineFilters.script,
+    "language": LineFilters.identified,
+}
+
+_SCRIPT_PATTERNS = {
+    scripts: regex.compile("|".join(rf"(?=\p{{L}})\p{{Script={script}}}" for script in scripts))
+    for scripts in {row.scripts for row in LANGUAGES.values()}
+}
+
+
+def in_scripts(text: str, scripts: tuple[str, ...]) -> int:
+    """Letters of ``text`` in one of the scripts."""
+    return len(_SCRIPT_PATTERNS[scripts].findall(text))
+
+
+def identify(text: str) -> str | None:
+    """Code of the language of ``text`` if the identifier is sure, else None."""
+    try:
+        reliable, _, found = pycld2.detect(text)
+    except pycld2.error:  # characters that it refuses; the controls step takes them out
+        return None
+    code = found[0][1]
+    return code if reliable and code != "un" else None

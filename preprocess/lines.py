@@ -1,0 +1,85 @@
+"""How raw lines of text files become text: decoding, the longest line, NUL bytes; one place for all commands."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from preprocess.ledger import Reason
+from preprocess.text import DEFAULT_ENCODING, check_encoding, not_decodable
+from swcm_fairseq.errors import InputError
+
+BYTES_PER_CHARACTER = 4
+
+
+@dataclass
+class ReadingOptions:
+    """What is read and what is left out.
+
+    Attributes:
+        max_chars: longer lines are left out.
+        encoding: of the text files.
+        skip_invalid: leave out lines that cannot be decoded or hold NUL bytes; otherwise the first one raises.
+    """
+
+    max_chars: int = 100_000
+    encoding: str = DEFAULT_ENCODING
+    skip_invalid: bool = False
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "ReadingOptions":
+        """From the options of :func:`add_reading_options`; raises :class:`InputError` for impossible ones."""
+        if args.max_chars < 1 or args.workers < 1:
+            raise InputError("--max-chars and --workers must be at least 1")
+        return cls(args.max_chars, check_encoding(args.encoding), args.skip_invalid)
+
+    @property
+    def max_bytes(self) -> int:
+        """No line within ``max_chars`` is longer than this."""
+        return BYTES_PER_CHARACTER * self.max_chars
+
+    def read(self, raw: bytes, path: Path, number: int) -> str | Reason:
+        """The text of a line, or why it is left out.
+
+        Raises:
+            InputError: the line is invalid and those are not skipped.
+        """
+        if len(raw) > self.max_bytes:
+            return Reason.TOO_LONG
+        try:
+            text = raw.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            if self.skip_invalid:
+                return Reason.INVALID
+            raise InputError(f"{not_decodable(path, number, self.encoding)}; --skip-invalid leaves it out") from error
+        if len(text) > self.max_chars:
+            return Reason.TOO_LONG
+        if "\0" in text:
+            if self.skip_invalid:
+                return Reason.NUL
+            raise InputError(f"{path}:{number}: NUL byte in the text; remove it, or leave the line out: --skip-invalid")
+        return text
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """The options of :class:`ReadingOptions`, ``--workers`` and ``--rejects``."""
+    default = ReadingOptions()
+    parser.add_argument(
+        "--max-chars",
+        type=int,
+        default=default.max_chars,
+        metavar="N",
+        help=f"leave out lines of more characters (default: {default.max_chars})",
+    )
+    parser.add_argument(
+        "--encoding",
+        default=default.encoding,
+        metavar="NAME",
+        help=f"of all text files (default: {default.encoding}); for example gb18030",
+    )
+    parser.add_argument(
+        "--skip-invalid",
+        action="store_true",
+        help="leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command",
+    )
+    parser.add_argument("--rejects", metavar="FILE", help="write FILE:LINE:REASON of every line left out")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that do the work (default: 1)")

@@ -1,0 +1,150 @@
+"""Run a manifest: read, clean, divide and binarize all its corpora. Finished steps are skipped when it is run again.
+
+A manifest is a YAML file (ready ones are in examples/manifests):
+
+  output: data-bin                  # data directory to write
+  vocabulary: encoders/cino         # vocabulary directory
+  work: text                        # folder of the text between the steps
+  workers: 4
+  corpora:
+    - name: bo                      # of the corpus (pairs within one language: --pair LANG-LANG:NAME)
+      format: mc2                   # see preprocess.extract --help
+      input: corpora/bo-crawl-only-release-20231112.jsonl
+      lang: bo                      # zh-bo for pairs
+      use: text                     # text, summary, pair or answer (default: the format's first)
+      split: {train: 0.99, valid: 0.01}   # or a name: train
+      limit: 2000                   # at most so many lines of each split
+      clean: {near: 0.8}            # options of preprocess.clean; false: none
+      published: where its authors publish it
+
+Paths are relative to the current directory.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from preprocess import binarize, clean, extract
+from preprocess.extract import output_paths
+from preprocess.manifest import CorpusEntry, Manifest, read_manifest
+from preprocess.outputs import write_atomically
+from preprocess.records import Use
+from preprocess.split import split_lines
+from preprocess.tables import print_table
+from swcm_fairseq.errors import InputError, run_command
+
+
+def check_inputs(manifest: Manifest) -> None:
+    """Raise :class:`InputError` naming every missing corpus and where it is published."""
+    missing = [
+        f"{path} is missing" + (f", its authors publish it at {entry.published}" if entry.published else "")
+        for entry in manifest.corpora
+        for path in entry.input
+        if not Path(path).exists()
+    ]
+    if missing:
+        raise InputError("; ".join(missing))
+
+
+def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
+    """Do ``work`` unless ``record`` says that it was done with this key on these inputs and its outputs are there."""
+    state = json.dumps([key, [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in inputs]])
+    there = all(path.exists() for path in outputs)
+    if there and record.exists() and record.read_text(encoding="utf-8") == state:
+        print(f"done before: {' '.join(key[:2])}")
+        return
+    work()
+    write_atomically(record, state.encode("utf-8"))
+
+
+def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:
+    """Extract, clean and divide one corpus; returns the text files of each split."""
+    folder = manifest.work / entry.name
+    folder.mkdir(parents=True, exist_ok=True)
+    files = _extract(entry, folder)
+    if entry.clean is not False:
+        files = _clean(manifest, entry, folder, files)
+    outputs = {split: [folder / f"{split}{path.suffix}" for path in files] for split in entry.shares}
+    every = [path for paths in outputs.values() for path in paths]
+    key = ["split", entry.name, json.dumps(entry.shares), str(entry.limit)]
+    once(folder / "split.json", key, files, every, lambda: _split(entry, files, outputs))
+    return outputs
+
+
+def _extract(entry: CorpusEntry, folder: Path) -> list[Path]:
+    files = output_paths(str(folder / "all"), entry.made, entry.langs)
+    argv = [entry.format, "--input", *entry.input, "--lang", entry.lang, "--use", str(entry.made)]
+    argv += ["--output", str(folder / "all"), "--rejects", str(folder / "extract.rejects")]
+    if entry.fields:
+        argv += ["--fields", ",".join(f"{name}={value}" for name, value in entry.fields.items())]
+    inputs = [Path(path) for path in entry.input]
+    once(folder / "extract.json", ["extract", entry.name, *argv], inputs, files, lambda: extract.main(argv))
+    return files
+
+
+def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Path]) -> list[Path]:
+    cleaned = [folder / f"clean{path.suffix}" for path in files]
+    lang = entry.lang if len(entry.langs) == len(files) else f"{entry.lang}-{entry.lang}"
+    argv = ["--lang", lang, "--input", *map(str, files), "--output", *map(str, cleaned)]
+    argv += ["--rejects", str(folder / "clean.rejects"), "--workers", str(manifest.workers)]
+    argv += _flags(entry.clean if isinstance(entry.clean, dict) else {})
+    if entry.made in (Use.SUMMARY, Use.ANSWER) and "--max-ratio" not in argv:
+        argv += ["--without", "ratio"]  # a title is as long as it likes
+    key = [argument for argument in argv if argument != str(manifest.workers)]
+    once(folder / "clean.json", ["clean", entry.name, *key], files, cleaned, lambda: clean.main(argv))
+    return cleaned
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    """``{min_chars: 5, fold: true}`` as options of a command line."""
+    flags = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            flags.append(flag)
+        elif value is not False and value is not None:
+            flags += [flag, *map(str, value if isinstance(value, list) else [value])]
+    return flags
+
+
+def _split(entry: CorpusEntry, files: list[Path], outputs: dict[str, list[Path]]) -> None:
+    counts = split_lines(files, outputs, entry.shares, entry.limit)
+    for split in entry.shares:
+        if not counts[split]:
+            raise InputError(f"{files[0]}: no line falls into the split {split!r}; give it a larger share")
+    print_table([f"{entry.name} split", "lines"], [[name, count] for name, count in counts.items()])
+
+
+def specification(entry: CorpusEntry, split: str, files: list[Path]) -> list[str]:
+    """The option of preprocess.binarize for a split."""
+    names = ",".join(map(str, files))
+    if entry.made is Use.TEXT:
+        return ["--mono", f"{entry.lang}:{split}={names}"]
+    langs = entry.lang if len(entry.langs) == 2 else f"{entry.lang}-{entry.lang}"
+    name = "" if entry.name == langs else f":{entry.name}"
+    return ["--pair", f"{langs}{name}:{split}={names}"]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m preprocess.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("manifest", type=Path, help="YAML file")
+    args = parser.parse_args(argv)
+    manifest = read_manifest(args.manifest)
+    check_inputs(manifest)
+    specifications: list[str] = []
+    for number, entry in enumerate(manifest.corpora, start=1):
+        print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.made}")
+        for split, files in prepare(manifest, entry).items():
+            specifications += specification(entry, split, files)
+    print(f"\nbinarize into {manifest.output}")
+    arguments = ["--vocab", str(manifest.vocabulary), "--output", str(manifest.output)]
+    binarize.main([*arguments, "--workers", str(manifest.workers), *specifications])
+
+
+if __name__ == "__main__":
+    run_command(main)

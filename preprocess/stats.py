@@ -1,0 +1,177 @@
+"""What lies in data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and how often
+each corpus is drawn at a given temperature. Directories of fairseq-preprocess are read too."""
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from fairseq.data.indexed_dataset import MMapIndexedDataset
+
+from preprocess.tables import percent, print_table
+from swcm_fairseq.data.corpora import Corpus, Kind
+from swcm_fairseq.data.directory import find_corpora, load_vocabulary
+from swcm_fairseq.data.sampling import probabilities
+from swcm_fairseq.errors import InputError, run_command
+
+PERCENTILES = (50, 90, 99, 100)
+_CHUNK = 1 << 24
+
+
+@dataclass
+class SideStatistics:
+    """One indexed file.
+
+    Attributes:
+        corpus: what it belongs to.
+        lang: its language.
+        path: relative to the data directory, without extension.
+        mebibytes: of its ``.bin``.
+        lengths: tokens of each sample, ``</s>`` included, int32, shape (samples,).
+        unknown: tokens that are ``<unk>``.
+        probability: of drawing the corpus, None for the target side of a pair (it comes with its source).
+    """
+
+    corpus: Corpus
+    lang: str
+    path: str
+    mebibytes: float
+    lengths: np.ndarray
+    unknown: int
+    probability: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens, ``</s>`` included."""
+        return int(self.lengths.sum(dtype=np.int64))
+
+
+def count_id(path: Path, dtype: type, wanted: int) -> int:
+    """How often an id occurs in a ``.bin`` file, read in chunks."""
+    ids = np.memmap(path, dtype=dtype, mode="r")
+    return sum(int((ids[i : i + _CHUNK] == wanted).sum()) for i in range(0, len(ids), _CHUNK))
+
+
+def read_side(directory: Path, corpus: Corpus, lang: str, path: str, unknown: int) -> SideStatistics:
+    """Statistics of one indexed file; raises :class:`InputError` if it is missing or damaged."""
+    index, data = directory / f"{path}.idx", directory / f"{path}.bin"
+    for file in (index, data):
+        if not file.is_file():
+            raise InputError(f"{file}: missing; binarize the text again")
+    try:
+        entries = MMapIndexedDataset.Index(str(index))
+        lengths = np.array(entries.sizes)
+    except (AssertionError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{index}: not a readable index; binarize the text again") from error
+    size = data.stat().st_size
+    if size != int(lengths.sum(dtype=np.int64)) * np.dtype(entries.dtype).itemsize or not size:
+        raise InputError(f"{data}: {size} bytes, which is not what its index says; binarize the text again")
+    return SideStatistics(corpus, lang, path, size / 2**20, lengths, count_id(data, entries.dtype, unknown))
+
+
+def read_directory(directory: Path, split: str, alpha: float) -> list[SideStatistics]:
+    """All files of a split, the sides of a pair one after the other, with the sampling probability of each corpus."""
+    unknown = load_vocabulary(directory).unk()
+    corpora = [corpus for corpus in find_corpora(directory) if split in corpus.splits]
+    if not corpora:
+        raise InputError(f"{directory}: no corpus with a split {split!r}; give another --split")
+    sources, sides = [], []
+    for corpus in corpora:
+        part = corpus.splits[split]
+        sources.append(read_side(directory, corpus, corpus.source_lang, part.source, unknown))
+        sides.append(sources[-1])
+        if part.target is not None:
+            sides.append(read_side(directory, corpus, corpus.target_lang, part.target, unknown))
+    samples = [len(side.lengths) for side in sources]
+    drawn = probabilities(samples, alpha, [side.corpus.kind is Kind.PAIR for side in sources])
+    for side, probability in zip(sources, drawn, strict=True):
+        side.probability = float(probability)
+    return sides
+
+
+def print_files(sides: list[SideStatistics]) -> None:
+    """One row a file."""
+    rows = []
+    for side in sides:
+        lengths = [int(np.percentile(side.lengths, q)) for q in PERCENTILES]
+        unknown = percent(side.unknown, side.tokens - len(side.lengths))
+        probability = "-" if side.probability is None else f"{100 * side.probability:.1f}%"
+        rows.append(
+            [side.path, f"{side.mebibytes:.1f}", len(side.lengths), side.tokens, *lengths, unknown, probability]
+        )
+    headers = ["file", "MiB", "samples", "tokens", *(f"p{q}" for q in PERCENTILES[:-1]), "longest", "unknown", "drawn"]
+    print_table(headers, rows)
+
+
+def print_languages(sides: list[SideStatistics]) -> None:
+    """Monolingual text by language, as the paper's Table 6."""
+    mono = [side for side in sides if side.corpus.kind is Kind.MONO]
+    langs = sorted({side.lang for side in mono})
+    rows: list[list[object]] = []
+    for lang in [*langs, "all"]:
+        chosen = [side for side in mono if lang in (side.lang, "all")]
+        samples = sum(len(side.lengths) for side in chosen)
+        size = sum(side.mebibytes for side in chosen)
+        rows.append([lang, f"{size:.1f}", samples, sum(side.tokens for side in chosen)])
+    if mono:
+        print_table(["language", "MiB", "samples", "tokens"], rows)
+
+
+def draw(sides: list[SideStatistics], path: Path) -> None:
+    """Tokens of each file and the distribution of lengths, as a PNG."""
+    try:
+        for library in ("matplotlib", "PIL"):
+            logging.getLogger(library).setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
+        import matplotlib
+    except ImportError as error:
+        raise InputError("--png needs matplotlib: pip install matplotlib") from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 1.5 + 0.3 * len(sides)), layout="constrained")
+    names = [side.path for side in sides]
+    left.barh(names, [side.tokens for side in sides], color="#4477aa")
+    left.set(xlabel="tokens", title="Size")
+    left.xaxis.set_major_formatter(EngFormatter())
+    right.boxplot([side.lengths for side in sides], orientation="horizontal", tick_labels=names, whis=(1, 99), sym="")
+    right.set(xscale="log", xlabel="tokens a sample (box: quartiles, whiskers: 1% and 99%)", title="Lengths")
+    for axes in (left, right):
+        axes.invert_yaxis()
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--png {path}: {error}") from error
+    finally:
+        pyplot.close(figure)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m preprocess.stats``."""
+    parser = argparse.ArgumentParser(prog="python -m preprocess.stats", description=__doc__)
+    parser.add_argument("directory", type=Path, nargs="+", metavar="DATA_BIN", help="data directory")
+    parser.add_argument("--split", default="train", metavar="NAME", help="train, valid, test ... (default: train)")
+    parser.add_argument(
+        "--alpha", type=float, default=0.3, metavar="A", help="temperature of the sampling (default: 0.3, the paper's)"
+    )
+    parser.add_argument("--png", type=Path, metavar="FILE", help="also draw sizes and lengths")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = make_parser().parse_args(argv)
+    if not 0 < args.alpha <= 1:
+        raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
+    sides = [side for directory in args.directory for side in read_directory(directory, args.split, args.alpha)]
+    print_files(sides)
+    print()
+    print_languages(sides)
+    if args.png is not None:
+        draw(sides, args.png)
+        print(f"\n{args.png}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,56 @@
+"""``fairseq-train --user-dir swcm_fairseq --help`` also lists the options of this package.
+
+fairseq prints its help before it has added the options of the chosen task, architecture and criterion, so they would
+never be seen. What this package registers is described after fairseq's own text.
+"""
+
+import argparse
+import atexit
+import os
+import sys
+
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
+from fairseq.dataclass.utils import gen_parser_from_dataclass
+from fairseq.models import ARCH_MODEL_INV_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.optim.lr_scheduler import LR_SCHEDULER_DATACLASS_REGISTRY
+from fairseq.scoring import SCORER_REGISTRY
+from fairseq.tasks import TASK_DATACLASS_REGISTRY
+
+ARCHITECTURES = "xlm_swcm"  # the prefix of all of them
+
+
+def sections() -> list[tuple[str, type]]:
+    """(the flag that chooses it, its config dataclass) of everything with options of its own."""
+    names = sorted(name for archs in ARCH_MODEL_INV_REGISTRY.values() for name in archs)
+    archs = ", ".join(name for name in names if name.startswith(ARCHITECTURES))
+    return [
+        ("--task multilingual_denoising_mt", TASK_DATACLASS_REGISTRY["multilingual_denoising_mt"]),
+        (f"--arch, one of {archs}; sizes are those of {ARCHITECTURES}", MODEL_DATACLASS_REGISTRY[ARCHITECTURES]),
+        ("--criterion swcm_cross_entropy", CRITERION_DATACLASS_REGISTRY["swcm_cross_entropy"]),
+        ("--lr-scheduler warmup_linear", LR_SCHEDULER_DATACLASS_REGISTRY["warmup_linear"]),
+        ("--scoring rouge_l, rouge_1 or rouge_2", getattr(SCORER_REGISTRY["rouge_l"], "__dataclass")),
+    ]
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but not "None" and "False", which the help texts put into words."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+def text() -> str:
+    """The help of all sections."""
+    parts = []
+    for title, dataclass in sections():
+        parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False, formatter_class=_HelpFormatter)
+        gen_parser_from_dataclass(parser.add_argument_group(f"options with {title}"), dataclass())
+        parts.append(parser.format_help())
+    return "\n".join(parts)
+
+
+def add_to_fairseq_help() -> None:
+    """Print :func:`text` after the help of a ``fairseq-*`` command, if that is what was asked for."""
+    command = os.path.basename(sys.argv[0] or "") if sys.argv else ""
+    if command.startswith("fairseq") and {"-h", "--help"} & set(sys.argv[1:]):
+        atexit.register(lambda: print("\n" + text()))

@@ -1,0 +1,163 @@
+"""Manifests: the whole chain from one file, skipped when done, and what is refused."""
+
+import json
+
+import pytest
+import yaml
+
+from preprocess import run
+from preprocess.manifest import read_manifest
+from preprocess.split import place
+from swcm_fairseq.data.corpora import Corpora
+from swcm_fairseq.errors import InputError
+from tests.preprocess.conftest import SENTENCES, sentences, write_lines
+
+
+def write_manifest(path, **content):
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def manifest(vocabulary_dir, tmp_path):
+    """A manifest of documents, pairs and summaries; returns its path and its content."""
+    records = [{"title": f"ཁ་བྱང་ {i}།", "text": text, "url": ""} for i, text in enumerate(sentences("bo", 200))]
+    write_lines(tmp_path / "mc2.jsonl", [json.dumps(record) for record in records] + ["not json"])
+    for lang in ("zh", "bo"):
+        write_lines(tmp_path / f"pairs.{lang}", sentences(lang, 50))
+    content = {
+        "output": str(tmp_path / "data-bin"),
+        "vocabulary": str(vocabulary_dir),
+        "work": str(tmp_path / "work"),
+        "corpora": [
+            {
+                "name": "bo",
+                "format": "mc2",
+                "input": str(tmp_path / "mc2.jsonl"),
+                "lang": "bo",
+                "split": {"train": 0.8, "valid": 0.2},
+            },
+            {
+                "name": "zh-bo",
+                "format": "plain-pairs",
+                "input": [str(tmp_path / "pairs.zh"), str(tmp_path / "pairs.bo")],
+                "lang": "zh-bo",
+                "limit": 20,
+                "clean": {"without": ["duplicates"]},
+            },
+            {
+                "name": "titles",
+                "format": "mc2",
+                "input": str(tmp_path / "mc2.jsonl"),
+                "lang": "bo",
+                "use": "summary",
+                "clean": False,
+            },
+        ],
+    }
+    return write_manifest(tmp_path / "manifest.yaml", **content), content
+
+
+def test_everything_from_one_file(manifest, tmp_path, capsys):
+    run.main([str(manifest[0])])
+    corpora = {corpus.name: corpus.splits for corpus in Corpora.read(tmp_path / "data-bin").corpora}
+    assert list(corpora) == ["bo", "titles", "zh-bo"]
+    assert {split: 0 < part.samples < 200 for split, part in corpora["bo"].items()} == {"train": True, "valid": True}
+    assert sum(part.samples for part in corpora["bo"].values()) == 200
+    assert corpora["titles"]["train"].source == "train.titles.source"
+    assert corpora["zh-bo"]["train"].samples == 20
+    assert (tmp_path / "work/bo/extract.rejects").read_text() == f"{tmp_path / 'mc2.jsonl'}:201:not JSON\n"
+    capsys.readouterr()
+    run.main([str(manifest[0])])
+    output = capsys.readouterr().out
+    assert output.count("done before") == 3 + 3 + 2
+    assert " new" not in output
+
+
+def test_a_changed_corpus_is_read_again(manifest, tmp_path):
+    run.main([str(manifest[0])])
+    write_lines(tmp_path / "pairs.zh", sentences("zh", 10))
+    write_lines(tmp_path / "pairs.bo", sentences("bo", 10))
+    run.main([str(manifest[0])])
+    corpora = {corpus.name: corpus.splits for corpus in Corpora.read(tmp_path / "data-bin").corpora}
+    assert corpora["zh-bo"]["train"].samples == 10
+
+
+def test_repeats_fall_into_one_split():
+    assert place("ཀ་ཁ།") == place(" ཀ་ཁ ") == place("ཀ་ཁ")
+    assert place("Abc, d") == place("ABC D")
+    numbers = [place(str(i)) for i in range(2000)]
+    assert 0.45 < sum(numbers) / len(numbers) < 0.55
+
+
+def test_missing_corpora_are_named_with_their_publisher(manifest, tmp_path):
+    path, content = manifest
+    for corpus in content["corpora"][:2]:
+        corpus["input"] = ["/no/such"]
+        corpus["published"] = "https://example.org/corpus"
+    write_manifest(path, **content)
+    with pytest.raises(InputError) as error:
+        run.main([str(path)])
+    assert str(error.value).count("/no/such is missing, its authors publish it at https://example.org/corpus") == 2
+    assert not (tmp_path / "data-bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outputs": "x"}, r"unknown key 'outputs'; known are output, vocabulary, work, corpora, workers"),
+        ({"corpora": []}, "a list of at least one corpus"),
+        ({"workers": 0}, "workers: 0 is not a number of at least 1"),
+        ({"corpora": [{"name": "x"}]}, r"corpora\[0\]: the key 'format' is missing"),
+        ({"corpora": [{"nam": "x"}]}, r"corpora\[0\]: unknown key 'nam'; known are name, format"),
+    ],
+)
+def test_keys_are_checked(manifest, change, message):
+    path, content = manifest
+    with pytest.raises(InputError, match=message):
+        read_manifest(write_manifest(path, **{**content, **change}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "mc3"}, "unknown format 'mc3'; known are mc2"),
+        ({"use": "answer"}, "mc2 gives text or summary"),
+        ({"lang": "Tibetan"}, "not a language code"),
+        ({"split": {"train": 0.5}}, "shares are above 0 and sum to 1"),
+        ({"split": 3}, "give a name, or"),
+        ({"clean": {"nearly": 0.8}}, r"unknown key 'nearly' in clean; known are without"),
+        ({"name": "titles"}, "two corpora are named 'titles'"),
+    ],
+)
+def test_corpora_are_checked(manifest, change, message):
+    path, content = manifest
+    content["corpora"][0].update(change)
+    with pytest.raises(InputError, match=message):
+        read_manifest(write_manifest(path, **content))
+
+
+def test_broken_yaml(tmp_path):
+    path = tmp_path / "manifest.yaml"
+    path.write_text("output: x\ncorpora: [\n")
+    with pytest.raises(InputError, match=r"manifest.yaml:3: not YAML"):
+        read_manifest(path)
+    with pytest.raises(InputError, match="No such file"):
+        read_manifest(tmp_path / "none.yaml")
+    path.write_bytes(b"\xff")
+    with pytest.raises(InputError, match="invalid start byte"):
+        read_manifest(path)
+
+
+def test_ready_manifests_are_valid(repository):
+    paths = sorted((repository / "examples/manifests").glob("*.yaml"))
+    assert len(paths) >= 4
+    for path in paths:
+        assert read_manifest(path).corpora
+        with pytest.raises(InputError, match="is missing"):
+            run.main([str(path)])
+
+
+def test_all_languages_of_the_paper_have_a_corpus(repository):
+    manifest = read_manifest(repository / "examples/manifests/pretraining.yaml")
+    assert {entry.lang for entry in manifest.corpora if len(entry.langs) == 1} == set(SENTENCES)

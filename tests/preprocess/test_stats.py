@@ -1,0 +1,63 @@
+"""The statistics are those of the files, for our directories and for stock ones."""
+
+import numpy as np
+import pytest
+
+from preprocess import stats
+from swcm_fairseq.data.corpora import Corpora
+from swcm_fairseq.errors import InputError
+from tests.preprocess.conftest import read_ids, sentences, write_lines
+
+
+@pytest.fixture
+def data_bin(run, texts, tmp_path):
+    strange = write_lines(tmp_path / "strange", [*sentences("ug", 9), "Ω unknown ж"])
+    return run(
+        "--mono", f"bo:train={texts['bo']}", f"ug:train={strange}", "--pair", f"zh-bo:train={texts['zh']},{texts['bo']}"
+    )
+
+
+def test_numbers_are_those_of_the_files(data_bin):
+    sides = {side.path: side for side in stats.read_directory(data_bin, "train", 0.3)}
+    assert list(sides) == ["bo/train", "ug/train", "train.zh-bo.zh", "train.zh-bo.bo"]
+    recorded = Corpora.read(data_bin).corpora[1].splits["train"]
+    ids = read_ids(data_bin / "ug/train")
+    assert sides["ug/train"].lengths.tolist() == [len(line) for line in ids]
+    assert sides["ug/train"].tokens == recorded.source_tokens
+    assert sides["ug/train"].unknown == recorded.source_unknown > 0
+    weights = np.array([60, 10, 60]) ** 0.3
+    drawn = [side.probability for side in sides.values() if side.probability is not None]
+    assert drawn == pytest.approx(weights / weights.sum())
+
+
+def test_tables_and_picture(data_bin, tmp_path, capsys):
+    stats.main([str(data_bin), "--png", str(tmp_path / "s.png")])
+    output = capsys.readouterr().out
+    table_6 = output.split("language")[1]
+    assert [line.split()[0] for line in table_6.splitlines()[2:5]] == ["bo", "ug", "all"]
+    assert [line.split()[2] for line in table_6.splitlines()[2:5]] == ["60", "10", "70"]
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stock_directories_are_read(data_bin):
+    ours = [(side.path, side.tokens, side.unknown) for side in stats.read_directory(data_bin, "train", 1.0)]
+    (data_bin / "corpora.json").unlink()
+    assert [(side.path, side.tokens, side.unknown) for side in stats.read_directory(data_bin, "train", 1.0)] == ours
+
+
+def test_what_is_refused(data_bin, tmp_path):
+    for args, message in (
+        (["/no/such"], "no such directory"),
+        ([str(data_bin), "--split", "test"], "no corpus with a split 'test'"),
+        ([str(data_bin), "--alpha", "0"], "--alpha 0.0"),
+        ([str(data_bin), "--png", str(tmp_path / "no/such.png")], "--png"),
+    ):
+        with pytest.raises(InputError, match=message):
+            stats.main(args)
+    with open(data_bin / "bo/train.bin", "ab") as file:
+        file.write(b"xx")
+    with pytest.raises(InputError, match=r"bo/train.bin: \d+ bytes, which is not what its index says"):
+        stats.main([str(data_bin)])
+    (data_bin / "bo/train.idx").write_bytes(b"x")
+    with pytest.raises(InputError, match="not a readable index"):
+        stats.main([str(data_bin)])

@@ -1,0 +1,225 @@
+"""The stream of samples: exact, counted, nothing lost."""
+
+from multiprocessing import active_children
+
+import numpy as np
+import pytest
+import torch
+
+from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
+from swcm_fairseq.data.sampling import probabilities
+from tests.tasks.support import fill, random_texts, write_dictionary, write_indexed
+
+
+def iterator(task, split="train", epoch=1, **options):
+    options = {"max_sentences": 8, "seed": 1, **options}
+    return task.get_batch_iterator(task.dataset(split), epoch=epoch, **options).next_epoch_itr()
+
+
+def as_lists(batch) -> list:
+    net = batch["net_input"]
+    return [batch["id"].tolist(), net["src_tokens"].tolist(), net["prev_output_tokens"].tolist()]
+
+
+@pytest.fixture()
+def train(make_task):
+    def load(**options):
+        task = make_task(**options)
+        task.load_dataset("train", epoch=1, combine=True)
+        return task
+
+    return load
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_change_nothing(train, workers):
+    """Epochs in a row too: the workers see the new epoch."""
+    plain, parallel = train(), train()
+    before = len(active_children())
+    for epoch in (1, 2):
+        expected = [as_lists(batch) for batch in iterator(plain, epoch=epoch)]
+        np.random.seed(epoch)  # global state plays no part
+        torch.manual_seed(7 * epoch)
+        found = [as_lists(batch) for batch in iterator(parallel, epoch=epoch, num_workers=workers)]
+        assert found == expected
+        assert len(active_children()) == before + workers  # the workers of the epoch before have ended
+    iterator(parallel, epoch=3)
+    assert len(active_children()) == before
+
+
+def test_sample_is_a_function_of_seed_epoch_and_index(train):
+    dataset: MultilingualDataset = train().dataset("train")
+    dataset.set_epoch(3)
+    late = [dataset[i]["source"].tolist() for i in (7, 3, 7)]
+    assert late[0] == late[2]
+    dataset.set_epoch(1)
+    first = dataset[7]["source"].tolist()
+    dataset.set_epoch(3)
+    assert dataset[7]["source"].tolist() == late[0] != first
+    assert train(seed=2).dataset("train")[7]["source"].tolist() != first
+
+
+def test_resume_in_mid_epoch(train):
+    straight, resumed = train(), train()
+    whole = straight.get_batch_iterator(straight.dataset("train"), max_sentences=8, seed=1, epoch=2)
+    batches = whole.next_epoch_itr()
+    seen = [as_lists(next(batches)) for _ in range(5)]
+    state = whole.state_dict()
+    rest = [as_lists(batch) for batch in batches]
+    again = resumed.get_batch_iterator(resumed.dataset("train"), max_sentences=8, seed=1, epoch=state["epoch"])
+    again.load_state_dict(state)
+    assert [as_lists(batch) for batch in again.next_epoch_itr()] == rest
+    assert len(seen) + len(rest) == len(again)
+
+
+def test_validation_noise_is_fixed_for_good(make_task):
+    task = make_task()
+    task.load_dataset("valid", epoch=1)
+    dataset = task.dataset("valid")
+    first = [dataset[i]["source"].tolist() for i in range(len(dataset))]
+    dataset.set_epoch(9)
+    assert [dataset[i]["source"].tolist() for i in range(len(dataset))] == first
+    assert any(task.dictionary.index("<mask>") in source for source in first)
+
+
+def test_counts_by_hand(train):
+    """nsentences, ntokens and the sums of every group, over an epoch."""
+    task = train()
+    dataset = task.dataset("train")
+    expected = {name: [0, 0] for name in task.group_names}
+    for i in range(len(dataset)):
+        name = dataset.streams[dataset.stream_of[i]].group
+        expected[name][0] += 1
+        expected[name][1] += len(dataset.streams[dataset.stream_of[i]].body(int(dataset.index_of[i]))[1]) + 1
+    found = {name: [0, 0] for name in task.group_names}
+    sentences = tokens = 0
+    for batch in iterator(task):
+        sentences += batch["nsentences"]
+        tokens += batch["ntokens"]
+        counted = batch["target"].ne(task.dictionary.pad()).sum(dim=1)
+        for group, n in zip(batch["group"].tolist(), counted.tolist(), strict=True):
+            found[task.group_names[group]][0] += 1
+            found[task.group_names[group]][1] += n
+    assert found == expected
+    assert [sentences, tokens] == np.sum(list(expected.values()), axis=0).tolist()
+
+
+def test_sampling_frequencies(train):
+    """Over 10,000 samples every corpus comes as often as p says: chi-square far below its 4 degrees of freedom."""
+    task = train(samples_per_epoch=10_000)
+    dataset = task.dataset("train")
+    sizes = [len(stream) for stream in dataset.streams]
+    expected = probabilities(sizes, 0.3, [False] * 5) * 10_000
+    observed = np.bincount(dataset.stream_of, minlength=5)
+    assert ((observed - expected) ** 2 / expected).sum() < 4
+
+
+@pytest.mark.parametrize(("share", "groups"), [(0.0, {"dae"}), (1.0, {"mt"}), (0.5, {"dae", "mt"})])
+def test_objectives(train, share, groups):
+    dataset = train(translation_share=share, samples_per_epoch=1000).dataset("train")
+    assert {stream.group.split("_")[0] for stream in dataset.streams} == groups
+    translated = np.array([stream.translation for stream in dataset.streams])[dataset.stream_of]
+    assert translated.mean() == pytest.approx(share, abs=0.002)
+
+
+def test_longer_texts_come_more_often_with_beta(train):
+    dataset = train(sampling_beta=1.0, corpora="bo", samples_per_epoch=4000).dataset("train")
+    lengths = dataset.streams[0].target.sizes + 1
+    found = np.bincount(dataset.index_of, minlength=len(lengths))
+    assert np.abs(found - 4000 * lengths / lengths.sum()).max() < 100  # one or two a round, 100 rounds
+
+
+@pytest.mark.parametrize("size", [{"max_sentences": 7}, {"max_tokens": 100, "max_sentences": None}])
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_no_sample_is_lost(train, size, multiple):
+    task = train(tokens_per_sample=30)
+    seen, lengths = [], []
+    for batch in iterator(task, required_batch_size_multiple=multiple, **size):
+        seen += batch["id"].tolist()
+        lengths.append(batch["net_input"]["src_tokens"].numel())
+        lengths.append((batch["net_input"]["prev_output_tokens"].size(1) + 1) * len(batch["id"]))
+    assert sorted(seen) == list(range(len(task.dataset("train"))))
+    assert "max_tokens" not in size or max(lengths) <= 100
+
+
+@pytest.mark.parametrize("by", ["language", "corpus"])
+def test_homogeneous_batches(train, by):
+    task = train(group_batches_by=by)
+    kinds = []
+    for batch in iterator(task):
+        key = "tgt_lang_id" if by == "language" else "group"
+        assert len(set(batch[key].tolist())) == 1
+        kinds.append(batch[key][0].item())
+    assert len(set(kinds)) == {"language": 2, "corpus": 5}[by]
+    assert kinds != sorted(kinds)  # shuffled among each other
+
+
+@pytest.mark.parametrize("documents", ["blocks", "truncate"])
+def test_lengths_and_what_is_cut(make_task, tmp_path, caplog, documents):
+    fill(tmp_path, longest=60)
+    caplog.set_level("INFO")
+    task = make_task(tmp_path, tokens_per_sample=16, long_documents=documents, insert=0.5)
+    task.load_dataset("train", epoch=1)
+    dataset = task.dataset("train")
+    assert dataset.sizes.max() == 16
+    for i in range(0, len(dataset), 7):
+        sample = dataset[i]
+        assert len(sample["source"]) <= dataset.sizes[i, 0] and len(sample["target"]) == dataset.sizes[i, 1]
+    texts = random_texts(40, 60, seed=0)
+    long = sum(len(text) > 13 for text in texts)
+    lost = sum(max(len(text) - 13, 0) for text in texts)
+    blocks = len(next(s for s in dataset.streams if s.group == "dae_bo"))
+    fate = f"{lost:,} of their tokens are left out" if documents == "truncate" else f"into blocks, {blocks:,} texts"
+    line = next(m for m in caplog.messages if m.startswith("train dae_bo:"))
+    assert f"{long} of 40 texts are longer than 13 tokens" in line and fate in line
+    assert any(m.startswith("train mt_zh-bo source:") and "left out" in m for m in caplog.messages)
+
+
+def test_table_at_the_start(train, caplog):
+    caplog.set_level("INFO")
+    train(samples_per_epoch=1000)
+    lines = [m for m in caplog.messages if m.startswith(("corpus ", "dae_", "mt_", "total "))]
+    assert lines[0].split() == ["corpus", "samples", "tokens", "q", "p", "samples/epoch", "passes/epoch"]
+    row = dict(zip(lines[0].split(), next(x for x in lines if x.startswith("dae_bo")).split(), strict=True))
+    assert row["samples"] == "40" and row["q"] == "0.0769" and row["p"] == "0.1532"
+    assert row["samples/epoch"] == "153" and row["passes/epoch"] == "3.825"
+    assert lines[-1].split()[5] == "1,000"
+
+
+def test_a_shard_an_epoch(make_task, tmp_path):
+    places = [fill(tmp_path / name, train=n) for name, n in (("a", 10), ("b", 20))]
+    task = make_task(":".join(map(str, places)))
+    sizes = []
+    for epoch in (1, 2, 3):
+        task.load_dataset("train", epoch=epoch, combine=True)
+        sizes.append(len(task.dataset("train")))
+    assert sizes == [130, 260, 130]
+    assert task.has_sharded_data("train")
+
+
+def test_stock_parts_are_combined(make_task, tmp_path):
+    write_dictionary(tmp_path / "dict.zh.txt")
+    write_dictionary(tmp_path / "dict.bo.txt")
+    for part, number in (("train", 10), ("train1", 5), ("valid", 3)):
+        for lang in ("zh", "bo"):
+            write_indexed(tmp_path / f"{part}.zh-bo.{lang}", random_texts(number, 9, seed=number))
+        write_indexed(tmp_path / f"bo/{part}", random_texts(number, 9, seed=number))
+    task = make_task(tmp_path)
+    task.load_dataset("train", combine=True, epoch=1)
+    assert [len(stream) for stream in task.dataset("train").streams] == [15, 15, 15]
+    task.load_dataset("train", combine=False, epoch=1)
+    assert [len(stream) for stream in task.dataset("train").streams] == [10, 10, 10]
+
+
+def test_words_of_a_language_come_from_the_counts(make_task, tmp_path):
+    from swcm_fairseq.data.corpora import Corpora, pack_counts
+
+    fill(tmp_path)
+    recorded = Corpora.read(tmp_path)
+    counts = np.zeros(recorded.vocabulary_size, dtype=np.int64)
+    counts[[5, 9]] = 3
+    recorded.corpora[0].splits["train"].source_pieces = pack_counts(counts)
+    recorded.write(tmp_path)
+    task = make_task(tmp_path)
+    assert task.language_vocabulary(task.dictionary.index("<bo>")).tolist() == [5, 9]
+    assert task.language_vocabulary(task.dictionary.index("<zh>")) is None

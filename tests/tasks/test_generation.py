@@ -1,0 +1,188 @@
+"""Decoding starts from <s> <xx>, and nothing of the forced token is left in what comes out."""
+
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from fairseq.models.transformer import TransformerModel, base_architecture
+from fairseq.sequence_scorer import SequenceScorer
+
+from swcm_fairseq.errors import InputError
+
+
+def tiny_transformer(task, seed: int = 0) -> TransformerModel:
+    torch.manual_seed(seed)
+    args = Namespace(
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_embed_dim=16,
+        encoder_ffn_embed_dim=32,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        share_all_embeddings=True,
+        max_source_positions=256,
+        max_target_positions=256,
+        dropout=0.0,
+    )
+    base_architecture(args)
+    model = TransformerModel.build_model(args, task)
+    for parameter in model.parameters():  # logits far apart, so that beams differ
+        parameter.data.mul_(3)
+    return model.eval()
+
+
+def test_batch(task):
+    task.load_dataset("test", epoch=1)
+    dataset = task.dataset("test")
+    return dataset.collater([dataset[int(i)] for i in np.flatnonzero(dataset.index_of < 2)])
+
+
+test_batch.__test__ = False
+
+
+@pytest.fixture()
+def decode(make_task):
+    """Decode the test set (all directions in one batch) with some options of fairseq-generate."""
+
+    def run(models: int = 1, prefix_size: int = 0, task=None, **options):
+        task = task or make_task()
+        ensemble = [tiny_transformer(task, seed) for seed in range(models)]
+        generator = task.build_generator(ensemble, Namespace(**{"beam": 3, "max_len_b": 12, **options}))
+        batch = test_batch(task)
+        prefix = batch["target"][:, :prefix_size] if prefix_size else None
+        torch.manual_seed(0)
+        return task, ensemble, batch, task.inference_step(generator, ensemble, batch, prefix_tokens=prefix)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"beam": 1},
+        {"models": 2},
+        {"sampling": True, "sampling_topk": 5},
+        {"sampling": True, "sampling_topp": 0.8, "beam": 1},
+        {"diverse_beam_groups": 3, "diverse_beam_strength": 0.5},
+        {"diversity_rate": 0.5},
+        {"no_repeat_ngram_size": 2},
+        {"lenpen": 2.0},
+    ],
+    ids=str,
+)
+def test_hypotheses_have_no_special_tokens(decode, options):
+    task, _, batch, hypotheses = decode(**options)
+    d = task.dictionary
+    assert len(hypotheses) == len(batch["id"])
+    for beams in hypotheses:
+        assert len(beams) == options.get("beam", 3)
+        for beam in beams:
+            tokens = beam["tokens"]
+            assert tokens[-1] == d.eos() and 2 <= len(tokens) <= 13  # one word at least, 12 at most
+            assert ((tokens[:-1] > 2) & (tokens[:-1] < d.num_pieces)).all()
+            assert len(beam["positional_scores"]) == len(tokens)
+
+
+def test_scores_are_the_models_own(decode):
+    """Summed log-probabilities of words and </s>, divided by their number: the language token counts for nothing."""
+    task, (model,), batch, hypotheses = decode(lenpen=1.0)
+    d = task.dictionary
+    for row, beams in enumerate(hypotheses):
+        for beam in beams:
+            tokens = beam["tokens"]
+            prev = torch.cat((torch.tensor([d.bos(), batch["tgt_lang_id"][row]]), tokens[:-1]))
+            source = batch["net_input"]["src_tokens"][row : row + 1, : batch["net_input"]["src_lengths"][row]]
+            with torch.no_grad():
+                out = model(source, torch.tensor([source.size(1)]), prev.unsqueeze(0))
+            expected = model.get_normalized_probs(out, log_probs=True)[0, 1:].gather(1, tokens.unsqueeze(1)).squeeze(1)
+            assert torch.allclose(beam["positional_scores"], expected, atol=1e-3)
+            assert beam["score"].item() == pytest.approx(expected.mean().item(), abs=1e-4)
+
+
+def test_batches_mix_languages_and_rows_do_not_interfere(decode):
+    task, ensemble, batch, together = decode(beam=2)
+    assert len(set(batch["tgt_lang_id"].tolist())) == 2
+    generator = task.build_generator(ensemble, Namespace(beam=2, max_len_b=12))
+    dataset = task.dataset("test")
+    for row in (0, len(batch["id"]) - 1):
+        alone = task.inference_step(generator, ensemble, dataset.collater([dataset[int(batch["id"][row])]]))[0]
+        assert [b["tokens"].tolist() for b in alone] == [b["tokens"].tolist() for b in together[row]]
+
+
+def test_prefix_size_counts_words(decode):
+    _, _, batch, hypotheses = decode(prefix_size=2)
+    for row, beams in enumerate(hypotheses):
+        expected = batch["target"][row, 1:3].tolist()
+        length = min(2, int((batch["target"][row] != 1).sum()))
+        for beam in beams:
+            assert beam["tokens"][:length].tolist() == expected[:length]
+
+
+def test_score_reference(decode):
+    task, (model,), batch, hypotheses = decode(score_reference=True)
+    with torch.no_grad():
+        out = model(**batch["net_input"])
+    log_probs = model.get_normalized_probs(out, log_probs=True)
+    for row, (hypothesis,) in enumerate(hypotheses):
+        words = batch["target"][row][batch["target"][row] != task.dictionary.pad()]
+        assert torch.equal(hypothesis["tokens"], words)
+        expected = log_probs[row, 1 : 1 + len(words)].gather(1, words.unsqueeze(1)).squeeze(1)
+        assert torch.allclose(hypothesis["positional_scores"], expected)
+    generator = task.build_generator([model], Namespace(score_reference=True))
+    assert isinstance(generator, SequenceScorer)
+
+
+def test_constraints_are_met(make_task):
+    from fairseq.token_generation_constraints import pack_constraints
+
+    task = make_task(source_lang="zh", target_lang="bo")
+    model = tiny_transformer(task)
+    word = task.dictionary.index("▁c")
+    for kind in ("ordered", "unordered"):
+        generator = task.build_generator([model], Namespace(beam=3, max_len_b=12, constraints=kind))
+        batch = test_batch(task)
+        constraints = pack_constraints([[torch.tensor([word])]] * len(batch["id"]))
+        for beams in task.inference_step(generator, [model], batch, constraints=constraints):
+            assert word in beams[0]["tokens"].tolist()
+
+
+def test_interactive_batches_fall_back_to_the_target_language(make_task):
+    task = make_task(source_lang="zh", target_lang="bo")
+    model = tiny_transformer(task)
+    generator = task.build_generator([model], Namespace(beam=2, max_len_b=5))
+    tokens, lengths = task.get_interactive_tokens_and_lengths(["▁a ▁b", "q"], lambda line: line)
+    zh = task.dictionary.index("<zh>")
+    assert [t.tolist()[:2] for t in tokens] == [[0, zh]] * 2 and lengths == [5, 4]
+    dataset = task.build_dataset_for_inference(tokens, lengths)
+    net_input = dataset.collater([dataset[0], dataset[1]])["net_input"]
+    named = {"net_input": net_input, "tgt_lang_id": torch.full((2,), task.dictionary.index("<bo>"))}
+    expected = task.inference_step(generator, [model], named)
+    found = task.inference_step(generator, [model], {"net_input": net_input})
+    assert [h[0]["tokens"].tolist() for h in found] == [h[0]["tokens"].tolist() for h in expected]
+
+
+def test_interactive_needs_both_languages(make_task):
+    with pytest.raises(InputError, match="--target-lang is missing"):
+        make_task(source_lang="zh").get_interactive_tokens_and_lengths(["▁a"], lambda line: line)
+
+
+def test_long_interactive_lines_are_truncated_and_said(make_task, caplog):
+    task = make_task(source_lang="zh", target_lang="bo", tokens_per_sample=8)
+    tokens, _ = task.get_interactive_tokens_and_lengths(["▁a " * 9], lambda line: line)
+    assert len(tokens[0]) == 8 and tokens[0][-1] == task.dictionary.eos()
+    assert "line 1 of the batch has 9 tokens; the first 5 are read" in caplog.text
+
+
+def test_long_references_are_scored_whole(decode, make_task):
+    _, _, batch, hypotheses = decode(task=make_task(tokens_per_sample=8, source_lang="zh", target_lang="bo"))
+    assert max(batch["net_input"]["src_lengths"]) == 8
+    assert batch["net_input"]["prev_output_tokens"].size(1) == 7
+    assert batch["target"].size(1) > 8  # the references are printed and scored whole
+    assert len(hypotheses) == len(batch["id"])
+
+
+def test_alignments_are_refused(make_task):
+    with pytest.raises(InputError, match="--print-alignment"):
+        make_task().build_generator([], Namespace(print_alignment="hard"))
