@@ -90,6 +90,11 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self._corpora: dict[str, list[Corpus]] = {}
         self.train_iterator: EpochBatchIterator | None = None
 
+    @classmethod
+    def setup_task(cls, cfg: MultilingualDenoisingMTConfig, **kwargs) -> "MultilingualDenoisingMTTask":
+        """Make the task; ``kwargs`` (whether ``cfg`` is a checkpoint's) make no difference to it."""
+        return cls(cfg)
+
     def _set_langs(self, langs: list[str]) -> None:
         """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
         remove_special_symbols(self.dictionary)
