@@ -92,7 +92,7 @@ def test_validate_gives_the_losses_of_the_training(trained, stock_data, run_fair
     place, log = trained
     options = ["--path", place / "checkpoint_last.pt", "--cpu", "--batch-size", "16", "--log-format", "json"]
     done = run_fairseq("validate", stock_data, *PLUGIN, *options)
-    values, expected = logged(done.stderr, "valid"), logged(log, "valid")
+    values, expected = logged(done.stdout + done.stderr, "valid"), logged(log, "valid")
     for name in ("loss", "dae_bo_loss", "mt_bo-zh_nll_loss"):
         assert float(values[f"valid_{name}"]) == pytest.approx(float(expected[f"valid_{name}"]), abs=0.002)
 
