@@ -8,6 +8,7 @@ files with the same options, are not made again.
 import argparse
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from preprocess.encoding import EncodedBlock, EncodedSide, Encoder
 from preprocess.indexed import IndexedWriter, commit
 from preprocess.ledger import Ledger, RejectsFile
 from preprocess.lines import ReadingOptions, add_reading_options
+from preprocess.outputs import cannot_write
 from preprocess.parallel import ordered_map
 from preprocess.specs import (
     MONO_FORM,
@@ -37,6 +39,8 @@ from swcm_fairseq.data.corpora import Split, pack_counts
 from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
 
+PERCENTILES = (50, 90, 99, 100)  # of the lengths, in corpora.json
+
 
 @dataclass
 class SideCounts:
@@ -44,11 +48,20 @@ class SideCounts:
 
     pieces: np.ndarray  # occurrences by dictionary id, int64, shape (vocabulary size,)
     tokens: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)  # tokens of a sentence -> sentences
 
     def add(self, side: EncodedSide) -> None:
         """Count a block."""
         self.pieces[side.pieces] += side.counts
         self.tokens += int(side.sizes.sum())
+        self.lengths.update(side.sizes.tolist())
+
+    def percentiles(self) -> dict[str, int]:
+        """Least length that the given share of sentences does not exceed."""
+        lengths = sorted(self.lengths)
+        ends = np.cumsum([self.lengths[length] for length in lengths])
+        places = [int(np.searchsorted(ends, np.ceil(q * ends[-1] / 100))) for q in PERCENTILES]
+        return {str(q): lengths[place] for q, place in zip(PERCENTILES, places, strict=True)}
 
 
 @dataclass
@@ -95,11 +108,10 @@ class Binarizer:
             return Result(job, there, made=False)
         try:
             split = self._write(job)
+            split.fingerprint = fingerprint
+            self.data_bin.put(job.corpus, job.split, split)
         except OSError as error:
-            where = error.filename or self.data_bin.directory
-            raise InputError(f"{where}: {error.strerror}; make room or give another output directory") from error
-        split.fingerprint = fingerprint
-        self.data_bin.put(job.corpus, job.split, split)
+            raise cannot_write(error.filename or self.data_bin.directory, error) from error
         return Result(job, split)
 
     def _fingerprint(self, job: Job) -> str:
@@ -166,6 +178,7 @@ class Binarizer:
             source_tokens=counts[0].tokens,
             source_unknown=int(counts[0].pieces[unknown]),
             source_pieces=pack_counts(counts[0].pieces),
+            source_lengths=counts[0].percentiles(),
             lines=ledger.lines,
             left_out=dict(sorted(ledger.left_out.items())),
         )
@@ -174,6 +187,7 @@ class Binarizer:
             split.target_tokens = counts[1].tokens
             split.target_unknown = int(counts[1].pieces[unknown])
             split.target_pieces = pack_counts(counts[1].pieces)
+            split.target_lengths = counts[1].percentiles()
         return split
 
 

@@ -17,11 +17,11 @@ import regex
 from tqdm import tqdm
 
 from preprocess.duplicates import Exact, HeldOut, Near
-from preprocess.extract import LineFiles
 from preprocess.filters import FILTERS, LineFilters
 from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
 from preprocess.lines import ReadingOptions, add_reading_options
 from preprocess.normalize import TRANSFORMS
+from preprocess.outputs import LineFiles
 from preprocess.parallel import ordered_map
 from preprocess.tables import percent, print_table
 from preprocess.text import Block, open_lines, read_blocks
@@ -259,6 +259,10 @@ def read_patterns(path: Path | None) -> list[str]:
     return patterns
 
 
+def _held_out(paths: list[Path], encoding: str) -> HeldOut:
+    return HeldOut(line for path in paths for line in open_lines(path, encoding=encoding))
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
@@ -268,7 +272,7 @@ def main(argv: list[str] | None = None) -> None:
     filters = LineFilters(on, args.min_chars, args.min_script, read_patterns(args.boilerplate))
     ratio = expected_ratio(paths, options) if len(paths) == 2 and RATIO in steps else 0.0
     cleaner = LineCleaner(langs, options, steps, filters, ratio, args.max_ratio)
-    held_out = HeldOut(line for path in args.held_out for line in open_lines(path)) if args.held_out else None
+    held_out = _held_out(args.held_out, options.encoding) if args.held_out else None
     exact = Exact(args.fold) if DUPLICATES in steps else None
     corpus = CorpusFilters(exact, Near(args.near) if args.near else None, held_out)
     with ExitStack() as stack:

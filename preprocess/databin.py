@@ -2,24 +2,16 @@
 
 import fcntl
 import os
-import shutil
 import time
 from pathlib import Path
 
+from preprocess.outputs import PARTIAL, cannot_write, copy_atomically
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
 
-PARTIAL = ".partial"
 LOCK_ATTEMPTS = 20
 LOCK_WAIT_SECONDS = 0.1
-
-
-def copy_atomically(source: Path, target: Path) -> None:
-    """Copy a file so that ``target`` is complete or absent."""
-    partial = target.with_name(target.name + PARTIAL)
-    shutil.copyfile(source, partial)
-    os.replace(partial, target)
 
 
 class DataBin:
@@ -50,6 +42,9 @@ class DataBin:
             raise InputError(f"{self.directory}: {error.strerror}; give a directory that can be written") from error
         try:
             self._open()
+        except OSError as error:
+            os.close(self._lock)
+            raise cannot_write(self.directory, error) from error
         except BaseException:
             os.close(self._lock)
             raise

@@ -6,15 +6,16 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 
-from preprocess.databin import PARTIAL
+from preprocess.outputs import partial_of, write_atomically
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, load_directory, load_json
 
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 EMBEDDINGS = "word_embeddings.weight"
 # Tensors with one row (or number) a symbol, by the end of their name.
 BY_SYMBOL = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
@@ -35,7 +36,8 @@ class CarriedRows:
 
 def has_encoder(directory: Path | str) -> bool:
     """Whether the directory holds an encoder beside its vocabulary."""
-    return (Path(directory) / WEIGHTS_FILE).is_file()
+    names = [name + suffix for name in (SAFETENSORS, PYTORCH_BIN) for suffix in ("", INDEX_SUFFIX)]
+    return any((Path(directory) / name).is_file() for name in names)
 
 
 def carry_rows(source: Path, target: Path, old: list[str], new: list[str], seed: int) -> CarriedRows:
@@ -45,7 +47,7 @@ def carry_rows(source: Path, target: Path, old: list[str], new: list[str], seed:
     belong to no symbol (padding at the end of the table) are dropped. All other tensors stay as they are.
 
     Args:
-        source: Hugging Face directory (``config.json``, ``model.safetensors``).
+        source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
         target: directory to write to; exists.
         old: symbols of the rows of ``source``, in order.
         new: symbols of the rows of ``target``, in order.
@@ -54,27 +56,29 @@ def carry_rows(source: Path, target: Path, old: list[str], new: list[str], seed:
     Raises:
         InputError: a file is damaged, or the embeddings have fewer rows than ``old`` has symbols.
     """
-    config, tensors = _read(source)
+    config, tensors = load_json(source / CONFIG_FILE), load_directory(source)
     rows = next((len(tensor) for name, tensor in tensors.items() if name.endswith(EMBEDDINGS)), 0)
+    if rows == len(old) - 1:
+        old = old[:-1]  # an encoder without <mask>
     if rows < len(old):
         raise InputError(
-            f"{source / WEIGHTS_FILE}: {rows} embedding rows, but its vocabulary has {len(old)} symbols; "
+            f"{source}: {rows} embedding rows, but its vocabulary has {len(old)} symbols; "
             "the two belong to different models"
         )
     places = {symbol: i for i, symbol in enumerate(old)}
-    index = np.array([places.get(symbol, -1) for symbol in new])
-    before = sum(tensor.size for tensor in tensors.values())
+    index = torch.tensor([places.get(symbol, -1) for symbol in new])
+    before = _parameters(tensors)
     for name, tensor in tensors.items():
         if name.endswith(BY_SYMBOL):
-            tensors[name] = _rows(tensor, index, np.random.default_rng(seed))
-    _write(source, target, {**config, "vocab_size": len(new), **_special_ids(new)}, tensors)
+            tensors[name] = _rows(tensor, index, torch.Generator().manual_seed(seed))
+    _write(target, {**config, "vocab_size": len(new), **_special_ids(new)}, tensors)
     return CarriedRows(
         rows,
         len(new),
         int((index >= 0).sum()),
         int((index < 0).sum()),
         before,
-        sum(tensor.size for tensor in tensors.values()),
+        _parameters(tensors),
     )
 
 
@@ -84,31 +88,30 @@ def _special_ids(symbols: list[str]) -> dict[str, int]:
     return {key: symbols.index(symbol) for key, symbol in names.items()}
 
 
-def _rows(tensor: np.ndarray, index: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _parameters(tensors: dict[str, Tensor]) -> int:
+    """Numbers in the model; an output matrix is the embeddings once more, as XLM-R ties them."""
+    return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
+
+
+def _rows(tensor: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
     """``tensor[index]``, with new rows where the index is -1; shape (len(index), ...)."""
     shape = (len(index), *tensor.shape[1:])
-    fresh = generator.normal(0, INIT_STD, shape) if tensor.ndim > 1 else np.zeros(shape)
-    known = (index >= 0).reshape(-1, *[1] * (tensor.ndim - 1))
-    return np.where(known, tensor[np.maximum(index, 0)], fresh.astype(tensor.dtype))
+    fresh = torch.normal(0.0, INIT_STD, shape, generator=generator) if tensor.dim() > 1 else torch.zeros(shape)
+    known = (index >= 0).reshape(-1, *[1] * (tensor.dim() - 1))
+    return torch.where(known, tensor[index.clamp(min=0)], fresh.to(tensor.dtype))
 
 
-def _read(source: Path) -> tuple[dict, dict[str, np.ndarray]]:
+def _write(target: Path, config: dict, tensors: dict[str, Tensor]) -> None:
+    weights = partial_of(target / SAFETENSORS)
+    # Tensors that share memory (a tied output matrix in a .bin file) are written out each.
+    tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     try:
-        config = json.loads((source / CONFIG_FILE).read_text(encoding="utf-8"))
-        return dict(config), load_file(source / WEIGHTS_FILE)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"{source}: not a Hugging Face encoder directory: {error}") from error
-
-
-def _write(source: Path, target: Path, config: dict, tensors: dict[str, np.ndarray]) -> None:
-    weights = target / (WEIGHTS_FILE + PARTIAL)
-    try:
+        content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(target / CONFIG_FILE, content.encode("utf-8"))
         save_file(tensors, weights, metadata={"format": "pt"})
-        shutil.copymode(source / WEIGHTS_FILE, weights)  # safetensors makes it private
-        os.replace(weights, target / WEIGHTS_FILE)
-        partial = target / (CONFIG_FILE + PARTIAL)
-        partial.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, target / CONFIG_FILE)
+        shutil.copymode(target / CONFIG_FILE, weights)  # safetensors lets only the owner read it
+        os.replace(weights, target / SAFETENSORS)
     except (OSError, SafetensorError) as error:
-        weights.unlink(missing_ok=True)
         raise InputError(f"{target}: {error}; make room or give another --output") from error
+    finally:
+        weights.unlink(missing_ok=True)

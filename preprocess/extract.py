@@ -6,15 +6,13 @@ are damaged or lack a field are left out and counted by reason.
 """
 
 import argparse
-import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
 
 from tqdm import tqdm
 
-from preprocess.databin import PARTIAL
 from preprocess.ledger import Ledger, Reject, RejectsFile
+from preprocess.outputs import LineFiles
 from preprocess.readers import FORMATS, Format
 from preprocess.readers.source import Source
 from preprocess.records import Use, lines_of
@@ -22,40 +20,6 @@ from preprocess.tables import print_table
 from preprocess.text import DEFAULT_ENCODING, check_encoding
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
-
-
-class LineFiles:
-    """One or two text files that appear under their names when they are complete."""
-
-    def __init__(self, paths: list[Path]):
-        self.paths = paths
-        self._files: list[TextIO] = []
-
-    def __enter__(self) -> "LineFiles":
-        try:
-            for path in self.paths:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._files.append(open(f"{path}{PARTIAL}", "w", encoding="utf-8", newline="\n"))
-        except OSError as error:
-            self.__exit__(error)
-            raise InputError(f"{error.filename}: {error.strerror}; give a place that can be written") from error
-        return self
-
-    def write(self, line: tuple[str, ...]) -> None:
-        """Append a line to each file."""
-        for file, part in zip(self._files, line, strict=True):
-            file.write(f"{part}\n")
-
-    def commit(self) -> None:
-        """Give the files their names."""
-        for file, path in zip(self._files, self.paths, strict=True):
-            file.close()
-            os.replace(f"{path}{PARTIAL}", path)
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._files:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
 
 
 def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:

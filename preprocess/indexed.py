@@ -2,6 +2,7 @@
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,7 +80,8 @@ class IndexedWriter:
     def abort(self) -> None:
         """Remove what is not committed."""
         for file in (self._bin, self._idx):
-            file.close()
+            with suppress(OSError):  # what could not be written is removed
+                file.close()
         for extension in ("bin", "idx"):
             self.partial(extension).unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from swcm_fairseq.errors import InputError
+from preprocess.outputs import cannot_write
 
 
 class Reason(StrEnum):
@@ -59,16 +59,22 @@ class RejectsFile:
             try:
                 self._file = open(path, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
             except OSError as error:
-                raise InputError(f"--rejects {path}: {error.strerror}; give a file that can be written") from error
+                raise cannot_write(f"--rejects {path}", error) from error
 
     def write(self, rejects: Iterable[Reject]) -> None:
         """Append."""
         if self._file is not None:
-            self._file.writelines(f"{reject.path}:{reject.line}:{reject.reason}\n" for reject in rejects)
+            try:
+                self._file.writelines(f"{reject.path}:{reject.line}:{reject.reason}\n" for reject in rejects)
+            except OSError as error:
+                raise cannot_write(self._file.name, error) from error
 
     def __enter__(self) -> "RejectsFile":
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:
+                raise cannot_write(self._file.name, error) from error

@@ -1,14 +1,13 @@
 """Sentencepiece models as data: which pieces they hold, taking out and putting in."""
 
 import io
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
-from preprocess.databin import PARTIAL
+from preprocess.outputs import cannot_write, write_atomically
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.data.vocabulary import (
     DICT_FILE,
@@ -37,6 +36,19 @@ def processor_of(model: ModelProto) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))
 
 
+def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
+    """Make the directory; raises :class:`InputError` if it holds another vocabulary than ``model``'s."""
+    path = directory / DICT_FILE
+    if path.exists() and checksum(load_dictionary(path)) != checksum(
+        dictionary_from_sentencepiece(processor_of(model))
+    ):
+        raise InputError(f"{directory}: holds another vocabulary already; remove it or give another --output")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
 def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
     """Write ``sentencepiece.bpe.model`` and ``dict.txt``, the dictionary last and both atomically.
 
@@ -44,18 +56,15 @@ def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
         InputError: the directory holds another vocabulary, or cannot be written.
     """
     directory = Path(directory)
+    make_vocabulary_directory(directory, model)
     dictionary = dictionary_from_sentencepiece(processor_of(model))
     lines = io.StringIO()
     dictionary.save(lines)
-    path = directory / DICT_FILE
-    if path.exists() and checksum(load_dictionary(path)) != checksum(dictionary):
-        raise InputError(f"{directory}: holds another vocabulary already; remove it or give another --output")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
-        _write(path, lines.getvalue().encode("utf-8"))
+        write_atomically(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
+        write_atomically(directory / DICT_FILE, lines.getvalue().encode("utf-8"))
     except OSError as error:
-        raise InputError(f"{directory}: {error.strerror}; give a directory that can be written") from error
+        raise cannot_write(directory, error) from error
 
 
 def read_model(directory: Path | str) -> ModelProto:
@@ -111,9 +120,3 @@ def add_pieces(model: ModelProto, pieces: Iterable[str]) -> list[str]:
             added.append(piece)
             model.pieces.add(piece=piece, score=lowest, type=NORMAL)
     return added
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + PARTIAL)
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from preprocess import binarize, clean, extract
-from preprocess.databin import PARTIAL
 from preprocess.extract import output_paths
 from preprocess.manifest import CorpusEntry, Manifest, read_manifest
+from preprocess.outputs import write_atomically
 from preprocess.records import Use
 from preprocess.split import split_lines
 from preprocess.tables import print_table
@@ -56,9 +56,7 @@ def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], 
         print(f"done before: {' '.join(key[:2])}")
         return
     work()
-    partial = record.with_name(record.name + PARTIAL)
-    partial.write_text(state, encoding="utf-8")
-    partial.replace(record)
+    write_atomically(record, state.encode("utf-8"))
 
 
 def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:

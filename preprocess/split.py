@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from preprocess.duplicates import folded
-from preprocess.extract import LineFiles
+from preprocess.outputs import LineFiles
 from preprocess.text import open_lines
 
 _STEPS = 1 << 32

@@ -264,7 +264,10 @@ def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAU
             try:
                 yield raw.decode(encoding)
             except UnicodeDecodeError as error:
-                raise InputError(not_decodable(file.path, number, encoding)) from error
+                raise InputError(
+                    f"{file.path}:{number}: invalid {encoding.upper()}; "
+                    "preprocess.clean makes clean UTF-8 of it, by --encoding or --skip-invalid"
+                ) from error
     finally:
         file.close()
 

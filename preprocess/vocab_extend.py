@@ -2,7 +2,7 @@
 
 For each language of --input a sentencepiece model of --size pieces is trained; its pieces in the language's own
 scripts that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
-<mask> follows the last piece. If --vocab also holds a Hugging Face encoder (config.json, model.safetensors), it is
+<mask> follows the last piece. If --vocab also holds a Hugging Face encoder (config.json and weights), it is
 written with its rows carried over by piece; rows of new pieces are drawn from N(0, 0.02).
 """
 

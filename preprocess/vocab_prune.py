@@ -2,7 +2,7 @@
 
 Text whose pieces are all kept is segmented as before (CINO, arXiv 2202.13558, section 3.1: 274,701 -> 135,359
 pieces). The kept pieces keep their order, so ids move together; if --vocab also holds a Hugging Face encoder
-(config.json, model.safetensors), it is written with its rows carried over by piece.
+(config.json and weights), it is written with its rows carried over by piece.
 """
 
 import argparse

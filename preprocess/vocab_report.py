@@ -6,7 +6,8 @@ from pathlib import Path
 
 from preprocess.coverage import Coverage, LanguageFile, measure
 from preprocess.encoder_rows import CarriedRows, carry_rows, has_encoder
-from preprocess.models import ModelProto, processor_of, symbols, write_vocabulary
+from preprocess.models import ModelProto, make_vocabulary_directory, processor_of, symbols, write_vocabulary
+from preprocess.outputs import cannot_write, write_atomically
 from preprocess.tables import percent, print_table
 from preprocess.units import unit_name
 
@@ -26,11 +27,12 @@ def write_changed(
         files: text to measure both on.
         seed: of the rows of new pieces.
     """
+    make_vocabulary_directory(target, new)
     before = [measure(processor_of(old), file) for file in files]
     after = [measure(processor_of(new), file) for file in files]
-    write_vocabulary(target, new)
     carried = carry_rows(source, target, symbols(old), symbols(new), seed) if has_encoder(source) else None
     _write_report(target, files, before, after, carried)
+    write_vocabulary(target, new)  # last: a directory with dict.txt is complete
     _print_coverage(files, before, after)
     if carried is not None:
         _print_encoder(carried)
@@ -48,7 +50,10 @@ def _write_report(
         for file, old, new in zip(files, before, after, strict=True)
     ]
     report = {"coverage": rows, "encoder": asdict(carried) if carried else None}
-    (target / REPORT_FILE).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    try:
+        write_atomically(target / REPORT_FILE, json.dumps(report, ensure_ascii=False, indent=1).encode("utf-8"))
+    except OSError as error:
+        raise cannot_write(target, error) from error
 
 
 def _print_coverage(files: list[LanguageFile], before: list[Coverage], after: list[Coverage]) -> None:

@@ -65,6 +65,8 @@ class Split:
     target_unknown: int = 0
     source_pieces: str = ""  # how often each dictionary id occurs, see pack_counts
     target_pieces: str = ""
+    source_lengths: dict[str, int] = field(default_factory=dict)  # percentile -> tokens; "100" is the longest
+    target_lengths: dict[str, int] = field(default_factory=dict)
     lines: int = 0  # lines read; samples + all of left_out
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> lines
     fingerprint: str = ""  # SHA-256 of the text files and options; the same again needs no work
@@ -109,8 +111,12 @@ class Corpora:
             "corpora": [asdict(corpus) for corpus in self.corpora],
         }
         partial = path.with_suffix(".json.partial")
-        partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        try:
+            partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def read(cls, directory: Path | str) -> "Corpora":

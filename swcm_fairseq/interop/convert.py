@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", help="directory or checkpoint; with --hub, a name such as hfl/cino-base-v2")
-    parser.add_argument("directory", type=Path, help="directory to write")
+    parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
     parser.add_argument("--revision", help="with --hub: branch, tag or commit; default: the newest")
     parser.add_argument(
@@ -80,8 +80,8 @@ def main() -> None:
     sentencepiece = args.sentencepiece_model or weights.sentencepiece
     if not sentencepiece.is_file():
         raise InputError(f"{sentencepiece}: no sentencepiece model there; name it with --sentencepiece-model")
-    left_out = write_encoder(weights, args.directory, sentencepiece)
-    print(summary(weights, args.directory, left_out))
+    left_out = write_encoder(weights, args.output, sentencepiece)
+    print(summary(weights, args.output, left_out))
 
 
 if __name__ == "__main__":

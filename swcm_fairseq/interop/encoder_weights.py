@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE
+from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
 POSITION_OFFSET = 2  # the first token of a sequence has row padding_idx + 1 of fairseq's position table
@@ -38,6 +38,22 @@ class EncoderWeights:
     activation_fn: str
     left_out: dict[str, str] = field(default_factory=dict)
     decoder: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make sure that there is an encoder.
+
+        Raises:
+            InputError: a table or a layer is missing, or there are more symbols than rows.
+        """
+        for name in ("embed_tokens.weight", "embed_positions.weight", "layers.0.fc1.weight"):
+            if name not in self.tensors or self.tensors[name].dim() != 2:
+                raise InputError(f"{self.path}: not a transformer encoder with learned positions: no {name}")
+        rows = self.tensors["embed_tokens.weight"].size(0)
+        unplaced = self.symbols[rows:]
+        if unplaced not in ([], [MASK]):  # dict.txt does not say whether the encoder has a <mask>
+            raise InputError(
+                f"{self.path}: {len(self.symbols)} symbols for {rows} embedding rows; the vocabulary is another model's"
+            )
 
     @property
     def sentencepiece(self) -> Path:

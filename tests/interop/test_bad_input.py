@@ -62,6 +62,15 @@ def no_vocabulary(directory):
     (directory / "sentencepiece.bpe.model").unlink()
 
 
+def larger_vocabulary(directory):
+    (directory / "dict.txt").write_text("".join(f"w{i} 1\n" for i in range(200)))
+
+
+def no_layers(directory):
+    change_config(directory, num_hidden_layers=0)
+    change_tensors(directory, lambda t: [t.pop(name) for name in list(t) if ".layer." in name])
+
+
 def broken_config(directory):
     (directory / "config.json").write_text("{")
 
@@ -75,6 +84,8 @@ BAD = [
     (no_weights, r"neither model\.safetensors nor pytorch_model\.bin"),
     (no_shard, r"names the shard model-1\.safetensors, which is not there"),
     (no_vocabulary, r"no vocabulary"),
+    (larger_vocabulary, r"205 symbols for 152 embedding rows"),
+    (no_layers, r"no layers\.0\.fc1\.weight"),
     (broken_config, r"config\.json: not JSON"),
     (lambda d: change_config(d, model_type="t5"), r"config\.json: model_type 't5' is not supported"),
     (lambda d: change_config(d, hidden_act="silu"), r"hidden_act 'silu' is not supported"),

@@ -35,6 +35,29 @@ def test_parameter_counts(name):
     assert layers == {"xlm_swcm_tiny": 5, "xlm_swcm_large": 32, "xlm_swcm_released": 15}.get(name, 16)
 
 
+ABLATIONS = [  # docs/models.md: options of the base model, millions of parameters
+    *zip(
+        ({"normal_layer_interval": x} for x in range(7)), (359.7, 473.1, 416.4, 397.5, 388.1, 378.6, 378.6), strict=True
+    ),
+    ({"duplicate_inserted_layers": True}, 416.4),
+    ({"random_inherited_layers": True}, 397.5),
+    ({"plain_decoder": True}, 303.0),
+    ({"tie_self_attention": True}, 369.2),
+    ({"tie_ffn": True}, 284.2),
+    ({"tie_self_attention": True, "tie_ffn": True}, 255.8),
+    ({"separate_embeddings": True}, 501.5),
+    ({"output_matrix": "own"}, 501.5),
+    ({"decoder_ends_with": "inherited"}, 388.1),
+]
+
+
+@pytest.mark.parametrize(("options", "millions"), ABLATIONS)
+def test_parameter_counts_of_ablations(options, millions):
+    with torch.device("meta"):
+        model = XLMSWCMModel.from_config(XLMSWCMConfig(**options), CinoSized())
+    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6, 1) == millions
+
+
 def block_names(layer: int, blocks=INHERITED_FROM) -> set[str]:
     """State dict names of some blocks of an inherited decoder layer."""
     linear = {"self_attn": "qkvo", "encoder_attn": "qkvo"}

@@ -170,3 +170,12 @@ def test_decoding_after_reloading_in_bf16(build, batch, dictionary, dtype, tmp_p
     real = tokens.ne(dictionary.pad())
     difference = (torch.stack(steps, dim=1) - full)[real].abs().max().item()
     assert difference < (1e-5 if dtype is torch.float32 else 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_forward_and_backward_in_half_precision(build, batch, dtype):
+    model = build(dropout=0.1, attention_dropout=0.1).train().to(dtype)
+    assert model.encoder.layer_norm_eps == 1e-5
+    for name, gradient in gradients(model, batch).items():
+        assert gradient.dtype == dtype, name
+        assert gradient.isfinite().all(), name

@@ -61,6 +61,14 @@ def test_piece_counts_are_those_of_the_files(run, texts):
     assert np.array_equal(corpora.piece_counts("bo"), expected)
 
 
+def test_lengths_are_those_of_the_file(run, tmp_path):
+    text = write_lines(tmp_path / "text", ["ཀ" * length for length in range(1, 201)])
+    data_bin = run("--mono", f"bo:train={text}")
+    lengths = sorted(map(len, read_ids(data_bin / "bo/train")))
+    expected = {str(q): lengths[2 * q - 1] for q in (50, 90, 99, 100)}
+    assert Corpora.read(data_bin).corpora[0].splits["train"].source_lengths == expected
+
+
 def test_a_second_run_adds_replaces_and_leaves_the_rest(run, texts, tmp_path):
     run("--mono", f"bo:train={texts['bo']}", f"zh:train={texts['zh']}")
     before = contents(tmp_path / "data-bin")

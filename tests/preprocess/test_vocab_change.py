@@ -1,15 +1,20 @@
 """Extending and pruning: ids, rows, segmentation, unknown tokens, report."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as torch_load_file
+from safetensors.torch import save_file as torch_save_file
 
 from preprocess import vocab, vocab_extend, vocab_prune
 from preprocess.models import add_pieces, keep_pieces, processor_of, read_model, symbols
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.huggingface import read_symbols
 from tests.preprocess.conftest import write_lines
 
 WIDTH, SPARE_ROWS = 6, 3
@@ -108,6 +113,37 @@ def test_pruning_keeps_segmentation_and_rows(extended, sample_data, tmp_path):
             assert small.processor.encode(line, out_type=str) == pieces
 
 
+def test_rows_of_old_and_sharded_files_are_carried_too(encoder, sample_data, tmp_path):
+    """pytorch_model.bin with a tied output matrix, and safetensors in shards."""
+    tensors = torch_load_file(encoder / "model.safetensors")
+    old, shards = tmp_path / "old", tmp_path / "shards"
+    for directory in (old, shards):
+        shutil.copytree(encoder, directory)
+        (directory / "model.safetensors").unlink()
+    tied = {**tensors, "lm_head.decoder.weight": tensors["roberta.embeddings.word_embeddings.weight"]}
+    torch.save(tied, old / "pytorch_model.bin")
+    names = sorted(tensors)
+    for i, name in enumerate(names):
+        torch_save_file({name: tensors[name]}, shards / f"model-{i}.safetensors")
+    index = {"weight_map": {name: f"model-{i}.safetensors" for i, name in enumerate(names)}}
+    (shards / "model.safetensors.index.json").write_text(json.dumps(index))
+    for directory in (old, shards):
+        text = sample_data / "mono.kk.train.txt"
+        vocab_prune.main(f"--vocab {directory} --input {text} --output {directory}-small".split())
+        small = directory.with_name(f"{directory.name}-small")
+        assert_rows_carried(encoder, small)
+        report = json.loads((small / "report.json").read_text())["encoder"]
+        assert report["parameters_before"] == sum(tensor.numel() for tensor in tensors.values())
+    written = load_file(tmp_path / "old-small/model.safetensors")
+    assert np.array_equal(written["lm_head.decoder.weight"], written["roberta.embeddings.word_embeddings.weight"])
+
+
+def test_the_model_starts_from_a_changed_encoder(encoder, sample_data, tmp_path):
+    """What is written is read by swcm_fairseq.interop, symbol by symbol."""
+    vocab_prune.main(f"--vocab {encoder} --input {sample_data}/mono.kk.train.txt --output {tmp_path / 'small'}".split())
+    assert read_symbols(tmp_path / "small") == symbols(read_model(tmp_path / "small"))
+
+
 def test_characters_are_kept_unless_dropped(extended, tmp_path):
     text = write_lines(tmp_path / "text", ["Пайдаланушы"])
     sizes = []
@@ -135,7 +171,7 @@ def test_added_pieces_are_no_special_symbols(encoder):
         (vocab_prune, "--vocab {encoder} --input {text} --min-count 0", "must be at least 1"),
         (vocab_prune, "--vocab {mixed} --input {text}", "lists other pieces than"),
         (vocab_prune, "--vocab {few} --input {text}", r"\d+ embedding rows, but its vocabulary has \d+ symbols"),
-        (vocab_prune, "--vocab {cut} --input {text}", "not a Hugging Face encoder directory"),
+        (vocab_prune, "--vocab {cut} --input {text}", "not a readable safetensors file"),
     ],
 )
 def test_what_is_refused(encoder, vocabulary_dir, tmp_path, command, args, message):

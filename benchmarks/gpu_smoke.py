@@ -1,0 +1,107 @@
+"""Train xlm_swcm_base in fp16 and in bf16 for 200 updates: does the loss fall, and does the loss scale hold?
+
+    python benchmarks/gpu_smoke.py OUT                                  # one GPU with 24 GB or more
+    python benchmarks/gpu_smoke.py OUT --precision fp32 --cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3
+                                                                        # the same on a CPU, to try the script
+
+The data are made up: sentences of Zipf-distributed pieces, to be written backwards, over a vocabulary of CINO's size.
+Everything goes to OUT. Exit status 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
+"""
+
+import argparse
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from fairseq.data import Dictionary
+from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
+
+ROOT = Path(__file__).resolve().parents[1]
+CINO_VOCABULARY = 135_359
+PAIRS, LONGEST, WINDOW = 4000, 40, 20
+FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"], "amp": ["--amp"]}
+
+
+def make_data(directory: Path, vocabulary: int) -> None:
+    """Pairs in the layout of fairseq-preprocess; piece k has a probability of 1/k."""
+    directory.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(0)
+    dictionary = Dictionary()
+    for i in range(vocabulary - len(dictionary)):
+        dictionary.add_symbol(f"p{i}")
+    weights = 1 / np.arange(1, vocabulary - dictionary.nspecial + 1)
+    lengths = generator.integers(5, LONGEST, PAIRS)
+    lines = [generator.choice(len(weights), n, p=weights / weights.sum()) + dictionary.nspecial for n in lengths]
+    for lang, step in (("zh", 1), ("bo", -1)):
+        stem = str(directory / f"train.zh-bo.{lang}")
+        builder = MMapIndexedDatasetBuilder(f"{stem}.bin", dtype=np.int32)
+        for line in lines:
+            builder.add_item(torch.tensor([*line[::step], dictionary.eos()]))
+        builder.finalize(f"{stem}.idx")
+        dictionary.save(str(directory / f"dict.{lang}.txt"))
+
+
+def train(args: argparse.Namespace, precision: str) -> str:
+    """One run; returns its log, which is also kept in OUT."""
+    save_dir = args.out / precision
+    command = [
+        sys.executable, "-m", "fairseq_cli.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",
+        "--task", "translation", "-s", "zh", "-t", "bo", "--arch", args.arch,
+        "--criterion", "cross_entropy", "--optimizer", "adam", "--adam-betas", "(0.9,0.999)", "--weight-decay", "0.01",
+        "--clip-norm", "1.0", "--lr", args.lr, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", "50",
+        "--batch-size", "32", "--max-update", args.updates, "--disable-validation", "--no-save", "--seed", "1",
+        "--save-dir", save_dir, "--log-format", "json", "--log-interval", "1", *FLAGS[precision],
+        *(["--cpu"] if args.cpu else []),
+    ]  # fmt: skip
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
+    log = done.stdout + done.stderr
+    (args.out / f"{precision}.log").write_text(log)
+    if done.returncode != 0:
+        print(log[-2000:], file=sys.stderr)
+        sys.exit(f"error: the {precision} run failed; see {args.out / precision}.log")
+    return log
+
+
+def judge(log: str, updates: int) -> tuple[str, bool]:
+    """One line of results and whether they are good."""
+    rows = [json.loads(row) for row in re.findall(r"train_inner \| (\{.*\})", log)]
+    losses = [float(row["loss"]) for row in rows]
+    first, last = np.mean(losses[:WINDOW]), np.mean(losses[-WINDOW:])
+    late = [row for row in rows if int(row["num_updates"]) > updates // 2]
+    scales = [float(row["loss_scale"]) for row in late if "loss_scale" in row]
+    halved = sum(after < before for before, after in itertools.pairwise(scales))
+    speed = np.median([float(row["wps"]) for row in late])
+    line = f"{first:10.3f}{last:10.3f}{log.count('gradient overflow detected'):11d}{halved:14d}{speed:12,.0f}"
+    return line, bool(np.isfinite(losses).all() and last < 0.95 * first and halved == 0)
+
+
+def main() -> None:
+    """Make the data, train once per precision, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="directory for data and logs")
+    parser.add_argument("--precision", nargs="+", choices=FLAGS, default=["fp16", "bf16"])
+    parser.add_argument("--arch", default="xlm_swcm_base")
+    parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols")
+    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--lr", default="1e-4", help="peak learning rate")
+    parser.add_argument("--cpu", action="store_true")
+    args = parser.parse_args()
+    make_data(args.out / "data", args.vocabulary)
+    device = "CPU" if args.cpu or not torch.cuda.is_available() else torch.cuda.get_device_name()
+    print(f"{args.arch}, {args.vocabulary:,} symbols, {args.updates} updates, torch {torch.__version__}, {device}")
+    print(f"{'':10}{f'first {WINDOW}':>10}{f'last {WINDOW}':>10}{'overflows':>11}{'of them late':>14}{'words/s':>12}")
+    good = []
+    for precision in args.precision:
+        line, fine = judge(train(args, precision), args.updates)
+        print(f"{precision:10}{line}  {'ok' if fine else 'NOT OK'}", flush=True)
+        good.append(fine)
+    sys.exit(not all(good))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""python -m swcm_fairseq.interop.convert"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+
+from swcm_fairseq.data.vocabulary import Vocabulary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop import convert
+from swcm_fairseq.interop.read import read_encoder
+
+FIXTURES = Path(__file__).with_name("fixtures")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*arguments) -> str:
+        monkeypatch.setattr(sys, "argv", ["convert", *map(str, arguments)])
+        convert.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize(("name", "spare"), [("xlmr", 0), ("bert", 5)])
+def test_writes_one_directory(run, tmp_path, name, spare):
+    out = tmp_path / "encoder"
+    said = run(FIXTURES / name, "--output", out)
+    assert {path.name for path in out.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "dict.txt",
+        "sentencepiece.bpe.model",
+    }
+    before, after = read_encoder(FIXTURES / name), read_encoder(out)
+    assert after.symbols == before.symbols
+    assert after.layer_norm_eps == before.layer_norm_eps
+    for key, tensor in before.tensors.items():
+        expected = tensor[: len(before.symbols)] if key == "embed_tokens.weight" else tensor
+        assert torch.equal(after.tensors[key], expected), key
+    assert f"({spare} left out: no piece)" in said
+    assert f"--pretrained-encoder {out}" in said
+    assert len(Vocabulary(out).dictionary) == len(before.symbols) - 1  # <mask> is added by the task
+
+
+def test_own_checkpoint(run, start, dictionary, tmp_path):
+    """A trained encoder goes out again; the language tokens stay behind."""
+    dictionary.add_symbol("<bo>")
+    model, _ = start(FIXTURES / "bert", dictionary)
+    options = {key: value for key, value in vars(model.cfg).items() if key.startswith("encoder_")}
+    state = {"model": model.state_dict(), "cfg": {"model": options}, "task_state": {"symbols": dictionary.symbols}}
+    torch.save(state, tmp_path / "own.pt")
+    arguments = [tmp_path / "own.pt", "--output", tmp_path / "encoder"]
+    with pytest.raises(InputError, match="name it with --sentencepiece-model"):
+        run(*arguments)
+    said = run(*arguments, "--sentencepiece-model", FIXTURES / "bert" / "sentencepiece.bpe.model")
+    assert "(1 left out: no piece)" in said
+    after = read_encoder(tmp_path / "encoder")
+    assert "<bo>" not in after.symbols
+    assert after.layer_norm_eps == 1e-12
+    assert torch.equal(after.tensors["layers.1.fc1.weight"], model.encoder.layers[1].fc1.weight)
+
+
+def test_other_order_of_rows(run, tmp_path):
+    """tokenizer.json gives every symbol any row; ids written are the dictionary's."""
+    source = Path(shutil.copytree(FIXTURES / "xlmr", tmp_path / "source"))
+    before = read_encoder(source)
+    vocabulary = [[symbol, 0.0] for symbol in before.symbols]
+    vocabulary[5], vocabulary[9] = vocabulary[9], vocabulary[5]
+    (source / "sentencepiece.bpe.model").rename(tmp_path / "spm.model")
+    content = {"model": {"vocab": vocabulary}, "added_tokens": [{"id": len(vocabulary) - 1, "content": "<mask>"}]}
+    (source / "tokenizer.json").write_text(json.dumps(content))
+    run(source, "--output", tmp_path / "out", "--sentencepiece-model", tmp_path / "spm.model")
+    after = read_encoder(tmp_path / "out")
+    assert [after.symbols[5], after.symbols[9]] == [before.symbols[9], before.symbols[5]]
+    assert Dictionary.load(str(tmp_path / "out" / "dict.txt")).symbols == after.symbols[:-1]
+    assert torch.equal(after.tensors["embed_tokens.weight"], before.tensors["embed_tokens.weight"])
+
+
+def test_existing_model_is_not_overwritten(run, tmp_path):
+    run(FIXTURES / "xlmr", "--output", tmp_path / "out")
+    with pytest.raises(InputError, match="already holds a model"):
+        run(FIXTURES / "xlmr", "--output", tmp_path / "out")
+
+
+def test_sentencepiece_model_of_another_vocabulary(run, tmp_path):
+    source = Path(shutil.copytree(FIXTURES / "xlmr", tmp_path / "source"))
+    (source / "dict.txt").write_text("".join(f"w{i} 1\n" for i in range(140)))
+    with pytest.raises(InputError, match=r"lacks the piece .* different vocabularies"):
+        run(source, "--output", tmp_path / "out")
+
+
+def test_hub_names_are_never_fetched_unasked(run, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="no such encoder"):
+        run("hfl/cino-base-v2", "--output", tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(InputError, match="pip install huggingface_hub"):
+        run("hfl/cino-base-v2", "--output", tmp_path / "out", "--hub")
+
+
+def test_hub(run, tmp_path, monkeypatch):
+    """Only data files are asked for, at the revision given."""
+    asked = {}
+
+    def snapshot_download(name, revision, allow_patterns):
+        asked.update(name=name, revision=revision, patterns=allow_patterns)
+        return str(FIXTURES / "xlmr")
+
+    library = ModuleType("huggingface_hub")
+    library.snapshot_download = snapshot_download
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    run("hfl/cino-base-v2", "--output", tmp_path / "out", "--hub", "--revision", "abc")
+    assert (asked["name"], asked["revision"]) == ("hfl/cino-base-v2", "abc")
+    assert not any(pattern.endswith((".py", "*")) for pattern in asked["patterns"])
+    assert (tmp_path / "out" / "model.safetensors").is_file()
