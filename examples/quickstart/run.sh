@@ -19,7 +19,7 @@ case $SCALE in
   full)
     TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart} PIECES=6000
     SIZE=(--encoder-layers 3 --encoder-embed-dim 192 --encoder-ffn-embed-dim 768 --encoder-attention-heads 4)
-    ENCODER_UPDATES=900 PRETRAIN_UPDATES=500 FINETUNE_UPDATES=300 TOKENS=1536
+    ENCODER_UPDATES=900 PRETRAIN_UPDATES=700 FINETUNE_UPDATES=600 TOKENS=1536
     ;;
   smoke)
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=2000
