@@ -208,6 +208,11 @@ def test_options_that_cannot_work(options, message):
 
 
 @pytest.mark.parametrize("keep", ["0,9", "a", "", "-1"])
+def test_layers_to_keep_out_of_range(keep):
+    with pytest.raises(InputError, match=r"--decoder-layers-to-keep .* from 0 to 15"):
+        XLMSWCMConfig(encoder_layers_to_keep="0", decoder_layers_to_keep=keep.replace("9", "16")).layer_plan()
+
+
 def test_random_start_is_berts(dictionary):
     """normal(0, 0.02), as BERT's and RoBERTa's authors draw; new embedding rows keep it."""
     torch.manual_seed(0)
@@ -216,11 +221,6 @@ def test_random_start_is_berts(dictionary):
         if parameter.dim() == 2:
             assert parameter.mean().abs() < 1e-3
             assert parameter.std().item() == pytest.approx(0.02, rel=0.05)
-
-
-def test_layers_to_keep_out_of_range(keep):
-    with pytest.raises(InputError, match=r"--decoder-layers-to-keep .* from 0 to 15"):
-        XLMSWCMConfig(encoder_layers_to_keep="0", decoder_layers_to_keep=keep.replace("9", "16")).layer_plan()
 
 
 def test_layers_to_keep(build):
