@@ -3,7 +3,7 @@
 # ruff: noqa: RUF009 (fairseq builds flags from Optional[...] and from the fields that option() makes)
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from fairseq import utils
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
@@ -18,6 +18,7 @@ from omegaconf import II
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.layer_plan import PlannedLayer, layer_plan
 
+Layer = TypeVar("Layer")
 DecoderEnd = ChoiceEnum(["inserted", "inherited"])
 OutputMatrix = ChoiceEnum(["tied", "own"])
 Activation = ChoiceEnum(utils.get_available_activation_fns())
@@ -31,6 +32,19 @@ def option(default: Any, help: str) -> Any:
 def flag(name: str) -> str:
     """``encoder_layers`` -> ``--encoder-layers``."""
     return "--" + name.replace("_", "-")
+
+
+def _kept(layers: list[Layer], keep: str | None, name: str) -> list[Layer]:
+    """The layers that ``keep`` ("0,2,5") names, in their own order, as fairseq prunes state dicts."""
+    if keep is None:
+        return layers
+    try:
+        kept = sorted({int(number) for number in keep.split(",")})
+    except ValueError:
+        kept = [-1]
+    if not 0 <= kept[0] <= kept[-1] < len(layers):
+        raise InputError(f"{name} {keep}: give layer numbers from 0 to {len(layers) - 1}, such as 0,2")
+    return [layers[number] for number in kept]
 
 
 @dataclass
@@ -107,6 +121,10 @@ class XLMSWCMConfig(FairseqDataclass):
     )
     encoder_layerdrop: float = option(0.0, "probability of leaving out an encoder layer (Fan et al. 2020)")
     decoder_layerdrop: float = option(0.0, "probability of leaving out a decoder layer (Fan et al. 2020)")
+    encoder_layers_to_keep: Optional[str] = option(
+        None, "prune a trained checkpoint to these encoder layers, such as 0,2,5 (LayerDrop; in --model-overrides)"
+    )
+    decoder_layers_to_keep: Optional[str] = option(None, "the same for decoder layers; give both or none")
     checkpoint_activations: bool = option(
         False, "recompute activations in the backward pass: less memory, more computation"
     )
@@ -157,6 +175,10 @@ class XLMSWCMConfig(FairseqDataclass):
             self.pretrained_decoder and self.pretrained_encoder is None,
             "--pretrained-decoder needs --pretrained-encoder, the checkpoint that both come from",
         )
+        yield (
+            (self.encoder_layers_to_keep is None) != (self.decoder_layers_to_keep is None),
+            "give --encoder-layers-to-keep and --decoder-layers-to-keep together: fairseq drops the other's layers",
+        )
         unused = self.freeze_encoder_updates or self.freeze_embeddings_updates
         yield (
             bool(unused or self.encoder_layerdrop or self.decoder_layerdrop) and not self._finds_unused_parameters(),
@@ -169,15 +191,21 @@ class XLMSWCMConfig(FairseqDataclass):
         many = isinstance(self.distributed_world_size, int) and self.distributed_world_size > 1
         return not many or self.find_unused_parameters or self.ddp_backend not in ("pytorch_ddp", "c10d")
 
+    @property
+    def pruned(self) -> bool:
+        """Whether only some layers of a checkpoint are taken."""
+        return self.encoder_layers_to_keep is not None or self.decoder_layers_to_keep is not None
+
     def layer_plan(self) -> list[PlannedLayer]:
         """The decoder's layers."""
-        return layer_plan(
+        plan = layer_plan(
             self.encoder_layers,
             self.normal_layer_interval,
             end_with_inherited=self.decoder_ends_with == "inherited",
             duplicate_inserted=self.duplicate_inserted_layers,
             plain=self.plain_decoder,
         )
+        return _kept(plan, self.decoder_layers_to_keep, "--decoder-layers-to-keep")
 
     def transformer_config(self) -> TransformerConfig:
         """The same for fairseq's encoder and decoder classes."""
@@ -187,8 +215,11 @@ class XLMSWCMConfig(FairseqDataclass):
             "attention_heads": self.encoder_attention_heads,
             "learned_pos": True,
         }
+        encoder_layers = _kept(
+            list(range(self.encoder_layers)), self.encoder_layers_to_keep, "--encoder-layers-to-keep"
+        )
         return TransformerConfig(
-            encoder=EncDecBaseConfig(layers=self.encoder_layers, layerdrop=self.encoder_layerdrop, **layer),
+            encoder=EncDecBaseConfig(layers=len(encoder_layers), layerdrop=self.encoder_layerdrop, **layer),
             decoder=DecoderConfig(layers=len(self.layer_plan()), layerdrop=self.decoder_layerdrop, **layer),
             quant_noise=QuantNoiseConfig(),
             activation_fn=self.activation_fn,

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -53,7 +52,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         super().__init__(encoder, decoder)
         self.cfg = config
         self.supports_align_args = True
-        self.missing_encoder: Path | None = None
+        self.missing_weights: str | None = None
         self.set_num_updates(0)
 
     @classmethod
@@ -84,7 +83,8 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         decoder = Decoder(fairseq_config, dictionary, embed_tokens, config.layer_plan())
         model = cls(config, encoder, decoder)
         model.apply(init_weights)
-        tie(encoder, decoder, config)
+        if not config.pruned:  # what is tied has both its names in a checkpoint
+            tie(encoder, decoder, config)
         return model
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
@@ -113,23 +113,20 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
     def load_state_dict(self, state_dict: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As fairseq's; weights from a checkpoint take the place of an encoder file that is gone."""
         result = super().load_state_dict(state_dict, *args, **kwargs)
-        self.missing_encoder = None
+        self.missing_weights = None
         return result
 
     def require_weights(self) -> None:
-        """Refuse to train from an encoder file that was not there and that no checkpoint has made up for.
+        """Refuse to train a model that waits for weights which have not come.
 
-        fairseq does not tell a model whether it is built to be trained or to be filled from a checkpoint, so the
-        file may be missing when it is built. A task that knows better calls this right after building.
+        fairseq does not tell a model whether it is built to be trained or to be filled from a checkpoint, so an
+        encoder file may be missing when it is built. A task that knows better calls this right after building.
 
         Raises:
-            InputError: names the file.
+            InputError: says what is missing.
         """
-        if self.missing_encoder is not None:
-            raise InputError(
-                f"--pretrained-encoder {self.missing_encoder}: no such file or directory; "
-                "training from scratch needs it"
-            )
+        if self.missing_weights is not None:
+            raise InputError(self.missing_weights)
 
     @property
     def output_weight(self) -> Tensor:

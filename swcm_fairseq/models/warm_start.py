@@ -30,18 +30,23 @@ def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
     """Start the weights of a model that no checkpoint will overwrite, and print one table of what came from where.
 
     Raises:
-        InputError: the encoder file cannot be used. A missing one is noted in ``model.missing_encoder``: fairseq may
+        InputError: the encoder file cannot be used. A missing one is noted in ``model.missing_weights``: fairseq may
             be about to fill the model from a checkpoint.
     """
     config = model.cfg
     if restored_file(config.save_dir, config.restore_file, config.finetune_from_model) is not None:
         logger.info("the weights come from a checkpoint; no encoder file is read")
         return
+    if config.pruned:
+        model.missing_weights = "--encoder-layers-to-keep prunes a trained checkpoint; training from scratch takes none"
+        return
     report = StartReport()
     if config.pretrained_encoder is not None:
         path = Path(config.pretrained_encoder)
         if not path.exists():
-            model.missing_encoder = path
+            model.missing_weights = (
+                f"--pretrained-encoder {path}: no such file or directory; training from scratch needs it"
+            )
             return
         report.source = str(path)
         load(model, read_encoder(path), dictionary, report)

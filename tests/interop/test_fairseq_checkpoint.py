@@ -164,6 +164,15 @@ def test_own_checkpoint_encoder_only(start, dictionary, own):
     assert not torch.equal(ours.decoder.layers[0].fc3.weight, source.decoder.layers[0].fc3.weight)
 
 
+def test_own_checkpoint_without_a_decoder(start, own):
+    source, path = own
+    state = torch.load(path, weights_only=True)
+    state["model"] = {name: tensor for name, tensor in state["model"].items() if name.startswith("encoder.")}
+    torch.save(state, path)
+    ours, _ = start(path)
+    assert torch.equal(hidden(ours), hidden(source))
+
+
 def test_own_checkpoint_whole_with_another_vocabulary(start, dictionary, own):
     source, path = own
     other = reordered(dictionary)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 from fairseq.models import MODEL_DATACLASS_REGISTRY
+from omegaconf import OmegaConf
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.config import XLMSWCMConfig
@@ -194,6 +195,7 @@ BAD = [
     ({"random_inherited_layers": True, "tie_ffn": True}, "choose one"),
     ({"freeze_encoder_updates": 5, "tie_ffn": True}, "cannot freeze"),
     ({"pretrained_decoder": True}, "--pretrained-decoder needs --pretrained-encoder"),
+    ({"encoder_layers_to_keep": "0"}, "together"),
     ({"decoder_layerdrop": 0.1, "distributed_world_size": 2, "ddp_backend": "pytorch_ddp",
       "find_unused_parameters": False}, "--find-unused-parameters"),
 ]  # fmt: skip
@@ -203,6 +205,35 @@ BAD = [
 def test_options_that_cannot_work(options, message):
     with pytest.raises(InputError, match=message):
         XLMSWCMConfig(**options).check()
+
+
+@pytest.mark.parametrize("keep", ["0,9", "a", "", "-1"])
+def test_layers_to_keep_out_of_range(keep):
+    with pytest.raises(InputError, match=r"--decoder-layers-to-keep .* from 0 to 15"):
+        XLMSWCMConfig(encoder_layers_to_keep="0", decoder_layers_to_keep=keep.replace("9", "16")).layer_plan()
+
+
+def test_random_start_is_berts(dictionary):
+    """normal(0, 0.02), as BERT's and RoBERTa's authors draw; new embedding rows keep it."""
+    torch.manual_seed(0)
+    model = XLMSWCMModel.from_config(XLMSWCMConfig(encoder_layers=1, normal_layer_interval=1), dictionary)
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            assert parameter.mean().abs() < 1e-3
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_layers_to_keep(build):
+    full = build()
+    keep = {"encoder_layers_to_keep": "0,2", "decoder_layers_to_keep": "3,1,2"}
+    pruned = build(seed=1, **keep)
+    pruned.load_state_dict(full.state_dict(), model_cfg=OmegaConf.create({"_name": "xlm_swcm", **keep}))
+    assert [str(layer) for layer in pruned.decoder.plan] == ["inherit 1", "normal", "inherit 2"]
+    for half, kept in ((pruned.encoder, [0, 2]), (pruned.decoder, [1, 2, 3])):
+        source = full.encoder if half is pruned.encoder else full.decoder
+        for layer, number in zip(half.layers, kept, strict=True):
+            for name, parameter in layer.named_parameters():
+                assert torch.equal(parameter, source.layers[number].get_parameter(name))
 
 
 def test_named_sizes_pass_the_check():

@@ -32,26 +32,38 @@ def test_every_tensor_equals_its_source(build, options):
     assert torch.equal(model.output_weight, model.encoder.embed_tokens.weight)
 
 
-def test_without_cross_attention_and_ffn2_it_is_the_encoder_layer(build, batch, monkeypatch):
+class Nothing(nn.Module):
+    """Attention that adds nothing."""
+
+    def forward(self, query, key, value, **kwargs):
+        return torch.zeros_like(query), None
+
+
+@pytest.mark.parametrize("half", ["self-attention and FFN1", "cross-attention and FFN2"])
+def test_each_half_is_the_encoder_layer(build, batch, monkeypatch, half):
+    """With the other half skipped and no causal mask, it computes exactly what its encoder layer computes.
+
+    Cross-attention is given the layer's own input to attend to.
+    """
     model = build()
     inherit(model.encoder, model.decoder, model.cfg)
     layer, source = model.decoder.layers[0], model.encoder.layers[0]
     x = torch.randn(9, 3, 16, generator=torch.Generator().manual_seed(2))
     padding = batch["src_tokens"].eq(1)
-    monkeypatch.setattr(layer, "_feed_forward", skip_second(layer))
-    monkeypatch.setattr(layer, "final_layer_norm", nn.Identity())
-    out, _, _ = layer(x, None, None, self_attn_mask=None, self_attn_padding_mask=padding)
+    first = half.startswith("self")
+    skipped = ("encoder_attn", "fc3") if first else ("self_attn", "fc1")
+    norms = ("encoder_attn_layer_norm", "final_layer_norm") if first else ("self_attn_layer_norm", "ffn1_layer_norm")
+    feed_forward, skipped_ffn = layer._feed_forward, layer.get_submodule(skipped[1])
+
+    def ffn(x, inner, outer):
+        return torch.zeros_like(x) if inner is skipped_ffn else feed_forward(x, inner, outer)
+
+    monkeypatch.setattr(layer, "_feed_forward", ffn)
+    setattr(layer, skipped[0], Nothing())
+    for norm in norms:
+        setattr(layer, norm, nn.Identity())
+    out, _, _ = layer(x, x, padding, self_attn_mask=None, self_attn_padding_mask=padding)
     assert torch.equal(out, source(x, padding))
-
-
-def skip_second(layer):
-    """FFN2 adds nothing."""
-    feed_forward = type(layer)._feed_forward
-
-    def skip(x, inner, outer):
-        return torch.zeros_like(x) if inner is layer.fc3 else feed_forward(layer, x, inner, outer)
-
-    return skip
 
 
 class PaperLayer(nn.Module):
