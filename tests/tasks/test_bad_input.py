@@ -116,9 +116,22 @@ def test_index_and_data_do_not_match(make_task, place):
 
 def test_damaged_and_missing_files(make_task, place):
     (place / "bo/train.idx").write_bytes(b"no index")
-    assert "train.idx: not an index that fairseq writes" in refused(make_task, place)
+    assert "train.idx: not a memory-mapped index" in refused(make_task, place)
+    (place / "bo/train.idx").write_bytes((place / "bo/valid.idx").read_bytes()[:-3])
+    assert "train.idx: 95 bytes instead of 98; binarize the text again" in refused(make_task, place)
+    (place / "bo/train.idx").write_bytes((place / "bo/valid.idx").read_bytes()[:12])
+    assert "train.idx: 12 bytes instead of 26" in refused(make_task, place)
     (place / "bo/train.idx").unlink()
     assert "train.idx: missing" in refused(make_task, place)
+
+
+def test_indexes_that_are_not_memory_mapped(make_task, place):
+    from fairseq.data.indexed_dataset import IndexedDatasetBuilder
+
+    builder = IndexedDatasetBuilder(str(place / "bo/train.bin"))
+    builder.add_item(torch.tensor([4, 5, 2]))
+    builder.finalize(str(place / "bo/train.idx"))
+    assert "with --dataset-impl mmap" in refused(make_task, place)
 
 
 def test_sides_of_different_length(make_task, place):
