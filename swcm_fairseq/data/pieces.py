@@ -82,11 +82,10 @@ class PieceTable:
 
 def _ends_sentence(symbol: str, sentence_ends: str) -> bool:
     """Whether an end is in ``symbol`` with nothing but ends and closing quotes after it."""
-    return (
-        symbol.rstrip(_CLOSERS)[-1:] in sentence_ends
-        if symbol.rstrip(_CLOSERS)
-        else any(char in sentence_ends for char in symbol)
-    )
+    text = symbol.rstrip(_CLOSERS)
+    if not text:  # nothing but closing quotes, and perhaps ends that can close too ("…")
+        return any(char in sentence_ends for char in symbol)
+    return text[-1] in sentence_ends
 
 
 def _closes(symbol: str, sentence_ends: str) -> bool:
