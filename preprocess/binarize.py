@@ -226,8 +226,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--output", required=True, metavar="DIR", help="data directory; made if missing, added to if not"
     )
     texts = parser.add_argument_group(
-        "text (one sentence or document a line; plain, gz, xz or bz2; an option that is given again with the same "
-        "corpus and split appends its files)"
+        "text (one sentence or document a line; plain, gz, xz, bz2, zst or zip; an option that is given again with "
+        "the same corpus and split appends its files)"
     )
     texts.add_argument("--mono", nargs="+", action="extend", default=[], metavar=MONO_FORM, help="text of one language")
     texts.add_argument(

@@ -10,7 +10,7 @@ from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
 
-LOCK_ATTEMPTS = 20
+LOCK_ATTEMPTS = 50
 LOCK_WAIT_SECONDS = 0.1
 
 

@@ -7,7 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
+
+from swcm_fairseq.errors import InputError
 
 _WORK: Callable[[Any], Any]  # set in each worker process
 
@@ -41,6 +44,7 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
 
     Raises:
         Exception: the first one of ``work`` or ``items`` in the order of the items.
+        InputError: a process was killed.
     """
     if workers <= 1:
         yield from map(work, items)
@@ -54,6 +58,8 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise InputError("a worker process was ended from outside (out of memory?): use fewer workers") from error
         finally:
             for future in pending:
                 future.cancel()

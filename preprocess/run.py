@@ -35,6 +35,12 @@ from preprocess.split import split_lines
 from preprocess.tables import print_table
 from swcm_fairseq.errors import InputError, run_command
 
+# Steps that would be wrong for a use: titles and answers are as short as they like, answers are often numbers or names.
+UNFIT = {
+    Use.SUMMARY: (clean.RATIO,),
+    Use.ANSWER: (clean.RATIO, "letters", "script", "language"),
+}
+
 
 def check_inputs(manifest: Manifest) -> None:
     """Raise :class:`InputError` naming every missing corpus and where it is published."""
@@ -90,8 +96,7 @@ def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Pat
     argv = ["--lang", lang, "--input", *map(str, files), "--output", *map(str, cleaned)]
     argv += ["--rejects", str(folder / "clean.rejects"), "--workers", str(manifest.workers)]
     argv += _flags(entry.clean if isinstance(entry.clean, dict) else {})
-    if entry.made in (Use.SUMMARY, Use.ANSWER) and "--max-ratio" not in argv:
-        argv += ["--without", "ratio"]  # a title is as long as it likes
+    argv += ["--without", *UNFIT[entry.made]] if entry.made in UNFIT else []
     key = [argument for argument in argv if argument != str(manifest.workers)]
     once(folder / "clean.json", ["clean", entry.name, *key], files, cleaned, lambda: clean.main(argv))
     return cleaned
@@ -114,7 +119,8 @@ def _split(entry: CorpusEntry, files: list[Path], outputs: dict[str, list[Path]]
     for split in entry.shares:
         if not counts[split]:
             raise InputError(f"{files[0]}: no line falls into the split {split!r}; give it a larger share")
-    print_table([f"{entry.name} split", "lines"], [[name, count] for name, count in counts.items()])
+    rows = [[name, counts[name]] for name in (*entry.shares, *(set(counts) - set(entry.shares)))]
+    print_table([f"{entry.name} split", "lines"], rows)
 
 
 def specification(entry: CorpusEntry, split: str, files: list[Path]) -> list[str]:

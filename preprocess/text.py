@@ -125,7 +125,7 @@ class TextFile:
             if start.startswith(magic):
                 try:
                     return opener(self._raw)  # type: ignore[return-value]
-                except (*_DAMAGED, OSError) as error:
+                except (*_DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
                     raise InputError(f"{self.path}: cannot be unpacked: {error}") from error
         return self._raw
 

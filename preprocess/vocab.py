@@ -38,9 +38,10 @@ def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
         InputError: the text is too small for that many pieces, or has too many different characters.
     """
     output = io.BytesIO()
+    raised: list[BaseException] = []
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines,
+            sentence_iterator=_remember(lines, raised),
             model_writer=output,
             model_type="unigram",
             vocab_size=size + CONTROL_PIECES,
@@ -52,10 +53,23 @@ def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
+        if raised:
+            raise raised[0] from None
         raise InputError(_explain(str(error), size)) from error
     model = ModelProto()
     model.ParseFromString(output.getvalue())
     return model
+
+
+def _remember(lines: Iterator[str], raised: list[BaseException]) -> Iterator[str]:
+    """``lines``; what they raise (Ctrl-C too) is kept, since sentencepiece turns it into an error of its own."""
+    try:
+        yield from lines
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        raised.append(error)
+        raise
 
 
 def _explain(message: str, size: int) -> str:
@@ -88,7 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
         required=True,
         action="extend",
         metavar="[LANG=]FILE",
-        help="text, one sentence or document a line; plain, gz, xz or bz2",
+        help="text, one sentence or document a line; plain, gz, xz, bz2, zst or zip",
     )
     parser.add_argument("--size", type=int, default=16_000, metavar="N", help="pieces in dict.txt (default: 16000)")
     parser.add_argument("--output", required=True, metavar="DIR", help="vocabulary directory")

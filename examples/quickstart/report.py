@@ -16,6 +16,7 @@ import matplotlib
 from progress import statistics as log_statistics
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.scoring.generation import read_generation
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
@@ -52,14 +53,10 @@ def lines(text: Path, lang: str, split: str, side: str) -> list[str]:
 
 def generated(path: Path) -> list[str]:
     """The detokenized hypotheses of a fairseq-generate output file, in input order."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        if line.startswith("D-"):
-            key, _, text = line.split("\t", 2)
-            found[int(key[2:])] = text
-    if sorted(found) != list(range(len(found))):
+    segments = read_generation(path)
+    if [segment.id for segment in segments] != list(range(len(segments))):
         raise InputError(f"{path}: hypotheses are missing; delete the step's mark in done/ and run again")
-    return [found[i] for i in range(len(found))]
+    return [segment.hypothesis or "" for segment in segments]
 
 
 def first_words(article: str, tokenizer: Tokenizer, count: int) -> str:

@@ -11,6 +11,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# Two threads wait for each other without spinning, so that other work on the machine does not stall the training.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 SCALE=${SCALE:-full}
 COMPARE=${COMPARE:-0}
 case $SCALE in
@@ -30,7 +32,7 @@ case $SCALE in
     ;;
 esac
 LANGS="bo kk mn ug zh"
-POSITIONS=256 # tokens of one text, <s>, language token and </s> included
+POSITIONS=128 # tokens of one text, <s>, language token and </s> included
 PLUGIN=$(python -m swcm_fairseq)
 CPU=(--cpu --num-workers 1 --seed 1)
 LOG=(--log-format json --log-interval 10 --no-epoch-checkpoints)
@@ -113,7 +115,8 @@ learn() {
     train "$name-pretrain" "$PRETRAIN_UPDATES" "$OUT/data-bin/pretrain" --user-dir "$PLUGIN" \
       --task multilingual_denoising_mt --criterion swcm_cross_entropy --arch xlm_swcm "${SIZE[@]}" \
       --pretrained-encoder "$OUT/encoder/checkpoint_last.pt" "$@" \
-      --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" --max-tokens "$TOKENS" \
+      --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
+      --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
       "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates 50 \
       --total-num-update "$PRETRAIN_UPDATES" --validate-interval-updates "$PRETRAIN_UPDATES" \
       --save-interval-updates 200 --keep-interval-updates 1
@@ -124,7 +127,8 @@ learn() {
     train "$name-finetune" "$FINETUNE_UPDATES" "$OUT/data-bin/title" --user-dir "$PLUGIN" \
       --task multilingual_denoising_mt --criterion swcm_cross_entropy --arch xlm_swcm "${SIZE[@]}" \
       --finetune-from-model "$OUT/$name-pretrain/checkpoint_last.pt" \
-      --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" --max-tokens "$TOKENS" \
+      --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
+      --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
       "${OPTIMIZER[@]}" --lr 5e-4 --lr-scheduler warmup_linear --warmup-updates 30 \
       --total-num-update "$FINETUNE_UPDATES" --validate-interval-updates 100 \
       --save-interval-updates 100 --keep-interval-updates 1

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
             names = [name for name in archive.namelist() if name.endswith(".txt") and "__MACOSX" not in name]
             for name in sorted(names, key=_order):
                 yield f"{path}/{name}", archive.read(name)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError) as error:  # RuntimeError: it has a password
         raise InputError(f"{path}: neither a folder nor a readable zip file: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """Texts of bounded length: long documents are truncated, or cut into blocks at sentence ends."""
 
 import numpy as np
+from tqdm import tqdm
 
 from swcm_fairseq.data.pieces import PieceTable
 
@@ -70,7 +71,8 @@ class Blocks:
         sizes = [lengths[documents[0]]]
         long = np.flatnonzero(lengths > self.limit)
         chunk = np.cumsum(lengths[long]) // _CHUNK_TOKENS
-        for part in np.split(long, np.flatnonzero(np.diff(chunk)) + 1):
+        parts = np.split(long, np.flatnonzero(np.diff(chunk)) + 1)
+        for part in tqdm(parts, desc="cutting documents", unit="part", leave=False, delay=2, disable=None):
             for where, start, size in self._cut_chunk(part, pieces):
                 documents.append(where)
                 starts.append(start)

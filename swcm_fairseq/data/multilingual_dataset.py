@@ -24,7 +24,7 @@ class MultilingualDataset(FairseqDataset):
     Attributes:
         streams: where samples come from.
         epoch: the epoch whose samples are given; set by :meth:`set_epoch`.
-        sizes: positions of source and target of every sample of the epoch, int64, shape (samples, 2).
+        sizes: positions of source and target of every sample of the epoch, int32, shape (samples, 2).
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class MultilingualDataset(FairseqDataset):
         self.set_epoch(1)
 
     def _positions(self, stream: Stream) -> np.ndarray:
-        """Positions of source (the most it can have after noise) and target, int64, shape (len(stream), 2)."""
+        """Positions of source (the most it can have after noise) and target, int32, shape (len(stream), 2)."""
         target = stream.target.sizes.astype(np.int64)
         source = stream.source.sizes.astype(np.int64) if stream.translation else self.noise.longest(target)
-        return np.minimum(np.stack((source, target), axis=1) + FRAME, self.max_positions)
+        return np.minimum(np.stack((source, target), axis=1) + FRAME, self.max_positions).astype(np.int32)
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:

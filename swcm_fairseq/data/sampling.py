@@ -109,7 +109,7 @@ def plan_epoch(
     earlier: int,
     weights: Sequence[np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What sample i of an epoch is: its corpus and its index there; two int64 arrays of shape (counts.sum(),).
+    """What sample i of an epoch is: its corpus (int32) and its index there (int64); shapes (counts.sum(),).
 
     Args:
         lengths: samples of each corpus.
@@ -119,7 +119,7 @@ def plan_epoch(
         earlier: how many epochs had these corpora before (differs from epoch - 1 for sharded data).
         weights: of each corpus's samples, see :func:`walk`.
     """
-    corpus_of = np.repeat(np.arange(len(lengths)), counts)
+    corpus_of = np.repeat(np.arange(len(lengths), dtype=np.int32), counts)
     index_of = np.concatenate(
         [
             walk(length, earlier * int(count), int(count), seed, corpus, weight)

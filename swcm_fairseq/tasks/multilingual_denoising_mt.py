@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,13 @@ from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import open_dict
 
-from swcm_fairseq.data.blocks import Blocks
-from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind
-from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.directory import load_vocabulary
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
+from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
-from swcm_fairseq.data.pieces import PieceTable
 from swcm_fairseq.data.sampling import probabilities, quotas
-from swcm_fairseq.data.selection import Direction, choose_directions
 from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.table import sampling_table
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
@@ -55,6 +51,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     Attributes:
         dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
         langs: language codes, in the order of their tokens.
+        corpora: the chosen corpora of the data directories.
         train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
@@ -81,21 +78,39 @@ class MultilingualDenoisingMTTask(FairseqTask):
         )
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
-        self.word_units = _word_units(cfg.word_units)
         if cfg.eval_metric is not None:
             parse_generation_options(cfg.eval_args)
         self._eval_generator: LanguageGenerator | None = None
         self._eval_scores: dict[str, float] = {}
-        self._pieces: dict[str, PieceTable] = {}
-        self._corpora: dict[str, list[Corpus]] = {}
         self.train_iterator: EpochBatchIterator | None = None
+
+    @classmethod
+    def setup_task(cls, cfg: MultilingualDenoisingMTConfig, **kwargs) -> "MultilingualDenoisingMTTask":
+        """Make the task; ``kwargs`` (whether ``cfg`` is a checkpoint's) make no difference to it."""
+        return cls(cfg)
 
     def _set_langs(self, langs: list[str]) -> None:
         """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
         remove_special_symbols(self.dictionary)
         add_special_symbols(self.dictionary, langs)
         self.langs = langs
+        self._choose_corpora()
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols), "langs": list(langs)})
+
+    def _choose_corpora(self) -> None:
+        """Set ``corpora``; again where a checkpoint changes languages or positions."""
+        cfg = self.cfg
+        choice = Choice(
+            wanted=_split(cfg.corpora),
+            both=None if cfg.directions is None else cfg.directions is Directions.both,
+            source_lang=cfg.source_lang,
+            target_lang=cfg.target_lang,
+            translation_share=cfg.translation_share,
+            max_positions=cfg.tokens_per_sample,
+            blocks=cfg.long_documents is LongDocuments.blocks,
+            word_units=_word_units(cfg.word_units),
+        )
+        self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
 
     def _check_lang(self, lang: str) -> None:
         if lang not in self.langs:
@@ -157,6 +172,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if least < self.cfg.tokens_per_sample and from_checkpoint:
             logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
             self.cfg.tokens_per_sample = least
+            self._choose_corpora()
         elif least < self.cfg.tokens_per_sample:
             raise InputError(
                 f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
@@ -184,11 +200,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
             InputError: no chosen corpus has the split, or one of its files is damaged.
         """
         path = self.paths[(epoch - 1) % len(self.paths)]
-        directions = [d for d in self.directions(path) if split in d.corpus.splits]
-        if not directions:
-            have = sorted({name for d in self.directions(path) for name in d.corpus.splits})
-            raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
-        streams = [self._load_stream(path, direction, split, combine) for direction in directions]
+        streams = self.corpora.load(path, split, combine)
         counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
         self.datasets[split] = MultilingualDataset(
             streams,
@@ -202,7 +214,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
             beta=self.cfg.sampling_beta,
             batch_groups=self._batch_groups(streams),
         )
-        self._log_cuts(split, streams)
 
     def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
         """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped.
@@ -306,10 +317,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
     @property
     def group_names(self) -> list[str]:
         """Names of all chosen corpora and directions, over all data directories; ``sample["group"]`` indexes them."""
-        names: dict[str, None] = {}
-        for path in self.paths:
-            names.update((direction.group, None) for direction in self.directions(path))
-        return list(names)
+        return self.corpora.group_names
 
     def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
         """The pieces that a language's training text has, as preprocess.binarize counted them.
@@ -318,67 +326,9 @@ class MultilingualDenoisingMTTask(FairseqTask):
             lang_token: dictionary index of the language token.
 
         Returns:
-            int64, ascending: pieces of the training text in all data directories; None where nothing was counted (a
-            directory of stock fairseq-preprocess, or none of the language's text).
+            int64, ascending; None where nothing was counted.
         """
-        lang = self.langs[lang_token - self.dictionary.num_pieces - 1]
-        used = np.zeros(self.dictionary.num_pieces, dtype=bool)
-        for path in self.paths:
-            if os.path.exists(os.path.join(path, CORPORA_FILE)):
-                used |= Corpora.read(path).piece_counts(lang, self.cfg.train_subset) > 0
-        return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
-
-    def directions(self, path: str) -> list[Direction]:
-        """The chosen directions of one data directory."""
-        if path not in self._corpora:
-            if path != self.paths[0]:
-                self._check_same_vocabulary(path)
-            self._corpora[path] = find_corpora(path)
-        cfg = self.cfg
-        directions = choose_directions(
-            self._corpora[path],
-            path,
-            _split(cfg.corpora),
-            both=None if cfg.directions is None else cfg.directions is Directions.both,
-            source_lang=cfg.source_lang,
-            target_lang=cfg.target_lang,
-            translation_share=cfg.translation_share,
-        )
-        check_languages([direction.corpus for direction in directions], self.langs, path)
-        return directions
-
-    def _check_same_vocabulary(self, path: str) -> None:
-        pieces = self.dictionary.symbols[: self.dictionary.num_pieces]
-        if load_vocabulary(path).symbols != pieces:
-            raise InputError(f"{path}: another vocabulary than {self.paths[0]}; binarize all text with one")
-
-    def _load_stream(self, path: str, direction: Direction, split: str, combine: bool) -> Stream:
-        mono = direction.corpus.kind is Kind.MONO
-        pieces = self._piece_table(direction.source_lang) if mono else None
-        cut = pieces if self.cfg.long_documents is LongDocuments.blocks else None
-        sides = [
-            Blocks(
-                load_side(path, prefix, self.dictionary, combine),
-                self.cfg.tokens_per_sample - FRAME,
-                self.dictionary.bos(),
-                self.dictionary.eos(),
-                cut,
-            )
-            for prefix in direction.files(split)
-        ]
-        if len(sides[0]) != len(sides[-1]):
-            raise InputError(
-                f"{path}: {direction.group} has {len(sides[0])} sources and {len(sides[-1])} targets in {split}; "
-                "binarize the pair again"
-            )
-        return Stream(
-            direction.group, direction.source_lang, direction.target_lang, not mono, sides[0], sides[-1], pieces
-        )
-
-    def _piece_table(self, lang: str) -> PieceTable:
-        if lang not in self._pieces:
-            self._pieces[lang] = PieceTable.build(self.dictionary, lang, self.word_units.get(lang))
-        return self._pieces[lang]
+        return self.corpora.vocabulary(self.langs[lang_token - self.dictionary.num_pieces - 1], self.cfg.train_subset)
 
     def _sample_counts(self, streams: list[Stream]) -> np.ndarray:
         """How many samples of each stream an epoch has; logs the table."""
@@ -404,23 +354,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if self.cfg.group_batches_by is BatchGroups.language:
             return [self.langs.index(stream.target_lang) for stream in streams]
         return list(range(len(streams)))
-
-    def _log_cuts(self, split: str, streams: list[Stream]) -> None:
-        """Say what is longer than ``--tokens-per-sample`` and what becomes of it."""
-        for stream in streams:
-            for side, blocks in {"source": stream.source, "target": stream.target}.items():
-                if not blocks.documents_cut or (side == "target" and not stream.translation):
-                    continue
-                fate = (
-                    f"{blocks.tokens_lost:,} of their tokens are left out"
-                    if blocks.tokens_lost
-                    else f"they are cut into blocks, {len(blocks):,} texts in all"
-                )
-                where = f"{split} {stream.group}" + (f" {side}" if stream.translation else "")
-                logger.info(
-                    f"{where}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
-                    f"{blocks.limit} tokens; {fate}"
-                )
 
 
 def _end_workers(iterator: EpochBatchIterator) -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from fairseq.data import Dictionary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from swcm_fairseq.data.noise import (
     place_spans,
     span_lengths,
 )
+from swcm_fairseq.data.pieces import PieceTable
 from swcm_fairseq.errors import InputError
 
 MASK, FIRST, END = 100, 4, 100
@@ -54,6 +56,41 @@ def test_short_texts_are_masked_as_much(words):
     rng = np.random.default_rng(words)
     masked = sum(span_lengths(words, 0.35, 3.5, rng).sum() for _ in range(20_000))
     assert masked / (words * 20_000) == pytest.approx(0.35, abs=0.03)
+
+
+SYLLABLES = {  # pieces that begin a word, and pieces that go on with one
+    "bo": (["བོད་", "ཡིག་", "▁དང་"], ["འི", "ས"]),
+    "kk": (["▁бұл", "▁жақсы"], ["кі", "тап", "."]),
+    "mn": (["▁энэ", "▁сайн"], ["ном", "."]),
+    "ug": (["▁بۇ", "▁ياخشى"], ["كى", "تاب"]),
+    "zh": (["▁我", "喜欢", "你", "。"], []),
+}
+
+
+@pytest.mark.parametrize("lang", SYLLABLES)
+def test_ten_thousand_texts_of_each_language(lang):
+    """Measured on what comes out: words that are gone, and masks that stand for them."""
+    begin, inside = SYLLABLES[lang]
+    dictionary = Dictionary()
+    for piece in (*begin, *inside):
+        dictionary.add_symbol(piece)
+    table = PieceTable.build(dictionary, lang)
+    rng = np.random.default_rng(7)
+    noise = Noise(permute_sentences=0)
+    ids = NoiseIds(mask=10_000, first_piece=4, end_piece=9)
+    words = gone = masks = 0
+    for _ in range(10_000):
+        text = rng.integers(4, len(dictionary), int(rng.integers(60, 160)))
+        starts = table.word_starts(text)
+        if lang != "zh":
+            assert 0 < starts.sum() < len(text)
+        # Every token gets its position as id, so that it can be told which words are left.
+        left = add_noise(np.arange(len(text)), starts, starts, noise, ids, len(text), rng)
+        masks += int((left == ids.mask).sum())
+        words += int(starts.sum())
+        gone += int(starts.sum() - starts[left[left != ids.mask]].sum())
+    assert gone / words == pytest.approx(0.35, abs=0.01)
+    assert gone / masks == pytest.approx(3.5, abs=0.1)
 
 
 def test_one_text_is_near_its_share():

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from preprocess import binarize, databin, vocab
+from preprocess.encoding import Encoder
 from preprocess.indexed import IndexedWriter
 from swcm_fairseq.data.corpora import Corpora, Kind
 from swcm_fairseq.data.vocabulary import Vocabulary
@@ -146,6 +147,13 @@ def test_interrupted_at_ten_random_moments(vocabulary_dir, tmp_path, workers):
                 assert found[name.replace(".idx", ".bin")] == reference[name.replace(".idx", ".bin")]
     binarize.main(arguments(tmp_path / "data-bin"))
     assert contents(tmp_path / "data-bin") == reference
+
+
+def test_a_killed_worker_is_one_line(run, texts, monkeypatch, tmp_path):
+    monkeypatch.setattr(Encoder, "__call__", lambda *_: os._exit(9))
+    with pytest.raises(InputError, match="a worker process was ended from outside"):
+        run("--mono", f"bo:train={texts['bo']}", "--workers", "2")
+    assert not list((tmp_path / "data-bin").rglob("*.partial"))
 
 
 def test_ctrl_c_leaves_nothing_half_written(run, texts, tmp_path, monkeypatch):

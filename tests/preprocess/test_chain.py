@@ -29,9 +29,8 @@ def test_every_record_is_kept_or_counted(vocabulary_dir, tmp_path, texts, raw):
             f"--lang bo --input {tmp_path}/text.bo --output {cleaned} --rejects {tmp_path}/r2 --without script".split()
         )
         left_out += (tmp_path / "r2").read_bytes().count(b"\n")
-        binarize.main(
-            f"--vocab {vocabulary_dir} --output {tmp_path}/data-bin --mono bo:train={cleaned} --again".split()
-        )
+        data_bin = tmp_path / "data-bin"
+        binarize.main(f"--vocab {vocabulary_dir} --output {data_bin} --mono bo:train={cleaned} --again".split())
     except InputError as error:
         assert "\n" not in str(error)
         return

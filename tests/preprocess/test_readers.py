@@ -298,6 +298,23 @@ def test_bad_command_lines(write, tmp_path, args, message):
 CONTENT = st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
 
 
+def test_zip_of_one_file_is_read_and_others_are_refused(tmp_path):
+    for name, members in (("one", ["d/a.txt"]), ("two", ["a.txt", "b.txt"])):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            for member in members:
+                archive.writestr(member, "ཀ\nཁ\n")
+    assert [each.text for each in read("plain", tmp_path / "one.zip")] == ["ཀ", "ཁ"]
+    with pytest.raises(InputError, match=r"two.zip: cannot be unpacked: 2 files in the archive"):
+        read("plain", tmp_path / "two.zip")
+    locked = bytearray((tmp_path / "one.zip").read_bytes())
+    locked[6] |= 1  # the flag of encryption, in the file's header and in the directory
+    locked[locked.find(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(locked)
+    for name in ("plain", "thucnews"):
+        with pytest.raises(InputError, match=r"locked.zip: .*password"):
+            read(name, tmp_path / "locked.zip")
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(FORMATS)), content=CONTENT)
 def test_any_bytes_are_counted_or_refused_in_one_line(tmp_path, name, content):

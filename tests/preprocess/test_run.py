@@ -83,6 +83,15 @@ def test_a_changed_corpus_is_read_again(manifest, tmp_path):
     assert corpora["zh-bo"]["train"].samples == 10
 
 
+def test_answers_that_are_numbers_stay(vocabulary_dir, tmp_path):
+    record = {"question": "Қай жылы?", "context": "Ол 1991 жылы болды.", "answers": {"text": ["1991"]}}
+    write_lines(tmp_path / "kazqad.jsonl", [json.dumps(record)])
+    corpus = {"name": "qa", "format": "kazqad", "input": str(tmp_path / "kazqad.jsonl"), "lang": "kk"}
+    places = {"output": str(tmp_path / "data-bin"), "vocabulary": str(vocabulary_dir), "work": str(tmp_path / "work")}
+    run.main([str(write_manifest(tmp_path / "manifest.yaml", corpora=[corpus], **places))])
+    assert (tmp_path / "work/qa/train.target").read_text() == "1991\n"
+
+
 def test_repeats_fall_into_one_split():
     assert place("ཀ་ཁ།") == place(" ཀ་ཁ ") == place("ཀ་ཁ")
     assert place("Abc, d") == place("ABC D")

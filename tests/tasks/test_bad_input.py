@@ -188,15 +188,11 @@ class TestCheckpoints:
             make_task(tmp_path / "other", **flags)._check_restored()
 
     def test_training_with_more_languages(self, make_task, checkpoint):
-        """A new run may add languages behind the old ones; resuming may not, and no run may reorder them."""
+        with pytest.raises(InputError, match=r"--langs bo,kk,mn,ug,zh, not .*,za; .*--finetune-from-model"):
+            make_task(langs="bo,kk,mn,ug,zh,za", restore_file=str(checkpoint))._check_restored()
         make_task(langs="bo,kk,mn,ug,zh,za", finetune_from_model=str(checkpoint))._check_restored()
-        for langs, how in (
-            ("bo,kk,mn,ug,zh,za", {"save_dir": str(checkpoint.parent)}),
-            ("bo,kk,mn,ug,zh,za", {"restore_file": str(checkpoint)}),
-            ("za,bo,kk,mn,ug,zh", {"finetune_from_model": str(checkpoint)}),
-        ):
-            with pytest.raises(InputError, match=rf"--langs bo,kk,mn,ug,zh, not {langs}; .*--finetune-from-model"):
-                make_task(langs=langs, **how)._check_restored()
+        with pytest.raises(InputError, match="was trained with --langs"):  # only behind the old ones
+            make_task(langs="za,bo,kk,mn,ug,zh", finetune_from_model=str(checkpoint))._check_restored()
 
     def test_damaged(self, make_task, checkpoint):
         checkpoint.write_bytes(b"nothing")

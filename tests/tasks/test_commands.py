@@ -88,6 +88,16 @@ def test_generate_in_each_direction(trained, stock_data, run_fairseq):
 
 
 @pytest.mark.e2e
+def test_validate_gives_the_losses_of_the_training(trained, stock_data, run_fairseq):
+    place, log = trained
+    options = ["--path", place / "checkpoint_last.pt", "--cpu", "--batch-size", "16", "--log-format", "json"]
+    done = run_fairseq("validate", stock_data, *PLUGIN, *options)
+    values, expected = logged(done.stdout + done.stderr, "valid"), logged(log, "valid")
+    for name in ("loss", "dae_bo_loss", "mt_bo-zh_nll_loss"):
+        assert float(values[f"valid_{name}"]) == pytest.approx(float(expected[f"valid_{name}"]), abs=0.002)
+
+
+@pytest.mark.e2e
 def test_interactive_reads_raw_text(trained, stock_data, run_fairseq):
     place, _ = trained
     where = [stock_data, *PLUGIN, "--path", place / "checkpoint_last.pt", "--cpu", "--buffer-size", "2"]

@@ -1,0 +1,164 @@
+"""The corpora that a run has chosen, opened as streams of samples."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from swcm_fairseq.data.blocks import Blocks
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Kind
+from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.languages import WordUnit
+from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.selection import Direction, choose_directions
+from swcm_fairseq.data.streams import FRAME, Stream
+from swcm_fairseq.data.vocabulary import MultilingualDictionary
+from swcm_fairseq.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a run takes of its data directories, and how.
+
+    Attributes:
+        wanted: names of corpora or groups; none: all.
+        both: pairs both ways; None: those of two languages.
+        source_lang, target_lang: only directions between these.
+        translation_share: 0 leaves pairs out, 1 leaves text to denoise out.
+        max_positions: of a text, ``<s> <xx>`` and ``</s>`` included.
+        blocks: long text to denoise is cut into blocks at sentence ends; otherwise truncated, as pairs always are.
+        word_units: what a word is in some languages, if not as usual.
+    """
+
+    wanted: Sequence[str] = ()
+    both: bool | None = None
+    source_lang: str | None = None
+    target_lang: str | None = None
+    translation_share: float | None = None
+    max_positions: int = 256
+    blocks: bool = True
+    word_units: dict[str, WordUnit] = field(default_factory=dict)
+
+
+class ChosenCorpora:
+    """The chosen corpora of one or several data directories with the same vocabulary."""
+
+    def __init__(self, paths: Sequence[str], dictionary: MultilingualDictionary, langs: Sequence[str], choice: Choice):
+        """Nothing is read yet.
+
+        Args:
+            paths: data directories; the first one's dictionary is ``dictionary``.
+            dictionary: with the language tokens.
+            langs: languages that have tokens.
+            choice: what to take.
+        """
+        self.paths, self.dictionary, self.langs, self.choice = list(paths), dictionary, list(langs), choice
+        self._directions: dict[str, list[Direction]] = {}
+        self._pieces: dict[str, PieceTable] = {}
+
+    @cached_property
+    def group_names(self) -> list[str]:
+        """Names of all chosen corpora and directions, over all data directories."""
+        return list(dict.fromkeys(direction.group for path in self.paths for direction in self.directions(path)))
+
+    def directions(self, path: str) -> list[Direction]:
+        """The chosen directions of one data directory; raises :class:`InputError` if there are none."""
+        if path not in self._directions:
+            if path != self.paths[0]:
+                self._check_same_vocabulary(path)
+            choice = self.choice
+            directions = choose_directions(
+                find_corpora(path),
+                path,
+                choice.wanted,
+                both=choice.both,
+                source_lang=choice.source_lang,
+                target_lang=choice.target_lang,
+                translation_share=choice.translation_share,
+            )
+            check_languages([direction.corpus for direction in directions], self.langs, path)
+            self._directions[path] = directions
+        return self._directions[path]
+
+    def _check_same_vocabulary(self, path: str) -> None:
+        if load_vocabulary(path).symbols != self.dictionary.symbols[: self.dictionary.num_pieces]:
+            raise InputError(f"{path}: another vocabulary than {self.paths[0]}; binarize all text with one")
+
+    def load(self, path: str, split: str, combine: bool) -> list[Stream]:
+        """The streams of one split of a data directory.
+
+        Raises:
+            InputError: no chosen corpus has the split, or one of its files is damaged or empty.
+        """
+        chosen = self.directions(path)
+        directions = [direction for direction in chosen if split in direction.corpus.splits]
+        if not directions:
+            have = sorted({name for direction in chosen for name in direction.corpus.splits})
+            raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
+        streams = [self._load_stream(path, direction, split, combine) for direction in directions]
+        for stream in streams:
+            for line in cuts(stream):
+                logger.info(f"{split} {line}")
+        return streams
+
+    def _load_stream(self, path: str, direction: Direction, split: str, combine: bool) -> Stream:
+        mono = direction.corpus.kind is Kind.MONO
+        pieces = self._piece_table(direction.source_lang) if mono else None
+        sides = [
+            Blocks(
+                load_side(path, prefix, self.dictionary, combine),
+                self.choice.max_positions - FRAME,
+                self.dictionary.bos(),
+                self.dictionary.eos(),
+                pieces if self.choice.blocks else None,
+            )
+            for prefix in direction.files(split)
+        ]
+        if len(sides[0]) != len(sides[-1]):
+            raise InputError(
+                f"{path}: {direction.group} has {len(sides[0])} sources and {len(sides[-1])} targets in {split}; "
+                "binarize the pair again"
+            )
+        return Stream(
+            direction.group, direction.source_lang, direction.target_lang, not mono, sides[0], sides[-1], pieces
+        )
+
+    def _piece_table(self, lang: str) -> PieceTable:
+        if lang not in self._pieces:
+            self._pieces[lang] = PieceTable.build(self.dictionary, lang, self.choice.word_units.get(lang))
+        return self._pieces[lang]
+
+    def vocabulary(self, lang: str, split: str) -> torch.Tensor | None:
+        """The pieces that a language's text in ``split`` has, as preprocess.binarize counted them.
+
+        Returns:
+            int64, ascending: pieces of the text in all data directories; None where nothing was counted (a directory
+            of stock fairseq-preprocess, or none of the language's text).
+        """
+        used = np.zeros(self.dictionary.num_pieces, dtype=bool)
+        for path in self.paths:
+            if os.path.exists(os.path.join(path, CORPORA_FILE)):
+                used |= Corpora.read(path).piece_counts(lang, split) > 0
+        return torch.from_numpy(np.flatnonzero(used)) if used.any() else None
+
+
+def cuts(stream: Stream) -> Iterator[str]:
+    """Say what of a stream is longer than a text may be, and what becomes of it."""
+    sides = {" source": stream.source, " target": stream.target} if stream.translation else {"": stream.target}
+    for side, blocks in sides.items():
+        if blocks.documents_cut:
+            fate = (
+                f"{blocks.tokens_lost:,} of their tokens are left out"
+                if blocks.tokens_lost
+                else f"they are cut into blocks, {len(blocks):,} texts in all"
+            )
+            yield (
+                f"{stream.group}{side}: {blocks.documents_cut:,} of {blocks.documents:,} texts are longer than "
+                f"{blocks.limit} tokens; {fate}"
+            )
