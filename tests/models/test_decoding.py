@@ -33,10 +33,12 @@ def test_steps_equal_full_forward(build, batch, dictionary: Dictionary, kind):
 
 
 @pytest.mark.parametrize("beams", [1, 4, 5])
-@pytest.mark.parametrize("size", [1, 2])
-def test_beams_and_ensembles(build, batch, beams, size):
+@pytest.mark.parametrize(("size", "need_attn"), [(1, False), (2, False), (2, True)])
+def test_beams_and_ensembles(build, batch, beams, size, need_attn):
     """Beams follow random orders; every step must equal the full forward of the tokens each beam now holds."""
     ensemble = EnsembleModel([build(seed=seed) for seed in range(size)])
+    for model in ensemble.models:
+        model.make_generation_fast_(need_attn=need_attn)  # True for --print-alignment
     rows = torch.arange(3).repeat_interleave(beams)
     generator = torch.Generator().manual_seed(3)
     tokens = torch.randint(4, 40, (3 * beams, 6), generator=generator)
@@ -50,13 +52,14 @@ def test_beams_and_ensembles(build, batch, beams, size):
                 tokens = tokens[order]
                 ensemble.reorder_incremental_state(states, order)
                 encoded = ensemble.reorder_encoder_out(encoded, order)
-            log_probs, _ = ensemble.forward_decoder(tokens[:, :end], encoded, states)
+            log_probs, attention = ensemble.forward_decoder(tokens[:, :end], encoded, states)
             full = [
                 model.get_normalized_probs(
                     model(batch["src_tokens"][rows], batch["src_lengths"][rows], tokens[:, :end]), log_probs=False
                 )[:, -1]
                 for model in ensemble.models
             ]
+            assert (attention is not None) == need_attn
             torch.testing.assert_close(log_probs.exp(), torch.stack(full).mean(0), atol=1e-5, rtol=0)
     for state in states:
         cached = [buffer["prev_key"].size(0) for buffer in state.values()]
