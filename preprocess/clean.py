@@ -1,7 +1,7 @@
 """Clean text, line by line: every step has a name, can be left out, and is counted.
 
-Steps that change lines:  unicode (NFC, presentation forms to letters), controls, invisible (zero-width and
-bidirectional characters without meaning), spaces.
+Steps that change lines:  controls, invisible (zero-width and bidirectional characters without meaning), unicode (NFC,
+presentation forms to letters), spaces.
 Steps that leave lines out:  length, letters (none), boilerplate (links, --boilerplate), script, language (an offline
 identifier that is sure), ratio (pairs only), duplicates, and on demand near duplicates and held-out lines.
 """

@@ -22,9 +22,8 @@ _ZERO_WIDTH_SPACE = regex.compile(r"\u200B+")
 _UNSPACED_BEFORE = regex.compile(r"[\p{Han}\p{Tibetan}\p{Hiragana}\p{Katakana}]$")
 # Joiners shape letters of joining scripts and tie emoji; variation selectors and the vowel separator choose the shape
 # of the Mongolian letter before them.
-_JOINER = regex.compile(
-    r"(?<![\p{Joining_Type=D}\p{Joining_Type=R}\p{Joining_Type=C}\p{Extended_Pictographic}\p{M}])[\u200C\u200D]+"
-)
+_JOINING = r"\p{Joining_Type=D}\p{Joining_Type=R}\p{Joining_Type=C}\uFB50-\uFDFF\uFE70-\uFEFC"
+_JOINER = regex.compile(rf"(?<![{_JOINING}\p{{Extended_Pictographic}}\p{{M}}])[\u200C\u200D]+")
 _MONGOLIAN_MARK = regex.compile(r"(?<!\p{Mongolian})[\u180B-\u180F]+")
 
 _SPACES = regex.compile(r"[ \u00A0\u1680\u2000-\u200A\u205F\u3000]+")
@@ -61,9 +60,10 @@ def spaces(text: str) -> str:
     return _SPACES.sub(" ", text).strip(" ")
 
 
+# In this order: what is composed last stays composed.
 TRANSFORMS: dict[str, Callable[[str], str]] = {
-    "unicode": unicode_form,
     "controls": controls,
     "invisible": invisible,
+    "unicode": unicode_form,
     "spaces": spaces,
 }

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 from preprocess.duplicates import folded
@@ -32,10 +33,8 @@ def split_lines(
         lines of each split; lines beyond the limit are counted as "over the limit".
     """
     counts: Counter[str] = Counter()
-    files = {split: LineFiles(places) for split, places in outputs.items()}
-    try:
-        for each in files.values():
-            each.__enter__()
+    with ExitStack() as stack:
+        files = {split: stack.enter_context(LineFiles(places)) for split, places in outputs.items()}
         for line in zip(*(open_lines(path) for path in paths), strict=True):
             split = _split_of(place(line[0]), shares)
             if limit is not None and counts[split] >= limit:
@@ -45,9 +44,6 @@ def split_lines(
             files[split].write(line)
         for each in files.values():
             each.commit()
-    finally:
-        for each in files.values():
-            each.__exit__()
     return counts
 
 

@@ -28,6 +28,7 @@ DEFAULT_ENCODING = "utf-8"
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 18
 BLOCK_LINES = 2000
+_MARKS = 8  # bytes kept beyond the longest line: more than a byte order mark, CR and one
 
 
 def _open_only_member(file: BinaryIO) -> BinaryIO:
@@ -155,7 +156,8 @@ class TextFile:
             if first:
                 line = line.removeprefix(codecs.BOM_UTF8)
                 first = False
-            yield line.removesuffix(b"\r")
+            line = line.removesuffix(b"\r")
+            yield line if len(line) <= self.max_bytes else line[: self.max_bytes + 1]
         if first:
             raise InputError(f"{self.path}: no lines, the file is empty once unpacked")
 
@@ -165,12 +167,11 @@ class TextFile:
         for chunk in self.chunks():
             *whole, tail = chunk.split(b"\n")
             if not whole:
-                rest += tail[: max(0, self.max_bytes + 2 - len(rest))]
+                rest += tail[: max(0, self.max_bytes + _MARKS - len(rest))]
                 continue
             ended = True
             whole[0] = rest + whole[0]
-            for line in whole:
-                yield self._cut(line)
+            yield from whole
             rest = tail
         if not ended and b"\r" in rest.removesuffix(b"\r"):
             raise InputError(
@@ -178,10 +179,7 @@ class TextFile:
                 f"convert it: tr '\\r' '\\n' < {self.path}"
             )
         if rest:
-            yield self._cut(rest)
-
-    def _cut(self, line: bytes) -> bytes:
-        return line if len(line) <= self.max_bytes else line[: self.max_bytes + 1]
+            yield rest
 
 
 @dataclass

@@ -19,12 +19,12 @@ case $SCALE in
   full)
     TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart} PIECES=6000
     SIZE=(--encoder-layers 3 --encoder-embed-dim 192 --encoder-ffn-embed-dim 768 --encoder-attention-heads 4)
-    ENCODER_UPDATES=900 PRETRAIN_UPDATES=500 FINETUNE_UPDATES=300 TOKENS=1536
+    ENCODER_UPDATES=900 PRETRAIN_UPDATES=700 FINETUNE_UPDATES=600 WARMUP=50 TOKENS=1536
     ;;
   smoke)
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=2000
     SIZE=(--encoder-layers 3 --encoder-embed-dim 64 --encoder-ffn-embed-dim 128 --encoder-attention-heads 2)
-    ENCODER_UPDATES=30 PRETRAIN_UPDATES=20 FINETUNE_UPDATES=20 TOKENS=1024
+    ENCODER_UPDATES=30 PRETRAIN_UPDATES=20 FINETUNE_UPDATES=20 WARMUP=5 TOKENS=1024
     ;;
   *)
     echo "error: SCALE=$SCALE: use full or smoke" >&2
@@ -100,7 +100,7 @@ if ! finished encoder; then
   train encoder "$ENCODER_UPDATES" "$OUT/data-bin/plain" --task masked_lm --criterion masked_lm --arch roberta_base \
     "${SIZE[@]}" --max-positions "$POSITIONS" --dropout 0.1 --attention-dropout 0 \
     --tokens-per-sample 64 --sample-break-mode none --mask-prob 0.3 --max-tokens 1024 \
-    "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler polynomial_decay --warmup-updates 50 \
+    "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" \
     --total-num-update "$ENCODER_UPDATES" --validate-interval-updates "$ENCODER_UPDATES" \
     --save-interval-updates 300 --keep-interval-updates 1
   touch "$OUT/done/encoder"
@@ -117,7 +117,7 @@ learn() {
       --pretrained-encoder "$OUT/encoder/checkpoint_last.pt" "$@" \
       --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
       --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
-      "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates 50 \
+      "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
       --total-num-update "$PRETRAIN_UPDATES" --validate-interval-updates "$PRETRAIN_UPDATES" \
       --save-interval-updates 200 --keep-interval-updates 1
     touch "$OUT/done/$name-pretrain"
@@ -129,7 +129,7 @@ learn() {
       --finetune-from-model "$OUT/$name-pretrain/checkpoint_last.pt" \
       --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
       --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
-      "${OPTIMIZER[@]}" --lr 5e-4 --lr-scheduler warmup_linear --warmup-updates 30 \
+      "${OPTIMIZER[@]}" --lr 5e-4 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
       --total-num-update "$FINETUNE_UPDATES" --validate-interval-updates 100 \
       --save-interval-updates 100 --keep-interval-updates 1
     touch "$OUT/done/$name-finetune"

@@ -6,10 +6,11 @@ Directories with ``corpora.json`` and directories as stock ``fairseq-preprocess`
 import itertools
 import os
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
-from fairseq.data import ConcatDataset, Dictionary, data_utils, indexed_dataset
+from fairseq.data import ConcatDataset, Dictionary, indexed_dataset
 
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind, Split
 from swcm_fairseq.data.languages import check_code
@@ -17,6 +18,9 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
 
 _PAIR_FILE = re.compile(r"(?P<split>[^.]+)\.(?P<source>[^.-]+)-(?P<target>[^.-]+)\.(?P<side>[^.]+)\.idx")
+
+_INDEX_HEADER = struct.Struct("<9sQBQ")  # magic, version, type of the ids, entries
+_INDEX_ENTRY_BYTES = 4 + 8  # its size (int32) and its place (int64)
 
 
 def load_vocabulary(directory: Path | str) -> Dictionary:
@@ -121,21 +125,31 @@ def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combin
     return parts[0] if len(parts) == 1 else ConcatDataset(parts)
 
 
-def _open(path: str, dictionary: Dictionary):
+def _open(path: str, dictionary: Dictionary) -> indexed_dataset.MMapIndexedDataset:
     """One indexed file; raises :class:`InputError` if it is missing, damaged, or has ids that are not pieces."""
     for file in (f"{path}.idx", f"{path}.bin"):
         if not os.path.exists(file):
             raise InputError(f"{file}: missing; binarize the text again")
     if os.path.getsize(f"{path}.bin") == 0:
         raise InputError(f"{path}.bin: has no samples; leave the corpus out with --corpora")
-    try:
-        data = data_utils.load_indexed_dataset(path, dictionary)
-        sizes = data.sizes
-    except (AssertionError, ValueError, KeyError, OSError, IndexError) as error:
-        raise InputError(f"{path}.idx: not an index that fairseq writes ({error}); binarize the text again") from error
-    if isinstance(data, indexed_dataset.MMapIndexedDataset):
-        _check_data_file(path, data, int(sizes.sum()), dictionary)
+    _check_index(path)
+    data = indexed_dataset.MMapIndexedDataset(path)
+    _check_data_file(path, data, int(data.sizes.sum()), dictionary)
     return data
+
+
+def _check_index(path: str) -> None:
+    """Raise :class:`InputError` if the index is not a whole one; fairseq's own class fails with a traceback."""
+    file = f"{path}.idx"
+    with open(file, "rb") as stream:
+        header = stream.read(_INDEX_HEADER.size)
+    magic = indexed_dataset.MMapIndexedDataset.Index._HDR_MAGIC
+    if header[: len(magic)] != magic:
+        raise InputError(f"{file}: not a memory-mapped index; binarize the text again, with --dataset-impl mmap")
+    _, _, _, entries = _INDEX_HEADER.unpack(header.ljust(_INDEX_HEADER.size, b"\0"))
+    wanted = _INDEX_HEADER.size + entries * _INDEX_ENTRY_BYTES
+    if os.path.getsize(file) != wanted:
+        raise InputError(f"{file}: {os.path.getsize(file)} bytes instead of {wanted}; binarize the text again")
 
 
 def _check_data_file(path: str, data: indexed_dataset.MMapIndexedDataset, tokens: int, dictionary: Dictionary) -> None:

@@ -3,6 +3,7 @@
 Sample i of epoch e, with its noise, is a function of (seed, e, i) alone.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ class MultilingualDataset(FairseqDataset):
         stream = self.streams[number]
         source, target = stream.body(place)
         if stream.pieces is not None:
-            source = self._noised(stream.pieces, source, index)
+            source = self._noised(stream.pieces, source, self._noise_generator(stream, place, index))
         source_frame, target_frame = self._frames[number]
         sample = {
             "id": index,
@@ -121,8 +122,13 @@ class MultilingualDataset(FairseqDataset):
                 sample["full_target"] = self._framed(target_frame, full)
         return sample
 
-    def _noised(self, pieces: PieceTable, text: np.ndarray, index: int) -> np.ndarray:
-        epoch = self.epoch if self.counts is not None else 0
+    def _noise_generator(self, stream: Stream, place: int, index: int) -> np.random.Generator:
+        """Training: by seed, epoch and sample. Validation: by corpus and text, the same in every run and epoch."""
+        if self.counts is not None:
+            return generator(self.seed, Purpose.NOISE, self.epoch, index)
+        return generator(Purpose.VALID_NOISE, zlib.crc32(stream.group.encode()), place)
+
+    def _noised(self, pieces: PieceTable, text: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return add_noise(
             text,
             pieces.word_starts(text),
@@ -130,7 +136,7 @@ class MultilingualDataset(FairseqDataset):
             self.noise,
             self.noise_ids,
             self.max_positions - FRAME,
-            generator(self.seed, Purpose.NOISE, epoch, index),
+            rng,
         )
 
     def _framed(self, frame: np.ndarray, text: np.ndarray) -> torch.Tensor:

@@ -18,6 +18,7 @@ class Purpose(enum.IntEnum):
     WALK = 2  # through one corpus
     NOISE = 3  # of one sample
     BATCHES = 4  # which samples share a batch
+    VALID_NOISE = 5  # of one sample of a validation set
 
 
 def generator(*key: int) -> np.random.Generator:

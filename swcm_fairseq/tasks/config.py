@@ -56,10 +56,18 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
         },
     )
     source_lang: Optional[str] = field(
-        default=None, metadata={"argparse_alias": "-s", "help": "take only directions from this language"}
+        default=None,
+        metadata={
+            "argparse_alias": "-s",
+            "help": "take only directions from this language; text to denoise only if --corpora names it",
+        },
     )
     target_lang: Optional[str] = field(
-        default=None, metadata={"argparse_alias": "-t", "help": "take only directions into this language"}
+        default=None,
+        metadata={
+            "argparse_alias": "-t",
+            "help": "take only directions into this language; text to denoise only if --corpora names it",
+        },
     )
     corpora: Optional[str] = field(
         default=None,

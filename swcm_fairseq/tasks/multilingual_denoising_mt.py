@@ -63,9 +63,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
         self.dictionary = load_vocabulary(self.paths[0])
         self.langs: list[str] = []
         self._set_langs(_split(cfg.langs) or list(DEFAULT_LANGS))
-        for lang in (cfg.source_lang, cfg.target_lang):
-            if lang is not None:
-                self._check_lang(lang)
         self.noise = Noise(
             mask=cfg.mask,
             mask_length=cfg.mask_length,
@@ -112,10 +109,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
         )
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
 
-    def _check_lang(self, lang: str) -> None:
-        if lang not in self.langs:
-            check_code(lang)
-            raise InputError(f"{lang!r} is not one of the languages {','.join(self.langs)}; add it to --langs")
+    def _check_direction(self) -> None:
+        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` has no token, a checkpoint's included."""
+        for lang in (self.cfg.source_lang, self.cfg.target_lang):
+            if lang is not None and lang not in self.langs:
+                check_code(lang)
+                raise InputError(f"{lang!r} is not one of the languages {','.join(self.langs)}; add it to --langs")
 
     # --- what fairseq asks for ---
 
@@ -161,7 +160,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         if from_checkpoint and getattr(cfg, "pretrained_encoder", None):
             cfg = cfg.copy()
             with open_dict(cfg):
-                cfg.pretrained_encoder = None
+                cfg.pretrained_encoder, cfg.pretrained_decoder = None, False
         if not from_checkpoint:
             self._check_restored()
         model = super().build_model(cfg, from_checkpoint)
@@ -199,6 +198,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         Raises:
             InputError: no chosen corpus has the split, or one of its files is damaged.
         """
+        self._check_direction()
         path = self.paths[(epoch - 1) % len(self.paths)]
         streams = self.corpora.load(path, split, combine)
         counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
@@ -240,6 +240,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         """fairseq's generator, started from ``<s> <xx>``."""
         if getattr(args, "print_alignment", None):
             raise InputError("--print-alignment: this task does not print alignments")
+        self._check_direction()
         extra = dict(extra_gen_cls_kwargs or {})
         if not getattr(args, "score_reference", False):
             target = self.cfg.target_lang

@@ -66,11 +66,29 @@ def test_spaces():
     assert spaces("\u3000 a\u00a0\u2003 b\u202fc ") == "a b\u202fc"
 
 
+SIGNS = st.sampled_from(
+    "\u200b\u200c\u200d\u180b\u180e\u2067\u00ad\ufeff\ufeb3\u0f79\u0f73 \u202f中བཀaبᠮ👩\u0301\u0f71"
+)
+
+
+def cleaned(text):
+    for transform in TRANSFORMS.values():
+        text = transform(text)
+    return text
+
+
 @given(st.text(max_size=40))
 def test_transforms_are_idempotent(text):
     for transform in TRANSFORMS.values():
         once = transform(text)
         assert transform(once) == once
+
+
+@given(st.text(alphabet=st.one_of(st.characters(), SIGNS), max_size=20))
+def test_all_transforms_together_are_idempotent_and_give_nfc(text):
+    once = cleaned(text)
+    assert cleaned(once) == once
+    assert unicodedata.is_normalized("NFC", once)
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,8 @@ def test_a_sixth_language_is_added_to_a_finished_checkpoint(trained, stock_data,
 
     done = run_fairseq("train", *command, "--max-epoch", "1")
     assert float(logged(done.stdout + done.stderr, "valid")["valid_dae_za_loss"]) > 0
+
+    # The checkpoint knows its languages: --langs is not repeated.
+    where = [data, *PLUGIN, "--path", tmp_path / "checkpoints/checkpoint_last.pt", "--cpu", "--gen-subset", "valid"]
+    done = run_fairseq("generate", *where, "--corpora", "za", "-s", "za", "-t", "za", "--max-len-b", "5")
+    assert sum(line.startswith("H-") for line in done.stdout.splitlines()) == 20 and "<za>" not in done.stdout

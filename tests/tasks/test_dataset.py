@@ -80,6 +80,9 @@ def test_validation_noise_is_fixed_for_good(make_task):
     dataset.set_epoch(9)
     assert [dataset[i]["source"].tolist() for i in range(len(dataset))] == first
     assert any(task.dictionary.index("<mask>") in source for source in first)
+    other = make_task(seed=2, corpora="zh")  # another run on other corpora
+    other.load_dataset("valid", epoch=1)
+    assert [other.dataset("valid")[i]["source"].tolist() for i in range(6)] == first[6:12]
 
 
 def test_counts_by_hand(train):

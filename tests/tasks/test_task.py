@@ -1,3 +1,5 @@
+from argparse import Namespace
+
 import numpy as np
 import pytest
 import torch
@@ -53,4 +55,6 @@ def test_resampled_epochs_differ_and_repeat(make_task):
 
 def test_unknown_language_is_one_line(make_task):
     with pytest.raises(InputError, match="'fr' is not one of the languages"):
-        make_task(target_lang="fr")
+        make_task(target_lang="fr").load_dataset("train", epoch=1)
+    with pytest.raises(InputError, match="'fr' is not one of the languages"):
+        make_task(target_lang="fr").build_generator([], Namespace())
