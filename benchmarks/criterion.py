@@ -182,6 +182,8 @@ def machine(device: str) -> str:
 
 def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, note: str) -> str:
     """The Markdown file."""
+    layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
+    checkpointed = ", activations checkpointed" if options.checkpoint_activations else ""
     lines = [
         "# A training step with a large vocabulary",
         "",
@@ -190,8 +192,8 @@ def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, 
         f"* {machine(options.device)}",
         f"* Python {platform.python_version()}, torch {torch.__version__}, fairseq {fairseq_version.__version__}, "
         f"swcm_fairseq {swcm_fairseq.__version__}",
-        f"* {options.arch}{f' with {options.encoder_layers} encoder layers' if options.encoder_layers else ''}"
-        f"{', activations checkpointed' if options.checkpoint_activations else ''}, {options.vocabulary:,} words, {options.sentences} x {options.tokens} tokens, "
+        f"* {options.arch}{layers}{checkpointed}, {options.vocabulary:,} words, "
+        f"{options.sentences} x {options.tokens} tokens, "
         f"{options.precision}, label smoothing {options.label_smoothing}",
         f"* {options.rounds} rounds, {options.steps} steps each after a first one; median (range) over rounds",
         *([f"* {note}"] if note else []),
