@@ -35,6 +35,7 @@ setup(
         "zstandard",
     ],
     extras_require={
+        "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
         "plots": ["matplotlib"],
         "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],
     },

@@ -95,6 +95,8 @@ def measure(options: argparse.Namespace, variant: str) -> dict:
     model_class = ARCH_MODEL_REGISTRY[options.arch]
     config = getattr(model_class, "__dataclass")()
     config.max_source_positions = config.max_target_positions = options.tokens
+    config.encoder_layers = options.encoder_layers or config.encoder_layers
+    config.checkpoint_activations = options.checkpoint_activations
     model = model_class.from_config(config, task.target_dictionary).to(device, PRECISIONS[options.precision]).train()
     model.set_num_updates(1)
     criterion = make_criterion(VARIANTS[variant], task, options.label_smoothing)
@@ -180,6 +182,8 @@ def machine(device: str) -> str:
 
 def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, note: str) -> str:
     """The Markdown file."""
+    layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
+    checkpointed = ", activations checkpointed" if options.checkpoint_activations else ""
     lines = [
         "# A training step with a large vocabulary",
         "",
@@ -188,7 +192,8 @@ def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, 
         f"* {machine(options.device)}",
         f"* Python {platform.python_version()}, torch {torch.__version__}, fairseq {fairseq_version.__version__}, "
         f"swcm_fairseq {swcm_fairseq.__version__}",
-        f"* {options.arch}, {options.vocabulary:,} words, {options.sentences} x {options.tokens} tokens, "
+        f"* {options.arch}{layers}{checkpointed}, {options.vocabulary:,} words, "
+        f"{options.sentences} x {options.tokens} tokens, "
         f"{options.precision}, label smoothing {options.label_smoothing}",
         f"* {options.rounds} rounds, {options.steps} steps each after a first one; median (range) over rounds",
         *([f"* {note}"] if note else []),
@@ -217,6 +222,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
     parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package")
+    parser.add_argument("--encoder-layers", type=int, help="other than the architecture's")
+    parser.add_argument("--checkpoint-activations", action="store_true", help="compute them again in the backward pass")
     parser.add_argument("--vocabulary", type=int, default=135_364, help="words of the dictionary, specials included")
     parser.add_argument("--sentences", type=int, default=16, help="sentences in a batch")
     parser.add_argument("--tokens", type=int, default=128, help="positions of a sentence")
@@ -243,7 +250,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     stem = options.output / f"criterion_{options.device}_{datetime.now(UTC):%Y-%m-%d}"
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("measure", "output")}
+    settings = {key: value for key, value in vars(options).items() if key not in ("measure", "output")}
     content = {"settings": settings, "machine": machine(options.device), "rounds": rounds}
     stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"\n{text}\nwritten: {stem}.md, {stem}.json")

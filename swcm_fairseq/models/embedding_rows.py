@@ -7,7 +7,8 @@ from fairseq.data import Dictionary
 from sentencepiece import SentencePieceProcessor
 from torch import Tensor
 
-from swcm_fairseq.data.vocabulary import load_sentencepiece
+from swcm_fairseq.data.vocabulary import MASK, load_sentencepiece
+from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 
 
@@ -28,11 +29,19 @@ def match_rows(
     Returns:
         The table [V, C], and how many rows were copied, made of pieces and new, and how many of the encoder's were
         not used.
+
+    Raises:
+        InputError: the vocabularies have no piece in common.
     """
     rows = {symbol: row for row, symbol in enumerate(weights.symbols) if row < source.size(0)}
     table = start.clone()
     counts: Counter = Counter()
     found = [(i, rows[symbol]) for i, symbol in enumerate(dictionary.symbols) if symbol in rows]
+    if not any(i >= dictionary.nspecial and dictionary[i] != MASK for i, _ in found):
+        raise InputError(
+            f"{weights.path}: no piece of the dictionary is in the encoder's vocabulary; binarize the text with the "
+            "encoder's sentencepiece model"
+        )
     ours, theirs = (torch.tensor(side) for side in zip(*found, strict=True))
     table[ours] = source[theirs].to(table)
     counts["copied by piece"] = len(found)

@@ -45,7 +45,8 @@ def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
         path = Path(config.pretrained_encoder)
         if not path.exists():
             model.missing_weights = (
-                f"--pretrained-encoder {path}: no such file or directory; training from scratch needs it"
+                f"--pretrained-encoder {path}: no such file or directory; training from scratch needs it (python -m "
+                "swcm_fairseq.interop.convert --hub fetches a model of the hub)"
             )
             return
         report.source = str(path)

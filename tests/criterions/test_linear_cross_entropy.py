@@ -2,6 +2,7 @@ import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 
+from swcm_fairseq.criterions import linear_cross_entropy as module
 from swcm_fairseq.criterions.linear_cross_entropy import linear_cross_entropy, rows_per_chunk, torch_applies
 
 
@@ -79,6 +80,24 @@ def test_torch_is_used_only_for_what_it_can_do():
     assert not torch_applies(features.bfloat16(), 0.0, per_row=False)
     with torch.autocast("cpu", torch.bfloat16):
         assert not torch_applies(features, 0.0, per_row=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_products(dtype, monkeypatch):
+    """What CUDA does with half precision, on a CPU, where the products are rounded once more."""
+    monkeypatch.setattr(module, "operands", lambda features, weight: (features.detach(), weight.detach()))
+    monkeypatch.setattr(module, "_WIDENING_MM", False)
+    features, weight, target = operands(rows=40, words=3000)
+    half = [t.detach().to(dtype).requires_grad_() for t in (features, weight)]
+    exact = [t.detach().float().requires_grad_() for t in half]
+    ours = linear_cross_entropy(*half, target, 0.1, 16)
+    theirs = linear_cross_entropy(*exact, target, 0.1, 40)
+    assert ours.loss.dtype == torch.float32
+    torch.testing.assert_close(ours.loss, theirs.loss, rtol=torch.finfo(dtype).eps, atol=0)
+    references = torch.autograd.grad(theirs.loss * 64, exact)
+    for mine, reference in zip(torch.autograd.grad(ours.loss * 64, half), references, strict=True):
+        assert mine.dtype == dtype
+        assert (mine.float() - reference).norm() <= 4 * torch.finfo(dtype).eps * reference.norm()
 
 
 @pytest.mark.parametrize("frozen", [0, 1])

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swcm_fairseq.data.vocabulary import load_sentencepiece
+from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.models.embedding_rows import best_split, match_rows, piece_scores
 
@@ -48,7 +49,7 @@ def test_pruned_shuffled_and_extended(encoder, data):
 def test_new_rows_as_the_mean_of_their_pieces(encoder):
     scores = piece_scores(load_sentencepiece(XLMR / "sentencepiece.bpe.model"))
     new = ["▁abcdeabcde", "中国人民大学天地", "Q", "<bo>"]
-    dictionary = dictionary_of(new)
+    dictionary = dictionary_of([*new, encoder.symbols[9]])
     source = encoder.tensors["embed_tokens.weight"]
     start = torch.randn(len(dictionary), 16)
     table, counts = match_rows(start, source, encoder, dictionary, True)
@@ -60,6 +61,12 @@ def test_new_rows_as_the_mean_of_their_pieces(encoder):
     for symbol in new[2:]:  # no known piece; a language token
         assert torch.equal(table[dictionary.index(symbol)], start[dictionary.index(symbol)])
     assert (counts["the mean of their pieces"], counts["new"]) == (2, 2)
+
+
+def test_another_vocabulary_altogether(encoder):
+    dictionary = dictionary_of(["Ġthe", "Ġof", "<mask>", "<bo>"])
+    with pytest.raises(InputError, match="no piece of the dictionary is in the encoder's vocabulary"):
+        match_rows(torch.randn(8, 16), encoder.tensors["embed_tokens.weight"], encoder, dictionary, False)
 
 
 def test_split_is_sentencepieces(encoder):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from fairseq.data import Dictionary
-from fairseq.sequence_generator import EnsembleModel
+from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
 
 KINDS = {
     "inherited and normal": {},
@@ -33,10 +33,12 @@ def test_steps_equal_full_forward(build, batch, dictionary: Dictionary, kind):
 
 
 @pytest.mark.parametrize("beams", [1, 4, 5])
-@pytest.mark.parametrize("size", [1, 2])
-def test_beams_and_ensembles(build, batch, beams, size):
+@pytest.mark.parametrize(("size", "need_attn"), [(1, False), (2, False), (2, True)])
+def test_beams_and_ensembles(build, batch, beams, size, need_attn):
     """Beams follow random orders; every step must equal the full forward of the tokens each beam now holds."""
     ensemble = EnsembleModel([build(seed=seed) for seed in range(size)])
+    for model in ensemble.models:
+        model.make_generation_fast_(need_attn=need_attn)  # True for --print-alignment
     rows = torch.arange(3).repeat_interleave(beams)
     generator = torch.Generator().manual_seed(3)
     tokens = torch.randint(4, 40, (3 * beams, 6), generator=generator)
@@ -50,14 +52,38 @@ def test_beams_and_ensembles(build, batch, beams, size):
                 tokens = tokens[order]
                 ensemble.reorder_incremental_state(states, order)
                 encoded = ensemble.reorder_encoder_out(encoded, order)
-            log_probs, _ = ensemble.forward_decoder(tokens[:, :end], encoded, states)
+            log_probs, attention = ensemble.forward_decoder(tokens[:, :end], encoded, states)
             full = [
                 model.get_normalized_probs(
                     model(batch["src_tokens"][rows], batch["src_lengths"][rows], tokens[:, :end]), log_probs=False
                 )[:, -1]
                 for model in ensemble.models
             ]
+            assert (attention is not None) == need_attn
             torch.testing.assert_close(log_probs.exp(), torch.stack(full).mean(0), atol=1e-5, rtol=0)
     for state in states:
         cached = [buffer["prev_key"].size(0) for buffer in state.values()]
         assert set(cached) == {3, 3 * beams}, "cross-attention caches sources, self-attention caches beams"
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_search_in_a_batch_equals_search_alone(build, batch, dictionary, size):
+    """Sentences leave the batch as they finish, generators of several beam sizes take turns on the same models."""
+    models = [build(seed=seed, output_matrix="own") for seed in range(size)]
+    for model in models:
+        bias = model.decoder.layers[-1].final_layer_norm.bias.data  # in all features, so sentences do end
+        model.output_weight.data[dictionary.eos()] = 0.8 * bias
+    lengths = set()
+    for beams in (5, 1, 4, 5):
+        together = SequenceGenerator(models, dictionary, beam_size=beams, max_len_b=20)
+        hypotheses = together.generate(models, {"net_input": dict(batch)})
+        for row, expected in enumerate(hypotheses):
+            source = batch["src_tokens"][row : row + 1, : batch["src_lengths"][row]]
+            alone = SequenceGenerator(models, dictionary, beam_size=beams, max_len_b=20)
+            (found,) = alone.generate(models, {"net_input": {"src_tokens": source}})
+            assert len(found) == len(expected) == beams
+            for one, other in zip(found, expected, strict=True):
+                assert one["tokens"].tolist() == other["tokens"].tolist()
+                torch.testing.assert_close(one["positional_scores"], other["positional_scores"], atol=1e-5, rtol=0)
+            lengths.add(len(expected[0]["tokens"]))
+    assert len(lengths) > 1, "all sentences finished together, so nothing was shown"
