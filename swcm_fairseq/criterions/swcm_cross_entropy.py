@@ -205,7 +205,12 @@ def _log_nll(prefix: str, nll: float, ntokens: float, priority: int = 10) -> Non
     """Log ``<prefix>nll_loss`` (base 2, per token) and ``<prefix>ppl``."""
     key = f"{prefix}nll_loss"
     metrics.log_scalar(key, nll / ntokens / math.log(2), ntokens, priority=priority, round=3)
-    metrics.log_derived(f"{prefix}ppl", lambda meters: utils.get_perplexity(meters[key].avg), priority=priority + 1)
+
+    def perplexity(meters: Any) -> float | None:
+        mean = meters[key].avg
+        return None if mean is None else utils.get_perplexity(mean)  # None: no such token since the last log
+
+    metrics.log_derived(f"{prefix}ppl", perplexity, priority=priority + 1)
 
 
 class Batch:

@@ -93,6 +93,18 @@ def test_logs_are_ratios_of_sums():
     assert values["dae_bo_ppl"] == pytest.approx(2 ** values["dae_bo_nll_loss"], rel=1e-2)
 
 
+def test_a_group_that_has_not_come_up_again_has_no_perplexity():
+    task = Task(group_names=["dae_bo", "dae_ug"])
+    criterion, model = build_criterion(task), build_model(task)
+    with metrics.aggregate(new_root=True) as values:
+        criterion.reduce_metrics([criterion(model, make_batch(task, [5, 2], [0, 1]))[2]])
+        assert values.get_smoothed_values()["dae_ug_ppl"] > 1
+        values.reset()
+        criterion.reduce_metrics([criterion(model, make_batch(task, [5, 2], [0, 0]))[2]])
+        assert values.get_smoothed_values()["dae_ug_ppl"] is None
+        assert values.get_smoothed_values()["dae_bo_ppl"] > 1
+
+
 @pytest.mark.parametrize("group_names", [["dae_bo"], ["dae_bo", "dae_ug"]])
 def test_a_group_has_loss_nll_and_tokens(group_names):
     task = Task(group_names=group_names)
