@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.models.checkpoint_check import check_ties
 from swcm_fairseq.models.config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder
@@ -53,6 +54,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         self.cfg = config
         self.supports_align_args = True
         self.missing_weights: str | None = None
+        self.register_load_state_dict_pre_hook(self._check_checkpoint)
         self.set_num_updates(0)
 
     @classmethod
@@ -109,6 +111,11 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             if old.size(0) < rows:
                 state_dict[table] = torch.cat([old, parameter.detach()[old.size(0) :].to(old)])
                 logger.info("%s: %d rows for new symbols added to the checkpoint's", table, rows - old.size(0))
+
+    @staticmethod
+    def _check_checkpoint(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+        """Called by ``load_state_dict`` after fairseq has upgraded and pruned the state, before anything is copied."""
+        check_ties(module, state_dict, prefix)
 
     def load_state_dict(self, state_dict: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As fairseq's; weights from a checkpoint take the place of an encoder file that is gone."""

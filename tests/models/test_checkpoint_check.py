@@ -1,0 +1,48 @@
+"""A checkpoint of another architecture is refused before it overwrites anything."""
+
+import copy
+import re
+
+import pytest
+
+from swcm_fairseq.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "names", "mend"),
+    [
+        (
+            {"output_matrix": "own"},
+            {},
+            "encoder.embed_tokens.weight and decoder.output_projection.weight differ",
+            "add --output-matrix own",
+        ),
+        (
+            {"separate_embeddings": True},
+            {},
+            "encoder.embed_tokens.weight and decoder.embed_tokens.weight differ",
+            "add --separate-embeddings",
+        ),
+        ({}, {"tie_ffn": True}, "encoder.layers.0.fc1.weight and decoder.layers.0.fc1.weight differ", "--tie-ffn"),
+        ({}, {"tie_self_attention": True}, "encoder.layers.0.self_attn.k_proj.weight and", "--tie-self-attention"),
+    ],
+)
+@pytest.mark.parametrize("half", [False, True])
+def test_untied_weights_are_not_overwritten(build, trained, given, names, mend, half):
+    checkpoint = build(**trained)
+    state = (checkpoint.half() if half else checkpoint).state_dict()
+    model = build(seed=1, **given)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(InputError, match=f"{re.escape(names)}.*{re.escape(mend)}"):
+        model.load_state_dict(dict(state))
+    assert all(tensor.equal(before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("options", [{}, {"tie_ffn": True, "tie_self_attention": True}, {"output_matrix": "own"}])
+def test_averaged_and_half_checkpoints_are_accepted(build, options):
+    one, two = (build(seed=seed, **options).state_dict() for seed in (1, 2))
+    average = {name: (tensor + two[name]) / 2 for name, tensor in one.items()}
+    model = build(**options)
+    model.load_state_dict(dict(average))
+    assert all(tensor.equal(average[name]) for name, tensor in model.state_dict().items())
+    build(seed=3, **options).load_state_dict(model.half().state_dict())
