@@ -3,9 +3,42 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
+
+
+def check_tensors(model: nn.Module, state_dict: dict[str, Any], prefix: str = "", strict: bool = True) -> None:
+    """Refuse a checkpoint whose tensors are not the model's; without ``strict`` only their shapes are compared.
+
+    Raises:
+        InputError: names one tensor and the flags that may be wrong.
+    """
+    own = {prefix + name: tensor for name, tensor in model.state_dict().items()}
+    mend = "give the flags that the checkpoint was trained with"
+    for name, tensor in own.items():
+        theirs = state_dict.get(name)
+        if isinstance(theirs, Tensor) and theirs.shape != tensor.shape:
+            raise InputError(
+                f"{name} has the shape {list(theirs.shape)} in the checkpoint and {list(tensor.shape)} here; {mend} "
+                f"({_shape_flag(name)})"
+            )
+    if not strict:
+        return
+    layers = "--arch, --encoder-layers, --normal-layer-interval, --decoder-ends-with, ..."
+    for name in own:
+        if name not in state_dict:
+            raise InputError(f"{name} is missing in the checkpoint; {mend} ({layers})")
+    for name in state_dict:
+        if name.startswith(prefix) and name not in own:
+            raise InputError(f"{name} of the checkpoint is unknown to this architecture; {mend} ({layers})")
+
+
+def _shape_flag(name: str) -> str:
+    """The flags that may be wrong."""
+    if "embed_positions" in name:
+        return "--max-source-positions" if "encoder." in name else "--max-target-positions"
+    return "--arch, --encoder-embed-dim, --encoder-ffn-embed-dim, ..."
 
 
 def check_ties(model: nn.Module, state_dict: dict[str, Any], prefix: str = "") -> None:

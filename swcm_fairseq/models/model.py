@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.models.checkpoint_check import check_ties
+from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder
@@ -113,8 +113,11 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
                 logger.info("%s: %d rows for new symbols added to the checkpoint's", table, rows - old.size(0))
 
     @staticmethod
-    def _check_checkpoint(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    def _check_checkpoint(
+        module: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    ) -> None:
         """Called by ``load_state_dict`` after fairseq has upgraded and pruned the state, before anything is copied."""
+        check_tensors(module, state_dict, prefix, strict)
         check_ties(module, state_dict, prefix)
 
     def load_state_dict(self, state_dict: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

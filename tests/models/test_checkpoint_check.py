@@ -46,3 +46,27 @@ def test_averaged_and_half_checkpoints_are_accepted(build, options):
     model.load_state_dict(dict(average))
     assert all(tensor.equal(average[name]) for name, tensor in model.state_dict().items())
     build(seed=3, **options).load_state_dict(model.half().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("trained", "message"),
+    [
+        ({"encoder_layers": 2}, "encoder.layers.2.* is missing in the checkpoint.*--encoder-layers"),
+        ({"encoder_layers": 4}, "layers.* of the checkpoint is unknown to this architecture.*--encoder-layers"),
+        ({"encoder_ffn_embed_dim": 48}, r"fc1.weight has the shape \[48, 16\] in .* and \[32, 16\] here.*ffn-embed"),
+        ({"max_target_positions": 48}, r"decoder.embed_positions.weight has the shape .*--max-target-positions"),
+        ({"plain_decoder": True}, "is missing in the checkpoint; give the flags"),
+    ],
+)
+def test_another_architecture_is_one_line(build, trained, message):
+    model = build(seed=1)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(InputError, match=message):
+        model.load_state_dict(dict(build(**trained).state_dict()))
+    assert all(tensor.equal(before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_checks_survive_a_copy_of_the_model(build):
+    """fairseq's moving average of weights keeps a deep copy."""
+    with pytest.raises(InputError, match="is missing"):
+        copy.deepcopy(build()).load_state_dict(dict(build(encoder_layers=2).state_dict()))

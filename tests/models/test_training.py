@@ -129,7 +129,7 @@ def test_epsilon_travels_with_the_weights(build):
     other.load_state_dict(state)
     norms = [module for module in other.modules() if isinstance(module, torch.nn.LayerNorm)]
     assert {norm.eps for norm in norms} == {1e-12}
-    with pytest.raises(RuntimeError, match="_extra_state"):
+    with pytest.raises(InputError, match=r"encoder\._extra_state is missing"):
         other.load_state_dict({name: tensor for name, tensor in state.items() if "extra" not in name})
 
 
