@@ -22,6 +22,7 @@ Layer = TypeVar("Layer")
 DecoderEnd = ChoiceEnum(["inserted", "inherited"])
 OutputMatrix = ChoiceEnum(["tied", "own"])
 Activation = ChoiceEnum(utils.get_available_activation_fns())
+PYTORCH_DDP = ("pytorch_ddp", "c10d")  # two names of torch's own, which leaves missing gradients missing
 
 
 def option(default: Any, help: str) -> Any:
@@ -130,13 +131,19 @@ class XLMSWCMConfig(FairseqDataclass):
     )
     offload_activations: bool = option(False, "keep checkpointed activations in CPU memory")
 
-    # fairseq's own options of the same name: what it will restore, and how it runs several processes.
+    # fairseq's own options of the same name: what it will restore, how it runs several processes, and what its
+    # optimizer does to parameters without gradient (None: one whose weight decay is not to be seen).
     save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     distributed_world_size: int = II("distributed_training.distributed_world_size")
     ddp_backend: str = II("distributed_training.ddp_backend")
     find_unused_parameters: bool = II("distributed_training.find_unused_parameters")
+    fp16: bool = II("common.fp16")
+    bf16: bool = II("common.bf16")
+    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
+    memory_efficient_bf16: bool = II("common.memory_efficient_bf16")
+    weight_decay: Optional[float] = II("oc.select:optimizer.weight_decay,null")
 
     def check(self) -> None:
         """Refuse options that cannot work, or not together.
@@ -183,13 +190,36 @@ class XLMSWCMConfig(FairseqDataclass):
         yield (
             bool(unused or self.encoder_layerdrop or self.decoder_layerdrop) and not self._finds_unused_parameters(),
             "freezing and layerdrop leave parameters without gradient: with several processes add "
-            "--find-unused-parameters or --ddp-backend legacy_ddp",
+            "--find-unused-parameters",
         )
+        half = "--memory-efficient-fp16" if self.fp16 is True else "--memory-efficient-bf16"
+        yield (
+            bool(unused) and self._half_precision_copies() and self.weight_decay != 0,
+            "fairseq's half-precision optimizer applies --weight-decay to frozen parameters, too: add "
+            f"{half}, or give --weight-decay 0 or no freezing",
+        )
+        yield (
+            bool(unused) and self._sums_missing_gradients() and self.weight_decay != 0,
+            f"--ddp-backend {self.ddp_backend} makes the optimizer apply --weight-decay to frozen parameters, too: "
+            "give --ddp-backend pytorch_ddp --find-unused-parameters, --weight-decay 0, or no freezing",
+        )
+
+    def _half_precision_copies(self) -> bool:
+        """Whether fairseq keeps copies of the parameters in full precision, whose missing gradients become zeros."""
+        # "is True": a configuration that was made outside fairseq's still has the interpolations.
+        half = self.fp16 is True or self.bf16 is True
+        return half and not (self.memory_efficient_fp16 is True or self.memory_efficient_bf16 is True)
+
+    def _sums_missing_gradients(self) -> bool:
+        """Whether the data parallelism turns missing gradients into zeros."""
+        return self._many_processes() and self.ddp_backend not in PYTORCH_DDP
+
+    def _many_processes(self) -> bool:
+        return isinstance(self.distributed_world_size, int) and self.distributed_world_size > 1
 
     def _finds_unused_parameters(self) -> bool:
         """Whether parameters without gradient are no error for this run's data parallelism."""
-        many = isinstance(self.distributed_world_size, int) and self.distributed_world_size > 1
-        return not many or self.find_unused_parameters or self.ddp_backend not in ("pytorch_ddp", "c10d")
+        return not self._many_processes() or self.find_unused_parameters or self.ddp_backend not in PYTORCH_DDP
 
     @property
     def pruned(self) -> bool:

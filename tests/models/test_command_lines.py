@@ -116,6 +116,23 @@ def test_other_ways_to_start_from_a_checkpoint(data, trained, tmp_path, flag):
         torch.testing.assert_close(after[name], tensor, msg=name)
 
 
+def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
+    """Half precision with weight decay: refused where fairseq's optimizer would decay them, exact elsewhere."""
+    source = trained[0] / "checkpoint_last.pt"
+    command = [
+        data, *TRAIN, "--finetune-from-model", source, "--save-dir", tmp_path, "--max-update", "3", "--fp16",
+        "--fp16-init-scale", "4", "--weight-decay", "0.5", "--lr", "0.01", "--freeze-encoder-updates", "9",
+        "--freeze-embeddings-updates", "9",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="add --memory-efficient-fp16"):
+        run(train, *command)
+    run(train, *command, "--memory-efficient-fp16")
+    before, after = weights(source), weights(tmp_path / "checkpoint_last.pt")
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor.half(), before[name].half())}
+    assert moved
+    assert all(name.startswith("decoder.layers.") for name in moved)
+
+
 def test_generate_and_from_pretrained_after_moving(data, trained, tmp_path, capsys):
     """The checkpoint alone: neither the encoder nor the training directory is where it was."""
     save_dir, _ = trained

@@ -41,6 +41,14 @@ def test_flags_reach_the_model():
     assert (flags["output_matrix"], flags["decoder_ends_with"]) == ("tied", "inherited")
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "decay"), [(["--weight-decay", "0.25"], 0.25), ([], 0.0), (["--optimizer", "sgd"], 0.0)]
+)
+def test_fairseqs_own_options_reach_the_model(optimizer, decay):
+    flags = command_line("xlm_swcm", "--optimizer", "adam", "--bf16", *optimizer)
+    assert (flags["bf16"], flags["fp16"], flags["weight_decay"]) == (True, False, decay)
+
+
 def test_every_option_has_help():
     for name in ARCHITECTURES:
         for field in MODEL_DATACLASS_REGISTRY[name].__dataclass_fields__.values():

@@ -197,7 +197,14 @@ BAD = [
     ({"pretrained_decoder": True}, "--pretrained-decoder needs --pretrained-encoder"),
     ({"encoder_layers_to_keep": "0"}, "together"),
     ({"decoder_layerdrop": 0.1, "distributed_world_size": 2, "ddp_backend": "pytorch_ddp",
-      "find_unused_parameters": False}, "--find-unused-parameters"),
+      "find_unused_parameters": False}, "add --find-unused-parameters$"),
+    ({"freeze_encoder_updates": 1, "fp16": True, "weight_decay": 0.1}, "--memory-efficient-fp16"),
+    ({"freeze_embeddings_updates": 1, "bf16": True, "weight_decay": 0.1}, "--memory-efficient-bf16"),
+    ({"freeze_encoder_updates": 1, "bf16": True, "weight_decay": None}, "--weight-decay to frozen parameters"),
+    ({"freeze_encoder_updates": 1, "distributed_world_size": 2, "ddp_backend": "legacy_ddp", "weight_decay": 0.1},
+     "--ddp-backend legacy_ddp .* give --ddp-backend pytorch_ddp --find-unused-parameters"),
+    ({"freeze_encoder_updates": 1, "distributed_world_size": 2, "ddp_backend": "no_c10d", "weight_decay": 0.1},
+     "--ddp-backend no_c10d"),
 ]  # fmt: skip
 
 
@@ -205,6 +212,21 @@ BAD = [
 def test_options_that_cannot_work(options, message):
     with pytest.raises(InputError, match=message):
         XLMSWCMConfig(**options).check()
+
+
+FREEZING_THAT_HOLDS = [
+    {"fp16": True, "weight_decay": 0.0},
+    {"fp16": True, "memory_efficient_fp16": True, "weight_decay": 0.1},
+    {"bf16": True, "memory_efficient_bf16": True, "weight_decay": 0.1},
+    {"fp16": False, "bf16": False, "weight_decay": 0.1, "distributed_world_size": 1, "ddp_backend": "legacy_ddp"},
+    {"distributed_world_size": 2, "ddp_backend": "legacy_ddp", "weight_decay": 0.0},
+    {"distributed_world_size": 2, "ddp_backend": "c10d", "find_unused_parameters": True, "weight_decay": 0.1},
+]
+
+
+@pytest.mark.parametrize("options", FREEZING_THAT_HOLDS)
+def test_freezing_that_holds_is_not_refused(options):
+    XLMSWCMConfig(freeze_encoder_updates=1, **options).check()
 
 
 @pytest.mark.parametrize("keep", ["0,9", "a", "", "-1"])
