@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,35 @@ from swcm_fairseq.errors import InputError
 SAFETENSORS = "model.safetensors"
 PYTORCH_BIN = "pytorch_model.bin"
 INDEX_SUFFIX = ".index.json"
+# What torch's reader raises on files that are none of its own.
+NOT_A_CHECKPOINT = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    struct.error,
+)
+NAMED_CODE = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")  # in torch's long message
 
 
 def load_pickle(path: Path) -> Any:
     """``torch.load(weights_only=True)`` on the CPU; raises :class:`InputError` for damaged and unsafe files."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except NOT_A_CHECKPOINT as error:
+        named = NAMED_CODE.search(str(error))
+        if named:
+            raise InputError(
+                f"{path}: refused: it wants to run code ({named[1]}); use a safetensors file of the same model"
+            ) from error
         raise InputError(
-            f"{path}: refused: {str(error).splitlines()[0]}; it is damaged or wants to run code, "
-            "use a safetensors file of the same model"
+            f"{path}: not a checkpoint, or a damaged one (cut off?); give a checkpoint or the directory of a model"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable torch file: {error}") from error
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ BAD = [
     (other_shape, r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\].*layers\.1\.fc1\.weight \[32, 16\]"),
     (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight has no place"),
     (cut_off, r"model\.safetensors: not a readable safetensors file"),
-    (code, r"pytorch_model\.bin: refused"),
+    (code, r"pytorch_model\.bin: refused: it wants to run code \(print\); use a safetensors file"),
     (no_weights, r"neither model\.safetensors nor pytorch_model\.bin"),
     (no_shard, r"names the shard model-1\.safetensors, which is not there"),
     (no_vocabulary, r"no vocabulary"),
@@ -129,6 +129,24 @@ def test_not_a_checkpoint(start, tmp_path):
     torch.save({"weights": 1}, tmp_path / "x.pt")
     with pytest.raises(InputError, match="not a fairseq checkpoint"):
         start(tmp_path / "x.pt")
-    (tmp_path / "y.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match=r"y\.pt"):
-        start(tmp_path / "y.pt")
+
+
+# Each kind of failure of torch's reader: unpickling, end of file, key, index, zip, text.
+OTHER_FILES = [
+    b"import torch\n",
+    b"not a checkpoint",
+    b"",
+    b"hello world this is text\n",
+    b"\x80\x02garbage",
+    b"a",
+    b"PK\x03\x04 cut off",
+    bytes(range(256)),
+]
+
+
+@pytest.mark.parametrize("content", OTHER_FILES)
+def test_not_a_torch_file(start, tmp_path, content):
+    (tmp_path / "wrong.py").write_bytes(content)
+    with pytest.raises(InputError, match=r"wrong\.py: not a checkpoint, or a damaged one") as caught:
+        start(tmp_path / "wrong.py")
+    assert "weights_only" not in str(caught.value)
