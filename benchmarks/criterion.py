@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,9 +119,8 @@ def measure(options: argparse.Namespace, variant: str) -> dict:
     return {**result, "peak_mib": peak_memory(device)}
 
 
-def run_rounds(options: argparse.Namespace, arguments: list[str]) -> list[list[dict]]:
+def run_rounds(options: argparse.Namespace, arguments: list[str]) -> Iterator[list[dict]]:
     """One list for each round, in the order of VARIANTS."""
-    rounds = []
     names = list(VARIANTS)
     for number in range(options.rounds):
         found = {}
@@ -133,8 +133,7 @@ def run_rounds(options: argparse.Namespace, arguments: list[str]) -> list[list[d
                 f"round {number + 1}/{options.rounds}  {name:32}{seconds:8.3f} s {found[name]['peak_mib']:9.0f} MiB",
                 flush=True,
             )
-        rounds.append([found[name] for name in names])
-    return rounds
+        yield [found[name] for name in names]
 
 
 def spread(values: list[float], digits: int = 2) -> str:
@@ -195,7 +194,7 @@ def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, 
         f"* {options.arch}{layers}{checkpointed}, {options.vocabulary:,} words, "
         f"{options.sentences} x {options.tokens} tokens, "
         f"{options.precision}, label smoothing {options.label_smoothing}",
-        f"* {options.rounds} rounds, {options.steps} steps each after a first one; median (range) over rounds",
+        f"* {len(rounds)} rounds, {options.steps} timed steps each after a first one; median (range) over rounds",
         *([f"* {note}"] if note else []),
         "",
         "| criterion | s/step | tokens/s | peak MiB | of it before the first step | loss (nats) |",
@@ -244,15 +243,18 @@ def main() -> None:
         print(json.dumps(measure(options, options.measure)))
         return
     arguments = sys.argv[1:]
-    rounds = run_rounds(options, arguments)
     shown = [word for word in arguments if word not in ("--note", options.note, "--output", str(options.output))]
-    text = report(options, rounds, " ".join(["python benchmarks/criterion.py", *shown]), options.note)
-    options.output.mkdir(parents=True, exist_ok=True)
-    stem = options.output / f"criterion_{options.device}_{datetime.now(UTC):%Y-%m-%d}"
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    command = " ".join(["python benchmarks/criterion.py", *shown])
     settings = {key: value for key, value in vars(options).items() if key not in ("measure", "output")}
-    content = {"settings": settings, "machine": machine(options.device), "rounds": rounds}
-    stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    options.output.mkdir(parents=True, exist_ok=True)
+    stem = options.output / f"criterion_{options.device}_{options.arch}_{datetime.now(UTC):%Y-%m-%d}"
+    rounds = []
+    for measured in run_rounds(options, arguments):  # an interrupted run leaves a report of its whole rounds
+        rounds.append(measured)
+        text = report(options, rounds, command, options.note)
+        stem.with_suffix(".md").write_text(text, encoding="utf-8")
+        content = {"settings": settings, "machine": machine(options.device), "rounds": rounds}
+        stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"\n{text}\nwritten: {stem}.md, {stem}.json")
 
 
