@@ -104,8 +104,10 @@ def measure(options: argparse.Namespace, variant: str) -> dict:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, foreach=False)
     sample = make_batch(options.sentences, options.tokens, options.vocabulary, device)
     result = {"variant": variant, "model_mib": peak_memory(device), "tokens": sample["ntokens"], "seconds": []}
+    # On a CPU, processor seconds of this process: other programs on the machine hardly change them.
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     for step in range(options.steps + 1):
-        before = time.perf_counter()
+        before = clock()
         optimizer.zero_grad()
         loss, _, log = criterion(model, sample)
         loss.backward()
@@ -113,7 +115,7 @@ def measure(options: argparse.Namespace, variant: str) -> dict:
         if device.type == "cuda":
             torch.cuda.synchronize()
         if step:
-            result["seconds"].append(time.perf_counter() - before)
+            result["seconds"].append(clock() - before)
         result["loss"] = float(log["loss"]) / sample["ntokens"]
         result["replaced"] = int(log.get("replaced", 0))
     return {**result, "peak_mib": peak_memory(device)}
@@ -194,7 +196,8 @@ def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, 
         f"* {options.arch}{layers}{checkpointed}, {options.vocabulary:,} words, "
         f"{options.sentences} x {options.tokens} tokens, "
         f"{options.precision}, label smoothing {options.label_smoothing}",
-        f"* {len(rounds)} rounds, {options.steps} timed steps each after a first one; median (range) over rounds",
+        f"* {len(rounds)} rounds, {options.steps} timed steps each after a first one; median (range) over rounds; "
+        f"{'seconds on the clock' if options.device == 'cuda' else 'processor seconds'}",
         *([f"* {note}"] if note else []),
         "",
         "| criterion | s/step | tokens/s | peak MiB | of it before the first step | loss (nats) |",
