@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,8 +104,10 @@ def measure(options: argparse.Namespace, variant: str) -> dict:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, foreach=False)
     sample = make_batch(options.sentences, options.tokens, options.vocabulary, device)
     result = {"variant": variant, "model_mib": peak_memory(device), "tokens": sample["ntokens"], "seconds": []}
+    # On a CPU, processor seconds of this process: other programs on the machine hardly change them.
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     for step in range(options.steps + 1):
-        before = time.perf_counter()
+        before = clock()
         optimizer.zero_grad()
         loss, _, log = criterion(model, sample)
         loss.backward()
@@ -112,15 +115,14 @@ def measure(options: argparse.Namespace, variant: str) -> dict:
         if device.type == "cuda":
             torch.cuda.synchronize()
         if step:
-            result["seconds"].append(time.perf_counter() - before)
+            result["seconds"].append(clock() - before)
         result["loss"] = float(log["loss"]) / sample["ntokens"]
         result["replaced"] = int(log.get("replaced", 0))
     return {**result, "peak_mib": peak_memory(device)}
 
 
-def run_rounds(options: argparse.Namespace, arguments: list[str]) -> list[list[dict]]:
+def run_rounds(options: argparse.Namespace, arguments: list[str]) -> Iterator[list[dict]]:
     """One list for each round, in the order of VARIANTS."""
-    rounds = []
     names = list(VARIANTS)
     for number in range(options.rounds):
         found = {}
@@ -133,8 +135,7 @@ def run_rounds(options: argparse.Namespace, arguments: list[str]) -> list[list[d
                 f"round {number + 1}/{options.rounds}  {name:32}{seconds:8.3f} s {found[name]['peak_mib']:9.0f} MiB",
                 flush=True,
             )
-        rounds.append([found[name] for name in names])
-    return rounds
+        yield [found[name] for name in names]
 
 
 def spread(values: list[float], digits: int = 2) -> str:
@@ -195,7 +196,8 @@ def report(options: argparse.Namespace, rounds: list[list[dict]], command: str, 
         f"* {options.arch}{layers}{checkpointed}, {options.vocabulary:,} words, "
         f"{options.sentences} x {options.tokens} tokens, "
         f"{options.precision}, label smoothing {options.label_smoothing}",
-        f"* {options.rounds} rounds, {options.steps} steps each after a first one; median (range) over rounds",
+        f"* {len(rounds)} rounds, {options.steps} timed steps each after a first one; median (range) over rounds; "
+        f"{'seconds on the clock' if options.device == 'cuda' else 'processor seconds'}",
         *([f"* {note}"] if note else []),
         "",
         "| criterion | s/step | tokens/s | peak MiB | of it before the first step | loss (nats) |",
@@ -244,15 +246,18 @@ def main() -> None:
         print(json.dumps(measure(options, options.measure)))
         return
     arguments = sys.argv[1:]
-    rounds = run_rounds(options, arguments)
     shown = [word for word in arguments if word not in ("--note", options.note, "--output", str(options.output))]
-    text = report(options, rounds, " ".join(["python benchmarks/criterion.py", *shown]), options.note)
-    options.output.mkdir(parents=True, exist_ok=True)
-    stem = options.output / f"criterion_{options.device}_{datetime.now(UTC):%Y-%m-%d}"
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    command = " ".join(["python benchmarks/criterion.py", *shown])
     settings = {key: value for key, value in vars(options).items() if key not in ("measure", "output")}
-    content = {"settings": settings, "machine": machine(options.device), "rounds": rounds}
-    stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    options.output.mkdir(parents=True, exist_ok=True)
+    stem = options.output / f"criterion_{options.device}_{options.arch}_{datetime.now(UTC):%Y-%m-%d}"
+    rounds = []
+    for measured in run_rounds(options, arguments):  # an interrupted run leaves a report of its whole rounds
+        rounds.append(measured)
+        text = report(options, rounds, command, options.note)
+        stem.with_suffix(".md").write_text(text, encoding="utf-8")
+        content = {"settings": settings, "machine": machine(options.device), "rounds": rounds}
+        stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"\n{text}\nwritten: {stem}.md, {stem}.json")
 
 

@@ -19,7 +19,7 @@ case $SCALE in
   full)
     TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart} PIECES=6000
     SIZE=(--encoder-layers 3 --encoder-embed-dim 192 --encoder-ffn-embed-dim 768 --encoder-attention-heads 4)
-    ENCODER_UPDATES=900 PRETRAIN_UPDATES=700 FINETUNE_UPDATES=600 WARMUP=50 TOKENS=1536
+    ENCODER_UPDATES=750 PRETRAIN_UPDATES=400 FINETUNE_UPDATES=400 WARMUP=50 TOKENS=1024
     ;;
   smoke)
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=2000
@@ -102,7 +102,7 @@ if ! finished encoder; then
     --tokens-per-sample 64 --sample-break-mode none --mask-prob 0.3 --max-tokens 1024 \
     "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" \
     --total-num-update "$ENCODER_UPDATES" --validate-interval-updates "$ENCODER_UPDATES" \
-    --save-interval-updates 300 --keep-interval-updates 1
+    --save-interval-updates 400 --keep-interval-updates 1
   touch "$OUT/done/encoder"
 fi
 
@@ -119,7 +119,7 @@ learn() {
       --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
       "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
       --total-num-update "$PRETRAIN_UPDATES" --validate-interval-updates "$PRETRAIN_UPDATES" \
-      --save-interval-updates 200 --keep-interval-updates 1
+      --save-interval-updates 250 --keep-interval-updates 1
     touch "$OUT/done/$name-pretrain"
   fi
   if ! finished "$name-finetune"; then
