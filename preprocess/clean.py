@@ -27,6 +27,7 @@ from preprocess.tables import percent, print_table
 from preprocess.text import Block, open_lines, read_blocks
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 RATIO, DUPLICATES = "ratio", "duplicates"
 RATIO_PAIRS = 100_000  # that the usual ratio is taken from
@@ -236,8 +237,7 @@ def check_options(args: argparse.Namespace) -> tuple[str, ...]:
             f"--lang {args.lang} has {len(langs)} language(s), --input {len(args.input)} and --output "
             f"{len(args.output)} file(s); give as many of each, one or two"
         )
-    if {path.resolve() for path in args.input} & {path.resolve() for path in args.output}:
-        raise InputError(f"{args.output[0]}: would overwrite its own input; give another --output")
+    check_distinct([*args.input, *args.held_out, args.boilerplate], [*args.output, args.rejects])
     if not 0 <= args.min_script <= 1 or args.max_ratio < 1 or not 0 < (args.near or 0.5) < 1:
         raise InputError("--min-script and --near are shares between 0 and 1, --max-ratio is at least 1")
     for path in [*args.input, *args.held_out, *([args.boilerplate] if args.boilerplate else [])]:
@@ -279,6 +279,7 @@ def main(argv: list[str] | None = None) -> None:
         output = stack.enter_context(LineFiles(args.output))
         rejects = stack.enter_context(RejectsFile(args.rejects))
         ledger, changed = clean(paths, cleaner, corpus, output, rejects, args.workers)
+        rejects.commit()
         if not ledger.kept:
             raise InputError(f"{paths[0]}: no line is left ({ledger.describe()})")
         output.commit()

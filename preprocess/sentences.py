@@ -21,6 +21,7 @@ from preprocess.tables import print_table
 from preprocess.text import Block, read_blocks
 from swcm_fairseq.data.languages import WordUnit, check_code, language
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 CLOSERS = "\"'”’»›)）]】」』》〉﴾"
 
@@ -153,13 +154,13 @@ def main(argv: list[str] | None = None) -> None:
     options = ReadingOptions.of(args)
     if args.part_chars is not None and args.part_chars < 1:
         raise InputError("--part-chars must be at least 1")
-    if args.input.resolve() == args.output.resolve():
-        raise InputError(f"{args.output}: would overwrite its own input; give another --output")
+    check_distinct([args.input], [args.output, args.rejects])
     work = BlockSplitter(check_code(args.lang), options, args.part_chars)
     with ExitStack() as stack:
         output = stack.enter_context(LineFiles([args.output]))
         rejects = stack.enter_context(RejectsFile(args.rejects))
         ledger, written = split_file(args.input, work, options.max_bytes, output, rejects, args.workers)
+        rejects.commit()
         if not ledger.kept:
             raise InputError(f"{args.input}: no line is left ({ledger.describe()})")
         output.commit()
