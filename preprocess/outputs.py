@@ -81,15 +81,19 @@ class LineFiles:
             raise cannot_write(self.paths[0], error) from error
 
     def commit(self) -> None:
-        """Give the files their names."""
+        """Give the files their names, all or none."""
         path = self.paths[0]
+        renamed: list[Path] = []
         try:
             for file in self._files:
                 file.close()
             for path, place in zip(self.paths, self._places, strict=True):
                 if place != path:
                     os.replace(place, path)
+                    renamed.append(path)
         except OSError as error:
+            for done in renamed:  # one side of a pair would be taken for the whole
+                done.unlink(missing_ok=True)
             raise cannot_write(path, error) from error
 
     def __exit__(self, *_: object) -> None:

@@ -89,3 +89,12 @@ def test_rejects_appear_when_complete(tmp_path):
     assert rejects.read_text() == "of an earlier run\n" and not list(tmp_path.glob("*.partial"))
     clean.main(f"--lang bo --input {text} --output {tmp_path}/out --rejects {rejects}".split())
     assert rejects.read_text() == f"{text}:4:blank\n"
+
+
+def test_both_sides_of_a_pair_or_none(tmp_path):
+    paths = [tmp_path / "x.zh", tmp_path / "x.bo"]
+    with pytest.raises(InputError, match=r"x\.bo"), LineFiles(paths) as output:
+        output.write(("a", "b"))
+        paths[1].mkdir()
+        output.commit()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bo"]
