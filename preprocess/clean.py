@@ -17,7 +17,7 @@ import regex
 from tqdm import tqdm
 
 from preprocess.duplicates import Exact, HeldOut, Near
-from preprocess.filters import FILTERS, LineFilters
+from preprocess.filters import FILTERS, LineFilters, unfit_steps
 from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
 from preprocess.lines import ReadingOptions, add_reading_options
 from preprocess.normalize import TRANSFORMS
@@ -138,7 +138,7 @@ def clean(
     """Clean files side by side; returns the counts of lines, and of lines changed by each step."""
     ledger, changed = Ledger(), Counter[str]()
     total = sum(path.stat().st_size for path in paths if path.is_file())
-    with tqdm(total=total or None, unit="B", unit_scale=True, desc="cleaning", leave=False) as bar:
+    with tqdm(total=total or None, unit="B", unit_scale=True, desc="cleaning", leave=False, disable=None) as bar:
         for block in ordered_map(cleaner, read_blocks(paths, cleaner.options.max_bytes), workers):
             kept = 0
             for number, row in block.rows:
@@ -269,6 +269,9 @@ def main(argv: list[str] | None = None) -> None:
     langs, options, paths = check_options(args), ReadingOptions.of(args), tuple(args.input)
     steps = tuple(step for step in STEPS if step not in args.without)
     on = tuple(name for name in FILTERS if name in steps)
+    for lang in dict.fromkeys(langs):
+        if unfit := unfit_steps(steps, lang):
+            print(f"note: {lang}: what its text looks like is not known, so all lines pass: {', '.join(unfit)}")
     filters = LineFilters(on, args.min_chars, args.min_script, read_patterns(args.boilerplate))
     ratio = expected_ratio(paths, options) if len(paths) == 2 and RATIO in steps else 0.0
     cleaner = LineCleaner(langs, options, steps, filters, ratio, args.max_ratio)
