@@ -163,7 +163,9 @@ class Binarizer:
     def _encoded(self, job: Job) -> Iterator[EncodedBlock]:
         """The blocks of all inputs of a job, encoded, in order, under a progress bar in bytes of input."""
         sizes = [path.stat().st_size for part in job.inputs for path in part if path.is_file()]
-        with tqdm(total=sum(sizes) or None, unit="B", unit_scale=True, desc=job.label, leave=False) as bar:
+        with tqdm(
+            total=sum(sizes) or None, unit="B", unit_scale=True, desc=job.label, leave=False, disable=None
+        ) as bar:
             before = 0
             for part in job.inputs:
                 blocks: Iterator[Block] = read_blocks(part, self.options.max_bytes)

@@ -36,7 +36,7 @@ def extract(
 ) -> Ledger:
     """Write the lines of a corpus; returns the counts, in records (or answers)."""
     ledger = Ledger()
-    for record in tqdm(kind.read(source), desc=kind.name, unit=" records", leave=False):
+    for record in tqdm(kind.read(source), desc=kind.name, unit=" records", leave=False, disable=None):
         found = [record] if isinstance(record, Reject) else list(lines_of(record, use, all_answers))
         left_out = [each for each in found if isinstance(each, Reject)]
         ledger.add(len(found), len(found) - len(left_out), left_out)

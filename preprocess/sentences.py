@@ -115,7 +115,7 @@ def split_file(
     """Split a file; returns the counts of its lines and the number of parts written."""
     ledger, written = Ledger(), 0
     total = path.stat().st_size if path.is_file() else None
-    with tqdm(total=total, unit="B", unit_scale=True, desc="sentences", leave=False) as bar:
+    with tqdm(total=total, unit="B", unit_scale=True, desc="sentences", leave=False, disable=None) as bar:
         for lines, parts, left_out, position in ordered_map(work, read_blocks((path,), max_bytes), workers):
             ledger.add(lines, lines - len(left_out), left_out)
             rejects.write(left_out)

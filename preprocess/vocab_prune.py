@@ -39,7 +39,7 @@ def count_pieces(model: ModelProto, files: list[LanguageFile], workers: int) -> 
     counts = np.zeros(len(model.pieces), dtype=np.int64)
     counter = PieceCounter(model)
     for file in files:
-        with tqdm(desc=file.label, unit=" lines", leave=False) as bar:
+        with tqdm(desc=file.label, unit=" lines", leave=False, disable=None) as bar:
             for lines, found in ordered_map(counter, batches(open_lines(file.path)), workers):
                 counts += found
                 bar.update(lines)
