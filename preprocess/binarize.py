@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -35,9 +36,10 @@ from preprocess.specs import (
 )
 from preprocess.tables import percent, print_table
 from preprocess.text import Block, read_blocks
-from swcm_fairseq.data.corpora import Split, pack_counts
-from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE, Vocabulary
+from swcm_fairseq.data.corpora import CORPORA_FILE, Split, pack_counts
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 PERCENTILES = (50, 90, 99, 100)  # of the lengths, in corpora.json
 
@@ -161,7 +163,9 @@ class Binarizer:
     def _encoded(self, job: Job) -> Iterator[EncodedBlock]:
         """The blocks of all inputs of a job, encoded, in order, under a progress bar in bytes of input."""
         sizes = [path.stat().st_size for part in job.inputs for path in part if path.is_file()]
-        with tqdm(total=sum(sizes) or None, unit="B", unit_scale=True, desc=job.label, leave=False) as bar:
+        with tqdm(
+            total=sum(sizes) or None, unit="B", unit_scale=True, desc=job.label, leave=False, disable=None
+        ) as bar:
             before = 0
             for part in job.inputs:
                 blocks: Iterator[Block] = read_blocks(part, self.options.max_bytes)
@@ -267,18 +271,30 @@ def parse_jobs(args: argparse.Namespace) -> list[Job]:
     return gather(jobs)
 
 
+def check_files(args: argparse.Namespace, jobs: list[Job]) -> None:
+    """Raise :class:`InputError` if something that is read would be written over."""
+    vocabulary = (DICT_FILE, SENTENCEPIECE_FILE)
+    names = [f"{prefix}.{ext}" for job in jobs for prefix in job.prefixes for ext in ("bin", "idx")]
+    written = [Path(args.output, name) for name in (*names, *vocabulary, CORPORA_FILE)]
+    check_distinct([path for job in jobs for part in job.inputs for path in part], [*written, args.rejects])
+    check_distinct([Path(args.vocab, name) for name in vocabulary], [args.rejects])
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
     jobs = parse_jobs(args)
     options = ReadingOptions.of(args)
+    check_files(args, jobs)
     vocabulary = Vocabulary(args.vocab)
     with DataBin(args.output, vocabulary) as data_bin, RejectsFile(args.rejects) as rejects:
         for job in jobs:
             data_bin.check_fits(job.corpus)
         again = args.again or args.rejects is not None  # a list of rejects is complete or useless
         binarizer = Binarizer(vocabulary, data_bin, options, args.workers, rejects, again)
-        print_results([binarizer.run(job) for job in jobs])
+        results = [binarizer.run(job) for job in jobs]
+        rejects.commit()
+        print_results(results)
     print(
         f"\nnext: fairseq-train {args.output} --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt ..."
     )

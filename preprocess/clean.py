@@ -17,7 +17,7 @@ import regex
 from tqdm import tqdm
 
 from preprocess.duplicates import Exact, HeldOut, Near
-from preprocess.filters import FILTERS, LineFilters
+from preprocess.filters import FILTERS, LineFilters, unfit_steps
 from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
 from preprocess.lines import ReadingOptions, add_reading_options
 from preprocess.normalize import TRANSFORMS
@@ -27,6 +27,7 @@ from preprocess.tables import percent, print_table
 from preprocess.text import Block, open_lines, read_blocks
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 RATIO, DUPLICATES = "ratio", "duplicates"
 RATIO_PAIRS = 100_000  # that the usual ratio is taken from
@@ -137,7 +138,7 @@ def clean(
     """Clean files side by side; returns the counts of lines, and of lines changed by each step."""
     ledger, changed = Ledger(), Counter[str]()
     total = sum(path.stat().st_size for path in paths if path.is_file())
-    with tqdm(total=total or None, unit="B", unit_scale=True, desc="cleaning", leave=False) as bar:
+    with tqdm(total=total or None, unit="B", unit_scale=True, desc="cleaning", leave=False, disable=None) as bar:
         for block in ordered_map(cleaner, read_blocks(paths, cleaner.options.max_bytes), workers):
             kept = 0
             for number, row in block.rows:
@@ -236,8 +237,7 @@ def check_options(args: argparse.Namespace) -> tuple[str, ...]:
             f"--lang {args.lang} has {len(langs)} language(s), --input {len(args.input)} and --output "
             f"{len(args.output)} file(s); give as many of each, one or two"
         )
-    if {path.resolve() for path in args.input} & {path.resolve() for path in args.output}:
-        raise InputError(f"{args.output[0]}: would overwrite its own input; give another --output")
+    check_distinct([*args.input, *args.held_out, args.boilerplate], [*args.output, args.rejects])
     if not 0 <= args.min_script <= 1 or args.max_ratio < 1 or not 0 < (args.near or 0.5) < 1:
         raise InputError("--min-script and --near are shares between 0 and 1, --max-ratio is at least 1")
     for path in [*args.input, *args.held_out, *([args.boilerplate] if args.boilerplate else [])]:
@@ -269,6 +269,9 @@ def main(argv: list[str] | None = None) -> None:
     langs, options, paths = check_options(args), ReadingOptions.of(args), tuple(args.input)
     steps = tuple(step for step in STEPS if step not in args.without)
     on = tuple(name for name in FILTERS if name in steps)
+    for lang in dict.fromkeys(langs):
+        if unfit := unfit_steps(steps, lang):
+            print(f"note: {lang}: what its text looks like is not known, so all lines pass: {', '.join(unfit)}")
     filters = LineFilters(on, args.min_chars, args.min_script, read_patterns(args.boilerplate))
     ratio = expected_ratio(paths, options) if len(paths) == 2 and RATIO in steps else 0.0
     cleaner = LineCleaner(langs, options, steps, filters, ratio, args.max_ratio)
@@ -279,6 +282,7 @@ def main(argv: list[str] | None = None) -> None:
         output = stack.enter_context(LineFiles(args.output))
         rejects = stack.enter_context(RejectsFile(args.rejects))
         ledger, changed = clean(paths, cleaner, corpus, output, rejects, args.workers)
+        rejects.commit()
         if not ledger.kept:
             raise InputError(f"{paths[0]}: no line is left ({ledger.describe()})")
         output.commit()

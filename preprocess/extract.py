@@ -20,6 +20,7 @@ from preprocess.tables import print_table
 from preprocess.text import DEFAULT_ENCODING, check_encoding
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 
 def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
@@ -35,7 +36,7 @@ def extract(
 ) -> Ledger:
     """Write the lines of a corpus; returns the counts, in records (or answers)."""
     ledger = Ledger()
-    for record in tqdm(kind.read(source), desc=kind.name, unit=" records", leave=False):
+    for record in tqdm(kind.read(source), desc=kind.name, unit=" records", leave=False, disable=None):
         found = [record] if isinstance(record, Reject) else list(lines_of(record, use, all_answers))
         left_out = [each for each in found if isinstance(each, Reject)]
         ledger.add(len(found), len(found) - len(left_out), left_out)
@@ -85,7 +86,7 @@ examples:
     parser.add_argument("--encoding", default=DEFAULT_ENCODING, metavar="NAME", help="of its text (default: utf-8)")
     parser.add_argument("--min-label", type=int, default=0, metavar="N", help="lcsts: least human_label (usual: 3)")
     parser.add_argument("--all-answers", action="store_true", help="a line for each answer, not for the first alone")
-    parser.add_argument("--rejects", metavar="FILE", help="write FILE:LINE:REASON of every record left out")
+    parser.add_argument("--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every record left out")
     return parser
 
 
@@ -102,10 +103,12 @@ def main(argv: list[str] | None = None) -> None:
     langs = tuple(map(check_code, args.lang.split("-")))
     source = Source(args.input, langs, parse_fields(args.fields), check_encoding(args.encoding), args.min_label)
     paths = output_paths(args.output, use, langs)
+    check_distinct(args.input, [*paths, args.rejects])
     with ExitStack() as stack:
         output = stack.enter_context(LineFiles(paths))
         rejects = stack.enter_context(RejectsFile(args.rejects))
         ledger = extract(kind, source, use, output, rejects, args.all_answers)
+        rejects.commit()
         if not ledger.kept:
             raise InputError(f"{args.input[0]}: no record is left ({ledger.describe()})")
         output.commit()

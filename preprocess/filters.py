@@ -1,11 +1,12 @@
 """Reasons to leave a line out that the line alone decides: no letters, boilerplate, script, language, length."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import pycld2
 import regex
 
-from swcm_fairseq.data.languages import LANGUAGES, language
+from swcm_fairseq.data.languages import language
 
 _LETTER = regex.compile(r"\p{L}")
 _LINK = regex.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
@@ -68,7 +69,7 @@ class LineFilters:
 
     def identified(self, text: str, lang: str) -> str | None:
         """The offline identifier is sure that it is another language."""
-        base = regex.split("[_-]", lang)[0]
+        base = _plain(lang)
         if base not in ACCEPTED or len(text) < MIN_IDENTIFIED_CHARS:
             return None
         found = identify(text)
@@ -83,15 +84,25 @@ FILTERS = {
     "language": LineFilters.identified,
 }
 
-_SCRIPT_PATTERNS = {
-    scripts: regex.compile("|".join(rf"(?=\p{{L}})\p{{Script={script}}}" for script in scripts))
-    for scripts in {row.scripts for row in LANGUAGES.values()}
-}
+
+def unfit_steps(steps: tuple[str, ...], lang: str) -> list[str]:
+    """Those of ``steps`` that let every line of a language pass, since nothing is known to judge it by."""
+    unknown = {"script": not language(lang).scripts, "language": _plain(lang) not in ACCEPTED}
+    return [step for step in steps if unknown.get(step)]
+
+
+@cache
+def _letters_of(scripts: tuple[str, ...]) -> regex.Pattern[str]:
+    return regex.compile("|".join(rf"(?=\p{{L}})\p{{Script={script}}}" for script in scripts))
 
 
 def in_scripts(text: str, scripts: tuple[str, ...]) -> int:
     """Letters of ``text`` in one of the scripts."""
-    return len(_SCRIPT_PATTERNS[scripts].findall(text))
+    return len(_letters_of(scripts).findall(text))
+
+
+def _plain(lang: str) -> str:
+    return regex.split("[_-]", lang)[0]
 
 
 def identify(text: str) -> str | None:

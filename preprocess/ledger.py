@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
-from preprocess.outputs import cannot_write
+from preprocess.outputs import LineFiles
 
 
 class Reason(StrEnum):
@@ -51,30 +51,33 @@ class Ledger:
 
 
 class RejectsFile:
-    """The file of ``--rejects``: one ``FILE:LINE:REASON`` a line; without a path nothing is written."""
+    """The file of ``--rejects``: one ``FILE:LINE:REASON`` a line; without a path nothing is written.
 
-    def __init__(self, path: Path | str | None):
-        self._file: TextIO | None = None
-        if path is not None:
-            try:
-                self._file = open(path, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-            except OSError as error:
-                raise cannot_write(f"--rejects {path}", error) from error
+    A context manager: the file gets its name by :meth:`commit`, and is removed without it.
+
+    Raises:
+        InputError: the file cannot be written, or the disk is full.
+    """
+
+    def __init__(self, path: Path | None):
+        self._files = None if path is None else LineFiles([path])
 
     def write(self, rejects: Iterable[Reject]) -> None:
         """Append."""
-        if self._file is not None:
-            try:
-                self._file.writelines(f"{reject.path}:{reject.line}:{reject.reason}\n" for reject in rejects)
-            except OSError as error:
-                raise cannot_write(self._file.name, error) from error
+        if self._files is not None:
+            for reject in rejects:
+                self._files.write((f"{reject.path}:{reject.line}:{reject.reason}",))
+
+    def commit(self) -> None:
+        """Everything is written: give the file its name."""
+        if self._files is not None:
+            self._files.commit()
 
     def __enter__(self) -> "RejectsFile":
+        if self._files is not None:
+            self._files.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError as error:
-                raise cannot_write(self._file.name, error) from error
+    def __exit__(self, *error: object) -> None:
+        if self._files is not None:
+            self._files.__exit__(*error)

@@ -81,5 +81,5 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command",
     )
-    parser.add_argument("--rejects", metavar="FILE", help="write FILE:LINE:REASON of every line left out")
+    parser.add_argument("--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every line left out")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that do the work (default: 1)")

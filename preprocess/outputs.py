@@ -43,8 +43,13 @@ def cannot_write(path: Path | str, error: OSError) -> InputError:
     return InputError(f"{path}: {error.strerror}; make room or give another place to write to")
 
 
+def _place_of(path: Path) -> Path:
+    """Where lines are written until they are complete; devices and pipes are written as they are."""
+    return path if path.exists() and not path.is_file() else partial_of(path)
+
+
 class LineFiles:
-    """One or two text files, written line by line; a context manager that removes what is not committed.
+    """Text files, written line by line; a context manager that removes what is not committed.
 
     Raises:
         InputError: a file cannot be written, or the disk is full.
@@ -52,14 +57,16 @@ class LineFiles:
 
     def __init__(self, paths: list[Path]):
         self.paths = paths
+        self._places = [_place_of(path) for path in paths]
         self._files: list[TextIO] = []
 
     def __enter__(self) -> "LineFiles":
         path = self.paths[0]
         try:
-            for path in self.paths:
+            for path, place in zip(self.paths, self._places, strict=True):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._files.append(open(partial_of(path), "w", encoding="utf-8", newline="\n"))
+                # Names of files may hold bytes that are not UTF-8.
+                self._files.append(open(place, "w", encoding="utf-8", errors="surrogateescape", newline="\n"))
         except OSError as error:
             self.__exit__()
             raise cannot_write(path, error) from error
@@ -74,18 +81,24 @@ class LineFiles:
             raise cannot_write(self.paths[0], error) from error
 
     def commit(self) -> None:
-        """Give the files their names."""
+        """Give the files their names, all or none."""
         path = self.paths[0]
+        renamed: list[Path] = []
         try:
             for file in self._files:
                 file.close()
-            for path in self.paths:
-                os.replace(partial_of(path), path)
+            for path, place in zip(self.paths, self._places, strict=True):
+                if place != path:
+                    os.replace(place, path)
+                    renamed.append(path)
         except OSError as error:
+            for done in renamed:  # one side of a pair would be taken for the whole
+                done.unlink(missing_ok=True)
             raise cannot_write(path, error) from error
 
     def __exit__(self, *_: object) -> None:
-        for file, path in zip(self._files, self.paths, strict=False):
+        for file, path, place in zip(self._files, self.paths, self._places, strict=False):
             with suppress(OSError):  # what could not be written is removed
                 file.close()
-            partial_of(path).unlink(missing_ok=True)
+            if place != path:
+                place.unlink(missing_ok=True)

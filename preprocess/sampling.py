@@ -14,7 +14,7 @@ from swcm_fairseq.errors import InputError
 def count_lines(files: list[LanguageFile]) -> Counter[str | None]:
     """Lines with text of each language (None: files without one)."""
     counts: Counter[str | None] = Counter()
-    for file in tqdm(files, desc="counting lines", unit="file", leave=False):
+    for file in tqdm(files, desc="counting lines", unit="file", leave=False, disable=None):
         found = sum(1 for line in open_lines(file.path) if line.strip())
         if not found:
             raise InputError(f"{file.path}: no line with text in it")
@@ -35,7 +35,7 @@ def rates(counts: Counter[str | None], alpha: float, limit: int) -> dict[str | N
 
 def sample_lines(files: list[LanguageFile], rate: dict[str | None, float], seed: int) -> Iterator[str]:
     """Each line as often as its language's rate says: its whole part, and once more by its fraction's chance."""
-    for number, file in enumerate(tqdm(files, desc="reading", unit="file", leave=False)):
+    for number, file in enumerate(tqdm(files, desc="reading", unit="file", leave=False, disable=None)):
         chance = random.Random(f"{seed} {number}")
         whole, fraction = divmod(rate[file.lang], 1)
         for line in open_lines(file.path):

@@ -21,6 +21,7 @@ from preprocess.tables import print_table
 from preprocess.text import Block, read_blocks
 from swcm_fairseq.data.languages import WordUnit, check_code, language
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 CLOSERS = "\"'”’»›)）]】」』》〉﴾"
 
@@ -114,7 +115,7 @@ def split_file(
     """Split a file; returns the counts of its lines and the number of parts written."""
     ledger, written = Ledger(), 0
     total = path.stat().st_size if path.is_file() else None
-    with tqdm(total=total, unit="B", unit_scale=True, desc="sentences", leave=False) as bar:
+    with tqdm(total=total, unit="B", unit_scale=True, desc="sentences", leave=False, disable=None) as bar:
         for lines, parts, left_out, position in ordered_map(work, read_blocks((path,), max_bytes), workers):
             ledger.add(lines, lines - len(left_out), left_out)
             rejects.write(left_out)
@@ -153,13 +154,13 @@ def main(argv: list[str] | None = None) -> None:
     options = ReadingOptions.of(args)
     if args.part_chars is not None and args.part_chars < 1:
         raise InputError("--part-chars must be at least 1")
-    if args.input.resolve() == args.output.resolve():
-        raise InputError(f"{args.output}: would overwrite its own input; give another --output")
+    check_distinct([args.input], [args.output, args.rejects])
     work = BlockSplitter(check_code(args.lang), options, args.part_chars)
     with ExitStack() as stack:
         output = stack.enter_context(LineFiles([args.output]))
         rejects = stack.enter_context(RejectsFile(args.rejects))
         ledger, written = split_file(args.input, work, options.max_bytes, output, rejects, args.workers)
+        rejects.commit()
         if not ledger.kept:
             raise InputError(f"{args.input}: no line is left ({ledger.describe()})")
         output.commit()

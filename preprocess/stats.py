@@ -10,10 +10,12 @@ import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 
 from preprocess.tables import percent, print_table
-from swcm_fairseq.data.corpora import Corpus, Kind
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
 from swcm_fairseq.data.sampling import probabilities
+from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 PERCENTILES = (50, 90, 99, 100)
 _CHUNK = 1 << 24
@@ -165,6 +167,8 @@ def main(argv: list[str] | None = None) -> None:
     if not 0 < args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
     sides = [side for directory in args.directory for side in read_directory(directory, args.split, args.alpha)]
+    read = [each / f"{side.path}.{ext}" for each in args.directory for side in sides for ext in ("bin", "idx")]
+    check_distinct([*read, *(each / name for each in args.directory for name in (DICT_FILE, CORPORA_FILE))], [args.png])
     print_files(sides)
     print()
     print_languages(sides)

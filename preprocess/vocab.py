@@ -8,6 +8,7 @@ import argparse
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import sentencepiece
 
@@ -21,7 +22,9 @@ from preprocess.models import (
     write_vocabulary,
 )
 from preprocess.sampling import count_lines, rates, sample_lines
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 CONTROL_PIECES = 3  # <unk> <s> </s>, in the model but not in dict.txt
 MAX_LINE_BYTES = 1 << 22
@@ -147,6 +150,7 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     check_options(args)
     files: list[LanguageFile] = [parse_language_file(spec) for spec in args.input]
+    check_distinct([file.path for file in files], [Path(args.output, DICT_FILE), Path(args.output, SENTENCEPIECE_FILE)])
     rate = rates(count_lines(files), args.alpha, args.max_lines)
     model = train(sample_lines(files, rate, args.seed), args.size, args.character_coverage)
     removed = remove_reserved(model, tuple(file.lang for file in files if file.lang))

@@ -15,9 +15,10 @@ from preprocess.coverage import LanguageFile, parse_language_file
 from preprocess.models import ModelProto, add_pieces, is_special, read_model
 from preprocess.sampling import count_lines, rates, sample_lines
 from preprocess.vocab import train
-from preprocess.vocab_report import write_changed
+from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 
 def pieces_of(model: ModelProto) -> list[str]:
@@ -90,6 +91,8 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError("nothing to extend with: give --input LANG=FILE or --pieces-of DIR")
     if any(file.lang is None for file in inputs):
         raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
+    texts = [file.path for file in inputs + checks]
+    check_distinct([args.vocab, *args.pieces_of, *texts], written_files(args.output))
     old, new = read_model(args.vocab), read_model(args.vocab)
     for directory in args.pieces_of:
         added = add_pieces(new, pieces_of(read_model(directory)))

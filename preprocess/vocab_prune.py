@@ -15,8 +15,9 @@ from preprocess.coverage import LanguageFile, batches, parse_language_file
 from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
 from preprocess.parallel import ordered_map
 from preprocess.text import open_lines
-from preprocess.vocab_report import write_changed
+from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
 
 NORMAL = ModelProto.SentencePiece.NORMAL
 
@@ -38,7 +39,7 @@ def count_pieces(model: ModelProto, files: list[LanguageFile], workers: int) -> 
     counts = np.zeros(len(model.pieces), dtype=np.int64)
     counter = PieceCounter(model)
     for file in files:
-        with tqdm(desc=file.label, unit=" lines", leave=False) as bar:
+        with tqdm(desc=file.label, unit=" lines", leave=False, disable=None) as bar:
             for lines, found in ordered_map(counter, batches(open_lines(file.path)), workers):
                 counts += found
                 bar.update(lines)
@@ -87,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.min_count < 1 or args.workers < 1:
         raise InputError("--min-count and --workers must be at least 1")
     files = [parse_language_file(spec) for spec in args.input]
+    check_distinct([args.vocab, *(file.path for file in files)], written_files(args.output))
     old, new = read_model(args.vocab), read_model(args.vocab)
     removed = prune(new, count_pieces(old, files, args.workers), args.min_count, not args.drop_characters)
     write_changed(args.vocab, args.output, old, new, files)

@@ -10,8 +10,16 @@ from preprocess.models import ModelProto, make_vocabulary_directory, processor_o
 from preprocess.outputs import cannot_write, write_atomically
 from preprocess.tables import percent, print_table
 from preprocess.units import unit_name
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
+from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
 
 REPORT_FILE = "report.json"
+
+
+def written_files(target: Path) -> list[Path]:
+    """The files of a changed vocabulary (and encoder)."""
+    return [target / name for name in (DICT_FILE, SENTENCEPIECE_FILE, REPORT_FILE, CONFIG_FILE, SAFETENSORS)]
 
 
 def write_changed(

@@ -1,12 +1,12 @@
 """What the project knows about languages, in one table: scripts, words, sentence ends.
 
 A language that is not in the table works too: it gets words between spaces and Unicode's common sentence
-ends. Codes are ISO 639 (``bo``), optionally with a script or region after ``_`` or ``-`` (``kk_arab``), which
-falls back to the plain code.
+ends. Codes are ISO 639 (``bo``), optionally with a script or region after ``_`` or ``-`` (``kk_arab``): everything
+but the script is then that of the plain code.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from swcm_fairseq.errors import InputError
@@ -52,6 +52,17 @@ LANGUAGES = {
     )
 }
 
+# Script subtags of ISO 15924, as in kk_arab, -> Unicode script names.
+_SUBTAGS = {
+    "arab": "Arabic",
+    "cyrl": "Cyrillic",
+    "hans": "Han",
+    "hant": "Han",
+    "latn": "Latin",
+    "mong": "Mongolian",
+    "tibt": "Tibetan",
+}
+
 # The five languages of the paper, in the order their tokens have in the dictionary.
 DEFAULT_LANGS = tuple(LANGUAGES)
 
@@ -66,10 +77,14 @@ def check_code(code: str) -> str:
 
 
 def language(code: str) -> Language:
-    """The row of ``code``, of its plain code (``kk_arab`` -> ``kk``), or the general one."""
-    check_code(code)
-    known = LANGUAGES.get(code) or LANGUAGES.get(re.split("[_-]", code)[0])
-    return known or Language(code, code, (), WordUnit.SPACE, _LATIN_ENDS + "。！？؟۔।")
+    """The row of ``code``: of its plain code, or the general one; with the script of its subtag if it has one.
+
+    ``kk_arab`` gives the row of ``kk`` with ``scripts == ("Arabic",)``.
+    """
+    plain, *tags = re.split("[_-]", check_code(code))
+    row = LANGUAGES.get(plain) or Language(code, code, (), WordUnit.SPACE, _LATIN_ENDS + "。！？؟۔।")
+    scripts = tuple(_SUBTAGS[tag.lower()] for tag in tags if tag.lower() in _SUBTAGS)
+    return replace(row, scripts=scripts) if scripts else row
 
 
 def language_token(code: str) -> str:

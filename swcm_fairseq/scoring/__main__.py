@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.evaluation import OFFLINE_BLEU_TOKENIZERS, evaluate
-from swcm_fairseq.scoring.inputs import add_input_options, read_inputs
+from swcm_fairseq.scoring.inputs import add_input_options, check_output, read_inputs
 from swcm_fairseq.scoring.lines import write_output
 from swcm_fairseq.scoring.report import as_json, as_markdown, as_text
 from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
@@ -76,6 +76,7 @@ def run(args: Namespace) -> str:
     """The report that ``args`` ask for."""
     if args.hyp and not args.ref:
         raise InputError("--hyp needs references: add --ref FILE")
+    check_output(args)
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args)
     evaluation = evaluate(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.scoring.evaluation import System
 from swcm_fairseq.scoring.generation import Segment, missing_ids, read_generation, references_of
 from swcm_fairseq.scoring.lines import check_lengths, read_lines
@@ -41,6 +42,12 @@ def add_input_options(parser: ArgumentParser) -> None:
                          help="hypotheses, one a line; each file is a system, the first the baseline")  # fmt: skip
     systems.add_argument("--generated", type=Path, nargs="+", metavar="FILE",
                          help="the same as outputs of fairseq-generate (generate-test.txt)")  # fmt: skip
+
+
+def check_output(args: Namespace, source: Path | None = None) -> None:
+    """Raise :class:`InputError` if ``--output`` is one of the files that are read."""
+    read = [*args.ref, *(args.hyp or ()), *(args.generated or ()), source, args.sentencepiece_model]
+    check_distinct(read, [args.output])
 
 
 def system_names(paths: Sequence[Path]) -> list[str]:

@@ -24,10 +24,6 @@ _SCRIPT_OF_LETTER = {script: regex.compile(rf"\p{{{script}}}") for script in _SC
 _WORDS = regex.compile(r"\p{Han}|[[\p{L}\p{M}]--\p{Han}]+", regex.VERSION1)  # Tibetan: syllables
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 
-# Script subtags of ISO 15924, as in kk_arab, -> Unicode script names.
-_SUBTAGS = {"arab": "Arabic", "cyrl": "Cyrillic", "hans": "Han", "hant": "Han", "latn": "Latin"}
-_SUBTAGS |= {"mong": "Mongolian", "tibt": "Tibetan"}
-
 # Where a script belongs to one language of the table, it decides: CLD2 takes short Tibetan for Dzongkha and
 # Chinese without particles for Japanese.
 _SCRIPT_DECIDES = {"Tibetan": "bo", "Mongolian": "mn", "Han": "zh"}
@@ -116,9 +112,7 @@ class LanguageAccuracy:
 
 def expected_scripts(code: str) -> tuple[str, ...]:
     """The scripts a text in ``code`` may be in: the subtag's (``kk_arab``), or all of the language's."""
-    subtags = [_SUBTAGS[tag] for tag in code.lower().replace("-", "_").split("_")[1:] if tag in _SUBTAGS]
-    scripts = tuple(subtags) or language(code).scripts
-    return scripts or (("Latin",) if code == "en" else ())
+    return language(code).scripts or (("Latin",) if code == "en" else ())
 
 
 def language_accuracy(texts: Sequence[str], code: str) -> LanguageAccuracy:

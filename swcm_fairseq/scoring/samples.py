@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.scoring.inputs import Inputs, add_input_options, read_inputs
+from swcm_fairseq.scoring.inputs import Inputs, add_input_options, check_output, read_inputs
 from swcm_fairseq.scoring.lines import write_output
 from swcm_fairseq.scoring.page import Output, Sample, html_page
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
@@ -102,6 +102,7 @@ def run(args: Namespace) -> str:
         raise InputError(
             "--limit would break the order of lines in plain text: leave it out or choose another --format"
         )
+    check_output(args, args.src)
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args, args.src)
     samples = collect(inputs, Rouge(RougeType.ROUGE_L, args.lang, tokenizer))

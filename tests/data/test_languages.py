@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS, LANGUAGES, WordUnit, language, language_token
@@ -23,8 +25,17 @@ def test_words_and_sentence_ends(code, unit, end):
     assert end in language(code).sentence_ends
 
 
-def test_a_code_with_a_script_falls_back_to_the_plain_code():
-    assert language("kk_arab") is LANGUAGES["kk"]
+@pytest.mark.parametrize(
+    ("code", "scripts"),
+    [("kk_arab", ("Arabic",)), ("kk-Cyrl", ("Cyrillic",)), ("mn_mong", ("Mongolian",)), ("za_latn", ("Latin",))],
+)
+def test_a_script_in_the_code_is_the_only_one(code, scripts):
+    assert language(code).scripts == scripts
+
+
+def test_the_rest_is_that_of_the_plain_code():
+    assert replace(language("kk_arab"), scripts=LANGUAGES["kk"].scripts) == LANGUAGES["kk"]
+    assert language("zh_CN") is LANGUAGES["zh"]
 
 
 def test_an_unlisted_language_gets_the_general_row():

@@ -9,10 +9,11 @@ from types import ModuleType
 import pytest
 import torch
 from fairseq.data import Dictionary
+from safetensors import SafetensorError
 
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop import convert
+from swcm_fairseq.interop import convert, write
 from swcm_fairseq.interop.read import read_encoder
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -119,3 +120,22 @@ def test_hub(run, tmp_path, monkeypatch):
     assert (asked["name"], asked["revision"]) == ("hfl/cino-base-v2", "abc")
     assert not any(pattern.endswith((".py", "*")) for pattern in asked["patterns"])
     assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_cannot_be_written(run, tmp_path, monkeypatch):
+    """One line, and nothing half-written."""
+    occupied = tmp_path / "file"
+    occupied.write_text("mine")
+    for target in (occupied, occupied / "encoder"):
+        with pytest.raises(InputError, match=str(target)):
+            run(FIXTURES / "xlmr", "--output", target)
+    assert occupied.read_text() == "mine"
+
+    def full(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(write, "save_file", full)
+    with pytest.raises(InputError, match="No space left on device; make room"):
+        run(FIXTURES / "xlmr", "--output", tmp_path / "encoder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,14 +1,11 @@
 """Small vocabularies and files shared by the tests of preprocessing."""
 
-import os
 from pathlib import Path
 
 import pytest
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 
 from preprocess import binarize, vocab
-
-os.environ["TQDM_DISABLE"] = "1"  # a failing test shows its own output, not a thousand progress bars
 
 BO = "སྤྱོད་མཁན་གྱིས་ཡིག་ཆ་ཉར་ཚགས་བྱེད་དགོས། {} ཁྱེད་རང་ལ་བཀྲ་ཤིས་བདེ་ལེགས། པར་རིས་{}་འདི་བཙུགས།"
 ZH = "使用者需要保存文件{}。请选择图像{}并插入表格。"

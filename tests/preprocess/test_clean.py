@@ -238,3 +238,29 @@ def test_any_bytes_are_kept_or_counted(run, tmp_path, lines):
 def test_folded_text_is_never_empty_for_text():
     assert folded("!?") == "!?"
     assert folded("Ａ b-C ①") == "abc1"
+
+
+def test_script_of_the_code(run, tmp_path):
+    """kk_arab is Kazakh in Arabic script: Cyrillic lines are another script, for kk they are not."""
+    lines = ["Пайдаланушы файлды сақтауы керек", "پايدالانۋشى فايلدى ساقتاۋى كەرەك"]
+    text = write_lines(tmp_path / "kk", lines)
+    kept, rejects = run("kk_arab", text, args=["--without", "language"])
+    assert (kept, rejects) == ([lines[1]], {1: "another script"})
+    assert run("kk", text, args=["--without", "language"]) == (lines, {})
+
+
+def test_steps_that_cannot_apply_are_named(run, tmp_path, capsys):
+    text = write_lines(tmp_path / "za", ["Boux boux ma daengz"])
+    run("za", text)
+    assert (
+        "note: za: what its text looks like is not known, so all lines pass: script, language"
+        in capsys.readouterr().out
+    )
+    run("za_latn", text, args=["--without", "language"])
+    run("kk", write_lines(tmp_path / "kk", ["Пайдаланушы файлды сақтауы керек"]))
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_no_progress_bar_without_a_terminal(run, tmp_path, capsys):
+    run("bo", write_lines(tmp_path / "bo", ["བཀྲ་ཤིས་"]))
+    assert capsys.readouterr().err == ""

@@ -5,6 +5,9 @@ import builtins
 import pytest
 
 from preprocess import binarize, clean, extract, outputs, vocab, vocab_prune
+from preprocess.ledger import Reject, RejectsFile
+from preprocess.outputs import LineFiles
+from preprocess.sentences import main as sentences_main
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import sentences, write_lines
 
@@ -46,3 +49,52 @@ def test_full_disk(texts, vocabulary_dir, tmp_path, monkeypatch, workers):
             main(arguments.split())
         assert not list(out.rglob("*.partial"))
     assert {path.name for path in out.rglob("*") if path.is_file()} <= {"dict.txt", "sentencepiece.bpe.model"}
+
+
+def test_no_input_is_overwritten(texts, vocabulary_dir, tmp_path):
+    text = write_lines(tmp_path / "a.bo", sentences("bo", 30))
+    (tmp_path / "link").symlink_to(text)
+    (tmp_path / "hard").hardlink_to(text)
+    dictionary = (vocabulary_dir / "dict.txt").read_bytes()
+    before = text.read_bytes()
+    binarized = f"--vocab {vocabulary_dir} --output {tmp_path}/data-bin --mono bo:train={text} --rejects"
+    commands = (
+        (binarize.main, f"{binarized} {text}"),
+        (binarize.main, f"{binarized} {tmp_path}/link"),
+        (binarize.main, f"{binarized} {vocabulary_dir}/dict.txt"),
+        (binarize.main, f"{binarized} {tmp_path}/data-bin/corpora.json"),
+        (clean.main, f"--lang bo --input {text} --output {tmp_path}/same --rejects {tmp_path}/same"),
+        (clean.main, f"--lang bo --input {text} --output {tmp_path}/hard"),
+        (clean.main, f"--lang bo --input {text} --output {tmp_path}/out --rejects {text}"),
+        (clean.main, f"--lang zh-bo --input {texts['zh']} {text} --output {tmp_path}/same {tmp_path}/same"),
+        (sentences_main, f"--lang bo --input {text} --output {tmp_path}/out --rejects {tmp_path}/link"),
+        (extract.main, f"plain --input {text} --lang bo --output {tmp_path}/a"),
+        (extract.main, f"plain --input {text} --lang bo --output {tmp_path}/out --rejects {text}"),
+        (vocab_prune.main, f"--vocab {vocabulary_dir} --input {text} --output {vocabulary_dir}"),
+    )
+    for main, arguments in commands:
+        with pytest.raises(InputError, match="would "):
+            main(arguments.split())
+    assert text.read_bytes() == before
+    assert (vocabulary_dir / "dict.txt").read_bytes() == dictionary
+    assert not (tmp_path / "same").exists() and not list(tmp_path.rglob("*.partial"))
+
+
+def test_rejects_appear_when_complete(tmp_path):
+    text = write_lines(tmp_path / "bo", [*sentences("bo", 3), ""])
+    rejects = write_lines(tmp_path / "rejects", ["of an earlier run"])
+    with LineFiles([tmp_path / "out"]) as output, RejectsFile(rejects) as file:
+        file.write([Reject("bo", 4, "blank")])
+        output.write(("x",))
+    assert rejects.read_text() == "of an earlier run\n" and not list(tmp_path.glob("*.partial"))
+    clean.main(f"--lang bo --input {text} --output {tmp_path}/out --rejects {rejects}".split())
+    assert rejects.read_text() == f"{text}:4:blank\n"
+
+
+def test_both_sides_of_a_pair_or_none(tmp_path):
+    paths = [tmp_path / "x.zh", tmp_path / "x.bo"]
+    with pytest.raises(InputError, match=r"x\.bo"), LineFiles(paths) as output:
+        output.write(("a", "b"))
+        paths[1].mkdir()
+        output.commit()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bo"]

@@ -190,3 +190,13 @@ def test_page_writes_each_script_in_its_direction():
     assert "writing-mode: vertical-lr" in page
     assert "<th>source</th>" not in page
     assert html.fromstring(page).xpath("//tbody/tr/th/text()") == ["7"]
+
+
+def test_output_is_no_input(files, tmp_path):
+    hypotheses = files["better.bo"]
+    (tmp_path / "link").symlink_to(hypotheses)
+    for command, options in ((scoring, ["--ref", files["ref.bo"]]), (samples, [])):
+        for output in (hypotheses, str(tmp_path / "link")):
+            with pytest.raises(InputError, match="would overwrite its own input"):
+                command.main(["--hyp", hypotheses, *options, "--lang", "bo", "--output", output])
+    assert (tmp_path / "better.bo").read_text(encoding="utf-8") == BETTER

@@ -1,0 +1,46 @@
+"""No command writes over what it reads."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+
+
+def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
+    """Raise before work begins if a file to write is also read, or would be written twice.
+
+    Args:
+        inputs: files that are read, and folders whose files are; None is passed over.
+        outputs: files that are written; None is passed over, and so are devices and pipes.
+
+    Raises:
+        InputError: two names are the same file, also through links; or a file to write is in a folder that is read.
+    """
+    read = [Path(path) for path in inputs if path is not None]
+    names = {name: path for path in read for name in _names(path)}
+    folders = [path.resolve() for path in read if path.is_dir()]
+    written: set[object] = set()
+    for path in (Path(each) for each in outputs if each is not None):
+        own = _names(path)
+        if _is_special(path):
+            continue
+        if not own.isdisjoint(names):
+            raise InputError(f"{path}: would overwrite its own input; give another file to write")
+        if path.exists() and any(folder in path.resolve().parents for folder in folders):
+            raise InputError(f"{path}: would overwrite a file in a folder that is read; give another place")
+        if not own.isdisjoint(written):
+            raise InputError(f"{path}: would be written twice; give each output a file of its own")
+        written |= own
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _names(path: Path) -> set[object]:
+    """What tells a file from others: its resolved path and, if it is there, its device and inode."""
+    names: set[object] = {path.resolve()}
+    if path.exists():
+        status = path.stat()
+        names.add((status.st_dev, status.st_ino))
+    return names
