@@ -129,7 +129,7 @@ learn() {
       --finetune-from-model "$OUT/$name-pretrain/checkpoint_last.pt" \
       --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
       --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
-      "${OPTIMIZER[@]}" --lr 5e-4 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
+      "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
       --total-num-update "$FINETUNE_UPDATES" --validate-interval-updates 100 \
       --save-interval-updates 100 --keep-interval-updates 1
     touch "$OUT/done/$name-finetune"
