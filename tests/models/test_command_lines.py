@@ -16,7 +16,7 @@ from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from fairseq_cli import generate, train
 
 from swcm_fairseq.data.vocabulary import dictionary_from_sentencepiece, load_sentencepiece
-from swcm_fairseq.errors import InputError
+from swcm_fairseq.errors import InputError, input_error
 from swcm_fairseq.models.model import XLMSWCMModel
 
 pytestmark = pytest.mark.e2e
@@ -114,6 +114,14 @@ def test_other_ways_to_start_from_a_checkpoint(data, trained, tmp_path, flag):
     before, after = weights(source), weights(tmp_path / "checkpoint_last.pt")
     for name, tensor in before.items():
         torch.testing.assert_close(after[name], tensor, msg=name)
+
+
+def test_finetuning_another_architecture_is_one_line(data, trained, tmp_path):
+    """fairseq wraps what goes wrong in an exception of its own; the line shown is ours."""
+    source = trained[0] / "checkpoint_last.pt"
+    with pytest.raises(Exception, match="Cannot load model parameters") as caught:
+        run(train, data, *TRAIN, "--finetune-from-model", source, "--save-dir", tmp_path, "--tie-ffn")
+    assert "leave out --tie-ffn" in str(input_error(caught.value))
 
 
 def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
