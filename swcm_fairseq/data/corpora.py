@@ -83,6 +83,20 @@ class Corpus:
     splits: dict[str, Split] = field(default_factory=dict)
 
 
+def _check(corpora: list[Corpus], path: Path) -> None:
+    """Raise :class:`InputError` for a name that comes twice, a missing language, or a split without its files."""
+    names = [corpus.name for corpus in corpora]
+    for corpus in corpora:
+        if names.count(corpus.name) > 1:
+            raise InputError(f"{path}: the corpus {corpus.name!r} stands there twice; remove one")
+        if not (isinstance(corpus.source_lang, str) and isinstance(corpus.target_lang, str)):
+            raise InputError(f"{path}: the corpus {corpus.name!r} has no language; write it with preprocess.binarize")
+        for name, split in corpus.splits.items():
+            files = [split.source, split.target] if corpus.kind is Kind.PAIR else [split.source]
+            if not all(isinstance(file, str) and file for file in files):
+                raise InputError(f"{path}: {corpus.name} {name} lacks a file; write it with preprocess.binarize")
+
+
 @dataclass
 class Corpora:
     """The content of ``corpora.json``."""
@@ -136,6 +150,7 @@ class Corpora:
                 )
                 for corpus in content["corpora"]
             ]
+            _check(corpora, path)
             return cls(content["vocabulary"]["checksum"], content["vocabulary"]["size"], corpora)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}; write it with preprocess.binarize") from error

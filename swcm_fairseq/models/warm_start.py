@@ -34,7 +34,10 @@ def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
             be about to fill the model from a checkpoint.
     """
     config = model.cfg
-    if restored_file(config.save_dir, config.restore_file, config.finetune_from_model) is not None:
+    if (
+        restored_file(config.save_dir, config.restore_file, config.finetune_from_model, config.continue_once)
+        is not None
+    ):
         logger.info("the weights come from a checkpoint; no encoder file is read")
         return
     if config.pruned:

@@ -48,8 +48,11 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         if cfg.warmup_updates is not None and cfg.warmup_epochs is not None:
             raise InputError("--warmup-updates and --warmup-epochs: give one of them")
         for flag, value in (("updates", cfg.warmup_updates), ("epochs", cfg.warmup_epochs)):
-            if value is not None and value < 0:
+            if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"--warmup-{flag} {value}: give 0 or more")
+        for flag, rate in (("warmup-init-lr", cfg.warmup_init_lr), ("end-learning-rate", cfg.end_learning_rate)):
+            if not 0 <= rate < math.inf:
+                raise InputError(f"--{flag} {rate}: give a learning rate of 0 or more")
         self.peak = cfg.lr[0]
         self.end_update = cfg.total_num_update or cfg.max_update  # 0: after --max-epoch epochs
         self.epoch_updates: int | None = None

@@ -163,4 +163,5 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
     update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009

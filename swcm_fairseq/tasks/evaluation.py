@@ -3,6 +3,7 @@
 import ast
 import logging
 from argparse import Namespace
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
@@ -59,6 +60,15 @@ def chosen_samples(dataset: MultilingualDataset, most: int) -> np.ndarray:
     return np.flatnonzero(pairs[dataset.stream_of] & (dataset.index_of < most))
 
 
+def _batches(dataset: MultilingualDataset, indices: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """``indices`` in batches of one target language each (``--restrict-decoding`` needs that), by length."""
+    langs = np.array([stream.target_lang for stream in dataset.streams])[dataset.stream_of[indices]]
+    for lang in sorted(set(langs)):
+        own = indices[langs == lang]
+        own = own[np.argsort(dataset.num_tokens_vec(own), kind="stable")]
+        yield from (own[start : start + batch_size] for start in range(0, len(own), batch_size))
+
+
 def decode_and_score(
     dataset: MultilingualDataset,
     generator: Any,
@@ -84,11 +94,9 @@ def decode_and_score(
     """
     model.eval()
     texts: dict[int, tuple[list[str], list[str]]] = {}
-    indices = chosen_samples(dataset, samples)
-    indices = indices[np.argsort(dataset.num_tokens_vec(indices), kind="stable")]
     device = next(model.parameters()).device
-    for start in range(0, len(indices), batch_size):
-        batch = dataset.collater([dataset[int(i)] for i in indices[start : start + batch_size]])
+    for indices in _batches(dataset, chosen_samples(dataset, samples), batch_size):
+        batch = dataset.collater([dataset[int(i)] for i in indices])
         if device.type == "cuda":
             batch = utils.move_to_cuda(batch, device)
         with torch.no_grad():

@@ -10,6 +10,7 @@ from fairseq.sequence_generator import SequenceGenerator
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
+from swcm_fairseq.errors import InputError
 
 
 class LanguageGenerator(SequenceGenerator):
@@ -40,6 +41,13 @@ class LanguageGenerator(SequenceGenerator):
         kwargs["min_len"] = kwargs.get("min_len", 1) + 1
         kwargs["max_len_b"] = kwargs.get("max_len_b", 200) + 1
         super().__init__(models, tgt_dict, symbols_to_strip_from_output=stripped, **kwargs)
+        for model in self.model.models:
+            rows = model.decoder.output_projection.weight.size(0)
+            if rows != len(tgt_dict):
+                raise InputError(
+                    f"a model of the ensemble writes {rows:,} symbols, the dictionary has {len(tgt_dict):,}; decode "
+                    "together only checkpoints with the same languages"
+                )
         self.target_token = target_token
         self.vocabularies = vocabularies
         never = sorted(language_tokens | {tgt_dict.bos(), tgt_dict.index(MASK)})
@@ -84,7 +92,7 @@ class LanguageGenerator(SequenceGenerator):
         if "tgt_lang_id" in sample:
             return sample["tgt_lang_id"].to(source).unsqueeze(1)
         if self.target_token is None:
-            raise ValueError("the batch names no target languages and the generator was built without one")
+            raise InputError("the language to write is missing: give --target-lang, or target_lang to from_pretrained")
         return source.new_full((source.size(0), 1), self.target_token)
 
     def _prefix_tokens(self, step: int, lprobs, scores, tokens, prefix_tokens, beam_size: int):

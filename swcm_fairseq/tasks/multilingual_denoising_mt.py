@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq import utils
-from fairseq.data import Dictionary
+from fairseq.data import Dictionary, LanguagePairDataset
 from fairseq.data.iterators import EpochBatchIterator
 from fairseq.logging import metrics
 from fairseq.sequence_scorer import SequenceScorer
@@ -60,6 +60,8 @@ class MultilingualDenoisingMTTask(FairseqTask):
     def __init__(self, cfg: MultilingualDenoisingMTConfig):
         super().__init__(cfg)
         self.paths = utils.split_paths(cfg.data)
+        if not all(self.paths):
+            raise InputError(f"the data path {cfg.data!r} has an empty part; write directories as a:b, or one of them")
         self.dictionary = load_vocabulary(self.paths[0])
         self.langs: list[str] = []
         self._set_langs(_split(cfg.langs) or list(DEFAULT_LANGS))
@@ -75,6 +77,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
         )
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
+        if not 0 <= cfg.sampling_beta <= 4:
+            raise InputError(f"--sampling-beta {cfg.sampling_beta}: give an exponent from 0 to 4")
+        if min(cfg.update_freq) < 1:
+            raise InputError(f"--update-freq {','.join(map(str, cfg.update_freq))}: give numbers of 1 or more")
         if cfg.eval_metric is not None:
             parse_generation_options(cfg.eval_args)
         self._eval_generator: LanguageGenerator | None = None
@@ -181,9 +187,12 @@ class MultilingualDenoisingMTTask(FairseqTask):
 
     def _check_restored(self) -> None:
         """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
-        path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
+        cfg = self.cfg
+        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
+        if path is None and cfg.finetune_from_model is not None:
+            raise InputError(f"--finetune-from-model {cfg.finetune_from_model}: no such file")
         if path is not None:
-            finetune = path == self.cfg.finetune_from_model
+            finetune = path == cfg.finetune_from_model
             check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
@@ -262,8 +271,14 @@ class MultilingualDenoisingMTTask(FairseqTask):
             prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
-    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
-        """Lines of text as ``<s> <xx> w1 .. wn </s>``.
+    def build_dataset_for_inference(self, src_tokens, src_lengths, constraints=None, **kwargs):
+        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and ``from_pretrained``.
+
+        Args:
+            src_tokens: ids of each text, ended by ``</s>``, as fairseq's callers make them.
+            src_lengths: not needed; lengths are those of the framed texts.
+            constraints: fairseq's.
+            kwargs: fairseq's, not needed.
 
         Raises:
             InputError: ``--source-lang`` or ``--target-lang`` is missing.
@@ -271,23 +286,19 @@ class MultilingualDenoisingMTTask(FairseqTask):
         for flag, lang in (("--source-lang", self.cfg.source_lang), ("--target-lang", self.cfg.target_lang)):
             if lang is None:
                 raise InputError(f"{flag} is missing: give one of {','.join(self.langs)}")
-        frame = torch.tensor([self.dictionary.bos(), self.dictionary.index(language_token(self.cfg.source_lang))])
-        tokens = []
-        for number, line in enumerate(lines, 1):
-            text = self.dictionary.encode_line(encode_fn(line), add_if_not_exist=False, append_eos=False).long()
-            room = self.cfg.tokens_per_sample - FRAME
-            if len(text) > room:
-                logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
-            tokens.append(torch.cat((frame, text[:room], torch.tensor([self.dictionary.eos()]))))
-        return tokens, [len(t) for t in tokens]
+        framed = [self._framed(number, text) for number, text in enumerate(src_tokens, 1)]
+        lengths = [len(text) for text in framed]
+        return LanguagePairDataset(framed, lengths, self.dictionary, left_pad_source=False, constraints=constraints)
 
-    def build_dataset_for_inference(self, src_tokens, src_lengths, constraints=None, **kwargs):
-        """Sources that carry their ``<s> <xx>`` already, for ``fairseq-interactive``."""
-        from fairseq.data import LanguagePairDataset
-
-        return LanguagePairDataset(
-            src_tokens, src_lengths, self.dictionary, left_pad_source=False, constraints=constraints
-        )
+    def _framed(self, number: int, text: torch.Tensor) -> torch.Tensor:
+        """One text between ``<s> <xx>`` and ``</s>``, truncated to ``--tokens-per-sample``."""
+        eos = self.dictionary.eos()
+        room = self.cfg.tokens_per_sample - FRAME
+        words = text[:-1] if len(text) and text[-1] == eos else text
+        if len(words) > room:
+            logger.warning(f"line {number} of the batch has {len(words)} tokens; the first {room} are read")
+        lang = self.dictionary.index(language_token(self.cfg.source_lang))
+        return torch.cat((words.new_tensor([self.dictionary.bos(), lang]), words[:room], words.new_tensor([eos])))
 
     def begin_valid_epoch(self, epoch: int, model) -> None:
         """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
