@@ -229,6 +229,18 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def check_ranges(min_chars: int, min_script: float, max_ratio: float, near: float | None) -> None:
+    """Raise :class:`InputError` for the first number outside its range."""
+    if min_chars < 0:
+        raise InputError(f"--min-chars {min_chars}: must be at least 0")
+    if not 0 <= min_script <= 1:
+        raise InputError(f"--min-script {min_script}: must be between 0 and 1")
+    if not max_ratio >= 1:
+        raise InputError(f"--max-ratio {max_ratio}: must be at least 1")
+    if near is not None and not 0 < near < 1:
+        raise InputError(f"--near {near}: must be between 0 and 1")
+
+
 def check_options(args: argparse.Namespace) -> tuple[str, ...]:
     """The languages; raises :class:`InputError` for options that do not fit together."""
     langs = tuple(map(check_code, args.lang.split("-")))
@@ -238,8 +250,7 @@ def check_options(args: argparse.Namespace) -> tuple[str, ...]:
             f"{len(args.output)} file(s); give as many of each, one or two"
         )
     check_distinct([*args.input, *args.held_out, args.boilerplate], [*args.output, args.rejects])
-    if not 0 <= args.min_script <= 1 or args.max_ratio < 1 or not 0 < (args.near or 0.5) < 1:
-        raise InputError("--min-script and --near are shares between 0 and 1, --max-ratio is at least 1")
+    check_ranges(args.min_chars, args.min_script, args.max_ratio, args.near)
     for path in [*args.input, *args.held_out, *([args.boilerplate] if args.boilerplate else [])]:
         if not path.exists():
             raise InputError(f"{path}: no such file")

@@ -11,6 +11,14 @@ from swcm_fairseq.errors import InputError
 BYTES_PER_CHARACTER = 4
 
 
+def check_counts(args: argparse.Namespace, *names: str) -> None:
+    """Raise :class:`InputError` for the first of these options (None is passed over) that is below 1."""
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+
+
 @dataclass
 class ReadingOptions:
     """What is read and what is left out.
@@ -28,8 +36,7 @@ class ReadingOptions:
     @classmethod
     def of(cls, args: argparse.Namespace) -> "ReadingOptions":
         """From the options of :func:`add_reading_options`; raises :class:`InputError` for impossible ones."""
-        if args.max_chars < 1 or args.workers < 1:
-            raise InputError("--max-chars and --workers must be at least 1")
+        check_counts(args, "max_chars", "workers")
         return cls(args.max_chars, check_encoding(args.encoding), args.skip_invalid)
 
     @property

@@ -6,12 +6,25 @@ from typing import Any
 
 import yaml
 
+from preprocess.clean import STEPS, check_ranges
 from preprocess.readers import FORMATS
 from preprocess.records import Use
+from preprocess.specs import CORPUS_NAME, SPLIT_NAME
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError
 
-CLEAN_OPTIONS = ("without", "min_chars", "min_script", "max_ratio", "boilerplate", "fold", "near", "held_out")
+# Options of preprocess.clean -> (types of the value, or of the items of a list; what it is).
+CLEAN_OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
+    "without": ((str,), "a list of steps"),
+    "min_chars": ((int,), "a number"),
+    "min_script": ((int, float), "a number"),
+    "max_ratio": ((int, float), "a number"),
+    "boilerplate": ((str,), "a file"),
+    "fold": ((bool,), "true or false"),
+    "near": ((int, float), "a number"),
+    "held_out": ((str,), "a list of files"),
+}
+_LISTS = ("without", "held_out")
 
 
 @dataclass
@@ -80,9 +93,12 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; raises :class:`InputError` that names the key (and the known ones), or the line."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        content = yaml.safe_load(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}:{line}: invalid UTF-8; save the manifest as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}:{line}: not YAML: {error.problem}") from error
@@ -94,10 +110,14 @@ def read_manifest(path: Path) -> Manifest:
     corpora = [_entry(f"{path}: corpora[{i}]", each) for i, each in enumerate(content["corpora"])]
     _check_names(path, corpora)
     workers = content.get("workers", 1)
-    if not isinstance(workers, int) or workers < 1:
+    if not _is_count(workers):
         raise InputError(f"{path}: workers: {workers!r} is not a number of at least 1")
     output, vocabulary, work = (Path(str(content[key])) for key in ("output", "vocabulary", "work"))
     return Manifest(output, vocabulary, work, corpora, workers)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _check_keys(where: str, content: Any, kind: type) -> None:
@@ -123,13 +143,52 @@ def _entry(where: str, content: Any) -> CorpusEntry:
     uses = FORMATS[entry.format].uses
     if entry.use and entry.use not in uses:
         raise InputError(f"{where}: use {entry.use!r}: {entry.format} gives {' or '.join(uses)}")
+    _check_languages(where, entry)
+    _check_splits(where, entry)
+    if not isinstance(entry.name, str) or not CORPUS_NAME.fullmatch(entry.name):
+        raise InputError(f"{where}: name {entry.name!r}: use letters, digits, _ and -")
+    if entry.limit is not None and not _is_count(entry.limit):
+        raise InputError(f"{where}: limit: {entry.limit!r} is not a number of at least 1")
+    if not isinstance(entry.fields, dict):
+        raise InputError(f"{where}: fields: {entry.fields!r}: give names as {{text: content}}")
+    _check_clean(f"{where}: clean", entry.clean)
+    return entry
+
+
+def _check_languages(where: str, entry: CorpusEntry) -> None:
+    if not isinstance(entry.lang, str):  # YAML reads an unquoted "no" as false
+        raise InputError(f'{where}: lang: {entry.lang!r} is not a language; put it in quotes: "no"')
     for code in entry.langs:
         check_code(code)
-    _check_splits(where, entry)
-    for key in entry.clean if isinstance(entry.clean, dict) else ():
+    expected = 2 if entry.made is Use.PAIR else 1
+    if len(entry.langs) != expected:
+        form = "two, as zh-bo" if expected == 2 else "one"
+        raise InputError(f"{where}: lang {entry.lang!r}: {entry.format} as {entry.made} needs {form}")
+
+
+def _check_clean(where: str, clean: object) -> None:
+    if isinstance(clean, bool):
+        return
+    if not isinstance(clean, dict):
+        raise InputError(f"{where}: {clean!r}: give true, false or options as {{near: 0.8}}")
+    for key, value in clean.items():
         if key not in CLEAN_OPTIONS:
-            raise InputError(f"{where}: unknown key {key!r} in clean; known are {', '.join(CLEAN_OPTIONS)}")
-    return entry
+            raise InputError(f"{where}: unknown key {key!r}; known are {', '.join(CLEAN_OPTIONS)}")
+        types, what = CLEAN_OPTIONS[key]
+        items = value if isinstance(value, list) and key in _LISTS else [value]
+        if not items or not all(
+            isinstance(item, types) and (bool in types or not isinstance(item, bool)) for item in items
+        ):
+            raise InputError(f"{where}: {key}: {value!r} is not {what}")
+        for step in items if key == "without" else ():
+            if step not in STEPS:
+                raise InputError(f"{where}: without: unknown step {step!r}; known are {', '.join(STEPS)}")
+    try:
+        check_ranges(
+            clean.get("min_chars", 0), clean.get("min_script", 0), clean.get("max_ratio", 1), clean.get("near")
+        )
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _check_splits(where: str, entry: CorpusEntry) -> None:
@@ -139,6 +198,9 @@ def _check_splits(where: str, entry: CorpusEntry) -> None:
         raise InputError(
             f"{where}: split {entry.split!r}: give a name, or shares as {{train: 0.98, valid: 0.02}}"
         ) from error
+    for name in entry.shares:
+        if not isinstance(name, str) or not SPLIT_NAME.fullmatch(name):
+            raise InputError(f"{where}: {name!r} is no split; use train, valid, test or one of these with a suffix")
     if abs(total - 1) > 1e-6 or any(share <= 0 for share in entry.shares.values()):
         raise InputError(f"{where}: split {entry.split!r}: shares are above 0 and sum to 1")
 

@@ -33,6 +33,7 @@ from preprocess.outputs import write_atomically
 from preprocess.records import Use
 from preprocess.split import split_lines
 from preprocess.tables import print_table
+from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
 
 # Steps that would be wrong for a use: titles and answers are as short as they like, answers are often numbers or names.
@@ -43,13 +44,16 @@ UNFIT = {
 
 
 def check_inputs(manifest: Manifest) -> None:
-    """Raise :class:`InputError` naming every missing corpus and where it is published."""
+    """Raise :class:`InputError` naming every missing corpus and where it is published, and a missing vocabulary."""
     missing = [
         f"{path} is missing" + (f", its authors publish it at {entry.published}" if entry.published else "")
         for entry in manifest.corpora
         for path in entry.input
         if not Path(path).exists()
     ]
+    dictionary = manifest.vocabulary / DICT_FILE
+    if not dictionary.exists():
+        missing.append(f"{dictionary} is missing, make a vocabulary with python -m preprocess.vocab")
     if missing:
         raise InputError("; ".join(missing))
 

@@ -14,16 +14,14 @@ import regex
 from tqdm import tqdm
 
 from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
-from preprocess.lines import ReadingOptions, add_reading_options
+from preprocess.lines import ReadingOptions, add_reading_options, check_counts
 from preprocess.outputs import LineFiles
 from preprocess.parallel import ordered_map
 from preprocess.tables import print_table
 from preprocess.text import Block, read_blocks
-from swcm_fairseq.data.languages import WordUnit, check_code, language
+from swcm_fairseq.data.languages import CLOSERS, WordUnit, check_code, language
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
-
-CLOSERS = "\"'”’»›)）]】」』》〉﴾"
 
 
 class SentenceSplitter:
@@ -152,8 +150,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
     options = ReadingOptions.of(args)
-    if args.part_chars is not None and args.part_chars < 1:
-        raise InputError("--part-chars must be at least 1")
+    check_counts(args, "part_chars")
     check_distinct([args.input], [args.output, args.rejects])
     work = BlockSplitter(check_code(args.lang), options, args.part_chars)
     with ExitStack() as stack:

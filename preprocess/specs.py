@@ -12,8 +12,8 @@ MONO_FORM = "LANG:SPLIT=FILE"
 PAIR_FORM = "SRC-TGT[:NAME]:SPLIT=SOURCE_FILE,TARGET_FILE"
 PLAIN_FORM = "SPLIT=FILE"
 
-_SPLIT = re.compile(r"(train|valid|test)\w*", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+SPLIT_NAME = re.compile(r"(train|valid|test)\w*", re.ASCII)
+CORPUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass
@@ -54,7 +54,7 @@ def _halves(spec: str, flag: str, form: str) -> tuple[list[str], str]:
     if not equals or not files:
         raise InputError(f"{flag} {spec}: expected {form}")
     keys = key.split(":")
-    if not _SPLIT.fullmatch(keys[-1]):
+    if not SPLIT_NAME.fullmatch(keys[-1]):
         raise InputError(f"{flag} {spec}: {keys[-1]!r} is no split; expected {form} with train, valid or test as SPLIT")
     return keys, files
 
@@ -89,7 +89,7 @@ def parse_pair(spec: str) -> Job:
     if len(keys) == 2 and source == target:
         raise InputError(f"--pair {spec}: pairs within one language need a name: {keys[0]}:NAME:{keys[1]}=...")
     name = keys[1] if len(keys) == 3 else keys[0]
-    if not _NAME.fullmatch(name):
+    if not CORPUS_NAME.fullmatch(name):
         raise InputError(f"--pair {spec}: {name!r} cannot be a name; use letters, digits, _ and -")
     return Job(Corpus(name, Kind.PAIR, source, target), keys[-1], [paths])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 
+from preprocess.outputs import cannot_write
 from preprocess.tables import percent, print_table
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
@@ -143,7 +144,9 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
         axes.invert_yaxis()
     try:
         figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise cannot_write(f"--png {path}", error) from error
+    except ValueError as error:  # an ending that is no format
         raise InputError(f"--png {path}: {error}") from error
     finally:
         pyplot.close(figure)
@@ -166,6 +169,8 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     if not 0 < args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
+    if args.png is not None and not args.png.parent.is_dir():
+        raise InputError(f"--png {args.png}: no such directory; make it, or give another place")
     sides = [side for directory in args.directory for side in read_directory(directory, args.split, args.alpha)]
     read = [each / f"{side.path}.{ext}" for each in args.directory for side in sides for ext in ("bin", "idx")]
     check_distinct([*read, *(each / name for each in args.directory for name in (DICT_FILE, CORPORA_FILE))], [args.png])

@@ -13,6 +13,7 @@ from pathlib import Path
 import sentencepiece
 
 from preprocess.coverage import LanguageFile, measure, parse_language_file, print_coverage
+from preprocess.lines import check_counts
 from preprocess.models import (
     ModelProto,
     is_special,
@@ -137,8 +138,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def check_options(args: argparse.Namespace) -> None:
     """Raise :class:`InputError` for a number outside its range."""
-    if args.size < 1 or args.max_lines < 1:
-        raise InputError("--size and --max-lines must be at least 1")
+    check_counts(args, "size", "max_lines")
     if not 0 <= args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: must be between 0 (all languages equal) and 1 (as they are)")
     if not 0.9 <= args.character_coverage <= 1:

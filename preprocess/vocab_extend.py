@@ -12,6 +12,7 @@ from pathlib import Path
 import regex
 
 from preprocess.coverage import LanguageFile, parse_language_file
+from preprocess.lines import check_counts
 from preprocess.models import ModelProto, add_pieces, is_special, read_model
 from preprocess.sampling import count_lines, rates, sample_lines
 from preprocess.vocab import train
@@ -85,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
+    check_counts(args, "size", "max_lines")
     inputs = [parse_language_file(spec) for spec in args.input]
     checks = [parse_language_file(spec) for spec in args.check]
     if not inputs and not args.pieces_of:

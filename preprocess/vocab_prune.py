@@ -12,11 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from preprocess.coverage import LanguageFile, batches, parse_language_file
+from preprocess.lines import check_counts
 from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
 from preprocess.parallel import ordered_map
 from preprocess.text import open_lines
 from preprocess.vocab_report import write_changed, written_files
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import run_command
 from swcm_fairseq.output_files import check_distinct
 
 NORMAL = ModelProto.SentencePiece.NORMAL
@@ -85,8 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    if args.min_count < 1 or args.workers < 1:
-        raise InputError("--min-count and --workers must be at least 1")
+    check_counts(args, "min_count", "workers")
     files = [parse_language_file(spec) for spec in args.input]
     check_distinct([args.vocab, *(file.path for file in files)], written_files(args.output))
     old, new = read_model(args.vocab), read_model(args.vocab)

@@ -39,6 +39,9 @@ class Language:
     sentence_ends: str
 
 
+# Closing quotes and brackets: they may stand between a sentence's end and the next sentence.
+CLOSERS = "\"'”’»›)）]】」』》〉﴾"
+
 _LATIN_ENDS = ".!?…"
 
 LANGUAGES = {

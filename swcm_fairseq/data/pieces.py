@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from fairseq.data import Dictionary
 
-from swcm_fairseq.data.languages import WordUnit, language
+from swcm_fairseq.data.languages import CLOSERS, WordUnit, language
 
 SPACE = "▁"  # sentencepiece's mark for the space before a piece
 _TSHEG_ENDS = "་༌། ༎༏༐༑༔"  # what ends a Tibetan syllable: tsheg, shad and their relatives
-_CLOSERS = "\"'”’»›)）]】」』》〉﴾…"  # may stand between a sentence's end and the next sentence
+_CLOSERS = CLOSERS + "…"  # an ellipsis can follow an end, too
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from fairseq.data import Dictionary
 
-from swcm_fairseq.data.languages import WordUnit
+from preprocess.sentences import SentenceSplitter
+from swcm_fairseq.data.languages import CLOSERS, WordUnit
 from swcm_fairseq.data.pieces import PieceTable
 
 
@@ -70,3 +71,9 @@ def test_empty_text():
     table = PieceTable.build(Dictionary(), "bo")
     for found in (table.word_starts, table.sentence_starts):
         assert found(np.zeros(0, dtype=np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("closer", CLOSERS)
+def test_closing_signs_belong_to_the_sentence_before(closer):
+    assert starts("zh", f"你 。 {closer} 他", "sentences") == [0, 3]
+    assert SentenceSplitter("zh").split(f"你。{closer}他") == [f"你。{closer}", "他"]

@@ -231,7 +231,7 @@ def test_a_pipe_is_read(run, texts, tmp_path):
         ("--pair zh-bo:x:train=F,F zh-ug:x:train=F,F", "names two different corpora"),
         ("", "nothing to binarize"),
         ("--mono bo:train=F --encoding utf-16", "not a known encoding that contains ASCII"),
-        ("--mono bo:train=F --workers 0", "must be at least 1"),
+        ("--mono bo:train=F --workers 0", "^--workers 0: must be at least 1"),
     ],
 )
 def test_bad_command_lines(run, texts, args, message):

@@ -201,7 +201,7 @@ def test_workers_do_not_change_a_byte(run, sample_data):
         ("--lang bo --input {a} --output {a}", "would overwrite its own input"),
         ("--lang bo --input /no/such --output {out}", "/no/such: no such file"),
         ("--lang Tibetan --input {a} --output {out}", "not a language code"),
-        ("--lang bo --input {a} --output {out} --near 2", "shares between 0 and 1"),
+        ("--lang bo --input {a} --output {out} --near 2", "--near 2.0: must be between 0 and 1"),
         ("--lang bo --input {a} --output {out} --boilerplate {broken}", r"broken:2: not a regular expression"),
         ("--lang bo --input {a} --output {out} --min-chars 99", r"no line is left \(too short 1\)"),
         ("--lang zh-bo --input {a} {b} --output {out} {out}2", "b has 2"),

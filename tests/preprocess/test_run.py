@@ -135,7 +135,21 @@ def test_keys_are_checked(manifest, change, message):
         ({"lang": "Tibetan"}, "not a language code"),
         ({"split": {"train": 0.5}}, "shares are above 0 and sum to 1"),
         ({"split": 3}, "give a name, or"),
-        ({"clean": {"nearly": 0.8}}, r"unknown key 'nearly' in clean; known are without"),
+        ({"clean": {"nearly": 0.8}}, r"clean: unknown key 'nearly'; known are without"),
+        ({"clean": {"near": "much"}}, "clean: near: 'much' is not a number"),
+        ({"clean": {"near": 8}}, "clean: --near 8: must be between 0 and 1"),
+        ({"clean": {"min_chars": 2.5}}, r"clean: min_chars: 2\.5 is not a number"),
+        ({"clean": {"fold": 1}}, "clean: fold: 1 is not true or false"),
+        ({"clean": {"without": ["scripts"]}}, "clean: without: unknown step 'scripts'; known are controls"),
+        ({"clean": ["near"]}, "give true, false or options"),
+        ({"limit": 0}, "limit: 0 is not a number of at least 1"),
+        ({"limit": True}, "limit: True is not a number of at least 1"),
+        ({"split": "dev"}, "'dev' is no split; use train, valid, test"),
+        ({"split": {"train": 0.5, "trial": 0.5}}, "'trial' is no split"),
+        ({"lang": "zh-bo"}, "lang 'zh-bo': mc2 as text needs one"),
+        ({"lang": False}, "put it in quotes"),
+        ({"name": "../bo"}, r"name '\.\./bo': use letters"),
+        ({"format": "tmx"}, "lang 'bo': tmx as pair needs two, as zh-bo"),
         ({"name": "titles"}, "two corpora are named 'titles'"),
     ],
 )
@@ -154,7 +168,7 @@ def test_broken_yaml(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_manifest(tmp_path / "none.yaml")
     path.write_bytes(b"\xff")
-    with pytest.raises(InputError, match="invalid start byte"):
+    with pytest.raises(InputError, match=r"manifest.yaml:1: invalid UTF-8; save"):
         read_manifest(path)
 
 
@@ -170,3 +184,11 @@ def test_ready_manifests_are_valid(repository):
 def test_all_languages_of_the_paper_have_a_corpus(repository):
     manifest = read_manifest(repository / "examples/manifests/pretraining.yaml")
     assert {entry.lang for entry in manifest.corpora if len(entry.langs) == 1} == set(SENTENCES)
+
+
+def test_a_missing_vocabulary_is_told_before_work(manifest, tmp_path):
+    path, content = manifest
+    write_manifest(path, **{**content, "vocabulary": str(tmp_path / "none")})
+    with pytest.raises(InputError, match=r"none/dict.txt is missing, make a vocabulary"):
+        run.main([str(path)])
+    assert not (tmp_path / "work").exists()

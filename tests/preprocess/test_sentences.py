@@ -69,7 +69,7 @@ def test_command(tmp_path, capsys):
     ("args", "message"),
     [
         ("--lang zh --input {text} --output {text}", "would overwrite its own input"),
-        ("--lang zh --input {text} --output {out} --part-chars 0", "must be at least 1"),
+        ("--lang zh --input {text} --output {out} --part-chars 0", "^--part-chars 0: must be at least 1"),
         ("--lang Chinese --input {text} --output {out}", "not a language code"),
         ("--lang zh --input /no/such --output {out}", "No such file"),
     ],

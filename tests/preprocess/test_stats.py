@@ -50,7 +50,12 @@ def test_what_is_refused(data_bin, tmp_path):
         (["/no/such"], "no such directory"),
         ([str(data_bin), "--split", "test"], "no corpus with a split 'test'"),
         ([str(data_bin), "--alpha", "0"], "--alpha 0.0"),
-        ([str(data_bin), "--png", str(tmp_path / "no/such.png")], "--png"),
+        (
+            [str(data_bin), "--png", str(tmp_path / "no/such.png")],
+            r"^--png \S+/no/such.png: no such directory; make it",
+        ),
+        (["/no/such", "--png", str(tmp_path / "no/such.png")], "^--png"),
+        ([str(data_bin), "--png", str(data_bin / "bo/train.bin")], "would overwrite its own input"),
     ):
         with pytest.raises(InputError, match=message):
             stats.main(args)
