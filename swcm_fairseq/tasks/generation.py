@@ -10,6 +10,7 @@ from fairseq.sequence_generator import SequenceGenerator
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
+from swcm_fairseq.errors import InputError
 
 
 class LanguageGenerator(SequenceGenerator):
@@ -84,7 +85,10 @@ class LanguageGenerator(SequenceGenerator):
         if "tgt_lang_id" in sample:
             return sample["tgt_lang_id"].to(source).unsqueeze(1)
         if self.target_token is None:
-            raise ValueError("the batch names no target languages and the generator was built without one")
+            raise InputError(
+                "--target-lang is missing, and the batch names no target languages; give it "
+                '(in Python: from_pretrained(..., target_lang="bo"))'
+            )
         return source.new_full((source.size(0), 1), self.target_token)
 
     def _prefix_tokens(self, step: int, lprobs, scores, tokens, prefix_tokens, beam_size: int):

@@ -263,31 +263,47 @@ class MultilingualDenoisingMTTask(FairseqTask):
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
     def get_interactive_tokens_and_lengths(self, lines, encode_fn):
-        """Lines of text as ``<s> <xx> w1 .. wn </s>``.
-
-        Raises:
-            InputError: ``--source-lang`` or ``--target-lang`` is missing.
-        """
-        for flag, lang in (("--source-lang", self.cfg.source_lang), ("--target-lang", self.cfg.target_lang)):
-            if lang is None:
-                raise InputError(f"{flag} is missing: give one of {','.join(self.langs)}")
-        frame = torch.tensor([self.dictionary.bos(), self.dictionary.index(language_token(self.cfg.source_lang))])
-        tokens = []
-        for number, line in enumerate(lines, 1):
-            text = self.dictionary.encode_line(encode_fn(line), add_if_not_exist=False, append_eos=False).long()
-            room = self.cfg.tokens_per_sample - FRAME
-            if len(text) > room:
-                logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
-            tokens.append(torch.cat((frame, text[:room], torch.tensor([self.dictionary.eos()]))))
+        """Lines of text as ids; :meth:`build_dataset_for_inference` puts ``<s> <xx>`` and ``</s>`` around them."""
+        encode = self.dictionary.encode_line
+        tokens = [encode(encode_fn(line), add_if_not_exist=False, append_eos=False).long() for line in lines]
         return tokens, [len(t) for t in tokens]
 
     def build_dataset_for_inference(self, src_tokens, src_lengths, constraints=None, **kwargs):
-        """Sources that carry their ``<s> <xx>`` already, for ``fairseq-interactive``."""
+        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and ``from_pretrained(...).translate``.
+
+        Args:
+            src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (the hub's have it).
+            src_lengths: theirs; not needed.
+            constraints: fairseq's.
+            kwargs: fairseq's, not needed.
+
+        Raises:
+            InputError: ``--source-lang`` or ``--target-lang`` is missing or has no token.
+        """
         from fairseq.data import LanguagePairDataset
 
+        for flag, lang in (("source", self.cfg.source_lang), ("target", self.cfg.target_lang)):
+            if lang is None:
+                raise InputError(
+                    f"--{flag}-lang is missing: give one of {','.join(self.langs)} "
+                    f'(in Python: from_pretrained(..., {flag}_lang="{self.langs[0]}"))'
+                )
+        self._check_direction()
+        framed = [self._framed(tokens, number) for number, tokens in enumerate(src_tokens, 1)]
         return LanguagePairDataset(
-            src_tokens, src_lengths, self.dictionary, left_pad_source=False, constraints=constraints
+            framed, [len(t) for t in framed], self.dictionary, left_pad_source=False, constraints=constraints
         )
+
+    def _framed(self, text: torch.Tensor, number: int) -> torch.Tensor:
+        """A text between ``<s> <xx>`` and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
+        eos = self.dictionary.eos()
+        if len(text) and text[-1] == eos:
+            text = text[:-1]
+        room = self.cfg.tokens_per_sample - FRAME
+        if len(text) > room:
+            logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
+        start = text.new_tensor([self.dictionary.bos(), self.dictionary.index(language_token(self.cfg.source_lang))])
+        return torch.cat((start, text[:room], text.new_tensor([eos])))
 
     def begin_valid_epoch(self, epoch: int, model) -> None:
         """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
