@@ -65,9 +65,9 @@ class TeacherForcingSchedule:
             raise InputError(f"--teacher-forcing-final-ratio {self.final_ratio} is outside [0, 1]")
         if self.constant:
             return
-        if self.start < 0:
+        if not self.start >= 0:  # nan, too
             raise InputError(f"the decay of teacher forcing starts at {self.start:g}; give a start of 0 or more")
-        if self.end <= self.start:
+        if not self.end > self.start:
             raise InputError(
                 f"the decay of teacher forcing ends at {self.end:g} but starts at {self.start:g}; give an end after it"
             )
