@@ -1,5 +1,6 @@
 """Bad input gets one line: what is wrong, where, and how to mend it."""
 
+import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -36,6 +37,8 @@ def install_excepthook() -> None:
 
     fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook.
     """
+    # Otherwise Hydra (fairseq-hydra-train) prints the exception itself and exits before Python calls the hook.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     previous = sys.excepthook
     if getattr(previous, "shows_input_errors", False):
         return
