@@ -48,8 +48,8 @@ class Noise:
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a share from 0 to 1")
         if self.replace_length not in (-1, 0, 1):
             raise InputError(f"--replace-length {self.replace_length}: choose -1, 0 or 1")
-        if self.poisson_lambda <= 0:
-            raise InputError(f"--poisson-lambda {self.poisson_lambda}: give a mean span length above 0")
+        if not 0.1 <= self.poisson_lambda <= 1000:  # nan, too
+            raise InputError(f"--poisson-lambda {self.poisson_lambda}: give a mean span length from 0.1 to 1000 words")
 
     def longest(self, length: np.ndarray) -> np.ndarray:
         """The most tokens that a text of ``length`` tokens has after the noise; int64, shape of ``length``.
