@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -182,10 +181,9 @@ class MultilingualDenoisingMTTask(FairseqTask):
 
     def _check_restored(self) -> None:
         """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
-        finetune_from = self.cfg.finetune_from_model
-        if finetune_from is not None and not os.path.isfile(finetune_from):
-            raise InputError(f"--finetune-from-model {finetune_from}: no such file; give a checkpoint")
         path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
+        if path is None and self.cfg.finetune_from_model is not None:  # a resumed run does not need it any more
+            raise InputError(f"--finetune-from-model {self.cfg.finetune_from_model}: no such file; give a checkpoint")
         if path is not None:
             finetune = path == self.cfg.finetune_from_model
             check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)

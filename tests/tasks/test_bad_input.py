@@ -189,6 +189,7 @@ class TestCheckpoints:
             make_task(tmp_path).load_state_dict(make_task().state_dict())
 
     def test_training_goes_on_with_the_same(self, make_task, checkpoint):
+        make_task(save_dir=str(checkpoint.parent), finetune_from_model="gone")._check_restored()
         make_task(save_dir=str(checkpoint.parent))._check_restored()
 
     @pytest.mark.parametrize("how", ["resume", "restore", "finetune"])
@@ -214,7 +215,7 @@ class TestCheckpoints:
                 make_task(langs=langs, **how)._check_restored()
 
     def test_missing(self, make_task):
-        with pytest.raises(InputError, match="--finetune-from-model gone.pt: no such file"):
+        with pytest.raises(InputError, match=r"--finetune-from-model gone.pt: no such file"):
             make_task(finetune_from_model="gone.pt")._check_restored()
 
     def test_damaged(self, make_task, checkpoint):
