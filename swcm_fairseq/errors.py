@@ -37,7 +37,7 @@ def install_excepthook() -> None:
 
     fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook.
     """
-    # fairseq-hydra-train: without this, hydra prints its own traceback and exits before the hook is reached.
+    # Otherwise Hydra (fairseq-hydra-train) prints the exception itself and exits before Python calls the hook.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     previous = sys.excepthook
     if getattr(previous, "shows_input_errors", False):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,7 @@ def test_other_exceptions_keep_their_traceback():
 def test_the_hook_is_installed_once():
     before = sys.excepthook
     install_excepthook()
+    assert os.environ["HYDRA_FULL_ERROR"]  # Hydra lets exceptions reach the hook
     assert sys.excepthook is before  # importing the package has installed it
 
 

@@ -65,7 +65,7 @@ class TeacherForcingSchedule:
             raise InputError(f"--teacher-forcing-final-ratio {self.final_ratio} is outside [0, 1]")
         if self.constant:
             return
-        if not self.start >= 0:
+        if not self.start >= 0:  # nan, too
             raise InputError(f"the decay of teacher forcing starts at {self.start:g}; give a start of 0 or more")
         if not self.end > self.start:
             raise InputError(

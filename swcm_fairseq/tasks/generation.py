@@ -92,7 +92,10 @@ class LanguageGenerator(SequenceGenerator):
         if "tgt_lang_id" in sample:
             return sample["tgt_lang_id"].to(source).unsqueeze(1)
         if self.target_token is None:
-            raise InputError("the language to write is missing: give --target-lang, or target_lang to from_pretrained")
+            raise InputError(
+                "--target-lang is missing, and the batch names no target languages; give it "
+                '(in Python: from_pretrained(..., target_lang="bo"))'
+            )
         return source.new_full((source.size(0), 1), self.target_token)
 
     def _prefix_tokens(self, step: int, lprobs, scores, tokens, prefix_tokens, beam_size: int):

@@ -187,10 +187,9 @@ class MultilingualDenoisingMTTask(FairseqTask):
 
     def _check_restored(self) -> None:
         """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
-        cfg = self.cfg
-        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
-        if path is None and cfg.finetune_from_model is not None:
-            raise InputError(f"--finetune-from-model {cfg.finetune_from_model}: no such file")
+        path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
+        if path is None and self.cfg.finetune_from_model is not None:  # a resumed run does not need it any more
+            raise InputError(f"--finetune-from-model {self.cfg.finetune_from_model}: no such file; give a checkpoint")
         if path is not None:
             finetune = path == cfg.finetune_from_model
             check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)
@@ -271,34 +270,48 @@ class MultilingualDenoisingMTTask(FairseqTask):
             prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
+    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
+        """Lines of text as ids; :meth:`build_dataset_for_inference` puts ``<s> <xx>`` and ``</s>`` around them."""
+        encode = self.dictionary.encode_line
+        tokens = [encode(encode_fn(line), add_if_not_exist=False, append_eos=False).long() for line in lines]
+        return tokens, [len(t) for t in tokens]
+
     def build_dataset_for_inference(self, src_tokens, src_lengths, constraints=None, **kwargs):
-        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and ``from_pretrained``.
+        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and ``from_pretrained(...).translate``.
 
         Args:
-            src_tokens: ids of each text, ended by ``</s>``, as fairseq's callers make them.
-            src_lengths: not needed; lengths are those of the framed texts.
+            src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (the hub's have it).
+            src_lengths: theirs; not needed.
             constraints: fairseq's.
             kwargs: fairseq's, not needed.
 
         Raises:
-            InputError: ``--source-lang`` or ``--target-lang`` is missing.
+            InputError: ``--source-lang`` or ``--target-lang`` is missing or has no token.
         """
-        for flag, lang in (("--source-lang", self.cfg.source_lang), ("--target-lang", self.cfg.target_lang)):
-            if lang is None:
-                raise InputError(f"{flag} is missing: give one of {','.join(self.langs)}")
-        framed = [self._framed(number, text) for number, text in enumerate(src_tokens, 1)]
-        lengths = [len(text) for text in framed]
-        return LanguagePairDataset(framed, lengths, self.dictionary, left_pad_source=False, constraints=constraints)
+        from fairseq.data import LanguagePairDataset
 
-    def _framed(self, number: int, text: torch.Tensor) -> torch.Tensor:
-        """One text between ``<s> <xx>`` and ``</s>``, truncated to ``--tokens-per-sample``."""
+        for flag, lang in (("source", self.cfg.source_lang), ("target", self.cfg.target_lang)):
+            if lang is None:
+                raise InputError(
+                    f"--{flag}-lang is missing: give one of {','.join(self.langs)} "
+                    f'(in Python: from_pretrained(..., {flag}_lang="{self.langs[0]}"))'
+                )
+        self._check_direction()
+        framed = [self._framed(tokens, number) for number, tokens in enumerate(src_tokens, 1)]
+        return LanguagePairDataset(
+            framed, [len(t) for t in framed], self.dictionary, left_pad_source=False, constraints=constraints
+        )
+
+    def _framed(self, text: torch.Tensor, number: int) -> torch.Tensor:
+        """A text between ``<s> <xx>`` and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
         eos = self.dictionary.eos()
+        if len(text) and text[-1] == eos:
+            text = text[:-1]
         room = self.cfg.tokens_per_sample - FRAME
-        words = text[:-1] if len(text) and text[-1] == eos else text
-        if len(words) > room:
-            logger.warning(f"line {number} of the batch has {len(words)} tokens; the first {room} are read")
-        lang = self.dictionary.index(language_token(self.cfg.source_lang))
-        return torch.cat((words.new_tensor([self.dictionary.bos(), lang]), words[:room], words.new_tensor([eos])))
+        if len(text) > room:
+            logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
+        start = text.new_tensor([self.dictionary.bos(), self.dictionary.index(language_token(self.cfg.source_lang))])
+        return torch.cat((start, text[:room], text.new_tensor([eos])))
 
     def begin_valid_epoch(self, epoch: int, model) -> None:
         """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""

@@ -37,6 +37,8 @@ def test_the_curves_differ_where_they_should():
         (10, 10, 0.5, "ends at 10 but starts at 10"),
         (10, 5, 0.5, "ends at 5 but starts at 10"),
         (-1, 5, 0.5, "starts at -1"),
+        (float("nan"), 5, 0.5, "starts at nan"),
+        (0, float("nan"), 0.5, "ends at nan"),
         (0, 5, 1.5, r"outside \[0, 1\]"),
         (0, 5, -0.1, r"outside \[0, 1\]"),
         (0, 5, float("nan"), r"outside \[0, 1\]"),

@@ -213,6 +213,8 @@ def test_the_decay_ends_with_training_unless_told_otherwise():
         ("label_smoothing", 1.0),
         ("label_smoothing", -0.1),
         ("logits_memory", 0),
+        ("logits_memory", float("inf")),
+        ("first_pass_temperature", float("inf")),
         ("first_pass_temperature", 0),
         ("first_pass_topk", -1),
         ("teacher_forcing_final_ratio", 2),

@@ -44,6 +44,8 @@ def refused(make_task, data=None, split="train", **options) -> str:
         ({"samples_per_epoch": -1}, "--samples-per-epoch -1"),
         ({"tokens_per_sample": 3}, "leave no room"),
         ({"mask": 2.0}, "--mask 2.0"),
+        ({"poisson_lambda": float("nan")}, "--poisson-lambda nan"),
+        ({"poisson_lambda": 1e-9}, "--poisson-lambda 1e-09"),
         ({"word_units": "bo=letter"}, "--word-units bo=letter: write LANG=UNIT with a unit of space, tsheg, piece"),
         ({"eval_metric": "bleu", "eval_args": "beam=1"}, "--eval-args beam=1"),
         ({"tokens_per_sample": 400, "insert": 1.0, "corpora": "bo"}, None),
@@ -187,6 +189,7 @@ class TestCheckpoints:
             make_task(tmp_path).load_state_dict(make_task().state_dict())
 
     def test_training_goes_on_with_the_same(self, make_task, checkpoint):
+        make_task(save_dir=str(checkpoint.parent), finetune_from_model="gone")._check_restored()
         make_task(save_dir=str(checkpoint.parent))._check_restored()
 
     @pytest.mark.parametrize("how", ["resume", "restore", "finetune"])
@@ -210,6 +213,10 @@ class TestCheckpoints:
         ):
             with pytest.raises(InputError, match=rf"--langs bo,kk,mn,ug,zh, not {langs}; .*--finetune-from-model"):
                 make_task(langs=langs, **how)._check_restored()
+
+    def test_missing(self, make_task):
+        with pytest.raises(InputError, match=r"--finetune-from-model gone.pt: no such file"):
+            make_task(finetune_from_model="gone.pt")._check_restored()
 
     def test_damaged(self, make_task, checkpoint):
         checkpoint.write_bytes(b"nothing")

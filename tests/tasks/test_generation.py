@@ -5,8 +5,11 @@ from argparse import Namespace
 import numpy as np
 import pytest
 import torch
+from fairseq.dataclass.configs import FairseqConfig
+from fairseq.hub_utils import GeneratorHubInterface
 from fairseq.models.transformer import TransformerModel, base_architecture
 from fairseq.sequence_scorer import SequenceScorer
+from omegaconf import OmegaConf
 
 from swcm_fairseq.errors import InputError
 
@@ -148,14 +151,43 @@ def test_constraints_are_met(make_task):
             assert word in beams[0]["tokens"].tolist()
 
 
+def what_the_encoder_reads(task, monkeypatch, decode) -> list[list[int]]:
+    """The rows that the encoder is given while ``decode`` runs a model."""
+    model, read = tiny_transformer(task), []
+    forward = model.encoder.forward
+    monkeypatch.setattr(
+        model.encoder, "forward", lambda src_tokens, **rest: (read.append(src_tokens), forward(src_tokens, **rest))[1]
+    )
+    decode(model)
+    return [row.tolist() for row in read[0]]
+
+
+def test_the_encoder_reads_the_language_in_interactive_and_in_python(make_task, monkeypatch):
+    task = make_task(source_lang="zh", target_lang="bo")
+    d = task.dictionary
+    cfg = OmegaConf.structured(FairseqConfig)
+
+    def interactive(model):
+        tokens, lengths = task.get_interactive_tokens_and_lengths(["▁a ▁b", "q"], lambda line: line)
+        dataset = task.build_dataset_for_inference(tokens, lengths)
+        generator = task.build_generator([model], Namespace(beam=2, max_len_b=5))
+        task.inference_step(generator, [model], dataset.collater([dataset[0], dataset[1]]))
+
+    def python(model):
+        GeneratorHubInterface(cfg, task, [model]).translate(["▁a ▁b", "q"], beam=2, max_len_b=5)
+
+    a, b, q = (d.index(piece) for piece in ("▁a", "▁b", "q"))
+    frame = [d.bos(), d.index("<zh>")]
+    expected = [[*frame, a, b, d.eos()], [*frame, q, d.eos(), d.pad()]]
+    for decode in (interactive, python):
+        assert sorted(what_the_encoder_reads(task, monkeypatch, decode)) == sorted(expected)
+
+
 def test_interactive_batches_fall_back_to_the_target_language(make_task):
     task = make_task(source_lang="zh", target_lang="bo")
     model = tiny_transformer(task)
     generator = task.build_generator([model], Namespace(beam=2, max_len_b=5))
-    tokens, lengths = task.get_interactive_tokens_and_lengths(["▁a ▁b", "q"], lambda line: line)
-    zh = task.dictionary.index("<zh>")
-    assert [t.tolist()[:2] for t in tokens] == [[0, zh]] * 2 and lengths == [5, 4]
-    dataset = task.build_dataset_for_inference(tokens, lengths)
+    dataset = task.build_dataset_for_inference(*task.get_interactive_tokens_and_lengths(["▁a ▁b", "q"], str))
     net_input = dataset.collater([dataset[0], dataset[1]])["net_input"]
     named = {"net_input": net_input, "tgt_lang_id": torch.full((2,), task.dictionary.index("<bo>"))}
     expected = task.inference_step(generator, [model], named)
@@ -164,15 +196,20 @@ def test_interactive_batches_fall_back_to_the_target_language(make_task):
 
 
 def test_interactive_needs_both_languages(make_task):
+    task = make_task(source_lang="zh")
+    with pytest.raises(InputError, match=r"--target-lang is missing.*from_pretrained"):
+        task.build_dataset_for_inference([torch.tensor([4])], [1])
+    generator = task.build_generator([tiny_transformer(task)], Namespace(beam=2, max_len_b=5))
     with pytest.raises(InputError, match="--target-lang is missing"):
-        make_task(source_lang="zh").get_interactive_tokens_and_lengths(["▁a"], lambda line: line)
+        generator.generate([], {"net_input": {"src_tokens": torch.tensor([[0, 4, 2]])}})
 
 
 def test_long_interactive_lines_are_truncated_and_said(make_task, caplog):
     task = make_task(source_lang="zh", target_lang="bo", tokens_per_sample=8)
-    tokens, _ = task.get_interactive_tokens_and_lengths(["▁a " * 9], lambda line: line)
-    assert len(tokens[0]) == 8 and tokens[0][-1] == task.dictionary.eos()
-    assert "line 1 of the batch has 9 tokens; the first 5 are read" in caplog.text
+    dataset = task.build_dataset_for_inference(*task.get_interactive_tokens_and_lengths(["▁a " * 9], str))
+    source = dataset[0]["source"]
+    assert len(source) == 8 and source[-1] == task.dictionary.eos()
+    assert caplog.text.count("line 1 of the batch has 9 tokens; the first 5 are read") == 1
 
 
 def test_long_references_are_scored_whole(decode, make_task):
