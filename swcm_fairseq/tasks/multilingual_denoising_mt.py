@@ -187,9 +187,10 @@ class MultilingualDenoisingMTTask(FairseqTask):
 
     def _check_restored(self) -> None:
         """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
-        path = restored_file(self.cfg.save_dir, self.cfg.restore_file, self.cfg.finetune_from_model)
-        if path is None and self.cfg.finetune_from_model is not None:  # a resumed run does not need it any more
-            raise InputError(f"--finetune-from-model {self.cfg.finetune_from_model}: no such file; give a checkpoint")
+        cfg = self.cfg
+        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
+        if path is None and cfg.finetune_from_model is not None:  # a resumed run does not need it any more
+            raise InputError(f"--finetune-from-model {cfg.finetune_from_model}: no such file; give a checkpoint")
         if path is not None:
             finetune = path == cfg.finetune_from_model
             check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)
@@ -288,8 +289,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
         Raises:
             InputError: ``--source-lang`` or ``--target-lang`` is missing or has no token.
         """
-        from fairseq.data import LanguagePairDataset
-
         for flag, lang in (("source", self.cfg.source_lang), ("target", self.cfg.target_lang)):
             if lang is None:
                 raise InputError(

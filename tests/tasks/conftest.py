@@ -20,6 +20,7 @@ NODES = {
     "save_dir": "nowhere",
     "restore_file": "checkpoint_last.pt",
     "finetune_from_model": None,
+    "continue_once": None,
 }
 
 
