@@ -11,7 +11,7 @@ def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file without their ends; only LF and CR LF end a line, a BOM is dropped.
 
     Raises:
-        InputError: the file is missing, empty, or not UTF-8 (with the line).
+        InputError: the file is missing, empty, not UTF-8 (with the line), or its lines end in CR alone.
     """
     try:
         content = path.read_bytes()
@@ -20,6 +20,8 @@ def read_lines(path: Path) -> list[str]:
     if not content.strip():
         raise InputError(f"{path}: the file is empty; it should have one segment a line")
     rows = content.removesuffix(b"\n").split(b"\n")
+    if len(rows) == 1 and b"\r" in rows[0].removesuffix(b"\r"):
+        raise InputError(f"{path}: no LF in the file, its lines end in CR; convert it: tr '\\r' '\\n' < {path}")
     lines = []
     for number, row in enumerate(rows, start=1):
         try:

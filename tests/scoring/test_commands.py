@@ -10,6 +10,7 @@ from lxml import html
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring import __main__ as scoring
 from swcm_fairseq.scoring import evaluation, language_id, samples
+from swcm_fairseq.scoring.lines import read_lines
 from swcm_fairseq.scoring.page import Output, Sample, html_page, text_block
 
 REFERENCES = "བོད་ཡིག་གི་ཡི་གེ།\nདཔེ་ཆ་གསུམ།\nཁང་པ་ཆེན་པོ།\n"
@@ -200,3 +201,12 @@ def test_output_is_no_input(files, tmp_path):
             with pytest.raises(InputError, match="would overwrite its own input"):
                 command.main(["--hyp", hypotheses, *options, "--lang", "bo", "--output", output])
     assert (tmp_path / "better.bo").read_text(encoding="utf-8") == BETTER
+
+
+def test_lines_that_end_in_cr_alone_are_refused(tmp_path):
+    path = tmp_path / "mac.bo"
+    path.write_bytes("ཀ\rཁ\r".encode())
+    with pytest.raises(InputError, match="its lines end in CR; convert it"):
+        read_lines(path)
+    path.write_bytes("ཀ\r\nཁ".encode())
+    assert read_lines(path) == ["ཀ", "ཁ"]
