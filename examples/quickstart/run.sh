@@ -19,7 +19,7 @@ case $SCALE in
   full)
     TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart} PIECES=6000
     SIZE=(--encoder-layers 3 --encoder-embed-dim 192 --encoder-ffn-embed-dim 768 --encoder-attention-heads 4)
-    ENCODER_UPDATES=750 PRETRAIN_UPDATES=400 FINETUNE_UPDATES=400 WARMUP=50 TOKENS=1024
+    ENCODER_UPDATES=750 PRETRAIN_UPDATES=500 FINETUNE_UPDATES=500 WARMUP=50 TOKENS=1024
     ;;
   smoke)
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=2000

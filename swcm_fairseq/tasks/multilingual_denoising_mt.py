@@ -296,20 +296,21 @@ class MultilingualDenoisingMTTask(FairseqTask):
                     f'(in Python: from_pretrained(..., {flag}_lang="{self.langs[0]}"))'
                 )
         self._check_direction()
-        framed = [self._framed(tokens, number) for number, tokens in enumerate(src_tokens, 1)]
+        lang = self.dictionary.index(language_token(str(self.cfg.source_lang)))
+        framed = [self._framed(tokens, lang, number) for number, tokens in enumerate(src_tokens, 1)]
         return LanguagePairDataset(
             framed, [len(t) for t in framed], self.dictionary, left_pad_source=False, constraints=constraints
         )
 
-    def _framed(self, text: torch.Tensor, number: int) -> torch.Tensor:
-        """A text between ``<s> <xx>`` and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
+    def _framed(self, text: torch.Tensor, lang: int, number: int) -> torch.Tensor:
+        """A text between ``<s> <xx>`` (``lang``) and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
         eos = self.dictionary.eos()
         if len(text) and text[-1] == eos:
             text = text[:-1]
         room = self.cfg.tokens_per_sample - FRAME
         if len(text) > room:
             logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
-        start = text.new_tensor([self.dictionary.bos(), self.dictionary.index(language_token(self.cfg.source_lang))])
+        start = text.new_tensor([self.dictionary.bos(), lang])
         return torch.cat((start, text[:room], text.new_tensor([eos])))
 
     def begin_valid_epoch(self, epoch: int, model) -> None:
