@@ -84,11 +84,16 @@ def _choose(logits: Tensor, prediction: Prediction, generator: torch.Generator) 
     if not prediction.sample:
         return logits.argmax(dim=1)
     if not prediction.topk:
-        probabilities = logits.div_(prediction.temperature).softmax(dim=1)
+        probabilities = _tempered(logits, prediction.temperature)
         return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
     values, tokens = logits.topk(min(prediction.topk, logits.size(1)), dim=1)
-    probabilities = values.div_(prediction.temperature).softmax(dim=1)
+    probabilities = _tempered(values, prediction.temperature)
     return tokens.gather(1, torch.multinomial(probabilities, 1, generator=generator)).squeeze(1)
+
+
+def _tempered(logits: Tensor, temperature: float) -> Tensor:
+    """Probabilities [n, V] at a temperature; the largest logit is 0 before the division, so none overflows upwards."""
+    return (logits - logits.amax(dim=1, keepdim=True)).div_(temperature).softmax(dim=1)
 
 
 def mix_inputs(prev_output_tokens: Tensor, replaced: Tensor, predictions: Tensor) -> Tensor:

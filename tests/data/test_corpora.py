@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind, Split
@@ -17,6 +19,24 @@ def test_what_is_written_is_read_back(tmp_path):
     CORPORA.write(tmp_path)
     assert Corpora.read(tmp_path) == CORPORA
     assert [p.name for p in tmp_path.iterdir()] == [CORPORA_FILE]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda c: c.append(c[0]), "'bo' stands there twice"),
+        (lambda c: c[0].update(source_lang=None), "the corpus 'bo' has no language"),
+        (lambda c: c[1]["splits"]["test"].update(target=None), "ti_sum test lacks a file"),
+        (lambda c: c[0]["splits"]["train"].update(source=None), "bo train lacks a file"),
+    ],
+)
+def test_what_a_hand_has_damaged_is_refused(tmp_path, damage, message):
+    CORPORA.write(tmp_path)
+    content = json.loads((tmp_path / CORPORA_FILE).read_text())
+    damage(content["corpora"])
+    (tmp_path / CORPORA_FILE).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        Corpora.read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,9 @@ def test_state_keeps_the_first_epochs_length():
     [
         ({"warmup_updates": 1, "warmup_epochs": 1.0}, "give one of them"),
         ({"warmup_updates": -1}, "give 0 or more"),
+        ({"warmup_epochs": float("nan")}, "--warmup-epochs nan"),
+        ({"warmup_init_lr": float("nan")}, "--warmup-init-lr nan"),
+        ({"end_learning_rate": -1.0}, "--end-learning-rate -1.0"),
         ({"lr": [1e-4, 1e-5]}, "one learning rate"),
     ],
 )

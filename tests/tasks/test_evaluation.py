@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from swcm_fairseq.tasks.evaluation import EvalMetric, build_metric, chosen_samples, decode_and_score
+from swcm_fairseq.tasks.evaluation import EvalMetric, _batches, build_metric, chosen_samples, decode_and_score
 from tests.tasks.test_generation import tiny_transformer
 
 
@@ -37,6 +37,19 @@ def test_perfect_and_empty_hypotheses(make_task, metric, right):
         assert min(scores.values()) > (0 if metric is EvalMetric.bleu else 90)  # short references have few 4-grams
     else:
         assert max(scores.values()) == 0
+
+
+def test_a_batch_has_one_target_language(make_task):
+    """Restricted decoding needs it, and data may have several."""
+    task = make_task()
+    task.load_dataset("valid", epoch=1)
+    dataset = task.dataset("valid")
+    chosen = chosen_samples(dataset, 4)
+    batches = list(_batches(dataset, chosen, 5))
+    for batch in batches:
+        assert len({dataset.streams[k].target_lang for k in dataset.stream_of[batch]}) == 1
+    assert sorted(np.concatenate(batches)) == sorted(chosen)
+    assert max(map(len, batches)) == 5
 
 
 def test_samples_are_capped_for_each_corpus(make_task):

@@ -223,3 +223,9 @@ def test_long_references_are_scored_whole(decode, make_task):
 def test_alignments_are_refused(make_task):
     with pytest.raises(InputError, match="--print-alignment"):
         make_task().build_generator([], Namespace(print_alignment="hard"))
+
+
+def test_models_of_other_dictionaries_are_not_decoded_together(make_task):
+    task, more = make_task(target_lang="bo"), make_task(target_lang="bo", langs="bo,kk,mn,ug,zh,za")
+    with pytest.raises(InputError, match="only checkpoints with the same languages"):
+        more.build_generator([tiny_transformer(more), tiny_transformer(task)], Namespace(beam=2))
