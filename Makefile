@@ -1,4 +1,4 @@
-# make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
+# make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~8 minutes)
 # make test    format, lint, types and all tests
 # Both set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
 PYTHON ?= python3
@@ -20,7 +20,7 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# SCALE=smoke: a minute, on little text. COMPARE=1: also with a randomly started decoder.
+# SCALE=smoke: a minute and a half, on little text. COMPARE=1: also with a randomly started decoder.
 demo: .venv/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/quickstart/run.sh
 
