@@ -5,6 +5,7 @@ import lzma
 import multiprocessing
 import os
 import random
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tqdm import tqdm
 
 from preprocess import binarize, databin, vocab
 from preprocess.encoding import Encoder
@@ -117,6 +119,12 @@ def test_an_error_in_a_worker_is_one_line(run, tmp_path):
     assert not list((tmp_path / "data-bin").rglob("*.partial"))
 
 
+def binarize_with_a_lock_of_its_own(arguments):
+    """tqdm's lock is shared by forked processes: one that is killed while it holds it would stop this one for ever."""
+    tqdm.set_lock(threading.RLock())
+    binarize.main(arguments)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupted_at_ten_random_moments(vocabulary_dir, tmp_path, workers):
     """Killed at any moment, the directory holds complete files only; repeating gives those of an undisturbed run."""
@@ -135,7 +143,7 @@ def test_interrupted_at_ten_random_moments(vocabulary_dir, tmp_path, workers):
     context = multiprocessing.get_context("fork")
     moments = random.Random(workers)
     for _ in range(10):
-        process = context.Process(target=binarize.main, args=(arguments(tmp_path / "data-bin"),))
+        process = context.Process(target=binarize_with_a_lock_of_its_own, args=(arguments(tmp_path / "data-bin"),))
         process.start()
         process.join(moments.uniform(0, 1.1 * duration))
         process.kill()
