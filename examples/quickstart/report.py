@@ -21,9 +21,8 @@ from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
 matplotlib.use("agg")
-from matplotlib import pyplot
-
 logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
+
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
@@ -123,6 +122,8 @@ def curve(log: Path) -> tuple[list[int], list[float]]:
 
 def draw_curves(out: Path, systems: list[str]) -> Path:
     """Training losses: the encoder, then pretraining and fine-tuning of every system."""
+    from matplotlib import pyplot  # here: it talks while it is imported, unless the level has been set
+
     panels = {"encoder (masked LM)": {"encoder": out / "encoder.log"}}
     for stage in ("pretrain", "finetune"):
         panels[stage] = {system: out / f"{system}-{stage}.log" for system in systems}
