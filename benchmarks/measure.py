@@ -6,6 +6,7 @@ A benchmark gives :func:`alternate` its contestants, makes :class:`Ratio` claims
 
 import argparse
 import json
+import logging
 import multiprocessing
 import platform
 import re
@@ -24,6 +25,8 @@ from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
+
+logging.disable(logging.INFO)  # of torch.compile, matplotlib and fairseq, which turns all of it on
 
 T = TypeVar("T")
 MIB = 2**20
@@ -194,10 +197,14 @@ class Report:
         own = {"command": command(), "date": today(), "machine": machine(self.device)}
         return {**asdict(self), **own, "versions": versions(*self.packages), "ratios": ratios}
 
+    def stem(self, output: Path) -> Path:
+        """The files' path in the directory ``output``, without their endings."""
+        return output / f"{self.question}_{hardware(self.device)}_{today()}"
+
     def write(self, output: Path) -> None:
         """Write both files to the directory ``output``, print the text and where it stands."""
         output.mkdir(parents=True, exist_ok=True)
-        stem = output / f"{self.question}_{hardware(self.device)}_{today()}"
+        stem = self.stem(output)
         text = self.markdown()
         Path(f"{stem}.md").write_text(text, encoding="utf-8")
         Path(f"{stem}.json").write_text(json.dumps(self.content(), indent=1) + "\n", encoding="utf-8")

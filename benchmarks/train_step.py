@@ -17,7 +17,6 @@ share of the machine's rate is that of a product of two square matrices in the s
 
 import argparse
 import importlib.util
-import logging
 import statistics
 from functools import partial
 from pathlib import Path
@@ -44,13 +43,13 @@ COMPILED = "ours, compiled layers"
 MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the square matrices that the rate is measured with
 
 
-def build(name: str, options: argparse.Namespace) -> tuple[nn.Module, Any, dict[str, Any]]:
-    """A contestant's model and criterion, and the batch."""
+def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
+    """A contestant's model and criterion, and the batch; ``changes`` are options of our model."""
     task = models.make_task(options.vocabulary)
     sample = models.make_batch(options.sentences, options.tokens, options.vocabulary, options.device)
     if name in VARIANTS:
         of_model, of_criterion = VARIANTS[name]
-        model = models.our_model(options, task, **of_model)
+        model = models.our_model(options, task, **of_model, **changes)
         if name == COMPILED:
             for layer in (*model.encoder.layers, *model.decoder.layers):
                 layer.compile()
@@ -64,10 +63,10 @@ def build(name: str, options: argparse.Namespace) -> tuple[nn.Module, Any, dict[
     return model, models.stock_criterion(options, task), sample
 
 
-def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
+def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> dict[str, Any]:
     """Loss without dropout, work of a step, seconds of each step after a first one, and peak memory in MiB."""
     torch.set_num_threads(options.threads)
-    model, criterion, sample = build(name, options)
+    model, criterion, sample = build(name, options, changes)
     model.to(options.device, models.PRECISIONS[options.precision])
     with torch.no_grad():
         loss = float(criterion(model.eval(), sample)[0]) / sample["ntokens"]
@@ -181,12 +180,11 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Measure and write the report."""
     options = make_parser().parse_args()
-    logging.disable(logging.INFO)  # torch.compile's
     torch.set_num_threads(options.threads)
     names = chosen(options)
     rate = measure.apart(matmul_rate, options)
     results = measure.alternate(
-        options.rounds, {name: partial(measure.apart, one_turn, name, options) for name in names}
+        options.rounds, {name: partial(measure.apart, one_turn, name, options, {}) for name in names}
     )
     layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
     clock = "on the clock" if options.device == "cuda" else "of processor time"
