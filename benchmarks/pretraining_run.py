@@ -50,31 +50,31 @@ def train(options: argparse.Namespace, data: Path) -> str:
     return done.stdout + done.stderr
 
 
-def read_log(log: str) -> list[dict[str, float]]:
-    """What fairseq logged after each update."""
-    rows = [json.loads(row) for row in re.findall(r"train_inner \| (\{.*\})", log)]
-    return [{key: float(row[key]) for key in ("num_updates", "wall", "train_wall", "wpb", "loss")} for row in rows]
+def read_log(log: str, name: str, keys: tuple[str, ...]) -> list[dict[str, float]]:
+    """What fairseq logged under ``name``: ``train_inner`` after each update, ``train`` after each epoch."""
+    rows = [json.loads(row) for row in re.findall(rf"\| {name} \| (\{{.*\}})", log)]
+    return [{key: float(row[key]) for key in keys} for row in rows]
 
 
 def summary(options: argparse.Namespace, log: str) -> dict[str, float]:
-    """Seconds of an update and where they go, measured after the warm-up."""
-    rows = read_log(log)
-    first, last = rows[options.warm_up - 1], rows[-1]
-    updates = last["num_updates"] - first["num_updates"]
-    if updates < 1:
+    """Seconds of an update after the warm-up, and the share of the run that went into updates and checkpoints."""
+    rows = read_log(log, "train_inner", ("wps", "wpb", "loss", "wall"))
+    measured = rows[options.warm_up :]
+    if not measured:
         raise InputError("no update was measured; give more --updates than --warm-up")
-    saving = sum(float(took) for took in re.findall(r"Saved checkpoint .* took ([\d.]+) seconds", log))
-    tokens = sum(row["wpb"] for row in rows[options.warm_up :]) / updates
-    each = (last["wall"] - first["wall"]) / updates
+    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one line of the log to the next, all included
+    saving = [float(took) for took in re.findall(r"\(writing took ([\d.]+) seconds\)", log)]
+    training = [row["train_train_wall"] for row in read_log(log, "train", ("train_train_wall",))]
+    tokens = sum(row["wpb"] for row in measured) / len(measured)
     return {
-        "updates": updates,
-        "seconds": each,
-        "training": sum(row["train_wall"] for row in rows[options.warm_up :]) / updates,
-        "checkpoints": saving / last["num_updates"],
+        "updates": len(measured),
+        "seconds": sum(seconds) / len(measured),
+        "training": sum(training) / max(rows[-1]["wall"], 1),
+        "checkpoints": sum(saving) / max(rows[-1]["wall"], 1),
         "tokens": tokens,
-        "tokens_per_second": tokens / each,
+        "tokens_per_second": tokens * len(measured) / sum(seconds),
         "loss_first": rows[0]["loss"],
-        "loss_last": last["loss"],
+        "loss_last": rows[-1]["loss"],
     }
 
 
@@ -108,7 +108,6 @@ def main() -> None:
     found = summary(options, train(options, data))
     updates_of_paper = UPDATES * SENTENCES * TOKENS / found["tokens"]
     hours = updates_of_paper * found["seconds"] / 3600
-    share = {key: f"{found[key] / found['seconds']:.0%}" for key in ("training", "checkpoints")}
     report = measure.Report(
         question="pretraining_run",
         title="What the paper's pretraining would take",
@@ -120,13 +119,19 @@ def main() -> None:
             f"{found['updates']:.0f} updates after {options.warm_up}, a checkpoint every {options.save_interval}",
             *([options.note] if options.note else []),
         ],
-        headers=["s/update", "target tokens/s", "of it in steps", "in checkpoints", "hours for the paper's schedule"],
+        headers=[
+            "s/update",
+            "target tokens/s",
+            "of the run in updates",
+            "in checkpoints",
+            "hours for the paper's schedule",
+        ],
         rows=[
             [
                 f"{found['seconds']:.3f}",
                 f"{found['tokens_per_second']:,.0f}",
-                share["training"],
-                share["checkpoints"],
+                f"{found['training']:.0%}",
+                f"{found['checkpoints']:.0%}",
                 f"{hours:,.1f}",
             ]
         ],
