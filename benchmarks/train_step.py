@@ -151,6 +151,8 @@ def chosen(options: argparse.Namespace) -> list[str]:
     Raises:
         InputError: one cannot run here.
     """
+    if options.deltalm:
+        models.deltalm_layer(options.deltalm)  # here, so that a wrong directory is found before anything is measured
     has_transformers = importlib.util.find_spec("transformers") is not None
     peers = [STOCK, *([DELTALM] if options.deltalm else []), *([HUGGINGFACE] if has_transformers else [])]
     names = [*peers, *VARIANTS]
