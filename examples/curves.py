@@ -21,10 +21,14 @@ from matplotlib import pyplot  # noqa: E402
 
 WIDTH, HEIGHT = 4, 3  # inches of a panel
 DPI = 120
+# (Tag of a log line, its number of updates, its loss): the finer ones first.
+TRAINING_LINES = (("train_inner", "num_updates", "loss"), ("train", "train_num_updates", "train_loss"))
 
 
 def training_curve(log: Path) -> tuple[list[int], list[float]]:
     """Updates and training losses of one run; after an interruption the later line counts.
+
+    A run that is shorter than its ``--log-interval`` has one point an epoch.
 
     Raises:
         InputError: the file cannot be read.
@@ -33,12 +37,12 @@ def training_curve(log: Path) -> tuple[list[int], list[float]]:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"{log}: {error.strerror}; name the log of a training") from error
-    points = {}
-    for line in lines:
-        found = statistics(line)
-        if found and found[0] == "train_inner":
-            points[int(found[1]["num_updates"])] = float(found[1]["loss"])
-    return sorted(points), [points[update] for update in sorted(points)]
+    found = [each for each in map(statistics, lines) if each]
+    for wanted, update, loss in TRAINING_LINES:
+        points = {int(numbers[update]): float(numbers[loss]) for tag, numbers in found if tag == wanted}
+        if points:
+            return sorted(points), [points[number] for number in sorted(points)]
+    return [], []
 
 
 def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
@@ -53,7 +57,7 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
     )
     for axes, (title, logs) in zip(grid[0], panels.items(), strict=True):
         for name, log in logs.items():
-            axes.plot(*training_curve(log), label=name)
+            axes.plot(*training_curve(log), label=name, marker=".", markersize=3)
         axes.set(title=title, xlabel="update", ylabel="loss (bits)")
         axes.legend(fontsize="small")
     figure.savefig(output, dpi=DPI)

@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
       ;;
     -*) fail "$1: unknown option; see $RECIPE --help" 2 ;;
     *)
-      grep -q "^$1"$'\t' "$GRID" || fail "$1: no such system; $RECIPE --list names them" 2
+      cut -f 1 "$GRID" | grep -qxF -- "$1" || fail "$1: no such system; $RECIPE --list names them" 2
       WANTED+=("$1")
       ;;
   esac

@@ -1,35 +1,49 @@
 """The command that goes on with a run."""
 
+import csv
 import shlex
 from pathlib import Path
 
 from reporting.runs import PRETRAINING
 
-EXAMPLES = Path(__file__).resolve().parents[1]
-GRID = EXAMPLES / "ablations" / "grid.tsv"
-BASELINES = {"cino-transformer": "examples/baselines/cino_transformer.sh", "mbart-cm": "examples/baselines/mbart_cm.sh"}
-PRETRAINING_RECIPE = "examples/pretraining/single_gpu.sh"
+GRID = Path(__file__).resolve().parents[1] / "ablations" / "grid.tsv"
+GRID_COLUMNS = (
+    "system",
+    "place",
+    "pretraining",
+    "pretraining_options",
+    "common_options",
+    "finetuning_options",
+    "tasks",
+)
+OURS = "xlm-swcm"  # in the grid, too, but it has recipes of its own
+MBART = "mbart-cm"
+# Directory of runs -> what the recipes are told for it.
+ENVIRONMENTS = {Path("runs"): "", Path("runs/smoke"): "SCALE=smoke "}
 
 
-def grid_names(path: Path = GRID) -> list[str]:
-    """Names of the systems of the ablations."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [line.split("\t")[0] for line in lines if line and not line.startswith("#")]
+def read_grid(path: Path = GRID) -> list[dict[str, str]]:
+    """The rows of the ablations, by :data:`GRID_COLUMNS`."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines, GRID_COLUMNS, delimiter="\t"))
 
 
 def command(root: Path, run: Path) -> str:
     """What to type to go on with a run, wherever the runs lie.
 
-    Systems of the paper have a recipe of their own; another run is that of its task with its name, to which the
-    options have to be added that it was started with.
+    A run that no recipe has by name gets that of its task; the options that it was started with have to be added.
     """
-    stage, *task, name = run.relative_to(root).parts
-    if name in BASELINES:
-        words = [BASELINES[name]]
-    elif name in grid_names():
-        words = ["examples/ablations/run.sh", name]
-    elif stage == PRETRAINING:
-        words = [PRETRAINING_RECIPE, "--name", name]
-    else:
-        words = [f"examples/{stage}/{task[0]}.sh", "--name", name]
-    return " ".join([f"RUNS={shlex.quote(str(root))}", shlex.join(words)])
+    environment = ENVIRONMENTS.get(root, f"RUNS={shlex.quote(str(root))} ")
+    return environment + shlex.join(_words(*run.relative_to(root).parts))
+
+
+def _words(stage: str, *task_and_name: str) -> list[str]:
+    *task, name = task_and_name
+    if name == MBART:
+        return ["examples/baselines/mbart_cm.sh"]
+    column = "pretraining" if stage == PRETRAINING else "system"
+    systems = {row[column]: row["system"] for row in reversed(read_grid())}  # the first row of several counts
+    if name in systems and name != OURS and stage != "crosslingual":
+        return ["examples/ablations/run.sh", systems[name]]
+    recipe = "single_gpu" if stage == PRETRAINING else task[0]
+    return [f"examples/{stage}/{recipe}.sh", "--name", name]
