@@ -183,3 +183,11 @@ def test_baselines(tmp_path):
         )
         assert (arguments.arch, arguments.criterion) == ("mbart_large", "label_smoothed_cross_entropy")
         assert arguments.encoder_normalize_before and arguments.decoder_normalize_before
+
+
+@pytest.mark.parametrize("script", ["ablations/run.sh", "baselines/mbart_cm.sh"])
+@pytest.mark.parametrize("variable", ["DATA", "MANIFEST"])
+def test_data_of_one_stage_are_refused(script, variable):
+    done = run("--dry-run", script=script, **{variable: "mine"})
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: DATA and MANIFEST are those of one stage") and done.stderr.count("\n") == 1
