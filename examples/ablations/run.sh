@@ -97,6 +97,7 @@ run_system() {
   done
 }
 
+own_data_refused
 trap 'exit 130' INT # else the next system would begin
 number=0 busy=() failed=()
 while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks; do
@@ -124,6 +125,6 @@ while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common
 done 3<"$GRID"
 
 ((LIST || DRY_RUN)) && exit
-printf '\n%d systems, %d of them left to other processes. Next:\n  python examples/report.py --runs %q\n' \
-  "$number" "${#busy[@]}" "$RUNS"
+printf '\n%d systems, %d of them left to other processes, %d failed. Next:\n  python examples/report.py --runs %q\n' \
+  "$number" "${#busy[@]}" "${#failed[@]}" "$RUNS"
 [ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}; what was wrong stands above, the same command goes on"

@@ -17,6 +17,7 @@ NAME=mbart-cm
 parse "$@"
 [ -z "$START" ] || fail "--start: mBART-CM starts from MBART; see $RECIPE --help" 2
 check_numbers GPUS PER_GPU
+own_data_refused
 
 # Pre-norm, as mbart.cc25 was trained.
 ARCH=mbart_large MODEL=(--encoder-normalize-before --decoder-normalize-before --criterion label_smoothed_cross_entropy)
@@ -31,8 +32,8 @@ case $SCALE in
 esac
 
 RUN=$RUNS/pretraining/$NAME
-need_encoder # for its vocabulary
 if ! finished vocabulary; then
+  need_encoder # for its vocabulary
   step vocabulary "mBART's embedding rows go over to the vocabulary of $ENCODER"
   [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
   need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
@@ -40,7 +41,8 @@ if ! finished vocabulary; then
   mark vocabulary
 fi
 if ! finished train; then
-  read_data pretraining
+  choose_data pretraining
+  read_data
   step train "denoising in five languages and translation between Chinese and four"
   batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
   train "$PRETRAINING_EPOCHS" "${MODEL[@]}" --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 \
