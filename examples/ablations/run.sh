@@ -82,7 +82,7 @@ exclusively() {
 }
 # run_system: pretraining and fine-tuning of the row, as far as they have not been done.
 run_system() {
-  local start=$ENCODER task before both after
+  local start=$ENCODER task before both after data=()
   read -ra before <<<"$pretraining_options"
   read -ra both <<<"$common_options"
   read -ra after <<<"$(sized "$finetuning_options")"
@@ -91,16 +91,18 @@ run_system() {
     OPTIONS=(-- "${before[@]}" "${both[@]}")
     exclusively "pretraining/$pretraining" examples/pretraining/single_gpu.sh --name "$pretraining" || return
   fi
+  [ "$corpora" = - ] || data=(env "MANIFEST=$MANIFESTS/$corpora.yaml")
   for task in ${tasks//,/ }; do
     OPTIONS=(-- "${both[@]}" "${after[@]}")
-    exclusively "finetuning/$task/$system" "examples/finetuning/$task.sh" --name "$system" --start "$start" || return
+    exclusively "finetuning/$task/$system" "${data[@]}" "examples/finetuning/$task.sh" --name "$system" --start "$start" || return
   done
 }
 
 own_data_refused
 trap 'exit 130' INT # else the next system would begin
 number=0 busy=() failed=()
-while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks; do
+while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks \
+  corpora; do
   [[ $system != \#* ]] || continue
   if ! in_part || ! wanted; then continue; fi
   for column in pretraining_options common_options finetuning_options; do

@@ -141,8 +141,8 @@ def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
         f"written to      {output}",
         "",
         "next: fairseq-train DATA-BIN --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt \\",
-        "  --arch mbart_large --encoder-normalize-before --decoder-normalize-before --criterion cross_entropy \\",
-        f"  --finetune-from-model {output} ...",
+        "  --arch mbart_large --encoder-normalize-before --decoder-normalize-before --criterion \\",
+        f"  label_smoothed_cross_entropy --finetune-from-model {output} ...",
     ]
     return "\n".join(lines)
 
