@@ -8,13 +8,8 @@ from reporting.runs import PRETRAINING
 
 GRID = Path(__file__).resolve().parents[1] / "ablations" / "grid.tsv"
 GRID_COLUMNS = (
-    "system",
-    "place",
-    "pretraining",
-    "pretraining_options",
-    "common_options",
-    "finetuning_options",
-    "tasks",
+    *("system", "place", "pretraining", "pretraining_options", "common_options"),
+    *("finetuning_options", "tasks", "corpora"),
 )
 OURS = "xlm-swcm"  # in the grid, too, but it has recipes of its own
 MBART = "mbart-cm"

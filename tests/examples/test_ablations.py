@@ -104,6 +104,7 @@ def test_dry_run_prints_every_training(tmp_path):
             start = f"--finetune-from-model {place}/pretraining/{row['pretraining']}/checkpoint_last.pt"
             assert (start if row["pretraining"] != "-" else "--pretrained-encoder encoders/cino-base-v2") in line
             assert line.endswith(" ".join(flags(system, "common_options", "finetuning_options")))
+            assert line.split()[1] == f"data-bin/{task if row['corpora'] == '-' else row['corpora']}"
         if row["pretraining"] != "-":
             line = found[f"pretraining/{row['pretraining']}"]
             assert line.endswith(" ".join(flags(system, "pretraining_options", "common_options")))
