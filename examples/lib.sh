@@ -1,15 +1,19 @@
 # shellcheck shell=bash
 # What all recipes share: their options, the sizes of a run, steps that are done once, and the commands of each step.
-# A recipe sources this file, which takes it to the root of the repository, and calls pretrain or finetune.
+# A recipe sources this file, which takes it to the root of the repository.
 RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 RECIPE=${RECIPE#"$PWD"/}
 
 . examples/steps.sh
 
-# usage: the recipe's own description (the comment at its head), then what is the same for all recipes.
-usage() {
+# description: the comment at the head of the recipe.
+description() {
   awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
+}
+# usage: the recipe's own description, then what is the same for all recipes.
+usage() {
+  description
   cat <<'TEXT'
 
 Options of every recipe:
@@ -115,17 +119,17 @@ MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
 
 # --- the way of the data ---
 
-# need_file FILE MEND: it must be there, unless nothing is run.
-need_file() {
-  ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
-}
-
 # choose_data NAME: set MANIFEST to NAME.yaml and DATA to the directory that comes of it, unless the user has.
 choose_data() {
   : "${MANIFEST:=$MANIFESTS/$1.yaml}"
   MAKE_DATA=0
   [ -z "${DATA:-}" ] || return 0
   MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
+}
+# own_data_refused: for a recipe of several stages, each of which has data of its own.
+own_data_refused() {
+  [ -z "${DATA:-}${MANIFEST:-}" ] ||
+    fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; leave them out, or run the stages' recipes" 2
 }
 # read_data: text to ids as MANIFEST says; nothing if the user has named a data directory.
 read_data() {
@@ -183,7 +187,7 @@ train() {
   if ((MACHINE > 0)); then # fairseq reports on the first machine
     logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
   else
-    "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$RUN/train.log" "$epochs" epoch
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$epochs" epoch
   fi
 }
 
@@ -256,7 +260,7 @@ pretrain() {
 # start_options: set START_OPTIONS to what fine-tuning starts from, once it has been looked at.
 start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
-  if [ -d "$START" ]; then
+  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
     START_OPTIONS=(--pretrained-encoder "$START")
     return
   fi
