@@ -120,9 +120,6 @@ class Attention(MultiheadAttention):
         if static_kv and "prev_key" in saved:
             return saved["prev_key"], saved["prev_value"], saved["prev_key_padding_mask"]
         assert key is not None
-        if self.encoder_decoder_attention and incremental_state is not None and self.beam_size > 1:
-            key = key[:, :: self.beam_size]
-            key_padding_mask = None if key_padding_mask is None else key_padding_mask[:: self.beam_size]
         k = self._split_heads(self.k_proj(key))
         v = self._split_heads(self.v_proj(key))
         if incremental_state is None:
