@@ -9,7 +9,7 @@ from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
-from swcm_fairseq.models.attention import CausalMask, IncrementalState
+from swcm_fairseq.models.attention import Attention, CausalMask, IncrementalState
 from swcm_fairseq.models.encoder import EncoderOut
 from swcm_fairseq.models.freezing import FreezableEmbeddings
 from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
@@ -89,12 +89,12 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         """
         if not incremental_state:
             return
-        rows = self.layers[0].self_attn.cached_rows(incremental_state)
+        attentions = [module for module in self.modules() if isinstance(module, Attention)]
+        rows = next(module for module in attentions if module.self_attention).cached_rows(incremental_state)
         if torch.equal(new_order, torch.arange(rows, device=new_order.device)):
             return
-        for layer in self.layers:
-            layer.self_attn.reorder_incremental_state(incremental_state, new_order)
-            layer.encoder_attn.reorder_incremental_state(incremental_state, new_order)
+        for attention in attentions:
+            attention.reorder_incremental_state(incremental_state, new_order)
 
     def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
         """The mask of this batch; fairseq's loop hands it to every layer."""
