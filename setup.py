@@ -35,7 +35,6 @@ setup(
         "zstandard",
     ],
     extras_require={
-        "benchmarks": ["transformers>=5"],  # the peer that benchmarks/decoding.py and train_step.py measure
         "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
         "plots": ["matplotlib"],
         "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],
