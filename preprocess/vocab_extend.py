@@ -12,7 +12,7 @@ from pathlib import Path
 import regex
 
 from preprocess.coverage import LanguageFile, parse_language_file
-from preprocess.lines import check_counts
+from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, add_pieces, is_special, read_model
 from preprocess.sampling import count_lines, rates, sample_lines
 from preprocess.vocab import train
@@ -27,9 +27,11 @@ def pieces_of(model: ModelProto) -> list[str]:
     return [piece.piece for piece in model.pieces if not is_special(piece)]
 
 
-def train_language(files: list[LanguageFile], size: int, coverage: float, max_lines: int, seed: int) -> list[str]:
+def train_language(
+    files: list[LanguageFile], size: int, coverage: float, max_lines: int, seed: int, workers: int
+) -> list[str]:
     """The pieces of a model of one language."""
-    rate = rates(count_lines(files), 1.0, max_lines)
+    rate = rates(count_lines(files, workers), 1.0, max_lines)
     return pieces_of(train(sample_lines(files, rate, seed), size, coverage))
 
 
@@ -80,13 +82,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--check", nargs="+", action="extend", default=[], metavar="[LANG=]FILE", help="more text to report on"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of samples and new rows (default: 1)")
+    add_workers_option(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    check_counts(args, "size", "max_lines")
+    check_counts(args, "size", "max_lines", "workers")
     inputs = [parse_language_file(spec) for spec in args.input]
     checks = [parse_language_file(spec) for spec in args.check]
     if not inputs and not args.pieces_of:
@@ -101,10 +104,10 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{directory}: {len(added):,} new pieces")
     for lang in dict.fromkeys(file.lang for file in inputs):
         files = [file for file in inputs if file.lang == lang]
-        pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed)
+        pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed, args.workers)
         added = add_pieces(new, in_scripts_of(str(lang), pieces))
         print(f"{lang}: {len(added):,} new pieces of {len(pieces):,}")
-    write_changed(args.vocab, args.output, old, new, inputs + checks, args.seed)
+    write_changed(args.vocab, args.output, old, new, inputs + checks, args.workers, args.seed)
     print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {args.output}")
     print(f"next: python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
 
