@@ -36,7 +36,7 @@ from swcm_fairseq.tasks.config import (
 from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
 from swcm_fairseq.tasks.inference import InferenceTask
-from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state
+from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols, read_task_state
 
 logger = logging.getLogger(__name__)
 
@@ -138,12 +138,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
         """
         if "symbols" not in state_dict:
             return  # a checkpoint of another task
-        pieces = self.dictionary.symbols[: self.dictionary.num_pieces]
-        if state_dict["symbols"][: len(pieces) + 1] != [*pieces, self.dictionary.symbols[len(pieces)]]:
-            raise InputError(
-                f"{self.paths[0]}: has another vocabulary than the checkpoint; give the data directory that the model "
-                "was trained with, or binarize the text with its vocabulary"
-            )
+        check_same_pieces(state_dict, self.dictionary.symbols[: self.dictionary.num_pieces], self.paths[0])
         langs = list(state_dict["langs"])
         if self.cfg.langs is not None and self.langs != langs:
             raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; leave --langs out")
