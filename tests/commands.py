@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
+from fairseq.checkpoint_utils import save_checkpoint
+
 FAIRSEQ = {
     "fairseq-train": "fairseq_cli.train",
     "fairseq-generate": "fairseq_cli.generate",
@@ -22,6 +24,7 @@ def run(program: str, *arguments: str | Path) -> None:
         Exception: whatever the command does not handle itself.
     """
     argv = [str(argument) for argument in arguments]
+    vars(save_checkpoint).pop("best", None)  # fairseq keeps a training's best score as long as the process lives
     if program in FAIRSEQ:
         _run_main(FAIRSEQ[program], argv)
     elif argv[0] == "-m":
