@@ -23,6 +23,7 @@ Paths are relative to the current directory.
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,12 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m preprocess.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("manifest", type=Path, help="YAML file")
+    for name, what in (("output", "data directory"), ("vocabulary", "vocabulary"), ("work", "folder of the text")):
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"another {what} than the manifest's")
     args = parser.parse_args(argv)
     manifest = read_manifest(args.manifest)
+    given = {name: path for name, path in vars(args).items() if name != "manifest" and path is not None}
+    manifest = replace(manifest, **given)
     check_inputs(manifest)
     specifications: list[str] = []
     for number, entry in enumerate(manifest.corpora, start=1):
