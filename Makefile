@@ -1,10 +1,11 @@
 # make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~8 minutes)
 # make test    format, lint, types and all tests
-# Both set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
+# make docs    run every command of the documentation at the smallest size (a part of make test)
+# All set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help .venv demo test lint format clean
+.PHONY: help .venv demo test docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -26,6 +27,9 @@ demo: .venv/.ready
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+docs: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

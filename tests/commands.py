@@ -30,7 +30,10 @@ def run(program: str, *arguments: str | Path) -> None:
     elif argv[0] == "-m":
         _run_main(argv[1], argv[2:])
     else:
-        with patch.object(sys, "argv", argv):
+        with (
+            patch.object(sys, "argv", argv),
+            patch.object(sys, "path", [str(Path(argv[0]).resolve().parent), *sys.path]),
+        ):
             _until_exit(lambda: runpy.run_path(argv[0], run_name="__main__"))
 
 

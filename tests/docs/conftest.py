@@ -93,6 +93,15 @@ TEXTS = {
     "train.bo": "zh-bo.train.bo",
     "articles.txt": "title.bo.train.article",
     "titles.txt": "title.bo.train.title",
+    "articles.valid.txt": "title.bo.valid.article",
+    "titles.valid.txt": "title.bo.valid.title",
+    # No text in Zhuang is at hand; English takes its place.
+    "za.txt": "LICENSE",
+    "za.valid.txt": "README.md",
+    "pairs.zh": "title.zh.train.title",
+    "pairs.za": "title.zh.train.title",
+    "za.articles.txt": "title.zh.valid.article",
+    "za.titles.txt": "title.zh.valid.title",
 }
 # Copies of what lies elsewhere in the directory.
 COPIES = {
