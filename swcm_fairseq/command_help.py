@@ -12,6 +12,7 @@ import sys
 from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.models import ARCH_MODEL_INV_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.optim import OPTIMIZER_DATACLASS_REGISTRY
 from fairseq.optim.lr_scheduler import LR_SCHEDULER_DATACLASS_REGISTRY
 from fairseq.scoring import SCORER_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
@@ -28,6 +29,7 @@ def sections() -> list[tuple[str, type]]:
         ("--task corpora_masked_lm", TASK_DATACLASS_REGISTRY["corpora_masked_lm"]),
         (f"--arch, one of {archs}; sizes are those of {ARCHITECTURES}", MODEL_DATACLASS_REGISTRY[ARCHITECTURES]),
         ("--criterion swcm_cross_entropy", CRITERION_DATACLASS_REGISTRY["swcm_cross_entropy"]),
+        ("--optimizer fused_adamw", OPTIMIZER_DATACLASS_REGISTRY["fused_adamw"]),
         ("--lr-scheduler warmup_linear", LR_SCHEDULER_DATACLASS_REGISTRY["warmup_linear"]),
         ("--scoring rouge_l, rouge_1 or rouge_2", getattr(SCORER_REGISTRY["rouge_l"], "__dataclass")),
     ]
