@@ -7,9 +7,13 @@ RECIPE=${RECIPE#"$PWD"/}
 
 . examples/steps.sh
 
-# usage: the recipe's own description (the comment at its head), then what is the same for all recipes.
-usage() {
+# description: the comment at the recipe's head.
+description() {
   awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
+}
+# usage: the recipe's own description, then what is the same for all recipes.
+usage() {
+  description
   cat <<'TEXT'
 
 Options of every recipe:
@@ -127,6 +131,17 @@ choose_data() {
   [ -z "${DATA:-}" ] || return 0
   MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
 }
+# one_at_a_time FILE COMMAND...: recipes that want the same data at the same time wait; the later ones find it done.
+one_at_a_time() {
+  mkdir -p "$(dirname "$1")"
+  (
+    flock -n 9 || {
+      echo "waiting: another recipe makes $1"
+      flock 9
+    }
+    "${@:2}"
+  ) 9>"$1.lock"
+}
 # read_data: text to ids as MANIFEST says; nothing if the user has named a data directory.
 read_data() {
   local command=(python -m preprocess.run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
@@ -137,9 +152,13 @@ read_data() {
     need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
   elif ! finished data; then
     step data "corpora -> clean text -> ids"
-    show "${command[@]}"
+    announce "${command[@]}" && one_at_a_time "$DATA" "${command[@]}"
     mark data
   fi
+}
+# own_data_refused: for recipes of several stages, which cannot all take the same data.
+own_data_refused() {
+  [ -z "${DATA:-}${MANIFEST:-}" ] || fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; unset them" 2
 }
 # need_encoder: the encoder's directory must be there.
 need_encoder() {
@@ -183,7 +202,7 @@ train() {
   if ((MACHINE > 0)); then # fairseq reports on the first machine
     logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
   else
-    "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$RUN/train.log" "$epochs" epoch
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$epochs" epoch
   fi
 }
 
@@ -256,7 +275,7 @@ pretrain() {
 # start_options: set START_OPTIONS to what fine-tuning starts from, once it has been looked at.
 start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
-  if [ -d "$START" ]; then
+  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then # at SCALE=smoke it is made later
     START_OPTIONS=(--pretrained-encoder "$START")
     return
   fi

@@ -1,12 +1,10 @@
 """The scores of one run as a table: ``python examples/scores.py RUN`` reads RUN/scores/*.json."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.scoring.report import table
+from swcm_fairseq.scoring.report import read_json, table
 
 # Names in swcm_fairseq.scoring's report -> column.
 COLUMNS = {
@@ -22,10 +20,10 @@ COLUMNS = {
 
 def row(path: Path) -> tuple[list[str], str]:
     """One line of the table, and the signature of its ROUGE-L."""
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    values = report["systems"][0]["values"]
-    cells = [f"{values[name]['score']:.2f}" if name in values else "" for name in COLUMNS]
-    return [path.stem, str(report["segments"]), *cells], report["signatures"]["rougeL"]
+    evaluation = read_json(path)
+    values = evaluation.systems[0].values
+    cells = [f"{values[name].score:.2f}" if name in values else "" for name in COLUMNS]
+    return [path.stem, str(evaluation.segments), *cells], evaluation.signatures["rougeL"]
 
 
 def main() -> None:

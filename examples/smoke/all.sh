@@ -29,5 +29,9 @@ timed examples/pretraining/slurm.sbatch bash examples/pretraining/slurm.sbatch -
 for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh; do
   timed "$recipe" "$recipe"
 done
+timed "some of examples/ablations/run.sh" examples/ablations/run.sh no-mt-dae x2-20k
+timed examples/baselines/cino_transformer.sh examples/baselines/cino_transformer.sh
+timed examples/baselines/mbart_cm.sh examples/baselines/mbart_cm.sh
+timed examples/report.py python examples/report.py --runs "${RUNS:-runs/smoke}"
 printf '\nAll of them ran.\n'
 printf '  %s\n' "${times[@]}"
