@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # What all recipes share: their options, the sizes of a run, steps that are done once, and the commands of each step.
-# A recipe sources this file, which takes it to the root of the repository, and calls pretrain or finetune.
+# A recipe sources this file, which takes it to the root of the repository.
 RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 RECIPE=${RECIPE#"$PWD"/}
 
 . examples/steps.sh
 
-# description: the comment at the recipe's head.
+# description: the comment at the head of the recipe.
 description() {
   awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
 }
@@ -119,11 +119,6 @@ MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
 
 # --- the way of the data ---
 
-# need_file FILE MEND: it must be there, unless nothing is run.
-need_file() {
-  ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
-}
-
 # choose_data NAME: set MANIFEST to NAME.yaml and DATA to the directory that comes of it, unless the user has.
 choose_data() {
   : "${MANIFEST:=$MANIFESTS/$1.yaml}"
@@ -142,6 +137,11 @@ one_at_a_time() {
     "${@:2}"
   ) 9>"$1.lock"
 }
+# own_data_refused: for a recipe of several stages, each of which has data of its own.
+own_data_refused() {
+  [ -z "${DATA:-}${MANIFEST:-}" ] ||
+    fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; leave them out, or run the stages' recipes" 2
+}
 # read_data: text to ids as MANIFEST says; nothing if the user has named a data directory.
 read_data() {
   local command=(python -m preprocess.run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
@@ -155,10 +155,6 @@ read_data() {
     announce "${command[@]}" && one_at_a_time "$DATA" "${command[@]}"
     mark data
   fi
-}
-# own_data_refused: for recipes of several stages, which cannot all take the same data.
-own_data_refused() {
-  [ -z "${DATA:-}${MANIFEST:-}" ] || fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; unset them" 2
 }
 # need_encoder: the encoder's directory must be there.
 need_encoder() {
@@ -275,7 +271,7 @@ pretrain() {
 # start_options: set START_OPTIONS to what fine-tuning starts from, once it has been looked at.
 start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
-  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then # at SCALE=smoke it is made later
+  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
     START_OPTIONS=(--pretrained-encoder "$START")
     return
   fi

@@ -6,7 +6,7 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.report import read_json, table
 
-# Names in swcm_fairseq.scoring's report -> column.
+# Names of the numbers in a report -> heading of the column.
 COLUMNS = {
     "rougeL F1": "ROUGE-L F1",
     "rougeL P": "P",
@@ -34,7 +34,7 @@ def main() -> None:
     rows = [row(path) for path in paths]
     print(table(["test set", "lines", *COLUMNS.values()], [cells for cells, _ in rows]))
     print("\nin percent; script and language: share of the outputs in the right one")
-    for _, signature in rows:
+    for signature in dict.fromkeys(signature for _, signature in rows):
         print(signature)
 
 

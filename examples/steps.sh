@@ -50,3 +50,7 @@ step() {
 mark() {
   ((DRY_RUN)) || { mkdir -p "$RUN/done" && touch "$RUN/done/$1"; }
 }
+# need_file FILE MEND: it must be there, unless nothing is run.
+need_file() {
+  ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
+}

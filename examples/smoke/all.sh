@@ -26,12 +26,11 @@ timed examples/pretraining/single_gpu.sh examples/pretraining/single_gpu.sh
 timed examples/pretraining/multi_gpu.sh examples/pretraining/multi_gpu.sh --name two-gpus
 timed examples/pretraining/several_machines.sh two_machines
 timed examples/pretraining/slurm.sbatch bash examples/pretraining/slurm.sbatch --dry-run
-for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh; do
+for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/baselines/*.sh; do
   timed "$recipe" "$recipe"
 done
-timed "some of examples/ablations/run.sh" examples/ablations/run.sh no-mt-dae x2-20k
-timed examples/baselines/cino_transformer.sh examples/baselines/cino_transformer.sh
-timed examples/baselines/mbart_cm.sh examples/baselines/mbart_cm.sh
+# Of the 29 ablations, one without pretraining, one of the model and one by data size.
+timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
 timed examples/report.py python examples/report.py --runs "${RUNS:-runs/smoke}"
 printf '\nAll of them ran.\n'
 printf '  %s\n' "${times[@]}"

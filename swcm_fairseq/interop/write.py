@@ -16,7 +16,9 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vo
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.files import SAFETENSORS
-from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, SPECIALS, TOKEN_TYPES, name_table
+from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, SPECIALS, TOKEN_TYPES, name_table
+
+ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a head
 
 
 def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path) -> int:
@@ -41,7 +43,7 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path)
         raise InputError(f"{directory}: already holds a model; give another directory")
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; give a directory")
-    symbols = _ordered_symbols(weights)
+    symbols = ordered_symbols(weights)
     partial = directory.absolute().with_name(f"{directory.absolute().name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
@@ -69,8 +71,12 @@ def _write_files(weights: EncoderWeights, symbols: list[str], directory: Path, s
     (directory / CONFIG_FILE).write_text(config, encoding="utf-8")
 
 
-def _ordered_symbols(weights: EncoderWeights) -> list[str]:
-    """Specials, pieces in the encoder's order, ``<mask>`` if it has one."""
+def ordered_symbols(weights: EncoderWeights, with_mask: bool = False) -> list[str]:
+    """Specials, pieces in the encoder's order, ``<mask>`` if it has one or ``with_mask`` asks for it.
+
+    Raises:
+        InputError: one of the specials is missing.
+    """
     known = weights.symbols[: weights.tensors["embed_tokens.weight"].size(0)]
     missing = [special for special in SPECIALS if special not in known]
     if missing:
@@ -79,7 +85,7 @@ def _ordered_symbols(weights: EncoderWeights) -> list[str]:
         )
     added = {*SPECIALS, MASK, "", *map(language_token, DEFAULT_LANGS)}
     pieces = [symbol for symbol in known if symbol not in added]
-    return [*SPECIALS, *pieces, *([MASK] if MASK in known else [])]
+    return [*SPECIALS, *pieces, *([MASK] if MASK in known or with_mask else [])]
 
 
 def _dictionary(symbols: list[str]) -> Dictionary:
@@ -94,15 +100,21 @@ def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
     """Hugging Face's names; the token type is already in the positions, so its row is zero."""
     row = {symbol: i for i, symbol in enumerate(weights.symbols)}
     ours = dict(weights.tensors)
-    ours["embed_tokens.weight"] = ours["embed_tokens.weight"][[row[symbol] for symbol in symbols]]
+    rows = [row[symbol] for symbol in symbols]
+    ours["embed_tokens.weight"] = ours["embed_tokens.weight"][rows]
     tensors = {theirs: ours[name].contiguous() for name, theirs in name_table(weights.layers).items()}
-    return {**tensors, TOKEN_TYPES: torch.zeros(1, weights.embed_dim)}
+    tensors[TOKEN_TYPES] = torch.zeros(1, weights.embed_dim)
+    if not weights.head:
+        return tensors
+    head = {**weights.head, "bias": weights.head["bias"][rows]}
+    tensors = {ENCODER_PREFIX + name: tensor for name, tensor in tensors.items()}
+    return tensors | {HEAD_PREFIX + name: tensor.contiguous() for name, tensor in head.items()}
 
 
 def _config(weights: EncoderWeights, vocabulary_size: int) -> dict:
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
-        "architectures": ["XLMRobertaModel"],
+        "architectures": ["XLMRobertaForMaskedLM" if weights.head else "XLMRobertaModel"],
         "model_type": "xlm-roberta",
         "vocab_size": vocabulary_size,
         "hidden_size": weights.embed_dim,

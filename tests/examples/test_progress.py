@@ -16,7 +16,7 @@ DONE = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | done training in 1.0 se
 @pytest.fixture
 def run(monkeypatch, tmp_path, capsys):
     """Feed lines to the script; returns its exit status and what the terminal shows. The log must be the lines."""
-    monkeypatch.syspath_prepend(ROOT / "examples/quickstart")
+    monkeypatch.syspath_prepend(ROOT / "examples")
     import progress
 
     def feed(lines: list[str], *arguments) -> tuple[int, str]:
