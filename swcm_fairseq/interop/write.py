@@ -1,7 +1,6 @@
 """Write an encoder as a Hugging Face directory in the layout of XLM-R, which ``--pretrained-encoder`` accepts."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.files import SAFETENSORS
 from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, SPECIALS, TOKEN_TYPES, name_table
+from swcm_fairseq.output_files import whole_directory
 
 ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a head
 
@@ -39,33 +39,21 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path)
         InputError: the directory holds a model or cannot be written (nothing half-written remains), or the
             sentencepiece model is another vocabulary's.
     """
-    if (directory / CONFIG_FILE).exists():
-        raise InputError(f"{directory}: already holds a model; give another directory")
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory}: is a file; give a directory")
     symbols = ordered_symbols(weights)
-    partial = directory.absolute().with_name(f"{directory.absolute().name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir(parents=True)
+    with whole_directory(directory, (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE)) as partial:
         _write_files(weights, symbols, partial, sentencepiece)
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE):  # with the last one it is a model
-            os.replace(partial / name, directory / name)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{directory}: {reason}; make room or give another directory") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return weights.tensors["embed_tokens.weight"].size(0) - len(symbols)
 
 
 def _write_files(weights: EncoderWeights, symbols: list[str], directory: Path, sentencepiece: Path) -> None:
-    """The four files; raises :class:`OSError` or :class:`SafetensorError`."""
+    """The four files; raises :class:`OSError`."""
     shutil.copyfile(sentencepiece, directory / SENTENCEPIECE_FILE)
     _dictionary(symbols).save(str(directory / DICT_FILE))
     Vocabulary(directory)  # refuses files of two vocabularies
-    save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+    try:
+        save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+    except SafetensorError as error:  # a full disk, for one
+        raise OSError(str(error)) from error
     shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
     config = json.dumps(_config(weights, len(symbols)), indent=2) + "\n"
     (directory / CONFIG_FILE).write_text(config, encoding="utf-8")
