@@ -35,6 +35,7 @@ setup(
         "zstandard",
     ],
     extras_require={
+        "benchmarks": ["matplotlib", "transformers"],
         "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
         "plots": ["matplotlib"],
         "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"],

@@ -105,6 +105,13 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     samples_per_epoch: Optional[int] = field(
         default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
     )
+    train_samples: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "train on only so many samples of each corpus, the same ones in every run, fewer ones among more "
+            "ones (default: all)"
+        },
+    )
     tokens_per_sample: int = field(
         default=256, metadata={"help": "the most positions of a text, <s>, language token and </s> included"}
     )

@@ -196,8 +196,9 @@ class MultilingualDenoisingMTTask(InferenceTask):
         """
         self._check_direction()
         path = self.paths[(epoch - 1) % len(self.paths)]
-        streams = self.corpora.load(path, split, combine)
-        counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
+        is_train = split == self.cfg.train_subset
+        streams = self.corpora.load(path, split, combine, self.cfg.train_samples if is_train else None)
+        counts = self._sample_counts(streams) if is_train else None
         self.datasets[split] = MultilingualDataset(
             streams,
             self.dictionary,

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from swcm_fairseq.data.vocabulary import load_dictionary
 from tests.commands import run
 from tests.docs.corpora import write_corpora
 from tests.docs.execution import small
+from tests.interop.mbart_support import write_mbart
 
 TRAIN = (
     *("--task", "multilingual_denoising_mt", "--arch", "xlm_swcm"),
@@ -115,12 +117,15 @@ COPIES = {
 
 
 def write_texts(root: Path, sample: Path) -> None:
-    """The files of both tables; another system's output; a translation memory."""
+    """The files of both tables; a published mBART; another system's output; a translation memory."""
     for name, source in TEXTS.items():
         shutil.copy(sample / source, root / name)
     for name, source in COPIES.items():
         shutil.copy(root / source, root / name)
-    shutil.copytree(root / "encoders/cino-base-v2", root / "xlm-roberta-base")
+    vocabulary = root / "encoders/cino-base-v2"
+    shutil.copytree(vocabulary, root / "xlm-roberta-base")
+    pieces = load_dictionary(vocabulary / "dict.txt").symbols[4:]
+    write_mbart(root / "encoders/mbart.cc25", pieces, vocabulary / "sentencepiece.bpe.model")
     references = (root / "test.bo").read_text("utf-8").splitlines()
     (root / "llm.bo").write_text("".join(f"{line[::2]}\n" for line in references), "utf-8")
     units = "".join(

@@ -1,0 +1,149 @@
+"""How time and memory of a training step grow with sentence length, batch, vocabulary and the normal-layer interval X.
+
+    python benchmarks/growth.py                                                          # a CPU, two minutes
+    python benchmarks/growth.py --device cuda --arch xlm_swcm_base --precision bf16 --sentences 32 --tokens 256 \\
+        --vocabulary 135364 --encoder-layers 12 --rounds 3 --steps 5                     # a GPU
+
+One thing varies at a time, the rest stays as the options say. The exponent is the slope of a straight line through the
+logarithms: 1 is proportional, 2 is quadratic (which attention is, in the length). Memory is counted above that of a
+process that has only imported everything. X is put down by the number of decoder layers that it makes. Draws a
+picture, too (pip install swcm_fairseq[plots]).
+"""
+
+import argparse
+import copy
+import statistics
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import contestants as models
+import measure
+import numpy as np
+import torch
+import train_step
+
+from swcm_fairseq.errors import run_command
+
+LENGTHS, BATCHES, VOCABULARIES = [64, 128, 256, 512], [1, 2, 4, 8, 16], [8_000, 30_000, 60_000, 120_000, 250_000]
+INTERVALS = [1, 2, 3, 4, 5, 6]
+# what varies -> its values and the steepest growth that it must have
+AXES: dict[str, tuple[list[int], float]] = {
+    "tokens": (LENGTHS, 2.0),
+    "sentences": (BATCHES, 1.0),
+    "vocabulary": (VOCABULARIES, 1.0),
+    "normal_layer_interval": (INTERVALS, 1.0),
+}
+LABELS = {"tokens": "sentence length", "sentences": "sentences", "vocabulary": "vocabulary"}
+TOLERANCE = 0.1  # of a fitted exponent
+
+
+def one_point(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds of a step and MiB above what the imports take."""
+    before = measure.peak_memory("cpu") if options.device == "cpu" else 0.0
+    changes = {"normal_layer_interval": options.normal_layer_interval}
+    turn = train_step.one_turn(train_step.OURS, options, changes)
+    return {"seconds": turn["seconds"], "mib": turn["peak_mib"] - before}
+
+
+def points(options: argparse.Namespace, axes: list[str]) -> dict[str, tuple[str, int, argparse.Namespace]]:
+    """Name of a point -> what varies, its value, and the options that it is measured with."""
+    found = {}
+    for axis in axes:
+        for value in AXES[axis][0]:
+            if axis == "normal_layer_interval" and value > options.encoder_layers:
+                continue
+            changed = copy.copy(options)
+            setattr(changed, axis, value)
+            found[f"{axis} {value:,}"] = (axis, value, changed)
+    return found
+
+
+def size(axis: str, value: int, options: argparse.Namespace) -> int:
+    """The number that the costs are put down by: ``value``, or the decoder layers that X = ``value`` makes."""
+    if axis != "normal_layer_interval":
+        return value
+    return len(models.our_config(options, normal_layer_interval=value).layer_plan())
+
+
+def exponent(sizes: list[int], costs: list[float]) -> float:
+    """The slope of a straight line through the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def draw(path: Path, curves: dict[str, dict[str, list[float]]]) -> None:
+    """One column of two pictures, seconds and MiB, for everything that varies."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(curves), 5.5), layout="constrained")
+    axes = figure.subplots(2, len(curves), squeeze=False)
+    for column, (axis, curve) in enumerate(curves.items()):
+        for row, (cost, label) in enumerate({"seconds": "seconds a step", "mib": "MiB"}.items()):
+            picture = axes[row][column]
+            picture.loglog(curve["size"], curve[cost], "o-")
+            picture.set(xlabel=LABELS.get(axis, "decoder layers (X = 6 .. 1)"), ylabel=label if column == 0 else "")
+            picture.set_title(f"exponent {exponent(curve['size'], curve[cost]):.2f}", fontsize=9)
+            picture.grid(True, which="both", alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = measure.make_parser(__doc__, rounds=1)
+    models.add_model_options(parser, vocabulary=30_000, sentences=2, tokens=64)
+    parser.set_defaults(encoder_layers=6)
+    parser.add_argument("--steps", type=int, default=2, metavar="N", help="timed steps of a point (default: 2)")
+    parser.add_argument("--vary", nargs="+", choices=tuple(AXES), default=list(AXES), help="default: all")
+    return parser
+
+
+def main() -> None:
+    """Measure, draw and write the report."""
+    options = make_parser().parse_args()
+    options.normal_layer_interval = min(3, options.encoder_layers)
+    torch.set_num_threads(options.threads)
+    grid = points(options, options.vary)
+    results = measure.alternate(
+        options.rounds, {name: partial(measure.apart, one_point, changed) for name, (*_, changed) in grid.items()}
+    )
+    curves: dict[str, dict[str, list[Any]]] = {
+        axis: {"value": [], "size": [], "seconds": [], "mib": []} for axis in options.vary
+    }
+    for name, (axis, value, changed) in grid.items():
+        curves[axis]["value"].append(value)
+        curves[axis]["size"].append(size(axis, value, changed))
+        for cost in ("seconds", "mib"):
+            curves[axis][cost].append(statistics.median(point[cost] for point in results[name]))
+    rows = []
+    for axis, curve in curves.items():
+        slopes = [exponent(curve["size"], curve[cost]) for cost in ("seconds", "mib")]
+        limit = AXES[axis][1]
+        good = max(slopes) <= limit + TOLERANCE
+        label = LABELS.get(axis, "X (exponents: of the decoder layers)")
+        cells = [", ".join(f"{value:,}" for value in curve["value"])]
+        cells += [", ".join(f"{cost:.2f}" for cost in curve["seconds"])]
+        cells += [", ".join(f"{cost:,.0f}" for cost in curve["mib"]), *(f"{slope:.2f}" for slope in slopes)]
+        rows.append([label, *cells, f"{limit:g}: {'kept' if good else 'EXCEEDED'}"])
+    layers = options.encoder_layers
+    report = measure.Report(
+        question="growth",
+        title="How the costs of a training step grow",
+        device=options.device,
+        settings=[
+            f"{options.arch} with {layers} encoder layers, X = {options.normal_layer_interval}; {options.sentences} x "
+            f"{options.tokens} tokens, {options.vocabulary:,} symbols unless varied; {options.precision}",
+            f"{options.rounds} rounds of {options.steps} steps after a first one",
+            *([options.note] if options.note else []),
+        ],
+        headers=["varied", "values", "s/step", "MiB", "exponent of time", "exponent of memory", "at most"],
+        rows=rows,
+        raw={"curves": curves, "results": results},
+    )
+    picture = Path(f"{report.stem(options.output)}.png")
+    report.notes.append(f"![time and memory, logarithmic]({picture.name})")
+    report.write(options.output)
+    draw(picture, curves)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,231 @@
+"""What the benchmarks share: who runs where, contestants that take turns, memory, and the files that are written.
+
+A benchmark gives :func:`alternate` its contestants, makes :class:`Ratio` claims of what they returned, and writes a
+:class:`Report`: ``<question>_<hardware>_<date>.md`` for reading and ``.json`` with the same and all raw numbers.
+"""
+
+import argparse
+import json
+import logging
+import multiprocessing
+import platform
+import re
+import resource
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from tqdm import tqdm
+
+logging.disable(logging.INFO)  # of torch.compile, matplotlib and fairseq, which turns all of it on
+
+T = TypeVar("T")
+MIB = 2**20
+RESULTS = Path(__file__).with_name("results")
+PACKAGES = ("torch", "ve-fairseq", "swcm_fairseq")
+
+
+def make_parser(description: str, rounds: int) -> argparse.ArgumentParser:
+    """A command line with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process on a CPU (default: 1)")
+    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns of each (default: {rounds})")
+    parser.add_argument("--note", default="", help="a line for the report, such as what else the machine was doing")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="of the report (%(default)s)")
+    return parser
+
+
+def machine(device: str) -> str:
+    """Processor or GPU, cores or memory, threads; no names of people or hosts."""
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor() or platform.machine()
+    return f"{name}, {len(models) or 1} cores, {torch.get_num_threads()} thread(s), {platform.system()}"
+
+
+def hardware(device: str) -> str:
+    """The same as a part of a file name: ``amd-epyc-2cores``, ``nvidia-h200``."""
+    name = machine(device)
+    parts = name.split(",")[: 1 if device == "cuda" else 2]
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower().replace(" cores", "cores")).strip("-")
+
+
+def versions(*more: str) -> str:
+    """Python's version and those of the packages that matter, ``more`` included."""
+    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES + more)])
+
+
+def peak_memory(device: str) -> float:
+    """The most memory of this process so far, in MiB: allocated on the GPU, or resident."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / MIB
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike ru_maxrss, not inherited from the process that started this one
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))
+        if found:
+            return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MIB if sys.platform == "darwin" else 1024)
+
+
+def seconds(step: Callable[[], Any], device: str) -> float:
+    """What one call takes: time on the clock on a GPU, processor time on a CPU, which other programs hardly change."""
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    before = clock()
+    step()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return clock() - before
+
+
+def apart(function: Callable[..., T], *arguments: Any) -> T:
+    """``function(*arguments)`` in a process of its own, whose memory is then its alone.
+
+    The process is a fork, so nothing is imported again; this process must not have touched the GPU before.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str, list[T]]:
+    """What each contestant returned in each round. They take turns; every round begins with another one."""
+    names = list(contestants)
+    turns = [name for i in range(rounds) for name in names[i % len(names) :] + names[: i % len(names)]]
+    results: dict[str, list[T]] = {name: [] for name in names}
+    for name in (progress := tqdm(turns, disable=None)):
+        progress.set_description(name)
+        results[name].append(contestants[name]())
+    return results
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median and range, as ``0.48 (0.47-0.50)``."""
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:,.{digits}f} ({least:,.{digits}f}-{most:,.{digits}f})"
+
+
+@dataclass
+class Ratio:
+    """A claim: one contestant beside another, round by round.
+
+    Attributes:
+        name: such as ``tokens/s, ours / stock fairseq``.
+        values: the ratio in each round.
+        at_least: the aim, if a large ratio is good.
+        at_most: the aim, if a small ratio is good.
+    """
+
+    name: str
+    values: list[float]
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @classmethod
+    def of(cls, name: str, above: Sequence[float], below: Sequence[float], **aims: float) -> "Ratio":
+        """``above / below`` in each round."""
+        return cls(name, [a / b for a, b in zip(above, below, strict=True)], **aims)
+
+    @property
+    def median(self) -> float:
+        """The median over rounds."""
+        return statistics.median(self.values)
+
+    @property
+    def aim(self) -> str:
+        """The aim in words, and whether it is met."""
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}: {'met' if self.median >= self.at_least else 'missed'}"
+        if self.at_most is not None:
+            return f"at most {self.at_most:g}: {'met' if self.median <= self.at_most else 'missed'}"
+        return ""
+
+
+@dataclass
+class Report:
+    """One question's answer.
+
+    Attributes:
+        question: the first part of the file names, such as ``train_step``.
+        title: the heading.
+        device: ``cpu`` or ``cuda``.
+        settings: lines on what was measured and how.
+        headers: of the table.
+        rows: of the table, as text.
+        ratios: the claims.
+        notes: paragraphs, or lines of a further table, after the claims.
+        packages: other packages whose versions matter.
+        raw: everything measured, for the JSON file.
+    """
+
+    question: str
+    title: str
+    device: str
+    settings: list[str]
+    headers: list[str]
+    rows: list[list[str]]
+    ratios: list[Ratio] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    packages: Sequence[str] = ()
+    raw: Any = None
+
+    def markdown(self) -> str:
+        """The text of the Markdown file."""
+        facts = [machine(self.device), versions(*self.packages), *self.settings]
+        lines = [f"# {self.title}", "", f"`{command()}`", "", *(f"* {fact}" for fact in facts), ""]
+        lines += table(self.headers, self.rows)
+        if self.ratios:
+            claims = [[ratio.name, spread(ratio.values), ratio.aim] for ratio in self.ratios]
+            lines += ["", *table(["ratio", "median (range over rounds)", "aim"], claims)]
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
+
+    def content(self) -> dict[str, Any]:
+        """What the JSON file says."""
+        ratios = [{**asdict(ratio), "median": ratio.median, "aim": ratio.aim} for ratio in self.ratios]
+        own = {"command": command(), "date": today(), "machine": machine(self.device)}
+        return {**asdict(self), **own, "versions": versions(*self.packages), "ratios": ratios}
+
+    def stem(self, output: Path) -> Path:
+        """The files' path in the directory ``output``, without their endings."""
+        return output / f"{self.question}_{hardware(self.device)}_{today()}"
+
+    def write(self, output: Path) -> None:
+        """Write both files to the directory ``output``, print the text and where it stands."""
+        output.mkdir(parents=True, exist_ok=True)
+        stem = self.stem(output)
+        text = self.markdown()
+        Path(f"{stem}.md").write_text(text, encoding="utf-8")
+        Path(f"{stem}.json").write_text(json.dumps(self.content(), indent=1) + "\n", encoding="utf-8")
+        print(f"{text}\nwritten: {stem}.md and .json")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def today() -> str:
+    """The date of the report, UTC."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def command() -> str:
+    """This program's command line without ``--output``, to be printed beside the numbers."""
+    words = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]
+    if "--output" in words:
+        at = words.index("--output")
+        del words[at : at + 2]
+    return shlex.join(words)

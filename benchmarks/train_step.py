@@ -1,0 +1,214 @@
+"""A training step (forward, backward, AdamW) beside what else one would train with, at equal weights and batches.
+
+    python benchmarks/train_step.py                                                      # a CPU, float32
+    python benchmarks/train_step.py --deltalm ../unilm/deltalm                           # and DeltaLM's plugin
+    python benchmarks/train_step.py --device cuda --arch xlm_swcm_base --vocabulary 135364 --sentences 75 \\
+        --tokens 256 --precision bf16 --rounds 5 --steps 10 --contestants all            # a GPU, the paper's size
+
+Contestants: the same layers of fairseq's own modules with label_smoothed_cross_entropy; DeltaLM's decoder layer among
+fairseq's own modules (unilm's directory deltalm); Hugging Face's EncoderDecoderModel with as many layers (each of which
+has one FFN; pip install transformers); ours, and ours with scheduled sampling (all inputs replaced), with the softmax
+over a quarter of the vocabulary, with checkpointed activations, and with compiled layers.
+
+Each turn is a process of its own. Work is counted by torch.utils.flop_counter in a step of stock fairseq (Hugging
+Face: of its own): products of matrices and attention, forward and backward, nothing for what is computed twice. Its
+share of the machine's rate is that of a product of two square matrices in the same precision, measured in this run.
+"""
+
+import argparse
+import importlib.util
+import statistics
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import contestants as models
+import measure
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from swcm_fairseq.errors import InputError, run_command
+
+STOCK, DELTALM, HUGGINGFACE, OURS = "stock fairseq", "DeltaLM", "Hugging Face", "ours"
+# what each variant of ours changes: options of the model, options of the criterion
+VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    OURS: ({}, {}),
+    "ours, scheduled sampling": ({}, {"teacher_forcing_final_ratio": 0.0, "teacher_forcing_decay_end": 1}),
+    "ours, restricted vocabulary": ({}, {"restrict_vocabulary": True}),
+    "ours, checkpointed activations": ({"checkpoint_activations": True}, {}),
+    "ours, compiled layers": ({}, {}),
+}
+COMPILED = "ours, compiled layers"
+MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the square matrices that the rate is measured with
+
+
+def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
+    """A contestant's model and criterion, and the batch; ``changes`` are options of our model."""
+    task = models.make_task(options.vocabulary)
+    sample = models.make_batch(options.sentences, options.tokens, options.vocabulary, options.device)
+    if name in VARIANTS:
+        of_model, of_criterion = VARIANTS[name]
+        model = models.our_model(options, task, **of_model, **changes)
+        if name == COMPILED:
+            for layer in (*model.encoder.layers, *model.decoder.layers):
+                layer.compile()
+        return model, models.our_criterion(options, task, **of_criterion), sample
+    if name == HUGGINGFACE:
+        return models.huggingface_model(options), models.huggingface_criterion, sample
+    layer = models.deltalm_layer(options.deltalm) if name == DELTALM else models.StockInheritedLayer
+    model = models.stock_model(options, task, layer)
+    names = models.DELTALM_NAMES if name == DELTALM else {}
+    models.copy_weights(models.our_model(options, task), model, names)
+    return model, models.stock_criterion(options, task), sample
+
+
+def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> dict[str, Any]:
+    """Loss without dropout, work of a step, seconds of each step after a first one, and peak memory in MiB."""
+    torch.set_num_threads(options.threads)
+    model, criterion, sample = build(name, options, changes)
+    model.to(options.device, models.PRECISIONS[options.precision])
+    with torch.no_grad():
+        loss = float(criterion(model.eval(), sample)[0]) / sample["ntokens"]
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        criterion(model, sample)[0].backward()
+        optimizer.step()
+
+    counter = FlopCounterMode(display=False)
+    if name in (STOCK, HUGGINGFACE):
+        with counter:
+            step()
+    else:
+        step()
+    times = [measure.seconds(step, options.device) for _ in range(options.steps)]
+    return {
+        "loss": loss,
+        "flops": counter.get_total_flops(),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "seconds": statistics.median(times),
+        "peak_mib": measure.peak_memory(options.device),
+    }
+
+
+def matmul_rate(options: argparse.Namespace) -> float:
+    """Floating-point operations a second of a product of two square matrices, the best of ten."""
+    torch.set_num_threads(options.threads)
+    size = MATRIX[options.device]
+    matrix = torch.ones(size, size, device=options.device, dtype=models.PRECISIONS[options.precision])
+    matrix @ matrix
+    return 2 * size**3 / min(measure.seconds(lambda: matrix @ matrix, options.device) for _ in range(10))
+
+
+def table(options: argparse.Namespace, results: dict[str, list[dict]], rate: float) -> list[list[str]]:
+    """The rows of the report."""
+    tokens = options.sentences * options.tokens
+    rows = []
+    for name, turns in results.items():
+        times = [turn["seconds"] for turn in turns]
+        work = (results[name] if name == HUGGINGFACE else results[STOCK])[0]["flops"]
+        first = turns[0]
+        rows.append(
+            [
+                name,
+                f"{first['parameters'] / 1e6:.1f}M",
+                measure.spread(times, 3),
+                f"{tokens / statistics.median(times):,.0f}",
+                measure.spread([turn["peak_mib"] for turn in turns], 0),
+                f"{work / statistics.median(times) / rate:.0%}",
+                f"{first['loss']:.4f}",
+            ]
+        )
+    return rows
+
+
+def ratios(options: argparse.Namespace, results: dict[str, list[dict]]) -> list[measure.Ratio]:
+    """Ours beside each peer, and each variant of ours beside teacher forcing."""
+    seconds = {name: [turn["seconds"] for turn in turns] for name, turns in results.items()}
+    memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}
+    on_gpu = options.device == "cuda"
+    claims = []
+    for name in results:
+        if name in VARIANTS and name != OURS:
+            above, below, label = OURS, name, f"{name} / teacher forcing"
+            aims: tuple[dict, dict] = ({}, {})
+        elif name != OURS:
+            above, below, label = name, OURS, f"ours / {name}"
+            aims = ({"at_least": 2.0}, {"at_most": 0.4}) if on_gpu and name == STOCK else ({}, {})
+        else:
+            continue
+        claims.append(measure.Ratio.of(f"tokens/s, {label}", seconds[above], seconds[below], **aims[0]))
+        claims.append(measure.Ratio.of(f"peak memory, {label}", memory[below], memory[above], **aims[1]))
+    return claims
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The contestants, in order.
+
+    Raises:
+        InputError: one cannot run here.
+    """
+    if options.deltalm:
+        models.deltalm_layer(options.deltalm)  # here, so that a wrong directory is found before anything is measured
+    has_transformers = importlib.util.find_spec("transformers") is not None
+    peers = [STOCK, *([DELTALM] if options.deltalm else []), *([HUGGINGFACE] if has_transformers else [])]
+    names = [*peers, *VARIANTS]
+    if options.contestants == ["all"]:
+        return names
+    if options.contestants is None:
+        return [name for name in names if name != COMPILED]
+    for name in options.contestants:
+        if name not in names:
+            raise InputError(f"--contestants {name!r}: choose among {', '.join(map(repr, names))}")
+    return [name for name in names if name in (STOCK, OURS, *options.contestants)]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = measure.make_parser(__doc__, rounds=3)
+    models.add_model_options(parser, vocabulary=30_000, sentences=4, tokens=128)
+    parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps of a turn (default: 1)")
+    parser.add_argument("--deltalm", type=Path, metavar="DIR", help="directory deltalm of github.com/microsoft/unilm")
+    parser.add_argument(
+        "--contestants", nargs="+", metavar="NAME", help='"all", or some beside stock fairseq and ours; default: all '
+        "but compiled layers"
+    )  # fmt: skip
+    return parser
+
+
+def main() -> None:
+    """Measure and write the report."""
+    options = make_parser().parse_args()
+    torch.set_num_threads(options.threads)
+    names = chosen(options)
+    rate = measure.apart(matmul_rate, options)
+    results = measure.alternate(
+        options.rounds, {name: partial(measure.apart, one_turn, name, options, {}) for name in names}
+    )
+    layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
+    clock = "on the clock" if options.device == "cuda" else "of processor time"
+    report = measure.Report(
+        question="train_step",
+        title="A training step",
+        device=options.device,
+        settings=[
+            f"{options.arch}{layers}, {options.vocabulary:,} symbols, {options.sentences} x {options.tokens} tokens, "
+            f"{options.precision}, dropout {options.dropout}, label smoothing {options.label_smoothing}",
+            f"{options.rounds} rounds of {options.steps} steps after a first one; median (range); seconds {clock}",
+            f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
+            *([options.note] if options.note else []),
+        ],
+        headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],
+        rows=table(options, results, rate),
+        ratios=ratios(options, results),
+        packages=["transformers"] if HUGGINGFACE in names else [],
+        raw={"results": results, "flops_per_second": rate},
+    )
+    report.write(options.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

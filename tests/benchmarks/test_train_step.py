@@ -1,0 +1,66 @@
+"""Contestants that should compute the same do, and the report says what was measured."""
+
+import contestants
+import pytest
+import torch
+import train_step
+
+from swcm_fairseq.errors import InputError
+
+SIZE = "--arch xlm_swcm_tiny --vocabulary 400 --sentences 2 --tokens 8 --rounds 2".split()
+
+
+def gradients(name, options, changes=()):
+    model, criterion, sample = train_step.build(name, options, dict(changes))
+    loss, size, _ = criterion(model.train(), sample)
+    loss.backward()
+    return loss.item() / size, {name: p.grad for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("smoothing", ["0", "0.1"])
+def test_stock_layers_compute_our_loss_and_gradients(smoothing):
+    options = train_step.make_parser().parse_args([*SIZE, "--dropout", "0", "--label-smoothing", smoothing])
+    stock_loss, stock = gradients(train_step.STOCK, options)
+    loss, ours = gradients(train_step.OURS, options)
+    assert loss == pytest.approx(stock_loss, rel=1e-5)
+    checkpointed_loss, checkpointed = gradients(train_step.OURS, options, {"checkpoint_activations": True})
+    assert checkpointed_loss == loss
+    assert ours.keys() == stock.keys() == checkpointed.keys()
+    for name, gradient in ours.items():
+        for other in (stock[name], checkpointed[name]):
+            assert (gradient - other).norm() <= 1e-5 * other.norm() + 1e-5, name
+
+
+def test_the_report(run):
+    content = run(train_step, *SIZE)
+    rows = {row[0]: row[1:] for row in content["rows"]}
+    peers = {train_step.STOCK, *train_step.VARIANTS} - {train_step.COMPILED}
+    assert rows.keys() - {train_step.HUGGINGFACE} == peers  # that one where transformers is installed
+    loss = {name: row[-1] for name, row in rows.items()}
+    assert loss[train_step.STOCK] == loss[train_step.OURS] == loss["ours, checkpointed activations"]
+    assert loss["ours, restricted vocabulary"] < loss[train_step.OURS]
+    assert rows[train_step.STOCK][0] == rows[train_step.OURS][0]  # parameters
+    assert [ratio["name"] for ratio in content["ratios"][:2]] == [
+        "tokens/s, ours / stock fairseq",
+        "peak memory, ours / stock fairseq",
+    ]
+    assert all(len(ratio["values"]) == 2 for ratio in content["ratios"])
+    assert content["raw"]["results"][train_step.STOCK][0]["flops"] > 0
+
+
+def test_work_is_that_of_the_matrix_products():
+    """6 operations a weight and token, and attention's products, forward and backward."""
+    options = train_step.make_parser().parse_args(SIZE)
+    counted = train_step.one_turn(train_step.STOCK, options, {})["flops"]
+    model = contestants.our_model(options, contestants.make_task(options.vocabulary))
+    linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
+    attention = 12 * 64 * 8 * (4 + 5 + 5)  # 2 products of 2 * width * keys operations a token, three times
+    assert counted == 2 * 8 * (6 * linear + attention)
+
+
+@pytest.mark.parametrize(
+    "arguments, message", [(["--contestants", "them"], "'them'"), (["--deltalm", "nowhere"], "--deltalm nowhere")]
+)
+def test_bad_input(run, arguments, message):
+    with pytest.raises(InputError, match=message):
+        run(train_step, *SIZE, *arguments)
