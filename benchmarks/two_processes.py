@@ -159,8 +159,7 @@ def main() -> None:
         device=options.device,
         settings=[
             f"{options.arch} with {options.encoder_layers} encoder layers, {options.vocabulary:,} symbols, "
-            f"sentences of 7 to {options.tokens} tokens, batches of at most {options.max_tokens}; the threads are those "
-            "of one process",
+            f"sentences of 7 to {options.tokens} tokens, batches of at most {options.max_tokens}",
             f"{options.rounds} rounds of {options.pairs - 1} pairs of batches; seconds on the clock",
             *([options.note] if options.note else []),
         ],
