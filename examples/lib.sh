@@ -1,21 +1,19 @@
 # shellcheck shell=bash
 # What all recipes share: their options, the sizes of a run, steps that are done once, and the commands of each step.
-# A recipe sources this file, which takes it to the root of the repository, and calls pretrain or finetune.
-set -euo pipefail
+# A recipe sources this file, which takes it to the root of the repository.
 RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 RECIPE=${RECIPE#"$PWD"/}
 
-# --- messages ---
+. examples/steps.sh
 
-# fail MESSAGE [STATUS]: one line on standard error, and the end.
-fail() {
-  echo "error: $1" >&2
-  exit "${2:-1}"
+# description: the comment at the head of the recipe.
+description() {
+  awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
 }
-# usage: the recipe's own description (the comment at its head), then what is the same for all recipes.
+# usage: the recipe's own description, then what is the same for all recipes.
 usage() {
-  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$RECIPE"
+  description
   cat <<'TEXT'
 
 Options of every recipe:
@@ -32,42 +30,17 @@ Environment of every recipe:
   DATA=DIR            a finished data directory, instead of MANIFEST
   GPUS=N              GPUs of this machine; the total batch stays the paper's
   PER_GPU=N           samples at a time on a GPU, at most; smaller needs less memory, and the total batch stays
-  PRECISION=...       fp16, amp or fp32 (default: fp16; smoke: fp32). bf16 cannot be had: fairseq-train takes --bf16
-                      for TPUs alone
+  PRECISION=...       fp16 or fp32 (default: fp16; smoke: fp32). bf16 cannot be had: fairseq-train takes --bf16 to mean
+                      TPUs
 
 Paths are relative to the root of the repository. Interrupt a recipe whenever you like: the same command goes on,
 finished steps are skipped, and a training goes on from its last checkpoint as if it had never stopped.
 TEXT
 }
-# command_line COMMAND...: a command as it can be typed.
-command_line() {
-  local line
-  printf -v line '%q ' "$@"
-  printf '%s\n' "${line% }"
-}
-# announce COMMAND...: print it; false if that is all that is wanted (--dry-run).
-announce() {
-  if ((DRY_RUN)); then
-    command_line "$@"
-    return 1
-  fi
-  printf '$ %s\n' "$(command_line "$@")"
-}
-# show COMMAND...: print it and run it.
-show() {
-  announce "$@" || return 0
-  "$@"
-}
-# logged LOG COMMAND...: run it; what it says goes to LOG, and to the terminal if it fails: its error line, or the end.
-logged() {
-  "${@:2}" >"$1" 2>&1 && return
-  grep -m 1 '^error: ' "$1" >&2 || tail -n 15 "$1" >&2
-  exit 1
-}
 
 # --- options ---
 
-NAME=xlm-swcm START='' DRY_RUN=0 EXTRA=()
+NAME=xlm-swcm START='' EXTRA=()
 # parse OPTION...: as usage describes them; and --start, which the recipes that can use it describe.
 parse() {
   while [ $# -gt 0 ]; do
@@ -137,58 +110,44 @@ case $SCALE in
 esac
 
 case $PRECISION in
-  fp16 | amp) PRECISION_OPTION=("--$PRECISION") ;;
+  fp16) PRECISION_OPTION=(--fp16) ;;
   fp32) PRECISION_OPTION=() ;;
-  *) fail "PRECISION=$PRECISION: use fp16, amp or fp32 (fairseq-train takes --bf16 for TPUs alone)" 2 ;;
+  *) fail "PRECISION=$PRECISION: use fp16 or fp32 (fairseq-train takes --bf16 to mean TPUs)" 2 ;;
 esac
-GPUS=${GPUS:-1} MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
-
-# --- steps that are done once ---
-
-# finished STEP: has it been done in this run?
-finished() {
-  ((!DRY_RUN)) && [ -e "$RUN/done/$1" ] && echo "[$1] done before, skipped"
-}
-# step STEP TITLE: announce it.
-step() {
-  if ((DRY_RUN)); then
-    printf '\n# %s: %s\n' "$1" "$2"
-  else
-    printf '\n[%s] %s\n' "$1" "$2"
-  fi
-}
-# mark STEP: it is done.
-mark() {
-  ((DRY_RUN)) || { mkdir -p "$RUN/done" && touch "$RUN/done/$1"; }
-}
-# need_file FILE MEND: it must be there, unless nothing is run.
-need_file() {
-  ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
-}
+GPUS=${GPUS:-1}
+MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
 
 # --- the way of the data ---
 
-# read_data NAME: text to ids as the manifest NAME.yaml says, into $DATA; nothing if the user has named that directory.
+# choose_data NAME: set MANIFEST to NAME.yaml and DATA to the directory that comes of it, unless the user has.
+choose_data() {
+  : "${MANIFEST:=$MANIFESTS/$1.yaml}"
+  MAKE_DATA=0
+  [ -z "${DATA:-}" ] || return 0
+  MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
+}
+# own_data_refused: for a recipe of several stages, each of which has data of its own.
+own_data_refused() {
+  [ -z "${DATA:-}${MANIFEST:-}" ] ||
+    fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; leave them out, or run the stages' recipes" 2
+}
+# read_data: text to ids as MANIFEST says; nothing if the user has named a data directory.
 read_data() {
-  if [ -n "${DATA:-}" ]; then
+  local command=(python -m preprocess.run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
+    --work "$TEXT/$(basename "$MANIFEST" .yaml)")
+  if ((!MAKE_DATA)); then
     need_file "$DATA/dict.txt" "DATA names a finished data directory; leave it out to make one"
-    return
+  elif ((MACHINES > 1 && !DRY_RUN)); then
+    need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
+  elif ! finished data; then
+    step data "corpora -> clean text -> ids"
+    show "${command[@]}"
+    mark data
   fi
-  DATA=$DATA_BIN/$1
-  local command=(python -m preprocess.run "${MANIFEST:-$MANIFESTS/$1.yaml}"
-    --vocabulary "$ENCODER" --output "$DATA" --work "$TEXT/$1")
-  if ((MACHINES > 1)); then # one of them makes it beforehand
-    need_file "$DATA/dict.txt" "make it on one machine: $(command_line "${command[@]}")"
-    return
-  fi
-  finished data && return
-  step data "corpora -> clean text -> ids"
-  show "${command[@]}"
-  mark data
 }
 # need_encoder: the encoder's directory must be there.
 need_encoder() {
-  if [ ${#MAKE_ENCODER[@]} -gt 0 ]; then
+  if ((MACHINES == 1)) && [ ${#MAKE_ENCODER[@]} -gt 0 ]; then
     show "${MAKE_ENCODER[@]}"
   fi
   need_file "$ENCODER/dict.txt" "make the encoder's directory: \
@@ -207,14 +166,13 @@ batch() {
 
 # train EPOCHS OPTION...: fairseq-train on all GPUs, as one progress bar; its log goes to train.log.
 train() {
-  local epochs=$1 processes=$((GPUS * MACHINES)) launch=() several=() log=$RUN/train.log
+  local epochs=$1 processes=$((GPUS * MACHINES)) launch=() several=()
   if ((processes > 1)); then
-    launch=(torchrun --nproc_per_node "$GPUS")
-    ((MACHINES == 1)) || launch+=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "$RENDEZVOUS")
-    launch+=(--no-python)
+    local place=(--standalone) # takes a free port
+    ((MACHINES == 1)) || place=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "${RENDEZVOUS:-first:29500}")
+    launch=(torchrun "${place[@]}" --nproc_per_node "$GPUS" --no-python)
     # Said, because fairseq counts the GPUs of this machine, and with one each would train alone.
     several=(--distributed-world-size "$processes" "${SEVERAL_PROCESSES[@]}")
-    ((MACHINE == 0)) || log=$RUN/train.machine-$MACHINE.log
   fi
   # The optimizer, section 4.1: AdamW (fairseq's adam decouples weight decay), clipping at 1.0, from 1e-5 up to 1e-4
   # during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
@@ -226,7 +184,11 @@ train() {
     --save-interval-updates 1000 --keep-interval-updates 1 --log-format json --log-interval 10 "${EXTRA[@]}")
   announce "${command[@]}" || return 0
   mkdir -p "$RUN"
-  "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$log" "$epochs" epoch
+  if ((MACHINE > 0)); then # fairseq reports on the first machine
+    logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
+  else
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$epochs" epoch
+  fi
 }
 
 # folder SOURCE-TARGET: the name of its outputs and scores: zh-bo, and bo for bo-bo.
@@ -274,11 +236,16 @@ finish() {
 pretrain() {
   parse "$@"
   check_numbers GPUS MACHINES PER_GPU
+  [[ $MACHINE =~ ^[0-9]+$ && $MACHINE -lt $MACHINES ]] ||
+    fail "MACHINE=$MACHINE: number the $MACHINES machines from 0 to $((MACHINES - 1))" 2
+  ((MACHINES == 1 || DRY_RUN)) || [ -n "${RENDEZVOUS:-}" ] ||
+    fail "RENDEZVOUS is not set: give the name of machine 0 and a free port on it, such as first:29500" 2
   [ -z "$START" ] || fail "--start: pretraining starts from ENCODER; see $RECIPE --help" 2
   RUN=$RUNS/pretraining/$NAME
+  choose_data pretraining
   if ! finished train; then
     need_encoder
-    read_data pretraining
+    read_data
     step train "denoising in five languages and translation between Chinese and four"
     batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
     # Section 4.1: corpora drawn with 0.3; epoch 1 teacher forcing, then its share falls to 0. The paper's 17,864
@@ -293,7 +260,7 @@ pretrain() {
 # start_options: set START_OPTIONS to what fine-tuning starts from, once it has been looked at.
 start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
-  if [ -d "$START" ]; then
+  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
     START_OPTIONS=(--pretrained-encoder "$START")
     return
   fi
@@ -311,19 +278,20 @@ finetune() {
   parse "${@:4}"
   check_numbers GPUS PER_GPU
   RUN=$RUNS/$kind/$task/$NAME
-  local data=$task
-  [ "$kind" = finetuning ] || data=${kind}_$task
+  case $kind in
+    finetuning) choose_data "$task" ;;
+    *) choose_data "${kind}_$task" ;;
+  esac
   if ! finished train; then
+    ((!MAKE_DATA)) || need_encoder # for its vocabulary
     start_options
-    [ -n "${DATA:-}" ] || need_encoder
-    read_data "$data"
+    read_data
     step train "fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept"
     batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
     train "$FINETUNING_EPOCHS" "${START_OPTIONS[@]}" --eval-metric rouge_l "${VALIDATION[@]}" \
       --best-checkpoint-metric rouge_l --maximize-best-checkpoint-metric
     mark train
   fi
-  : "${DATA:=$DATA_BIN/$data}"
   for direction in "${directions[@]}"; do evaluate "$direction"; done
   step scores "all of them"
   show python examples/scores.py "$RUN"

@@ -5,11 +5,15 @@ with the loss, a line per validation, and, if the run fails, its error line or e
 """
 
 import json
+import re
 import sys
 
 from tqdm import tqdm
 
 TAIL = 15
+ERROR = re.compile(
+    r"^(?:\[rank\d+\]: )?(error: .*\n)"
+)  # torch puts the rank in front of what a process of several says
 # (Unit of the bar, tag of a log line) -> which of its numbers tells how many have passed.
 COUNTERS = {
     ("update", "train_inner"): "num_updates",
@@ -47,8 +51,7 @@ def main(log_path: str, total: int, unit: str = "update") -> int:
             log.flush()
             tail = [*tail, line][-TAIL:]
             finished = finished or "done training" in line
-            if line.startswith("error: "):
-                errors.append(line)
+            errors += ERROR.findall(line)
             found = statistics(line)
             if found is None:
                 continue

@@ -1,14 +1,12 @@
 """The scores of one run as a table: ``python examples/scores.py RUN`` reads RUN/scores/*.json."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.scoring.report import table
+from swcm_fairseq.scoring.report import read_json, table
 
-# Names in swcm_fairseq.scoring's report -> column.
+# Names of the numbers in a report -> heading of the column.
 COLUMNS = {
     "rougeL F1": "ROUGE-L F1",
     "rougeL P": "P",
@@ -22,10 +20,10 @@ COLUMNS = {
 
 def row(path: Path) -> tuple[list[str], str]:
     """One line of the table, and the signature of its ROUGE-L."""
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    values = report["systems"][0]["values"]
-    cells = [f"{values[name]['score']:.2f}" if name in values else "" for name in COLUMNS]
-    return [path.stem, str(report["segments"]), *cells], report["signatures"]["rougeL"]
+    evaluation = read_json(path)
+    values = evaluation.systems[0].values
+    cells = [f"{values[name].score:.2f}" if name in values else "" for name in COLUMNS]
+    return [path.stem, str(evaluation.segments), *cells], evaluation.signatures["rougeL"]
 
 
 def main() -> None:
@@ -36,7 +34,7 @@ def main() -> None:
     rows = [row(path) for path in paths]
     print(table(["test set", "lines", *COLUMNS.values()], [cells for cells, _ in rows]))
     print("\nin percent; script and language: share of the outputs in the right one")
-    for _, signature in rows:
+    for signature in dict.fromkeys(signature for _, signature in rows):
         print(signature)
 
 

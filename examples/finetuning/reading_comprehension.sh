@@ -10,6 +10,7 @@
 # 50 epochs of 200 samples an update; the checkpoint is chosen by ROUGE-L on the validation set. The question comes
 # first, so a passage of more than 256 tokens loses its end.
 # Run: RUNS/finetuning/reading_comprehension/NAME, its scores in scores/bo.json.
+set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 finetune finetuning reading_comprehension bo-bo "$@"

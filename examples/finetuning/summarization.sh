@@ -8,6 +8,7 @@
 #
 # 50 epochs of 200 samples an update; the checkpoint is chosen by ROUGE-L on the validation set.
 # Run: RUNS/finetuning/summarization/NAME, its scores in scores/bo.json.
+set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 finetune finetuning summarization bo-bo "$@"

@@ -8,6 +8,7 @@
 #
 # 50 epochs of 200 samples an update; the checkpoint is chosen by the mean ROUGE-L of both ways on the validation set.
 # Run: RUNS/finetuning/translation/NAME, its scores in scores/zh-bo.json and scores/bo-zh.json.
+set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 finetune finetuning translation "zh-bo bo-zh" "$@"

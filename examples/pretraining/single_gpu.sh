@@ -5,6 +5,7 @@
 #   examples/pretraining/single_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
 # The batch is the paper's 600 samples (there 75 x 4 x 2 GPUs, here 75 x 8). Run: RUNS/pretraining/NAME.
+set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 pretrain "$@"

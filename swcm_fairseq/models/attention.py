@@ -13,6 +13,8 @@ from torch import Tensor
 
 IncrementalState = dict[str, dict[str, Tensor | None]]
 
+GROWTH = 32  # positions by which the buffer of self-attention's keys and values grows
+
 
 @dataclass(frozen=True)
 class CausalMask:
@@ -120,19 +122,54 @@ class Attention(MultiheadAttention):
         if static_kv and "prev_key" in saved:
             return saved["prev_key"], saved["prev_value"], saved["prev_key_padding_mask"]
         assert key is not None
-        if self.encoder_decoder_attention and incremental_state is not None and self.beam_size > 1:
-            key = key[:, :: self.beam_size]
-            key_padding_mask = None if key_padding_mask is None else key_padding_mask[:: self.beam_size]
         k = self._split_heads(self.k_proj(key))
         v = self._split_heads(self.v_proj(key))
         if incremental_state is None:
             return k, v, key_padding_mask
-        if "prev_key" in saved:
-            k = torch.cat([saved["prev_key"], k], dim=2)
-            v = torch.cat([saved["prev_value"], v], dim=2)
+        if self.self_attention:
+            k, v = _append(saved, k, v)
+        else:
+            k, v = k.contiguous(), v.contiguous()
         key_padding_mask = self._append_prev_key_padding_mask(
             key_padding_mask, saved.get("prev_key_padding_mask"), k.size(0), k.size(2), static_kv
         )
-        saved.update(prev_key=k.contiguous(), prev_value=v.contiguous(), prev_key_padding_mask=key_padding_mask)
+        saved.update(prev_key=k, prev_value=v, prev_key_padding_mask=key_padding_mask)
         self._set_input_buffer(incremental_state, saved)
         return k, v, key_padding_mask
+
+    def cached_rows(self, incremental_state: IncrementalState) -> int:
+        """How many rows have keys and values in ``incremental_state``."""
+        return self._get_input_buffer(incremental_state)["prev_key"].size(0)
+
+    def reorder_incremental_state(self, incremental_state: IncrementalState, new_order: Tensor) -> IncrementalState:
+        """As fairseq's; ``new_order`` int64, [B]. Self-attention copies its buffer as a whole."""
+        saved = self._get_input_buffer(incremental_state)
+        buffer = saved.get("buffer")
+        if buffer is None:
+            return super().reorder_incremental_state(incremental_state, new_order)
+        padding = saved["prev_key_padding_mask"]
+        saved["prev_key_padding_mask"] = None if padding is None else padding.index_select(0, new_order)
+        _show(saved, buffer.index_select(0, new_order), saved["prev_key"].size(2))
+        return incremental_state
+
+
+def _append(saved: dict[str, Tensor], k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values of all positions so far, with ``k`` and ``v`` [B, H, T, D] as the last of them.
+
+    They are views of ``saved["buffer"]``, [B, 2, H, capacity, D], so that a step writes its own position only.
+    """
+    batch, heads, length, dim = k.size()
+    buffer = saved.get("buffer", k.new_empty(batch, 2, heads, 0, dim))
+    start = saved["prev_key"].size(2) if "prev_key" in saved else 0
+    if start + length > buffer.size(3):
+        buffer = torch.cat([buffer, k.new_empty(batch, 2, heads, length + GROWTH, dim)], dim=3)
+    buffer[:, 0, :, start : start + length] = k
+    buffer[:, 1, :, start : start + length] = v
+    _show(saved, buffer, start + length)
+    return saved["prev_key"], saved["prev_value"]
+
+
+def _show(saved: dict[str, Tensor], buffer: Tensor, length: int) -> None:
+    """Make ``buffer`` the state's, of which ``length`` positions are in use."""
+    saved["buffer"] = buffer
+    saved["prev_key"], saved["prev_value"] = buffer[:, 0, :, :length], buffer[:, 1, :, :length]

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
-from swcm_fairseq.models.attention import CausalMask, IncrementalState
+from swcm_fairseq.models.attention import Attention, CausalMask, IncrementalState
 from swcm_fairseq.models.encoder import EncoderOut
 from swcm_fairseq.models.freezing import FreezableEmbeddings
 from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
@@ -80,6 +81,20 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
             alignment_layer,
             alignment_heads,
         )
+
+    def reorder_incremental_state_scripting(self, incremental_state: IncrementalState, new_order: Tensor) -> None:
+        """Called by the generator before every step but the first; ``new_order`` int64, [B], are rows to go on with.
+
+        Where every row goes on as it is (as always in greedy search until a sentence ends) nothing is copied.
+        """
+        if not incremental_state:
+            return
+        attentions = [module for module in self.modules() if isinstance(module, Attention)]
+        rows = next(module for module in attentions if module.self_attention).cached_rows(incremental_state)
+        if torch.equal(new_order, torch.arange(rows, device=new_order.device)):
+            return
+        for attention in attentions:
+            attention.reorder_incremental_state(incremental_state, new_order)
 
     def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
         """The mask of this batch; fairseq's loop hands it to every layer."""

@@ -1,5 +1,6 @@
 """The encoder: fairseq's, which reproduces XLM-R, RoBERTa and BERT exactly when it is configured as here."""
 
+import torch
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
@@ -32,11 +33,18 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
         return layer
 
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
-        """Reorder as fairseq does, and remember how many beams the sentences were repeated for.
+        """Reorder with one row per sentence, however many beams are asked for; ``beams`` says how many there are.
 
-        The generator first repeats every sentence once per beam. ``beams`` tells the decoder, whatever beam size an
-        earlier generator had set on the same model (fairseq never sets it back to 1).
+        The generator first repeats every sentence once per beam, then reorders beams within their sentence and drops
+        sentences that are finished. Only dropping changes what is kept here, so no step copies the encoder's output.
+
+        Args:
+            encoder_out: rows are sentences, R of them.
+            new_order: int64, [R' x beams], rows of a batch in which every sentence stands ``beams`` times in a row.
         """
-        batch = encoder_out["encoder_out"][0].size(1)
-        beams = encoder_out.get("beams", [1])[0] * max(1, new_order.numel() // batch)
-        return {**super().reorder_encoder_out(encoder_out, new_order), "beams": [beams]}
+        sentences, beams = encoder_out["encoder_out"][0].size(1), encoder_out.get("beams", [1])[0]
+        beams *= max(1, new_order.numel() // (sentences * beams))
+        kept = new_order[::beams] // encoder_out.get("beams", [1])[0]
+        if not torch.equal(kept, torch.arange(sentences, device=kept.device)):
+            encoder_out = super().reorder_encoder_out(encoder_out, kept)
+        return {**encoder_out, "beams": [beams]}

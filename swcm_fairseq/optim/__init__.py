@@ -1,1 +1,1 @@
-from swcm_fairseq.optim import warmup_linear  # noqa: F401
+from swcm_fairseq.optim import fused_adamw, warmup_linear  # noqa: F401

@@ -91,7 +91,7 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     sampling_beta: float = field(
         default=0.0,
         metadata={
-            "help": "within a corpus, draw samples in proportion to length^beta (CINO, Yang et al. 2022, equation 2); "
+            "help": "within a corpus, draw samples in proportion to length^beta (after CINO, Yang et al. 2022); "
             "0: all alike, each once before any comes again"
         },
     )

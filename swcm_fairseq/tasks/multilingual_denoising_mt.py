@@ -18,9 +18,8 @@ from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
-from swcm_fairseq.data.sampling import probabilities, quotas
 from swcm_fairseq.data.streams import FRAME, Stream
-from swcm_fairseq.data.table import sampling_table
+from swcm_fairseq.data.table import planned_counts
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
@@ -279,19 +278,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
         by_tokens = cfg.sampling_unit is SamplingUnit.tokens
-        p = probabilities(
-            [max(stream.tokens, 1) if by_tokens else len(stream) for stream in streams],
-            cfg.sampling_alpha,
-            [stream.translation for stream in streams],
-            cfg.translation_share,
-        )
-        total = cfg.samples_per_epoch or sum(len(stream) for stream in streams)
-        if total < 1:
-            raise InputError(f"--samples-per-epoch {total}: give a number above 0")
-        counts = quotas(p, total)
-        for line in sampling_table(streams, p, counts, by_tokens):
-            logger.info(line)
-        return counts
+        return planned_counts(streams, cfg.sampling_alpha, cfg.samples_per_epoch, by_tokens, cfg.translation_share)
 
     def _batch_groups(self, streams: list[Stream]) -> list[int] | None:
         if self.cfg.group_batches_by is BatchGroups.none:

@@ -1,0 +1,280 @@
+"""Decoding with one set of weights: ours beside Hugging Face's generate, stock fairseq, and no cache at all.
+
+    python benchmarks/decoding.py                                                      # a CPU, float32
+    python benchmarks/decoding.py --device cuda --arch xlm_swcm_base --vocabulary 135364 --precision bf16 \\
+        --batches 1 32 fit --words 128                                                 # a GPU, the paper's size
+
+Contestants: ours; ours with --restrict-decoding, the language using a quarter of the vocabulary; fairseq's generator on
+fairseq's own modules; ours without a cache, reading the whole prefix again for every word, as the paper's code does
+(but computing the logits of the last position only); and Hugging Face's EncoderDecoderModel with the same layers in the
+same order (benchmarks/huggingface_decoder.py; pip install .[benchmarks]). Every sentence has --tokens tokens and every
+hypothesis --words words, so the work is the same. In float32, words that differ between contestants are an error.
+
+Each turn is a process of its own. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import statistics
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import contestants as models
+import measure
+import torch
+from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
+from torch import Tensor, nn
+
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.models.layers import InheritedDecoderLayer
+from swcm_fairseq.tasks.generation import LanguageGenerator
+
+OURS, RESTRICTED, STOCK = "ours", "ours, restricted vocabulary", "stock fairseq"
+NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
+FIT = "fit"  # the batch that fits into memory
+BOS, PAD, EOS, UNK = 0, 1, 2, 3
+SEARCHES = {1: "greedy"}  # beam size -> name, where it has one
+
+Decode = Callable[[dict[str, Any]], list[Tensor]]
+
+
+class StockInheritedLayer(InheritedDecoderLayer):
+    """The inherited layer on fairseq's own attention."""
+
+    build_self_attention = TransformerDecoderLayerBase.build_self_attention
+    build_encoder_attention = TransformerDecoderLayerBase.build_encoder_attention
+
+
+def our_model(options: argparse.Namespace, task: Any) -> nn.Module:
+    """Our model, with random weights that make what it writes depend on position and source."""
+    model = models.our_model(options, task)
+    nn.init.normal_(model.decoder.embed_positions.weight, std=0.5)
+    for layer in model.decoder.layers:
+        for projection in (layer.encoder_attn.v_proj, layer.encoder_attn.out_proj):
+            nn.init.normal_(projection.weight, std=projection.in_features**-0.5)
+    return model.eval()
+
+
+def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
+    """Ours, ours with a restricted vocabulary or without a cache, and the same search on stock fairseq's modules."""
+    task = models.make_task(options.vocabulary)
+    model = our_model(options, task)
+    if name == STOCK:
+        stock = models.stock_model(options, task, StockInheritedLayer).eval()
+        models.copy_weights(model, stock, {})
+        model = stock
+    model.to(options.device, models.PRECISIONS[options.precision])
+    generator = LanguageGenerator(
+        [model],
+        task.target_dictionary,
+        target_token=models.LANGUAGE,
+        language_tokens={models.LANGUAGE},
+        vocabularies=LanguageVocabularies(task) if name == RESTRICTED else None,
+        beam_size=beam,
+        min_len=words,
+        max_len_b=words,
+    )
+    if name == NO_CACHE:
+        generator.model.has_incremental = False
+        model.decoder.output_projection.register_forward_pre_hook(lambda module, inputs: (inputs[0][:, -1:],))
+
+    def decode(sample: dict[str, Any]) -> list[Tensor]:
+        return [hypotheses[0]["tokens"] for hypotheses in generator.generate([model], sample)]
+
+    return decode
+
+
+def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> Decode:
+    """Hugging Face's beam search with our forced first words, forbidden words and length."""
+    from huggingface_decoder import huggingface_model
+    from transformers import LogitsProcessor, LogitsProcessorList
+
+    class Length(LogitsProcessor):
+        """The end comes after ``words`` words, and costs what it costs (``forced_eos_token_id`` makes it free)."""
+
+        def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+            ends = input_ids.size(1) == words + 2
+            end = torch.zeros_like(scores, dtype=torch.bool)
+            end[:, EOS] = True
+            return scores.masked_fill(~end if ends else end, -torch.inf)
+
+    task = models.make_task(options.vocabulary)
+    model = huggingface_model(our_model(options, task)).to(options.device, models.PRECISIONS[options.precision])
+
+    def decode(sample: dict[str, Any]) -> list[Tensor]:
+        tokens = sample["net_input"]["src_tokens"]
+        given = tokens.new_tensor([BOS, models.LANGUAGE]).expand(len(tokens), 2)
+        found = model.generate(
+            input_ids=tokens,
+            attention_mask=tokens.ne(PAD),
+            decoder_input_ids=given,
+            num_beams=beam,
+            do_sample=False,
+            max_new_tokens=words + 1,
+            suppress_tokens=[BOS, PAD, UNK, models.LANGUAGE],
+            logits_processor=LogitsProcessorList([Length()]),
+            bos_token_id=BOS,
+            pad_token_id=PAD,
+            eos_token_id=EOS,
+        )
+        return list(found[:, 2:])
+
+    return decode
+
+
+def largest_batch(fits: Callable[[int], bool], start: int = 32) -> int:
+    """The largest power of 2 times ``start`` for which ``fits`` is true; ``start`` itself must fit."""
+    batch = start
+    while fits(2 * batch):
+        batch *= 2
+    return batch
+
+
+def fits(decode: Decode, options: argparse.Namespace, batch: int) -> bool:
+    """Whether a GPU has the memory to decode ``batch`` sentences."""
+    try:
+        decode(models.make_batch(batch, options.tokens, options.vocabulary, options.device))
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        torch.cuda.empty_cache()
+    return True
+
+
+def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str) -> dict[str, Any]:
+    """Seconds, peak memory in MiB, batch and words of the best hypothesis of each sentence."""
+    build = partial(huggingface_decoding if name == HUGGINGFACE else partial(our_decoding, name), options, beam)
+    decode = build(options.words)
+    sentences = largest_batch(partial(fits, decode, options)) if batch == FIT else int(batch)
+    sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
+    if options.device == "cuda":  # the first call loads and chooses kernels for these sizes
+        decode(sample)
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        decode(models.make_batch(1, 8, options.vocabulary, options.device))
+    found: list[Tensor] = []
+    taken = measure.seconds(lambda: found.extend(decode(sample)), options.device)
+    words = [hypothesis.tolist() for hypothesis in found]
+    return {"seconds": taken, "peak_mib": measure.peak_memory(options.device), "sentences": sentences, "words": words}
+
+
+def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision: str) -> dict[str, float]:
+    """The share of sentences for which each contestant wrote what ours wrote.
+
+    Raises:
+        InputError: in float32, where the mathematics are the same, a contestant with the whole vocabulary differs.
+    """
+    shares = {}
+    for name, rounds in turns.items():
+        pairs = list(zip(turns[OURS][0]["words"], rounds[0]["words"], strict=False))
+        shares[name] = sum(one == other for one, other in pairs) / len(pairs)
+        if precision == "fp32" and name != RESTRICTED and shares[name] < 1:
+            raise InputError(f"{setting}: {name} wrote other words than ours in {1 - shares[name]:.0%} of sentences")
+    return shares
+
+
+def speeds(turns: list[dict[str, Any]]) -> list[float]:
+    """Sentences a second in each round."""
+    return [turn["sentences"] / turn["seconds"] for turn in turns]
+
+
+def setting_rows(setting: str, turns: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -> list[list[str]]:
+    """The table's rows of one search and batch."""
+    shares = check_words(setting, turns, options.precision)
+    rows = []
+    for name, rounds in turns.items():
+        per_batch = [turn["seconds"] for turn in rounds]
+        speed = speeds(rounds)
+        peak = statistics.median(turn["peak_mib"] for turn in rounds)
+        rows.append(
+            [setting, name, f"{rounds[0]['sentences']}", measure.spread(per_batch), measure.spread(speed),
+             f"{options.words * statistics.median(speed):,.0f}", f"{peak:,.0f}", f"{shares[name]:.0%}"]
+        )  # fmt: skip
+    return rows
+
+
+def setting_ratios(setting: str, beam: int, turns: dict[str, list[dict[str, Any]]]) -> list[measure.Ratio]:
+    """The claims about one search and batch."""
+    aims = {HUGGINGFACE: {"at_least": 3.0}} if beam > 1 else {}
+    peers = [name for name in (HUGGINGFACE, STOCK, NO_CACHE) if name in turns]
+    ours = speeds(turns[OURS])
+    ratios = [
+        measure.Ratio.of(f"sentences/s, {setting}: ours / {peer}", ours, speeds(turns[peer]), **aims.get(peer, {}))
+        for peer in peers
+    ]
+    restricted = speeds(turns[RESTRICTED])
+    return [*ratios, measure.Ratio.of(f"sentences/s, {setting}: restricted / whole vocabulary", restricted, ours)]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = measure.make_parser(__doc__, rounds=3)
+    parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
+    parser.add_argument("--encoder-layers", type=int, metavar="N", help="other than the architecture's")
+    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="symbols (%(default)s)")
+    parser.add_argument("--tokens", type=int, default=256, metavar="N", help="of a source (default: %(default)s)")
+    parser.add_argument("--words", type=int, default=32, metavar="N", help="of a hypothesis (default: %(default)s)")
+    parser.add_argument("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="of the model")
+    parser.add_argument("--beams", type=int, nargs="+", default=[5, 1], metavar="N", help="sizes (default: 5 1)")
+    parser.add_argument("--batches", nargs="+", default=["1", "4"], metavar="N", help=f"or {FIT} (default: 1 4)")
+    return parser
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be measured."""
+    for batch in options.batches:
+        if batch == FIT and options.device != "cuda":
+            raise InputError(f"--batches {FIT}: memory is found out on a GPU only; give numbers, or --device cuda")
+        if batch != FIT and (not batch.isdecimal() or int(batch) < 1):
+            raise InputError(f"--batches {batch}: give numbers of 1 or more, or {FIT}")
+    if options.words > options.tokens - 3:
+        raise InputError(f"--words {options.words}: the model has --tokens {options.tokens} positions; give 3 fewer")
+
+
+def main() -> None:
+    """Measure and write the report."""
+    options = make_parser().parse_args()
+    options.dropout = 0.0
+    check(options)
+    torch.set_num_threads(options.threads)
+    has_transformers = importlib.util.find_spec("transformers") is not None
+    names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([HUGGINGFACE] if has_transformers else [])]
+    rows, ratios, raw = [], [], {}
+    for beam, batch in itertools.product(options.beams, options.batches):
+        setting = f"{SEARCHES.get(beam, f'beam {beam}')}, batch {batch}"
+        print(setting, file=sys.stderr)
+        turns = measure.alternate(
+            options.rounds, {name: partial(measure.apart, one_turn, name, options, beam, batch) for name in names}
+        )
+        rows += setting_rows(setting, turns, options)
+        ratios += setting_ratios(setting, beam, turns)
+        raw[setting] = {
+            name: [{key: value for key, value in turn.items() if key != "words"} for turn in rounds]
+            for name, rounds in turns.items()
+        }
+    clock = "on the clock" if options.device == "cuda" else "of processor time"
+    report = measure.Report(
+        question="decoding",
+        title="Decoding",
+        device=options.device,
+        settings=[
+            f"{options.arch}, {options.vocabulary:,} symbols, sources of {options.tokens} tokens, hypotheses of "
+            f"{options.words} words, {options.precision}, equal weights",
+            f"{options.rounds} rounds; median (range); seconds {clock}",
+            *([options.note] if options.note else []),
+        ],
+        headers=["search", "", "sentences", "s until written", "sentences/s", "words/s", "peak MiB", "words as ours"],
+        rows=rows,
+        ratios=ratios,
+        packages=["transformers"] if has_transformers else [],
+        raw=raw,
+    )
+    report.write(options.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,154 @@
+"""How many loading processes (--num-workers) keep one GPU at full speed.
+
+    python benchmarks/loader_workers.py                                    # made-up text, batches of 75 x 256 tokens
+    python benchmarks/loader_workers.py --data DATA_BIN --rate 300000      # a data directory, a faster GPU
+
+Runs the whole data side of training (sampling, noise, pairs, batching, transport between processes) as fairseq-train
+does, without a model: what a training step takes away at --rate target tokens a second must be there in time. The rate
+is that of benchmarks/train_step.py. Time is time on the clock, since several processes work at once.
+"""
+
+import argparse
+import itertools
+import math
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import made_up_data
+import measure
+import torch
+from omegaconf import OmegaConf
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
+from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
+
+BUFFER = 10  # fairseq's --data-buffer-size
+
+
+def make_task(data: Path, tokens: int) -> MultilingualDenoisingMTTask:
+    """The task on a data directory, with its training set."""
+    values = {
+        "data": str(data),
+        "tokens_per_sample": tokens,
+        "seed": 1,
+        "train_subset": "train",
+        "valid_subset": "valid",
+        "update_freq": [1],
+    }
+    config = OmegaConf.merge(OmegaConf.structured(MultilingualDenoisingMTConfig), values)
+    task = MultilingualDenoisingMTTask.setup_task(config)
+    task.load_dataset("train", epoch=1)
+    return task
+
+
+def one_turn(options: argparse.Namespace, data: Path, workers: int) -> dict[str, float]:
+    """Batches and target tokens a second with ``workers`` loading processes, after the first batches."""
+    task = make_task(data, options.tokens)
+    epochs = task.get_batch_iterator(
+        task.dataset("train"),
+        max_sentences=options.batch_size,
+        max_positions=task.max_positions(),
+        seed=1,
+        num_workers=workers,
+        data_buffer_size=BUFFER,
+    )
+    wanted = options.warm_up + options.batches
+    if len(epochs) < wanted:
+        raise InputError(f"{data}: has {len(epochs)} batches of the {wanted} that --warm-up and --batches ask for")
+    batches = epochs.next_epoch_itr(shuffle=True)
+    for _ in itertools.islice(batches, options.warm_up):
+        pass
+    started = time.perf_counter()
+    tokens = sum(int(batch["ntokens"]) for batch in itertools.islice(batches, options.batches))
+    seconds = time.perf_counter() - started
+    return {"batches": options.batches / seconds, "tokens": tokens / seconds}
+
+
+def workers_needed(speeds: dict[int, float], rate: float) -> tuple[int, bool]:
+    """The fewest workers that give ``rate`` tokens a second, and whether that was measured.
+
+    Args:
+        speeds: tokens a second with each number of workers.
+        rate: tokens a second that training takes.
+
+    Returns:
+        A number that was measured to be enough, or what the best rate of one worker says.
+    """
+    enough = [workers for workers, speed in speeds.items() if speed >= rate]
+    if enough:
+        return min(enough), True
+    per_worker = max(speed / max(workers, 1) for workers, speed in speeds.items())
+    return math.ceil(rate / per_worker), False
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = measure.make_parser(__doc__, rounds=3)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
+    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="of made-up text (%(default)s)")
+    parser.add_argument("--tokens", type=int, default=256, metavar="N", help="--tokens-per-sample (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="sentences (default: %(default)s)")
+    parser.add_argument("--batches", type=int, default=100, metavar="N", help="of a turn (default: %(default)s)")
+    parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="batches before them (%(default)s)")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[0, 1, 2, 4], metavar="N", help="numbers to try (0 1 2 4)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=100_000, metavar="R", help="target tokens a second that training takes (100,000)"
+    )
+    return parser
+
+
+def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, float]]]) -> measure.Report:
+    """The table, and how many workers are needed."""
+    tokens = {name: [turn["tokens"] for turn in rounds] for name, rounds in turns.items()}
+    speeds = {int(name): statistics.median(values) for name, values in tokens.items()}
+    needed, measured = workers_needed(speeds, options.rate)
+    how = "measured" if measured else "extrapolated from the best rate of one worker; none of these numbers is enough"
+    rows = [
+        [name, measure.spread([turn["batches"] for turn in rounds], 1), measure.spread(tokens[name], 0)]
+        for name, rounds in turns.items()
+    ]
+    text = options.data.name if options.data else f"made-up text, {options.vocabulary:,} symbols"
+    return measure.Report(
+        question="loader_workers",
+        title="How many loading processes keep one GPU at full speed",
+        device="cpu",
+        settings=[
+            f"{text}, batches of {options.batch_size} x {options.tokens} tokens",
+            f"{options.rounds} rounds of {options.batches} batches; median (range); seconds on the clock",
+            *([options.note] if options.note else []),
+        ],
+        headers=["--num-workers", "batches/s", "target tokens/s"],
+        rows=rows,
+        ratios=[
+            measure.Ratio(f"tokens/s, loading with --num-workers {name} / training", [v / options.rate for v in values])
+            for name, values in tokens.items()
+        ],
+        notes=[f"For training at {options.rate:,.0f} target tokens a second: --num-workers {needed} ({how})."],
+        raw={"tokens_per_second": tokens, "rate": options.rate, "needed": needed, "measured": measured},
+    )
+
+
+def main() -> None:
+    """Measure and write the report."""
+    options = make_parser().parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        data = options.data or Path(folder)
+        if options.data is None:
+            samples = (options.batches + options.warm_up + 1) * options.batch_size
+            made_up_data.pretraining_data(data, options.vocabulary, math.ceil(samples / 5), options.tokens)
+        turns = measure.alternate(
+            options.rounds,
+            {str(workers): partial(measure.apart, one_turn, options, data, workers) for workers in options.workers},
+        )
+    make_report(options, turns).write(options.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

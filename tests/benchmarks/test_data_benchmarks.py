@@ -1,0 +1,31 @@
+"""Binarization and noise beside fairseq's, at tiny size."""
+
+import binarize
+import noise_throughput
+
+
+def test_binarize(run):
+    report = run(binarize, "--lines", 300, "--rounds", 1, "--only-ours")
+    (row,) = report["rows"]
+    assert row[:2] == ["300", binarize.OURS] and float(report["raw"]["300"][binarize.OURS][0][0]) > 0
+
+
+def test_binarize_beside_the_stock_chain():
+    options = binarize.make_parser().parse_args([])
+    turns = {binarize.OURS: [(2.0, 100.0), (4.0, 110.0)], binarize.STOCK: [(8.0, 300.0), (8.0, 200.0)]}
+    report = binarize.make_report(options, {5000: (turns, "same")})
+    assert report.rows == [
+        ["5,000", binarize.OURS, "3.0 (2.0-4.0)", "110", "same"],
+        ["5,000", binarize.STOCK, "8.0 (8.0-8.0)", "300", "same"],
+    ]
+    assert report.ratios[0].values == [4.0, 2.0]
+
+
+def test_noise(run):
+    size = ["--samples", 40, "--batch-size", 8, "--tokens-per-sample", 24, "--vocabulary", 100, "--rounds", 1]
+    report = run(noise_throughput, *size)
+    assert [row[0] for row in report["rows"]] == [noise_throughput.OURS, noise_throughput.FAIRSEQ]
+    (ratio,) = report["ratios"]
+    ours, theirs = (report["raw"][row[0]][0] for row in report["rows"])
+    assert ours["batches"] == theirs["batches"] == 5
+    assert ratio["values"] == [ours["tokens"] / ours["seconds"] / (theirs["tokens"] / theirs["seconds"])]

@@ -1,0 +1,69 @@
+"""torch's fused AdamW behind fairseq's interface."""
+
+import copy
+
+import pytest
+import torch
+from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
+from omegaconf import OmegaConf
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.optim.fused_adamw import FusedAdamW, FusedAdamWConfig
+
+
+def build(kind, config, **options):
+    torch.manual_seed(0)
+    parameters = [torch.nn.Parameter(torch.randn(4, 3)), torch.nn.Parameter(torch.randn(5))]
+    values = {"lr": [1e-2], "adam_betas": "(0.9, 0.98)", "weight_decay": 0.1, **options}
+    if config is FairseqAdamConfig:
+        values["tpu"] = False
+    return kind(OmegaConf.merge(OmegaConf.structured(config), values), parameters), parameters
+
+
+def train(optimizer, parameters, steps, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+        optimizer.zero_grad()
+    return [parameter.detach().clone() for parameter in parameters]
+
+
+def test_updates_are_those_of_fairseqs_adam():
+    ours, theirs = build(FusedAdamW, FusedAdamWConfig), build(FairseqAdam, FairseqAdamConfig)
+    for a, b in zip(train(*ours, 20), train(*theirs, 20), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_restored_state_goes_on_exactly():
+    optimizer, parameters = build(FusedAdamW, FusedAdamWConfig)
+    train(optimizer, parameters, 3)
+    other, copies = build(FusedAdamW, FusedAdamWConfig)
+    for own, parameter in zip(copies, parameters, strict=True):
+        own.data.copy_(parameter)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    unbroken, resumed = train(optimizer, parameters, 3, seed=2), train(other, copies, 3, seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(unbroken, resumed, strict=True))
+
+
+def test_the_command_line_overrides_the_checkpoint():
+    optimizer, parameters = build(FusedAdamW, FusedAdamWConfig)
+    train(optimizer, parameters, 1)
+    other, _ = build(FusedAdamW, FusedAdamWConfig, weight_decay=0.5)
+    other.load_state_dict(optimizer.state_dict(), {"weight_decay": 0.5})
+    assert other.param_groups[0]["weight_decay"] == 0.5
+
+
+def test_parameters_without_gradient_stay():
+    optimizer, parameters = build(FusedAdamW, FusedAdamWConfig)
+    before = [parameter.detach().clone() for parameter in parameters]
+    parameters[0].grad = torch.ones(4, 3)
+    optimizer.step()
+    assert not torch.equal(parameters[0], before[0]) and torch.equal(parameters[1], before[1])
+
+
+@pytest.mark.parametrize("betas", ["0.9", "(0.9)", "(0.9, x)", "(0.9, 1.0)", "(0.9, 0.99, 0.999)", "(0.9"])
+def test_bad_betas(betas):
+    with pytest.raises(InputError, match="--adam-betas"):
+        build(FusedAdamW, FusedAdamWConfig, adam_betas=betas)
