@@ -126,6 +126,17 @@ choose_data() {
   [ -z "${DATA:-}" ] || return 0
   MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
 }
+# one_at_a_time FILE COMMAND...: recipes that want the same data at the same time wait; the later ones find it done.
+one_at_a_time() {
+  mkdir -p "$(dirname "$1")"
+  (
+    flock -n 9 || {
+      echo "waiting: another recipe makes $1"
+      flock 9
+    }
+    "${@:2}"
+  ) 9>"$1.lock"
+}
 # own_data_refused: for a recipe of several stages, each of which has data of its own.
 own_data_refused() {
   [ -z "${DATA:-}${MANIFEST:-}" ] ||
@@ -141,7 +152,7 @@ read_data() {
     need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
   elif ! finished data; then
     step data "corpora -> clean text -> ids"
-    show "${command[@]}"
+    announce "${command[@]}" && one_at_a_time "$DATA" "${command[@]}"
     mark data
   fi
 }

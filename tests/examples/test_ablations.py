@@ -181,3 +181,12 @@ def test_data_of_one_stage_are_refused(script, variable):
     done = run("--dry-run", script=script, **{variable: "mine"})
     assert done.returncode == 2
     assert done.stderr.startswith("error: DATA and MANIFEST are those of one stage") and done.stderr.count("\n") == 1
+
+
+def test_data_are_made_by_one_recipe_at_a_time(tmp_path):
+    log = tmp_path / "log"
+    script = f'. examples/lib.sh; one_at_a_time "$1" bash -c "echo begin >>{log}; sleep 0.2; echo end >>{log}"'
+    command = ["bash", "-c", script, str(ROOT / "examples/ablations/run.sh"), str(tmp_path / "data bin/name")]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [each.wait() for each in started] == [0, 0, 0]
+    assert log.read_text().split() == ["begin", "end"] * 3

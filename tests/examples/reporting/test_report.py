@@ -84,7 +84,7 @@ def test_different_signatures_are_named(runs, scored, report):
     text = table(runs, "table5")
     assert cells(text, "BASE-A")[0::2] == ["10.0 ± 1.2 [1]", "30.0 ± 1.2 [2]", ""]
     assert cells(text, "BASE-B")[0] == "20.0 ± 1.2 [3]"
-    assert "The numbers of this table have 3 signatures" in text
+    assert "The numbers of this table have 3 signatures or test sets" in text
     assert "- Sum: systems were scored in different ways ([1], [3]); score them alike." in text
     assert "MRC: systems" not in text
     assert "signatures" not in table(runs, "table4")
