@@ -48,6 +48,15 @@ def add_model_options(parser: argparse.ArgumentParser, vocabulary: int, sentence
     parser.add_argument("--label-smoothing", type=float, default=0.0, metavar="E", help="default: 0")
 
 
+def describe(options: argparse.Namespace) -> str:
+    """Model and batch, for the report."""
+    layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
+    return (
+        f"{options.arch}{layers}, {options.vocabulary:,} symbols, {options.sentences} x {options.tokens} tokens, "
+        f"{options.precision}, dropout {options.dropout}, label smoothing {options.label_smoothing}"
+    )
+
+
 def make_task(vocabulary: int) -> SimpleNamespace:
     """As much of a task as model and criterion need; the one language uses the first quarter of the words."""
     dictionary = Dictionary()

@@ -16,10 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import made_up_data
 import numpy as np
 import torch
-from fairseq.data import Dictionary
-from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 
 ROOT = Path(__file__).resolve().parents[1]
 CINO_VOCABULARY = 135_359
@@ -28,21 +27,12 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"], "amp": ["--amp"]}
 
 
 def make_data(directory: Path, vocabulary: int) -> None:
-    """Pairs in the layout of fairseq-preprocess; piece k has a probability of 1/k."""
-    directory.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
-    dictionary = Dictionary()
-    for i in range(vocabulary - len(dictionary)):
-        dictionary.add_symbol(f"p{i}")
-    weights = 1 / np.arange(1, vocabulary - dictionary.nspecial + 1)
-    lengths = generator.integers(5, LONGEST, PAIRS)
-    lines = [generator.choice(len(weights), n, p=weights / weights.sum()) + dictionary.nspecial for n in lengths]
+    """Pairs in the layout of fairseq-preprocess; piece k has a probability proportional to 1/k."""
+    dictionary = made_up_data.make_dictionary(vocabulary)
+    lengths = np.random.default_rng(0).integers(5, LONGEST, PAIRS)
+    texts = made_up_data.make_texts(dictionary, lengths)
     for lang, step in (("zh", 1), ("bo", -1)):
-        stem = str(directory / f"train.zh-bo.{lang}")
-        builder = MMapIndexedDatasetBuilder(f"{stem}.bin", dtype=np.int32)
-        for line in lines:
-            builder.add_item(torch.tensor([*line[::step], dictionary.eos()]))
-        builder.finalize(f"{stem}.idx")
+        made_up_data.write_texts(directory / f"train.zh-bo.{lang}", [text[::step] for text in texts], dictionary)
         dictionary.save(str(directory / f"dict.{lang}.txt"))
 
 

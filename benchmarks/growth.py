@@ -124,15 +124,13 @@ def main() -> None:
         cells += [", ".join(f"{cost:.2f}" for cost in curve["seconds"])]
         cells += [", ".join(f"{cost:,.0f}" for cost in curve["mib"]), *(f"{slope:.2f}" for slope in slopes)]
         rows.append([label, *cells, f"{limit:g}: {'kept' if good else 'EXCEEDED'}"])
-    layers = options.encoder_layers
     report = measure.Report(
         question="growth",
         title="How the costs of a training step grow",
         device=options.device,
         settings=[
-            f"{options.arch} with {layers} encoder layers, X = {options.normal_layer_interval}; {options.sentences} x "
-            f"{options.tokens} tokens, {options.vocabulary:,} symbols unless varied; {options.precision}",
-            f"{options.rounds} rounds of {options.steps} steps after a first one",
+            f"{models.describe(options)}, X = {options.normal_layer_interval}, unless varied",
+            measure.describe_rounds(options),
             *([options.note] if options.note else []),
         ],
         headers=["varied", "values", "s/step", "MiB", "exponent of time", "exponent of memory", "at most"],

@@ -91,6 +91,12 @@ def seconds(step: Callable[[], Any], device: str) -> float:
     return clock() - before
 
 
+def describe_rounds(options: argparse.Namespace) -> str:
+    """How often was measured, for the report; ``options.steps`` are timed in a turn."""
+    clock = "on the clock" if options.device == "cuda" else "of processor time"
+    return f"{options.rounds} rounds of {options.steps} steps after a first one; median (range); seconds {clock}"
+
+
 def apart(function: Callable[..., T], *arguments: Any) -> T:
     """``function(*arguments)`` in a process of its own, whose memory is then its alone.
 

@@ -188,16 +188,13 @@ def main() -> None:
     results = measure.alternate(
         options.rounds, {name: partial(measure.apart, one_turn, name, options, {}) for name in names}
     )
-    layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
-    clock = "on the clock" if options.device == "cuda" else "of processor time"
     report = measure.Report(
         question="train_step",
         title="A training step",
         device=options.device,
         settings=[
-            f"{options.arch}{layers}, {options.vocabulary:,} symbols, {options.sentences} x {options.tokens} tokens, "
-            f"{options.precision}, dropout {options.dropout}, label smoothing {options.label_smoothing}",
-            f"{options.rounds} rounds of {options.steps} steps after a first one; median (range); seconds {clock}",
+            models.describe(options),
+            measure.describe_rounds(options),
             f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
             *([options.note] if options.note else []),
         ],

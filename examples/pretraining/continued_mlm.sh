@@ -8,6 +8,7 @@
 # ENCODER is the directory that preprocess.vocab_extend or vocab_prune wrote (default:
 # encoders/xlm-roberta-base-extended), of XLM-R base's size; for XLM-R large add: -- --arch roberta_large.
 # Run: RUNS/pretraining/NAME (default: continued-mlm); the encoder for the other recipes is its folder "encoder".
+set -euo pipefail
 case ${SCALE:-full} in
   smoke) ENCODER=${ENCODER:-${RUNS:-runs/smoke}/encoder-extended} ;;
   *) ENCODER=${ENCODER:-encoders/xlm-roberta-base-extended} ;;
@@ -47,7 +48,8 @@ if ! finished start && [ ! -e "$RUN/start.pt" ]; then
   mark start
 fi
 if ! finished train; then
-  read_data pretraining
+  choose_data pretraining
+  read_data
   step train "masked language modelling in all languages"
   batch "$BATCH_TOTAL" "$MOST"
   command=(fairseq-train "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
@@ -61,7 +63,7 @@ if ! finished train; then
   ((GPUS == 1)) || command+=(--distributed-world-size "$GPUS")
   command+=("${EXTRA[@]}")
   if announce "${command[@]}"; then
-    "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$RUN/train.log" "$UPDATES"
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$UPDATES"
   fi
   mark train
 fi

@@ -25,6 +25,7 @@ two_machines() {
 timed examples/pretraining/single_gpu.sh examples/pretraining/single_gpu.sh
 timed examples/pretraining/multi_gpu.sh examples/pretraining/multi_gpu.sh --name two-gpus
 timed examples/pretraining/several_machines.sh two_machines
+timed examples/pretraining/continued_mlm.sh examples/pretraining/continued_mlm.sh
 timed examples/pretraining/slurm.sbatch bash examples/pretraining/slurm.sbatch --dry-run
 for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/baselines/*.sh; do
   timed "$recipe" "$recipe"

@@ -18,12 +18,11 @@ mkdir -p "$work"
     --encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4 \
     --max-positions 512 --tokens-per-sample 64 --sample-break-mode none --batch-size 8 --max-update 2 \
     --optimizer adam --lr 1e-3 --disable-validation --save-dir "$work/checkpoint" --cpu --seed 1
+  python -m swcm_fairseq.interop.convert "$work/checkpoint/checkpoint_last.pt" --output "$output.part" \
+    --sentencepiece-model "$work/vocab/sentencepiece.bpe.model"
 } >"$work/log" 2>&1 || {
   tail -n 15 "$work/log" >&2
   exit 1
 }
-# The layout that XLM-R was published in; dict.txt comes last, because it says that the encoder is there.
-mkdir -p "$output"
-mv "$work/checkpoint/checkpoint_last.pt" "$output/model.pt"
-mv "$work/vocab/sentencepiece.bpe.model" "$work/vocab/dict.txt" "$output"
+mv "$output.part" "$output"
 rm -r "$work"

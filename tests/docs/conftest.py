@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from swcm_fairseq.data.vocabulary import load_dictionary
 from tests.commands import run
 from tests.docs.corpora import write_corpora
 from tests.docs.execution import small
+from tests.interop.mbart_support import write_mbart
 
 TRAIN = (
     *("--task", "multilingual_denoising_mt", "--arch", "xlm_swcm"),
@@ -36,7 +38,7 @@ def prepared(tmp_path_factory, repository, sample_data) -> Path:
         write_corpora(root / "corpora", sample_data)
         _make_encoder(sample_data)
         for name in ("pretraining", "summarization", "translation"):
-            run("python", "-m", "preprocess.run", f"examples/manifests/{name}.yaml")
+            run(*small(["python", "-m", "preprocess.run", f"examples/manifests/{name}.yaml"]))
         _train("pretraining", "--pretrained-encoder", "encoders/cino-base-v2")
         for name in ("summarization", "translation"):
             _train(name, "--finetune-from-model", "checkpoints/pretraining/checkpoint_last.pt")
@@ -108,19 +110,23 @@ COPIES = {
     "bo-crawl-only-release-20231112.jsonl": "corpora/mc2/bo-crawl-only-release-20231112.jsonl",
     "THUCNews.zip": "corpora/THUCNews.zip",
     "cmrc2018_train.json": "corpora/cmrc2018/data/cmrc2018_train.json",
-    "test.zh": "text/translation/bo-zh/test.zh",
-    "test.bo": "text/translation/bo-zh/test.bo",
-    "ours.bo": "text/translation/bo-zh/test.bo",
+    "test.zh": "text/translation/bo-zh/train-valid-test/test.zh",
+    "test.bo": "text/translation/bo-zh/train-valid-test/test.bo",
+    "ours.bo": "text/translation/bo-zh/train-valid-test/test.bo",
 }
 
 
 def write_texts(root: Path, sample: Path) -> None:
-    """The files of both tables; another system's output; a translation memory."""
+    """The files of both tables; a published mBART; another system's output; a translation memory."""
     for name, source in TEXTS.items():
         shutil.copy(sample / source, root / name)
     for name, source in COPIES.items():
         shutil.copy(root / source, root / name)
-    shutil.copytree(root / "encoders/cino-base-v2", root / "xlm-roberta-base")
+    vocabulary = root / "encoders/cino-base-v2"
+    shutil.copytree(vocabulary, root / "xlm-roberta-base")
+    pieces = load_dictionary(vocabulary / "dict.txt").symbols[4:]
+    write_mbart(root / "encoders/mbart.cc25", pieces, vocabulary / "sentencepiece.bpe.model")
+    (root / "runs").mkdir()
     references = (root / "test.bo").read_text("utf-8").splitlines()
     (root / "llm.bo").write_text("".join(f"{line[::2]}\n" for line in references), "utf-8")
     units = "".join(

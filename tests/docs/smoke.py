@@ -12,6 +12,7 @@ ADDED = {
     ],
     "fairseq-generate": ["--cpu", "--beam", "2", "--max-len-b", "4", "--num-workers", "0"],
     "fairseq-interactive": ["--cpu", "--beam", "2", "--max-len-b", "4"],
+    "preprocess.run": ["--workers", "1"],
     "preprocess.vocab": ["--size", "1200"],
     "preprocess.vocab_extend": ["--size", "400"],
     "swcm_fairseq.scoring": ["--bootstrap", "20", "--trials", "20"],
@@ -23,4 +24,5 @@ LEFT_OUT = {"--fp16"}
 NOT_RUN = {
     "python -m swcm_fairseq.interop.convert --hub": "downloads; its arguments are parsed",
     "pip install": "changes the environment",
+    "sbatch": "needs SLURM; its script is there",
 }
