@@ -72,9 +72,8 @@ def warnings(filled: FilledTable) -> list[str]:
     """Which numbers cannot be compared: other metrics, other tokenizers, other versions or other test sets."""
     if len(filled.origins) < 2:
         return []
-    lines = [
-        f"The numbers of this table have {len(filled.origins)} signatures or test sets; compare only those with the same mark."
-    ]
+    count = len(filled.origins)
+    lines = [f"The numbers of this table have {count} signatures or test sets; compare only those with the same mark."]
     for i, column in enumerate(filled.table.columns):
         marks = sorted({filled.mark(row[i]) for row in filled.cells if row[i] is not None})
         if len(marks) > 1:
