@@ -53,7 +53,7 @@ class CorporaMaskedLMConfig(FairseqDataclass):
     )
     mask_prob: float = field(
         default=0.15,
-        metadata={"help": "share of the tokens to predict; 80% of them become <mask>, 10% another piece, 10% stay"},
+        metadata={"help": "share of the tokens to predict; of ten, eight become <mask>, one another piece, one stays"},
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
