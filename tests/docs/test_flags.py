@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+from fairseq.optim.adam import FairseqAdamConfig
 
 from swcm_fairseq import command_help
 from tests.commands import FAIRSEQ, run
@@ -25,6 +26,9 @@ OTHERS = {
 def known(repository) -> set[str]:
     """Every option in the help of fairseq's commands with the plugin, and of each module and recipe in the pages."""
     texts = [command_help.text()] + [help_of(program) for program in FAIRSEQ]
+    texts += [
+        f"--{name.replace('_', '-')}" for name in FairseqAdamConfig.__dataclass_fields__
+    ]  # help shows no optimizer's
     for page in PAGES:
         for module in set(re.findall(r"python -m ([\w.]+) ", (repository / page).read_text("utf-8"))):
             texts.append(help_of("python", "-m", module))
