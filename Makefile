@@ -1,10 +1,12 @@
 # make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~8 minutes)
+# make recipes all recipes in examples/, on little text: shows that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
-# Both set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
+# make docs    run every command of the documentation at the smallest size (a part of make test)
+# All set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help .venv demo test lint format clean
+.PHONY: help .venv demo recipes test docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -24,13 +26,20 @@ help:
 demo: .venv/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/quickstart/run.sh
 
+recipes: .venv/.ready
+	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/smoke/all.sh
+
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+docs: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy swcm_fairseq preprocess
+	$(BIN)/shellcheck -x $$(git ls-files '*.sh' '*.sbatch' .ci/run)
 
 format: .venv/.ready
 	$(BIN)/ruff format .

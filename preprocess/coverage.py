@@ -1,14 +1,15 @@
 """How well a vocabulary covers text: tokens per word or syllable, share of unknown tokens."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import sentencepiece
+from tqdm import tqdm
 
+from preprocess.parallel import batches, ordered_map
 from preprocess.tables import percent, print_table
 from preprocess.text import open_lines
 from preprocess.units import count_units, unit_name
@@ -16,7 +17,7 @@ from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError
 
 MAX_LINES = 100_000
-_BATCH = 1000
+LINES_A_BATCH = 1000
 _WITH_LANGUAGE = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,20})=(.+)", re.DOTALL)
 
 
@@ -50,6 +51,13 @@ class Coverage:
     tokens: int = 0
     unknown: int = 0
 
+    def add(self, other: "Coverage") -> None:
+        """Count more lines."""
+        self.lines += other.lines
+        self.units += other.units
+        self.tokens += other.tokens
+        self.unknown += other.unknown
+
     @property
     def tokens_per_unit(self) -> float:
         """Tokens per word, syllable or character."""
@@ -61,22 +69,32 @@ class Coverage:
         return self.unknown / self.tokens if self.tokens else 0.0
 
 
-def batches(lines: Iterator[str], size: int = _BATCH) -> Iterator[list[str]]:
-    """Lists of ``size`` lines, the last one shorter."""
-    while batch := list(islice(lines, size)):
-        yield batch
+@dataclass
+class CoverageCounter:
+    """Counts over batches of lines; sent to each worker process."""
 
+    processor: sentencepiece.SentencePieceProcessor
+    lang: str | None
 
-def measure(processor: sentencepiece.SentencePieceProcessor, file: LanguageFile) -> Coverage:
-    """Encode the first :data:`MAX_LINES` lines of a file."""
-    coverage = Coverage()
-    unknown = processor.unk_id()
-    for batch in batches(islice(open_lines(file.path), MAX_LINES)):
-        for line, ids in zip(batch, processor.encode(batch, num_threads=1), strict=True):
-            coverage.units += count_units(line, file.lang)
+    def __call__(self, lines: list[str]) -> Coverage:
+        """Counts over some lines."""
+        coverage = Coverage(len(lines))
+        unknown = self.processor.unk_id()
+        for line, ids in zip(lines, self.processor.encode(lines, num_threads=1), strict=True):
+            coverage.units += count_units(line, self.lang)
             coverage.tokens += len(ids)
             coverage.unknown += ids.count(unknown)
-        coverage.lines += len(batch)
+        return coverage
+
+
+def measure(processor: sentencepiece.SentencePieceProcessor, file: LanguageFile, workers: int) -> Coverage:
+    """Encode the first :data:`MAX_LINES` lines of a file."""
+    coverage = Coverage()
+    lines = batches(islice(open_lines(file.path), MAX_LINES), LINES_A_BATCH)
+    with tqdm(desc=f"measuring {file.label}", unit=" lines", leave=False, disable=None) as bar:
+        for found in ordered_map(CoverageCounter(processor, file.lang), lines, workers):
+            coverage.add(found)
+            bar.update(found.lines)
     return coverage
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 from preprocess.outputs import partial_of, write_atomically
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, load_directory, load_json
+from swcm_fairseq.interop.rows import carried
 
 CONFIG_FILE = "config.json"
 EMBEDDINGS = "word_embeddings.weight"
 # Tensors with one row (or number) a symbol, by the end of their name.
 BY_SYMBOL = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
-INIT_STD = 0.02  # of new rows, as BERT, XLM-R and CINO draw them
 
 
 @dataclass
@@ -70,7 +70,7 @@ def carry_rows(source: Path, target: Path, old: list[str], new: list[str], seed:
     before = _parameters(tensors)
     for name, tensor in tensors.items():
         if name.endswith(BY_SYMBOL):
-            tensors[name] = _rows(tensor, index, torch.Generator().manual_seed(seed))
+            tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed))
     _write(target, {**config, "vocab_size": len(new), **_special_ids(new)}, tensors)
     return CarriedRows(
         rows,
@@ -91,14 +91,6 @@ def _special_ids(symbols: list[str]) -> dict[str, int]:
 def _parameters(tensors: dict[str, Tensor]) -> int:
     """Numbers in the model; an output matrix is the embeddings once more, as XLM-R ties them."""
     return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
-
-
-def _rows(tensor: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-    """``tensor[index]``, with new rows where the index is -1; shape (len(index), ...)."""
-    shape = (len(index), *tensor.shape[1:])
-    fresh = torch.normal(0.0, INIT_STD, shape, generator=generator) if tensor.dim() > 1 else torch.zeros(shape)
-    known = (index >= 0).reshape(-1, *[1] * (tensor.dim() - 1))
-    return torch.where(known, tensor[index.clamp(min=0)], fresh.to(tensor.dtype))
 
 
 def _write(target: Path, config: dict, tensors: dict[str, Tensor]) -> None:

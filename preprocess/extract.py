@@ -6,21 +6,29 @@ are damaged or lack a field are left out and counted by reason.
 """
 
 import argparse
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from preprocess.ledger import Ledger, Reject, RejectsFile
+from preprocess.lines import add_workers_option, check_counts
 from preprocess.outputs import LineFiles
+from preprocess.paragraphs import MOST, Marked, ParagraphCounts, RepeatedParagraphs, document_keys
+from preprocess.parallel import batches, ordered_map
 from preprocess.readers import FORMATS, Format
-from preprocess.readers.source import Source
-from preprocess.records import Use, lines_of
+from preprocess.readers.source import Item, Source, Unread
+from preprocess.records import Document, Record, Use, lines_of
 from preprocess.tables import print_table
 from preprocess.text import DEFAULT_ENCODING, check_encoding
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
+
+BATCH = 200  # records that a worker process gets at a time
 
 
 def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
@@ -31,21 +39,110 @@ def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
     return [Path(f"{prefix}.{side}") for side in sides]
 
 
+@dataclass
+class Lines:
+    """What records of a corpus give.
+
+    Attributes:
+        records: how many there were.
+        found: a line (a tuple of its sides) or why there is none, in the order of the records; a document whose
+            repeated paragraphs have to be taken out first stands there itself.
+    """
+
+    records: int
+    found: list[tuple[str, ...] | Reject | Marked]
+
+
+@dataclass
+class LineMaker:
+    """Makes lines of records; sent to each worker process.
+
+    Attributes:
+        use: what to make of them.
+        all_answers: a line for each answer of a question.
+        repeated: finds paragraphs that many documents have; None: they stay.
+    """
+
+    use: Use
+    all_answers: bool = False
+    repeated: RepeatedParagraphs | None = None
+
+    def __call__(self, items: list[Item]) -> Lines:
+        """The lines of some records."""
+        lines = Lines(len(items), [])
+        for item in items:
+            record = item.record() if isinstance(item, Unread) else item
+            marked = self.repeated.mark(record) if self.repeated and isinstance(record, Document) else None
+            lines.found += [record] if isinstance(record, Reject) else [marked] if marked else self.lines(record)
+        return lines
+
+    def lines(self, record: Record) -> list[tuple[str, ...] | Reject]:
+        """The lines of one record."""
+        return list(lines_of(record, self.use, self.all_answers))
+
+
+@dataclass
+class Extraction:
+    """What was read: records (or answers), and the paragraphs that were left out of documents.
+
+    Attributes:
+        records: counts of records.
+        paragraphs: repeated paragraphs that were left out.
+        documents: documents that lost some.
+    """
+
+    records: Ledger = field(default_factory=Ledger)
+    paragraphs: int = 0
+    documents: int = 0
+
+
+def items_of(kind: Format, source: Source, work: Callable[[list[Item]], Any], workers: int) -> Iterator[Any]:
+    """What ``work`` makes of the corpus, some records at a time, in its order."""
+    return ordered_map(work, batches(kind.read(source), BATCH), workers)
+
+
+def count_paragraphs(kind: Format, source: Source, workers: int) -> ParagraphCounts:
+    """In how many documents of a corpus each paragraph stands."""
+    counts = ParagraphCounts()
+    with tqdm(desc=f"{kind.name} paragraphs", unit=" records", leave=False, disable=None) as bar:
+        for records, keys in items_of(kind, source, document_keys, workers):
+            counts.add(keys)
+            bar.update(records)
+    return counts
+
+
 def extract(
-    kind: Format, source: Source, use: Use, output: LineFiles, rejects: RejectsFile, all_answers: bool = False
-) -> Ledger:
-    """Write the lines of a corpus; returns the counts, in records (or answers)."""
-    ledger = Ledger()
-    for record in tqdm(kind.read(source), desc=kind.name, unit=" records", leave=False, disable=None):
-        found = [record] if isinstance(record, Reject) else list(lines_of(record, use, all_answers))
-        left_out = [each for each in found if isinstance(each, Reject)]
-        ledger.add(len(found), len(found) - len(left_out), left_out)
-        rejects.write(left_out)
-        for line in found:
-            if not isinstance(line, Reject):
-                output.write(line)
-    ledger.close()
-    return ledger
+    kind: Format, source: Source, maker: LineMaker, output: LineFiles, rejects: RejectsFile, workers: int
+) -> Extraction:
+    """Write the lines of a corpus; returns the counts."""
+    counts, seen = Extraction(), set[int]()
+    with tqdm(desc=kind.name, unit=" records", leave=False, disable=None) as bar:
+        for lines in items_of(kind, source, maker, workers):
+            for each in lines.found:
+                found = [each]
+                if isinstance(each, Marked):
+                    found = _unmarked(each, maker, seen, counts, rejects)
+                left_out = [one for one in found if isinstance(one, Reject)]
+                counts.records.add(len(found), len(found) - len(left_out), left_out)
+                rejects.write(left_out)
+                for line in found:
+                    if not isinstance(line, Reject):
+                        output.write(line)
+            bar.update(lines.records)
+    counts.records.close()
+    return counts
+
+
+def _unmarked(
+    marked: Marked, maker: LineMaker, seen: set[int], counts: Extraction, rejects: RejectsFile
+) -> list[tuple[str, ...] | Reject]:
+    """The lines of a document without the paragraphs that came before; counts and writes those."""
+    least = maker.repeated.least if maker.repeated else 0
+    document, left_out = marked.without(seen, f"stands in {least} documents or more")
+    counts.paragraphs += len(left_out)
+    counts.documents += bool(left_out)
+    rejects.write(left_out)
+    return maker.lines(document) if document.text else [Reject(*document.where, "only repeated paragraphs")]
 
 
 def parse_fields(text: str) -> dict[str, str]:
@@ -86,8 +183,31 @@ examples:
     parser.add_argument("--encoding", default=DEFAULT_ENCODING, metavar="NAME", help="of its text (default: utf-8)")
     parser.add_argument("--min-label", type=int, default=0, metavar="N", help="lcsts: least human_label (usual: 3)")
     parser.add_argument("--all-answers", action="store_true", help="a line for each answer, not for the first alone")
-    parser.add_argument("--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every record left out")
+    parser.add_argument(
+        "--repeated-paragraphs",
+        type=int,
+        metavar="N",
+        help="leave out paragraphs that stand in N documents or more, but for the first of them: menus and notices of "
+        "the sites (10 is a good start; default: all stay). Reads the corpus twice",
+    )
+    parser.add_argument(
+        "--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every record (and paragraph) left out"
+    )
+    add_workers_option(parser)
     return parser
+
+
+def check_repeated(least: int | None, kind: Format, paths: list[Path]) -> None:
+    """Raise :class:`InputError` if repeated paragraphs cannot be found."""
+    if least is None:
+        return
+    if not 2 <= least <= MOST:
+        raise InputError(f"--repeated-paragraphs {least}: give a number of documents from 2 to {MOST}")
+    if Use.TEXT not in kind.uses:
+        raise InputError(f"--repeated-paragraphs: {kind.name} has no documents")
+    for path in paths:
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"--repeated-paragraphs: {path} cannot be read twice; save it to a file first")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -100,20 +220,29 @@ def main(argv: list[str] | None = None) -> None:
     for path in args.input:
         if not path.exists():
             raise InputError(f"{path}: no such file")
+    check_counts(args, "workers")
+    check_repeated(args.repeated_paragraphs, kind, args.input)
     langs = tuple(map(check_code, args.lang.split("-")))
     source = Source(args.input, langs, parse_fields(args.fields), check_encoding(args.encoding), args.min_label)
     paths = output_paths(args.output, use, langs)
     check_distinct(args.input, [*paths, args.rejects])
+    maker = LineMaker(use, args.all_answers)
+    if args.repeated_paragraphs is not None:
+        counted = count_paragraphs(kind, source, args.workers)
+        maker.repeated = RepeatedParagraphs(counted, args.repeated_paragraphs)
     with ExitStack() as stack:
         output = stack.enter_context(LineFiles(paths))
         rejects = stack.enter_context(RejectsFile(args.rejects))
-        ledger = extract(kind, source, use, output, rejects, args.all_answers)
+        counts = extract(kind, source, maker, output, rejects, args.workers)
         rejects.commit()
+        ledger = counts.records
         if not ledger.kept:
             raise InputError(f"{args.input[0]}: no record is left ({ledger.describe()})")
         output.commit()
     rows = [[" ".join(map(str, paths)), ledger.lines, ledger.kept, ledger.describe()]]
     print_table(["file", "records", "kept", "left out"], rows)
+    if maker.repeated:
+        print(f"\nleft out of {counts.documents:,} documents: {counts.paragraphs:,} repeated paragraphs")
     print(
         f"\nnext: python -m preprocess.binarize --vocab VOCAB --output data-bin {_binarize_flag(use, args.lang, paths)}"
     )

@@ -89,4 +89,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command",
     )
     parser.add_argument("--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every line left out")
+    add_workers_option(parser)
+
+
+def add_workers_option(parser: argparse.ArgumentParser) -> None:
+    """``--workers``; how many there are makes no difference to what is written."""
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that do the work (default: 1)")

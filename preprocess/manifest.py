@@ -1,6 +1,6 @@
 """The manifest of ``preprocess.run``: a YAML file that names corpora, languages and steps."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ class CorpusEntry:
         use: what to make of it (default: the format's first).
         split: name of its split, or shares of each: ``{train: 0.98, valid: 0.02}``.
         fields: names of its fields (preprocess.extract --fields).
-        limit: at most so many lines of each split.
+        limit: at most so many lines of each split, or of some: ``{train: 500}``.
+        min_label: LCSTS: least human_label (preprocess.extract --min-label).
+        repeated_paragraphs: leave out paragraphs of so many documents (preprocess.extract --repeated-paragraphs).
         clean: options of preprocess.clean; true for the usual steps, false for none.
     """
 
@@ -52,7 +54,9 @@ class CorpusEntry:
     use: str = ""
     split: str | dict[str, float] = "train"
     fields: dict[str, str] = field(default_factory=dict)
-    limit: int | None = None
+    limit: int | dict[str, int] | None = None
+    min_label: int = 0
+    repeated_paragraphs: int | None = None
     clean: bool | dict[str, Any] = True
 
     @property
@@ -69,6 +73,13 @@ class CorpusEntry:
     def shares(self) -> dict[str, float]:
         """Share of each split."""
         return {self.split: 1.0} if isinstance(self.split, str) else self.split
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The most lines of the splits that have a limit."""
+        if self.limit is None:
+            return {}
+        return self.limit if isinstance(self.limit, dict) else dict.fromkeys(self.shares, self.limit)
 
 
 @dataclass
@@ -128,9 +139,9 @@ def _check_keys(where: str, content: Any, kind: type) -> None:
     for key in content:
         if key not in known:
             raise InputError(f"{where}: unknown key {key!r}; known are {', '.join(known)}")
-    optional = {"published", "use", "split", "fields", "limit", "clean", "workers"}
-    for key in known:
-        if key not in content and key not in optional:
+    for each in fields(kind):
+        key, required = each.name, each.default is MISSING and each.default_factory is MISSING
+        if required and key not in content:
             raise InputError(f"{where}: the key {key!r} is missing")
 
 
@@ -147,12 +158,24 @@ def _entry(where: str, content: Any) -> CorpusEntry:
     _check_splits(where, entry)
     if not isinstance(entry.name, str) or not CORPUS_NAME.fullmatch(entry.name):
         raise InputError(f"{where}: name {entry.name!r}: use letters, digits, _ and -")
-    if entry.limit is not None and not _is_count(entry.limit):
-        raise InputError(f"{where}: limit: {entry.limit!r} is not a number of at least 1")
+    _check_numbers(where, entry)
     if not isinstance(entry.fields, dict):
         raise InputError(f"{where}: fields: {entry.fields!r}: give names as {{text: content}}")
     _check_clean(f"{where}: clean", entry.clean)
     return entry
+
+
+def _check_numbers(where: str, entry: CorpusEntry) -> None:
+    for limit in entry.limit.values() if isinstance(entry.limit, dict) else [entry.limit]:
+        if limit is not None and not _is_count(limit):
+            raise InputError(f"{where}: limit: {limit!r} is not a number of at least 1")
+    for split in entry.limits:
+        if split not in entry.shares:
+            raise InputError(f"{where}: limit: there is no split {split!r}; there are {', '.join(entry.shares)}")
+    if not (entry.min_label == 0 or _is_count(entry.min_label)):
+        raise InputError(f"{where}: min_label: {entry.min_label!r} is not a number")
+    if entry.repeated_paragraphs is not None and not _is_count(entry.repeated_paragraphs):
+        raise InputError(f"{where}: repeated_paragraphs: {entry.repeated_paragraphs!r} is not a number of documents")
 
 
 def _check_languages(where: str, entry: CorpusEntry) -> None:

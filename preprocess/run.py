@@ -5,7 +5,7 @@ A manifest is a YAML file (ready ones are in examples/manifests):
   output: data-bin                  # data directory to write
   vocabulary: encoders/cino         # vocabulary directory
   work: text                        # folder of the text between the steps
-  workers: 4
+  workers: 4                        # processes; how many makes no difference to what is written
   corpora:
     - name: bo                      # of the corpus (pairs within one language: --pair LANG-LANG:NAME)
       format: mc2                   # see preprocess.extract --help
@@ -13,21 +13,28 @@ A manifest is a YAML file (ready ones are in examples/manifests):
       lang: bo                      # zh-bo for pairs
       use: text                     # text, summary, pair or answer (default: the format's first)
       split: {train: 0.99, valid: 0.01}   # or a name: train
-      limit: 2000                   # at most so many lines of each split
+      limit: 2000                   # at most so many lines of each split; or {train: 2000}
+      repeated_paragraphs: 10       # leave out paragraphs that so many documents have (menus, notices)
       clean: {near: 0.8}            # options of preprocess.clean; false: none
       published: where its authors publish it
 
-Paths are relative to the current directory.
+Paths are relative to the current directory. Several entries may give splits of one corpus.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+if not __package__:  # started by its path: the checkout is where its packages are, not this folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from preprocess import binarize, clean, extract
 from preprocess.extract import output_paths
+from preprocess.lines import check_counts
 from preprocess.manifest import CorpusEntry, Manifest, read_manifest
 from preprocess.outputs import write_atomically
 from preprocess.records import Use
@@ -71,38 +78,44 @@ def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], 
 
 def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:
     """Extract, clean and divide one corpus; returns the text files of each split."""
-    folder = manifest.work / entry.name
-    folder.mkdir(parents=True, exist_ok=True)
-    files = _extract(entry, folder)
+    folder = manifest.work / entry.name / "-".join(entry.shares)
+    files = _extract(manifest, entry, folder)
     if entry.clean is not False:
         files = _clean(manifest, entry, folder, files)
     outputs = {split: [folder / f"{split}{path.suffix}" for path in files] for split in entry.shares}
     every = [path for paths in outputs.values() for path in paths]
-    key = ["split", entry.name, json.dumps(entry.shares), str(entry.limit)]
-    once(folder / "split.json", key, files, every, lambda: _split(entry, files, outputs))
+    key = ["split", entry.name, json.dumps(entry.shares), json.dumps(entry.limits)]
+    once(folder / "split.json", key, files, every, lambda: _split(manifest, entry, files, outputs))
     return outputs
 
 
-def _extract(entry: CorpusEntry, folder: Path) -> list[Path]:
+def _extract(manifest: Manifest, entry: CorpusEntry, folder: Path) -> list[Path]:
     files = output_paths(str(folder / "all"), entry.made, entry.langs)
     argv = [entry.format, "--input", *entry.input, "--lang", entry.lang, "--use", str(entry.made)]
     argv += ["--output", str(folder / "all"), "--rejects", str(folder / "extract.rejects")]
     if entry.fields:
         argv += ["--fields", ",".join(f"{name}={value}" for name, value in entry.fields.items())]
+    if entry.min_label:
+        argv += ["--min-label", str(entry.min_label)]
+    if entry.repeated_paragraphs is not None:
+        argv += ["--repeated-paragraphs", str(entry.repeated_paragraphs)]
     inputs = [Path(path) for path in entry.input]
-    once(folder / "extract.json", ["extract", entry.name, *argv], inputs, files, lambda: extract.main(argv))
+    work = [*argv, "--workers", str(manifest.workers)]
+    once(folder / "extract.json", ["extract", entry.name, *argv], inputs, files, lambda: extract.main(work))
     return files
 
 
 def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Path]) -> list[Path]:
+    options = entry.clean if isinstance(entry.clean, dict) else {}
+    others = [Path(path) for key in ("held_out", "boilerplate") for path in _as_list(options.get(key, []))]
     cleaned = [folder / f"clean{path.suffix}" for path in files]
     lang = entry.lang if len(entry.langs) == len(files) else f"{entry.lang}-{entry.lang}"
     argv = ["--lang", lang, "--input", *map(str, files), "--output", *map(str, cleaned)]
-    argv += ["--rejects", str(folder / "clean.rejects"), "--workers", str(manifest.workers)]
-    argv += _flags(entry.clean if isinstance(entry.clean, dict) else {})
+    argv += ["--rejects", str(folder / "clean.rejects")]
+    argv += _flags(options)
     argv += ["--without", *UNFIT[entry.made]] if entry.made in UNFIT else []
-    key = [argument for argument in argv if argument != str(manifest.workers)]
-    once(folder / "clean.json", ["clean", entry.name, *key], files, cleaned, lambda: clean.main(argv))
+    work = [*argv, "--workers", str(manifest.workers)]
+    once(folder / "clean.json", ["clean", entry.name, *argv], [*files, *others], cleaned, lambda: clean.main(work))
     return cleaned
 
 
@@ -114,12 +127,16 @@ def _flags(options: dict[str, Any]) -> list[str]:
         if value is True:
             flags.append(flag)
         elif value is not False and value is not None:
-            flags += [flag, *map(str, value if isinstance(value, list) else [value])]
+            flags += [flag, *map(str, _as_list(value))]
     return flags
 
 
-def _split(entry: CorpusEntry, files: list[Path], outputs: dict[str, list[Path]]) -> None:
-    counts = split_lines(files, outputs, entry.shares, entry.limit)
+def _as_list(value: Any) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def _split(manifest: Manifest, entry: CorpusEntry, files: list[Path], outputs: dict[str, list[Path]]) -> None:
+    counts = split_lines(files, outputs, entry.shares, entry.limits, manifest.workers)
     for split in entry.shares:
         if not counts[split]:
             raise InputError(f"{files[0]}: no line falls into the split {split!r}; give it a larger share")
@@ -137,14 +154,26 @@ def specification(entry: CorpusEntry, split: str, files: list[Path]) -> list[str
     return ["--pair", f"{langs}{name}:{split}={names}"]
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m preprocess.run``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("manifest", type=Path, help="YAML file")
-    args = parser.parse_args(argv)
-    manifest = read_manifest(args.manifest)
+    instead = parser.add_argument_group("instead of what the manifest says")
+    instead.add_argument("--output", type=Path, metavar="DIR", help="data directory to write")
+    instead.add_argument("--vocabulary", type=Path, metavar="DIR", help="vocabulary directory")
+    instead.add_argument("--work", type=Path, metavar="DIR", help="folder of the text between the steps")
+    instead.add_argument("--workers", type=int, metavar="N", help="processes that do the work")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = make_parser().parse_args(argv)
+    check_counts(args, "workers")
+    given = {name: value for name, value in vars(args).items() if name != "manifest" and value is not None}
+    manifest = replace(read_manifest(args.manifest), **given)
     check_inputs(manifest)
     specifications: list[str] = []
     for number, entry in enumerate(manifest.corpora, start=1):

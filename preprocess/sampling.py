@@ -7,15 +7,22 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from preprocess.coverage import LanguageFile
+from preprocess.parallel import ordered_map
 from preprocess.text import open_lines
 from swcm_fairseq.errors import InputError
 
 
-def count_lines(files: list[LanguageFile]) -> Counter[str | None]:
-    """Lines with text of each language (None: files without one)."""
+def lines_with_text(file: LanguageFile) -> int:
+    """How many lines of a file have text; for worker processes."""
+    return sum(1 for line in open_lines(file.path) if line.strip())
+
+
+def count_lines(files: list[LanguageFile], workers: int) -> Counter[str | None]:
+    """Lines with text of each language (None: files without one), counted a file a process."""
     counts: Counter[str | None] = Counter()
-    for file in tqdm(files, desc="counting lines", unit="file", leave=False, disable=None):
-        found = sum(1 for line in open_lines(file.path) if line.strip())
+    found_in = ordered_map(lines_with_text, files, min(workers, len(files)))
+    bar = tqdm(found_in, desc="counting lines", unit="file", total=len(files), leave=False, disable=None)
+    for file, found in zip(files, bar, strict=True):
         if not found:
             raise InputError(f"{file.path}: no line with text in it")
         counts[file.lang] += found

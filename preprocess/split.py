@@ -3,13 +3,18 @@
 import hashlib
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+
+from tqdm import tqdm
 
 from preprocess.duplicates import folded
 from preprocess.outputs import LineFiles
-from preprocess.text import open_lines
+from preprocess.parallel import ordered_map
+from preprocess.text import Block, decoded, read_blocks
 
 _STEPS = 1 << 32
+MAX_LINE_BYTES = 1 << 26  # as long as a record may be
 
 
 def place(line: str) -> float:
@@ -18,8 +23,27 @@ def place(line: str) -> float:
     return int.from_bytes(digest, "big") / _STEPS
 
 
+@dataclass
+class Divider:
+    """Says where the lines of blocks belong; sent to each worker process."""
+
+    shares: dict[str, float]
+
+    def __call__(self, block: Block) -> tuple[int, list[tuple[str, tuple[str, ...]]]]:
+        """Bytes read so far, and (split, sides) of each line."""
+        lines = [
+            tuple(decoded(raw, path, number) for raw, path in zip(row, block.paths, strict=True))
+            for number, row in enumerate(zip(*block.sides, strict=True), start=block.first_line)
+        ]
+        return block.position, [(_split_of(place(line[0]), self.shares), line) for line in lines]
+
+
 def split_lines(
-    paths: list[Path], outputs: dict[str, list[Path]], shares: dict[str, float], limit: int | None
+    paths: list[Path],
+    outputs: dict[str, list[Path]],
+    shares: dict[str, float],
+    limits: dict[str, int],
+    workers: int,
 ) -> Counter[str]:
     """Write each line (of each side) to the split that its first side's :func:`place` falls into.
 
@@ -27,21 +51,27 @@ def split_lines(
         paths: one file, or the two of pairs.
         outputs: the files of each split.
         shares: of each split, summing to 1; the first takes the lowest places.
-        limit: at most so many lines of each split, the first ones; None for all.
+        limits: of some splits: at most so many lines, the first ones.
+        workers: processes.
 
     Returns:
         lines of each split; lines beyond the limit are counted as "over the limit".
     """
     counts: Counter[str] = Counter()
+    total = sum(path.stat().st_size for path in paths)
     with ExitStack() as stack:
         files = {split: stack.enter_context(LineFiles(places)) for split, places in outputs.items()}
-        for line in zip(*(open_lines(path) for path in paths), strict=True):
-            split = _split_of(place(line[0]), shares)
-            if limit is not None and counts[split] >= limit:
-                counts["over the limit"] += 1
-                continue
-            counts[split] += 1
-            files[split].write(line)
+        bar = stack.enter_context(
+            tqdm(total=total, unit="B", unit_scale=True, desc="dividing", leave=False, disable=None)
+        )
+        for position, lines in ordered_map(Divider(shares), read_blocks(tuple(paths), MAX_LINE_BYTES), workers):
+            for split, line in lines:
+                if counts[split] >= limits.get(split, counts[split] + 1):
+                    counts["over the limit"] += 1
+                    continue
+                counts[split] += 1
+                files[split].write(line)
+            bar.update(position - bar.n)
         for each in files.values():
             each.commit()
     return counts

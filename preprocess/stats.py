@@ -5,11 +5,15 @@ import argparse
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset
+from tqdm import tqdm
 
+from preprocess.lines import add_workers_option, check_counts
 from preprocess.outputs import cannot_write
+from preprocess.parallel import ordered_map
 from preprocess.tables import percent, print_table
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
@@ -56,8 +60,35 @@ def count_id(path: Path, dtype: type, wanted: int) -> int:
     return sum(int((ids[i : i + _CHUNK] == wanted).sum()) for i in range(0, len(ids), _CHUNK))
 
 
-def read_side(directory: Path, corpus: Corpus, lang: str, path: str, unknown: int) -> SideStatistics:
+class Side(NamedTuple):
+    """One indexed file to read: its corpus, language, path in the directory, and whether it is a pair's target."""
+
+    corpus: Corpus
+    lang: str
+    path: str
+    is_target: bool
+
+
+@dataclass
+class SideReader:
+    """Reads indexed files of a data directory; sent to each worker process.
+
+    Attributes:
+        directory: the data directory.
+        unknown: id of ``<unk>``.
+    """
+
+    directory: Path
+    unknown: int
+
+    def __call__(self, side: Side) -> SideStatistics:
+        """Statistics of one file; raises :class:`InputError` if it is missing or damaged."""
+        return read_side(self.directory, side, self.unknown)
+
+
+def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
     """Statistics of one indexed file; raises :class:`InputError` if it is missing or damaged."""
+    path = side.path
     index, data = directory / f"{path}.idx", directory / f"{path}.bin"
     for file in (index, data):
         if not file.is_file():
@@ -70,27 +101,32 @@ def read_side(directory: Path, corpus: Corpus, lang: str, path: str, unknown: in
     size = data.stat().st_size
     if size != int(lengths.sum(dtype=np.int64)) * np.dtype(entries.dtype).itemsize or not size:
         raise InputError(f"{data}: {size} bytes, which is not what its index says; binarize the text again")
-    return SideStatistics(corpus, lang, path, size / 2**20, lengths, count_id(data, entries.dtype, unknown))
+    return SideStatistics(side.corpus, side.lang, path, size / 2**20, lengths, count_id(data, entries.dtype, unknown))
 
 
-def read_directory(directory: Path, split: str, alpha: float) -> list[SideStatistics]:
+def read_directory(directory: Path, split: str, alpha: float, workers: int = 1) -> list[SideStatistics]:
     """All files of a split, the sides of a pair one after the other, with the sampling probability of each corpus."""
     unknown = load_vocabulary(directory).unk()
     corpora = [corpus for corpus in find_corpora(directory) if split in corpus.splits]
     if not corpora:
         raise InputError(f"{directory}: no corpus with a split {split!r}; give another --split")
-    sources, sides = [], []
-    for corpus in corpora:
-        part = corpus.splits[split]
-        sources.append(read_side(directory, corpus, corpus.source_lang, part.source, unknown))
-        sides.append(sources[-1])
-        if part.target is not None:
-            sides.append(read_side(directory, corpus, corpus.target_lang, part.target, unknown))
+    files = [side for corpus in corpora for side in _sides(corpus, split)]
+    read = ordered_map(SideReader(directory, unknown), files, min(workers, len(files)))
+    sides = list(tqdm(read, desc="reading", unit="file", total=len(files), leave=False, disable=None))
+    sources = [side for side, file in zip(sides, files, strict=True) if not file.is_target]
     samples = [len(side.lengths) for side in sources]
     drawn = probabilities(samples, alpha, [side.corpus.kind is Kind.PAIR for side in sources])
     for side, probability in zip(sources, drawn, strict=True):
         side.probability = float(probability)
     return sides
+
+
+def _sides(corpus: Corpus, split: str) -> list[Side]:
+    """The files of a corpus' split: one, or the source and target of pairs."""
+    part = corpus.splits[split]
+    source = Side(corpus, corpus.source_lang, part.source, is_target=False)
+    target = [Side(corpus, corpus.target_lang, part.target, is_target=True)] if part.target is not None else []
+    return [source, *target]
 
 
 def print_files(sides: list[SideStatistics]) -> None:
@@ -161,6 +197,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--alpha", type=float, default=0.3, metavar="A", help="temperature of the sampling (default: 0.3, the paper's)"
     )
     parser.add_argument("--png", type=Path, metavar="FILE", help="also draw sizes and lengths")
+    add_workers_option(parser)
     return parser
 
 
@@ -169,9 +206,14 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     if not 0 < args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
+    check_counts(args, "workers")
+    if args.png is not None and args.png.is_dir():
+        raise InputError(f"--png {args.png}: is a directory; give a file, for example {args.png / 'lengths.png'}")
     if args.png is not None and not args.png.parent.is_dir():
         raise InputError(f"--png {args.png}: no such directory; make it, or give another place")
-    sides = [side for directory in args.directory for side in read_directory(directory, args.split, args.alpha)]
+    sides = [
+        side for directory in args.directory for side in read_directory(directory, args.split, args.alpha, args.workers)
+    ]
     read = [each / f"{side.path}.{ext}" for each in args.directory for side in sides for ext in ("bin", "idx")]
     check_distinct([*read, *(each / name for each in args.directory for name in (DICT_FILE, CORPORA_FILE))], [args.png])
     print_files(sides)

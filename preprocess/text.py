@@ -259,15 +259,20 @@ def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAU
     file = TextFile(path, max_bytes)
     try:
         for number, raw in enumerate(file.lines(), start=1):
-            try:
-                yield raw.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{file.path}:{number}: invalid {encoding.upper()}; "
-                    "preprocess.clean makes clean UTF-8 of it, by --encoding or --skip-invalid"
-                ) from error
+            yield decoded(raw, file.path, number, encoding)
     finally:
         file.close()
+
+
+def decoded(raw: bytes, path: Path, number: int, encoding: str = DEFAULT_ENCODING) -> str:
+    """The text of a line; raises :class:`InputError` if it is none."""
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}:{number}: invalid {encoding.upper()}; "
+            "preprocess.clean makes clean UTF-8 of it, by --encoding or --skip-invalid"
+        ) from error
 
 
 def not_decodable(path: Path, number: int, encoding: str) -> str:

@@ -1,7 +1,8 @@
 """Train a sentencepiece vocabulary and write it with XLM-R's ids.
 
 The settings are XLM-R's: unigram model, nmt_nfkc normalization, no byte fallback. DIR gets sentencepiece.bpe.model and
-dict.txt, the pieces in the model's order. The same files and options give the same vocabulary.
+dict.txt, the pieces in the model's order. The same files and options give the same vocabulary, however many workers
+count lines and measure the result: sentencepiece always learns with four threads, on which its pieces depend.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 import sentencepiece
 
 from preprocess.coverage import LanguageFile, measure, parse_language_file, print_coverage
-from preprocess.lines import check_counts
+from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import (
     ModelProto,
     is_special,
@@ -133,12 +134,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="of the text, that the pieces must be able to write (default: 0.99995, as XLM-R)",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the sample of lines (default: 1)")
+    add_workers_option(parser)
     return parser
 
 
 def check_options(args: argparse.Namespace) -> None:
     """Raise :class:`InputError` for a number outside its range."""
-    check_counts(args, "size", "max_lines")
+    check_counts(args, "size", "max_lines", "workers")
     if not 0 <= args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: must be between 0 (all languages equal) and 1 (as they are)")
     if not 0.9 <= args.character_coverage <= 1:
@@ -151,12 +153,12 @@ def main(argv: list[str] | None = None) -> None:
     check_options(args)
     files: list[LanguageFile] = [parse_language_file(spec) for spec in args.input]
     check_distinct([file.path for file in files], [Path(args.output, DICT_FILE), Path(args.output, SENTENCEPIECE_FILE)])
-    rate = rates(count_lines(files), args.alpha, args.max_lines)
+    rate = rates(count_lines(files, args.workers), args.alpha, args.max_lines)
     model = train(sample_lines(files, rate, args.seed), args.size, args.character_coverage)
     removed = remove_reserved(model, tuple(file.lang for file in files if file.lang))
     write_vocabulary(args.output, model)
     processor = processor_of(model)
-    print_coverage(files, [measure(processor, file) for file in files])
+    print_coverage(files, [measure(processor, file, args.workers) for file in files])
     print(f"\n{processor.get_piece_size() - CONTROL_PIECES:,} pieces in {args.output}", end="")
     print(f"; left out, as they are special symbols: {' '.join(removed)}" if removed else "")
     print(f"next: python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")

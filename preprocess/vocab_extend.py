@@ -2,8 +2,8 @@
 
 For each language of --input a sentencepiece model of --size pieces is trained; its pieces in the language's own
 scripts that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
-<mask> follows the last piece. If --vocab also holds a Hugging Face encoder (config.json and weights), it is
-written with its rows carried over by piece; rows of new pieces are drawn from N(0, 0.02).
+<mask> follows the last piece. If --vocab also holds an encoder, it is written with its rows carried over by piece;
+rows of new pieces are drawn from N(0, 0.02).
 """
 
 import argparse
@@ -12,7 +12,8 @@ from pathlib import Path
 import regex
 
 from preprocess.coverage import LanguageFile, parse_language_file
-from preprocess.lines import check_counts
+from preprocess.encoder_source import FORMS, as_directory
+from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, add_pieces, is_special, read_model
 from preprocess.sampling import count_lines, rates, sample_lines
 from preprocess.vocab import train
@@ -27,9 +28,11 @@ def pieces_of(model: ModelProto) -> list[str]:
     return [piece.piece for piece in model.pieces if not is_special(piece)]
 
 
-def train_language(files: list[LanguageFile], size: int, coverage: float, max_lines: int, seed: int) -> list[str]:
+def train_language(
+    files: list[LanguageFile], size: int, coverage: float, max_lines: int, seed: int, workers: int
+) -> list[str]:
     """The pieces of a model of one language."""
-    rate = rates(count_lines(files), 1.0, max_lines)
+    rate = rates(count_lines(files, workers), 1.0, max_lines)
     return pieces_of(train(sample_lines(files, rate, seed), size, coverage))
 
 
@@ -45,6 +48,18 @@ def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
     return [piece for piece in pieces if character.search(piece)]
 
 
+def extend(model: ModelProto, inputs: list[LanguageFile], args: argparse.Namespace) -> None:
+    """Append to a model, in place, the pieces of other vocabularies and those learned from text; say how many."""
+    for directory in args.pieces_of:
+        added = add_pieces(model, pieces_of(read_model(directory)))
+        print(f"{directory}: {len(added):,} new pieces")
+    for lang in dict.fromkeys(file.lang for file in inputs):
+        files = [file for file in inputs if file.lang == lang]
+        pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed, args.workers)
+        added = add_pieces(model, in_scripts_of(str(lang), pieces))
+        print(f"{lang}: {len(added):,} new pieces of {len(pieces):,}")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.vocab_extend``."""
     parser = argparse.ArgumentParser(
@@ -55,7 +70,9 @@ def make_parser() -> argparse.ArgumentParser:
   python -m preprocess.vocab_extend --vocab xlm-roberta-base --input bo=bo.txt.gz --output xlm-roberta-base-bo
 """,
     )
-    parser.add_argument("--vocab", type=Path, required=True, metavar="DIR", help="vocabulary or encoder to extend")
+    parser.add_argument(
+        "--vocab", type=Path, required=True, metavar="DIR", help=f"vocabulary or encoder to extend{FORMS}"
+    )
     parser.add_argument(
         "--input", nargs="+", action="extend", default=[], metavar="LANG=FILE", help="text to learn new pieces from"
     )
@@ -80,13 +97,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--check", nargs="+", action="extend", default=[], metavar="[LANG=]FILE", help="more text to report on"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of samples and new rows (default: 1)")
+    add_workers_option(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    check_counts(args, "size", "max_lines")
+    check_counts(args, "size", "max_lines", "workers")
     inputs = [parse_language_file(spec) for spec in args.input]
     checks = [parse_language_file(spec) for spec in args.check]
     if not inputs and not args.pieces_of:
@@ -95,16 +113,10 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
     texts = [file.path for file in inputs + checks]
     check_distinct([args.vocab, *args.pieces_of, *texts], written_files(args.output))
-    old, new = read_model(args.vocab), read_model(args.vocab)
-    for directory in args.pieces_of:
-        added = add_pieces(new, pieces_of(read_model(directory)))
-        print(f"{directory}: {len(added):,} new pieces")
-    for lang in dict.fromkeys(file.lang for file in inputs):
-        files = [file for file in inputs if file.lang == lang]
-        pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed)
-        added = add_pieces(new, in_scripts_of(str(lang), pieces))
-        print(f"{lang}: {len(added):,} new pieces of {len(pieces):,}")
-    write_changed(args.vocab, args.output, old, new, inputs + checks, args.seed)
+    with as_directory(args.vocab) as source:
+        old, new = read_model(source), read_model(source)
+        extend(new, inputs, args)
+        write_changed(source, args.output, old, new, inputs + checks, args.workers, args.seed)
     print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {args.output}")
     print(f"next: python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
 

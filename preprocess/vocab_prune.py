@@ -1,8 +1,8 @@
 """Take out of a vocabulary (and its encoder) the pieces that the corpora never use.
 
 Text whose pieces are all kept is segmented as before (CINO, arXiv 2202.13558, section 3.1: 274,701 -> 135,359
-pieces). The kept pieces keep their order, so ids move together; if --vocab also holds a Hugging Face encoder
-(config.json and weights), it is written with its rows carried over by piece.
+pieces). The kept pieces keep their order, so ids move together; if --vocab also holds an encoder, it is
+written with its rows carried over by piece.
 """
 
 import argparse
@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from preprocess.coverage import LanguageFile, batches, parse_language_file
-from preprocess.lines import check_counts
+from preprocess.coverage import LINES_A_BATCH, LanguageFile, parse_language_file
+from preprocess.encoder_source import FORMS, as_directory
+from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
-from preprocess.parallel import ordered_map
+from preprocess.parallel import batches, ordered_map
 from preprocess.text import open_lines
 from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.errors import run_command
@@ -41,7 +42,7 @@ def count_pieces(model: ModelProto, files: list[LanguageFile], workers: int) -> 
     counter = PieceCounter(model)
     for file in files:
         with tqdm(desc=file.label, unit=" lines", leave=False, disable=None) as bar:
-            for lines, found in ordered_map(counter, batches(open_lines(file.path)), workers):
+            for lines, found in ordered_map(counter, batches(open_lines(file.path), LINES_A_BATCH), workers):
                 counts += found
                 bar.update(lines)
     return counts
@@ -68,7 +69,9 @@ def make_parser() -> argparse.ArgumentParser:
   python -m preprocess.vocab_prune --vocab xlm-roberta-base-bo --input bo=bo.txt zh=zh.txt kk=kk.txt --output small
 """,
     )
-    parser.add_argument("--vocab", type=Path, required=True, metavar="DIR", help="vocabulary or encoder to prune")
+    parser.add_argument(
+        "--vocab", type=Path, required=True, metavar="DIR", help=f"vocabulary or encoder to prune{FORMS}"
+    )
     parser.add_argument(
         "--input", nargs="+", required=True, action="extend", metavar="[LANG=]FILE", help="all text that is to be used"
     )
@@ -79,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also take out unused pieces of one character; without them new text has more unknown tokens",
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that encode (default: 1)")
+    add_workers_option(parser)
     return parser
 
 
@@ -89,9 +92,10 @@ def main(argv: list[str] | None = None) -> None:
     check_counts(args, "min_count", "workers")
     files = [parse_language_file(spec) for spec in args.input]
     check_distinct([args.vocab, *(file.path for file in files)], written_files(args.output))
-    old, new = read_model(args.vocab), read_model(args.vocab)
-    removed = prune(new, count_pieces(old, files, args.workers), args.min_count, not args.drop_characters)
-    write_changed(args.vocab, args.output, old, new, files)
+    with as_directory(args.vocab) as source:
+        old, new = read_model(source), read_model(source)
+        removed = prune(new, count_pieces(old, files, args.workers), args.min_count, not args.drop_characters)
+        write_changed(source, args.output, old, new, files, args.workers)
     print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} taken out")
     print(f"next: python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
 

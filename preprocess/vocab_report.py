@@ -23,7 +23,7 @@ def written_files(target: Path) -> list[Path]:
 
 
 def write_changed(
-    source: Path, target: Path, old: ModelProto, new: ModelProto, files: list[LanguageFile], seed: int = 1
+    source: Path, target: Path, old: ModelProto, new: ModelProto, files: list[LanguageFile], workers: int, seed: int = 1
 ) -> None:
     """Write the new vocabulary, the encoder if ``source`` has one, and ``report.json``; print the report.
 
@@ -33,11 +33,12 @@ def write_changed(
         old: the old model.
         new: the new model.
         files: text to measure both on.
+        workers: processes that measure.
         seed: of the rows of new pieces.
     """
     make_vocabulary_directory(target, new)
-    before = [measure(processor_of(old), file) for file in files]
-    after = [measure(processor_of(new), file) for file in files]
+    before = [measure(processor_of(old), file, workers) for file in files]
+    after = [measure(processor_of(new), file, workers) for file in files]
     carried = carry_rows(source, target, symbols(old), symbols(new), seed) if has_encoder(source) else None
     _write_report(target, files, before, after, carried)
     write_vocabulary(target, new)  # last: a directory with dict.txt is complete

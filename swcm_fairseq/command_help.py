@@ -25,6 +25,7 @@ def sections() -> list[tuple[str, type]]:
     archs = ", ".join(name for name in names if name.startswith(ARCHITECTURES))
     return [
         ("--task multilingual_denoising_mt", TASK_DATACLASS_REGISTRY["multilingual_denoising_mt"]),
+        ("--task corpora_masked_lm", TASK_DATACLASS_REGISTRY["corpora_masked_lm"]),
         (f"--arch, one of {archs}; sizes are those of {ARCHITECTURES}", MODEL_DATACLASS_REGISTRY[ARCHITECTURES]),
         ("--criterion swcm_cross_entropy", CRITERION_DATACLASS_REGISTRY["swcm_cross_entropy"]),
         ("--lr-scheduler warmup_linear", LR_SCHEDULER_DATACLASS_REGISTRY["warmup_linear"]),

@@ -1,6 +1,9 @@
-"""No command writes over what it reads."""
+"""No command writes over what it reads, or leaves half-written files."""
 
-from collections.abc import Iterable
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
@@ -31,6 +34,38 @@ def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path |
         if not own.isdisjoint(written):
             raise InputError(f"{path}: would be written twice; give each output a file of its own")
         written |= own
+
+
+@contextlib.contextmanager
+def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Give a directory to write files into, which come to ``directory`` when all are complete.
+
+    Args:
+        directory: where to; must not hold the last file yet.
+        names: the files, in the order in which they appear; with the last one the directory is complete.
+
+    Yields:
+        Where to write them.
+
+    Raises:
+        InputError: there is a model already, or the place cannot be written; nothing half-written remains.
+    """
+    if (directory / names[-1]).exists():
+        raise InputError(f"{directory}: already holds a model; give another directory")
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory}: is a file; give a directory")
+    partial = directory.absolute().with_name(f"{directory.absolute().name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+        partial.mkdir(parents=True)
+        yield partial
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            os.replace(partial / name, directory / name)
+    except OSError as error:
+        raise InputError(f"{directory}: {error.strerror or error}; make room or give another directory") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _is_special(path: Path) -> bool:

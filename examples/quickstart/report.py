@@ -1,4 +1,4 @@
-"""The end of the quickstart: ROUGE-L per language, five samples, and the loss curves as a picture.
+"""The end of the quickstart: ROUGE-L per language and five samples.
 
     python examples/quickstart/report.py --out runs/quickstart --text examples/quickstart/data/libreoffice \
         --systems xlm-swcm random-decoder
@@ -6,23 +6,15 @@
 
 import argparse
 import json
-import logging
 import lzma
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-from progress import statistics as log_statistics
-
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.generation import read_generation
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
-
-matplotlib.use("agg")
-logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
-
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
@@ -110,36 +102,8 @@ def print_samples(tests: list[TestSet], system: str) -> None:
             print(f"  output     {test.outputs[system][i]}")
 
 
-def curve(log: Path) -> tuple[list[int], list[float]]:
-    """Updates and training losses of one run; after an interruption the later line counts."""
-    points = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        found = log_statistics(line)
-        if found and found[0] == "train_inner":
-            points[int(found[1]["num_updates"])] = float(found[1]["loss"])
-    return sorted(points), [points[update] for update in sorted(points)]
-
-
-def draw_curves(out: Path, systems: list[str]) -> Path:
-    """Training losses: the encoder, then pretraining and fine-tuning of every system."""
-    from matplotlib import pyplot  # here: it talks while it is imported, unless the level has been set
-
-    panels = {"encoder (masked LM)": {"encoder": out / "encoder.log"}}
-    for stage in ("pretrain", "finetune"):
-        panels[stage] = {system: out / f"{system}-{stage}.log" for system in systems}
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3), layout="constrained")
-    for axis, (title, logs) in zip(axes, panels.items(), strict=True):
-        for name, log in logs.items():
-            axis.plot(*curve(log), label=name)
-        axis.set(title=title, xlabel="update", ylabel="loss (bits)")
-        axis.legend()
-    path = out / "loss.png"
-    figure.savefig(path, dpi=120)
-    return path
-
-
 def main() -> None:
-    """Print the tables and draw the picture; the numbers also go to scores.json."""
+    """Print the tables and samples; the numbers also go to scores.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="directory of the run")
     parser.add_argument("--text", type=Path, required=True, help="directory of the title files")
@@ -150,7 +114,6 @@ def main() -> None:
     print_samples(tests, args.systems[0])
     numbers = {test.lang: {name: vars(score) for name, score in scores(test)[0].items()} for test in tests}
     (args.out / "scores.json").write_text(json.dumps(numbers, indent=1, default=float) + "\n", encoding="utf-8")
-    print(f"\nLoss curves: {draw_curves(args.out, args.systems)}")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ train() {
   shift 2
   local command=(fairseq-train "$@" --max-update "$updates" --save-dir "$OUT/$name" "${CPU[@]}" "${LOG[@]}")
   announce "${command[@]}"
-  "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$OUT/$name.log" "$updates"
+  "${command[@]}" 2>&1 | python examples/progress.py "$OUT/$name.log" "$updates"
 }
 
 if ! finished vocabulary; then
@@ -157,4 +157,10 @@ fi
 
 step report "scores on held-out sections"
 show python examples/quickstart/report.py --out "$OUT" --text "$TEXT" --systems "${systems[@]}"
+pretraining=() finetuning=()
+for system in "${systems[@]}"; do
+  pretraining+=("$system=$OUT/$system-pretrain.log") finetuning+=("$system=$OUT/$system-finetune.log")
+done
+show python examples/curves.py --output "$OUT/loss.png" --panel "encoder (masked LM)" "encoder=$OUT/encoder.log" \
+  --panel pretraining "${pretraining[@]}" --panel fine-tuning "${finetuning[@]}"
 printf '\nTook %s seconds. Everything is in %s. Next: README.md, "A real pretraining run".\n' "$((SECONDS - STARTED))" "$OUT"

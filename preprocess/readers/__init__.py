@@ -1,12 +1,15 @@
-"""Readers of corpora as they lie on disk. Adding one: a function in this package and a row of :data:`FORMATS`."""
+"""Readers of corpora as they lie on disk. Adding one: a function in this package and a row of :data:`FORMATS`.
+
+The function yields records (:mod:`preprocess.records`), rejects, or text that a worker process makes a record of
+(:class:`preprocess.readers.source.Unread`).
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from preprocess.ledger import Reject
 from preprocess.readers import documents, pairs, questions, tables
-from preprocess.readers.source import Source
-from preprocess.records import Record, Use
+from preprocess.readers.source import Item, Source
+from preprocess.records import Use
 
 
 @dataclass(frozen=True)
@@ -15,12 +18,12 @@ class Format:
 
     Attributes:
         name: as given on the command line.
-        read: records (or rejects) of a :class:`Source`.
+        read: what is in a :class:`Source`, in its order.
         uses: what its records can be made into, the usual one first.
     """
 
     name: str
-    read: Callable[[Source], Iterator[Record | Reject]]
+    read: Callable[[Source], Iterator[Item]]
     uses: tuple[Use, ...]
 
     @property

@@ -4,12 +4,15 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from preprocess.ledger import Reject
 from preprocess.readers.source import (
+    DocumentMaker,
+    Item,
     Source,
-    document_maker,
+    Unread,
     from_object,
     json_lines,
     numbered_lines,
@@ -20,38 +23,38 @@ from preprocess.records import Document, Record
 from swcm_fairseq.errors import InputError
 
 
-def mc2(source: Source) -> Iterator[Record | Reject]:
+def mc2(source: Source) -> Iterator[Item]:
     """MC2 (pkupie/mc2_corpus): JSON lines ``title``, ``text``, ``url``; the CulturaX part has empty titles."""
-    return json_lines(source, document_maker(source, "text", "title"))
+    return json_lines(source, DocumentMaker.of(source, "text", "title"))
 
 
-def xlsum(source: Source) -> Iterator[Record | Reject]:
+def xlsum(source: Source) -> Iterator[Item]:
     """XL-Sum (csebuetnlp/xl-sum): JSON lines ``id``, ``url``, ``title``, ``summary``, ``text``; the summary is used."""
-    return json_lines(source, document_maker(source, "text", "summary"))
+    return json_lines(source, DocumentMaker.of(source, "text", "summary"))
 
 
-def jsonl(source: Source) -> Iterator[Record | Reject]:
+def jsonl(source: Source) -> Iterator[Item]:
     """JSON lines with named fields, ``text`` and ``title`` unless ``--fields`` says otherwise."""
-    return json_lines(source, document_maker(source, "text", "title"))
+    return json_lines(source, DocumentMaker.of(source, "text", "title"))
 
 
-def json_array(source: Source) -> Iterator[Record | Reject]:
+def json_array(source: Source) -> Iterator[Item]:
     """JSON files, each a list of objects (MiLiC-Eval) or one object (Ti-SUM releases), with named fields."""
-    make = document_maker(source, "text", "summary")
+    make = DocumentMaker.of(source, "text", "summary")
     for path in source.paths:
         content = read_json(path, source.encoding)
         for number, each in enumerate(content if isinstance(content, list) else [content], start=1):
             yield from_object((str(path), number), each, make)
 
 
-def plain(source: Source) -> Iterator[Record | Reject]:
+def plain(source: Source) -> Iterator[Item]:
     """Plain text, a document a line."""
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
         yield Reject(*where, "invalid encoding") if line is None else Document(where, source.lang, line)
 
 
-def plain_titles(source: Source) -> Iterator[Record | Reject]:
+def plain_titles(source: Source) -> Iterator[Item]:
     """Two plain text files with as many lines: texts, then titles (or summaries)."""
     for where, text, title in side_by_side(source):
         if text is None or title is None:
@@ -60,20 +63,32 @@ def plain_titles(source: Source) -> Iterator[Record | Reject]:
             yield Document(where, source.lang, text, title)
 
 
-def thucnews(source: Source) -> Iterator[Record | Reject]:
+def thucnews(source: Source) -> Iterator[Item]:
     """THUCNews: a folder a category, a ``.txt`` file an article, its first line the title; unpacked or a zip file.
 
     Articles come in the order of category and number.
     """
+    read = ArticleReader(source.lang, source.encoding)
     for name, raw in _articles(source.paths):
-        where = (name, 1)
+        yield Unread((name, 1), raw, read)
+
+
+@dataclass(frozen=True)
+class ArticleReader:
+    """Reads an article of THUCNews from its bytes."""
+
+    lang: str
+    encoding: str
+
+    def __call__(self, where: tuple[str, int], raw: bytes) -> Record | Reject:
+        """The document, or why there is none."""
         try:
-            title, _, body = raw.decode(source.encoding).lstrip("\ufeff").partition("\n")
+            title, _, body = raw.decode(self.encoding).lstrip("\ufeff").partition("\n")
         except UnicodeDecodeError:
-            yield Reject(*where, "invalid encoding")
-            continue
-        body = "\n".join(line.strip() for line in body.split("\n"))  # paragraphs begin with two U+3000
-        yield Document(where, source.lang, body.strip(), title.strip()) if body.strip() else Reject(*where, "no body")
+            return Reject(*where, "invalid encoding")
+        # Paragraphs begin with two U+3000.
+        body = "\n".join(line.strip() for line in body.split("\n")).strip()
+        return Document(where, self.lang, body, title.strip()) if body else Reject(*where, "no body")
 
 
 def _order(name: str) -> tuple[str, int, str]:
@@ -110,7 +125,7 @@ _TAG = re.compile(r"\s*<(/?)(doc|summary|short_text)\b[^>]*>\s*")
 _LABEL = re.compile(r"\s*<human_label>(\d+)</human_label>\s*")
 
 
-def lcsts(source: Source) -> Iterator[Record | Reject]:
+def lcsts(source: Source) -> Iterator[Item]:
     """LCSTS (PART_I.txt ...): ``<doc id=0>`` with ``<summary>`` and ``<short_text>``, no root, bare ``&``: not XML.
 
     The short text is the text, the summary the title. Parts II and III have a ``<human_label>`` of 1 to 5.

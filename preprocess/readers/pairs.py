@@ -8,13 +8,13 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from preprocess.ledger import Reject
-from preprocess.readers.source import Source, json_lines, numbered_lines, pair_maker, side_by_side
+from preprocess.readers.source import Item, PairMaker, Source, json_lines, numbered_lines, side_by_side
 from preprocess.records import Pair, Record
 from preprocess.text import TextFile
 from swcm_fairseq.errors import InputError
 
 
-def plain_pairs(source: Source) -> Iterator[Record | Reject]:
+def plain_pairs(source: Source) -> Iterator[Item]:
     """Two plain text files with as many lines: source, then target. OPUS's Moses files, FLORES and the like."""
     langs = source.pair
     for where, one, other in side_by_side(source):
@@ -24,15 +24,15 @@ def plain_pairs(source: Source) -> Iterator[Record | Reject]:
             yield Pair(where, *langs, one, other)
 
 
-def json_pairs(source: Source) -> Iterator[Record | Reject]:
+def json_pairs(source: Source) -> Iterator[Item]:
     """JSON lines with a field a language (``{"zh": ..., "bo": ...}``), or as ``--fields`` says."""
-    return json_lines(source, pair_maker(source))
+    return json_lines(source, PairMaker.of(source))
 
 
 _SFT = re.compile(r"Source:(.*?)Target:(.*)", re.DOTALL)
 
 
-def sft_pairs(source: Source) -> Iterator[Record | Reject]:
+def sft_pairs(source: Source) -> Iterator[Item]:
     """Tibetan-Chinese SFT pairs (shajiu): ``Source:<text>Target:<text>`` in one line, without a tab."""
     langs = source.pair
     for path, number, line in numbered_lines(source):
@@ -48,7 +48,7 @@ def sft_pairs(source: Source) -> Iterator[Record | Reject]:
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
-def tmx(source: Source) -> Iterator[Record | Reject]:
+def tmx(source: Source) -> Iterator[Item]:
     """TMX: ``<tu>`` units with a ``<tuv xml:lang=..>`` a language; ``zh-CN`` counts as ``zh``. Read unit by unit."""
     langs = source.pair
     for path in source.paths:

@@ -1,12 +1,13 @@
 """Reading comprehension: CMRC 2018 in both layouts (SQuAD's too), KazQAD, TibetanQA."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from preprocess.ledger import Reject
-from preprocess.readers.source import FieldError, Source, from_object, json_lines, read_json, text_field
+from preprocess.readers.source import FieldError, Item, Source, from_object, json_lines, read_json, text_field
 from preprocess.readers.tables import rows
-from preprocess.records import Question, Record
+from preprocess.records import Question
 
 
 def _answers(where: tuple[str, int], found: Any) -> tuple[tuple[str, ...], list[Reject]]:
@@ -18,7 +19,7 @@ def _answers(where: tuple[str, int], found: Any) -> tuple[tuple[str, ...], list[
     return tuple(dict.fromkeys(texts)), others
 
 
-def cmrc(source: Source) -> Iterator[Record | Reject]:
+def cmrc(source: Source) -> Iterator[Item]:
     """CMRC 2018: a list of passages with ``qas``, or SQuAD's layout; ``where`` counts questions.
 
     Each answer that is no text is reported; a question is rejected if no answer is left.
@@ -30,9 +31,7 @@ def cmrc(source: Source) -> Iterator[Record | Reject]:
             yield from _question((str(path), number), source.lang, question, passage, answers)
 
 
-def _question(
-    where: tuple[str, int], lang: str, question: Any, passage: Any, answers: Any
-) -> Iterator[Record | Reject]:
+def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, answers: Any) -> Iterator[Item]:
     try:
         texts, others = _answers(where, answers)
         if not isinstance(question, str) or not isinstance(passage, str):
@@ -57,25 +56,31 @@ def _squad(content: dict) -> Iterator[tuple[Any, Any, Any]]:
                 yield passage.get("context"), each.get("question"), [a.get("text") for a in each.get("answers", [])]
 
 
-def kazqad(source: Source) -> Iterator[Record | Reject]:
+def kazqad(source: Source) -> Iterator[Item]:
     """KazQAD: JSON lines ``question``, ``context``, ``answers`` = {"text": [...], "answer_start": [...]}."""
-    lang = source.lang
+    return json_lines(source, KazQADMaker(source.lang))
 
-    def make(where: tuple[str, int], content: dict) -> Question:
+
+@dataclass(frozen=True)
+class KazQADMaker:
+    """Makes a question of an object of KazQAD."""
+
+    lang: str
+
+    def __call__(self, where: tuple[str, int], content: dict) -> Question:
+        """The question; raises :class:`FieldError`."""
         answers = content.get("answers")
         texts, others = _answers(where, answers.get("text") if isinstance(answers, dict) else None)
         if others or not texts:
             raise FieldError(others[0].reason if others else "no answer")
-        return Question(where, lang, text_field(content, "question"), text_field(content, "context"), texts)
-
-    return json_lines(source, make)
+        return Question(where, self.lang, text_field(content, "question"), text_field(content, "context"), texts)
 
 
 # TibetanQA's header in its two releases -> ours; the passage column is 文本 or 段落.
 TIBETAN_QA = {"问题": "question", "答案": "answer", "文本": "passage", "段落": "passage"}
 
 
-def tibetan_qa(source: Source) -> Iterator[Record | Reject]:
+def tibetan_qa(source: Source) -> Iterator[Item]:
     """TibetanQA: ``TibetanQA.xlsx`` or ``2000_TibetanQA(v2).csv``, a question a row under a Chinese header."""
     lang = source.lang
 

@@ -1,4 +1,4 @@
-"""What every reader is given, and helpers that several share."""
+"""What every reader is given and may yield, and helpers that several share."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -75,8 +75,31 @@ def numbered_lines(source: Source) -> Iterator[tuple[Path, int, str | None]]:
             file.close()
 
 
-def json_lines(source: Source, make: Callable[[tuple[str, int], dict], Record]) -> Iterator[Record | Reject]:
+@dataclass(frozen=True)
+class Unread:
+    """A record that is still text: a reader may leave the reading to a worker process.
+
+    Attributes:
+        where: as a record's.
+        content: what was found there.
+        read: makes the record; sent to the worker, so a function of a module or an object, no closure.
+    """
+
+    where: tuple[str, int]
+    content: Any
+    read: Callable[[tuple[str, int], Any], Record | Reject]
+
+    def record(self) -> Record | Reject:
+        """The record, or why there is none."""
+        return self.read(self.where, self.content)
+
+
+Item = Record | Reject | Unread  # what a reader yields
+
+
+def json_lines(source: Source, make: "ObjectReader") -> Iterator[Item]:
     """A record a line by ``make``; lines that are no JSON object or lack a field are rejected with the reason."""
+    read = JSONReader(make)
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
         if line is None:
@@ -84,20 +107,28 @@ def json_lines(source: Source, make: Callable[[tuple[str, int], dict], Record]) 
         elif not line.strip():
             yield Reject(*where, "blank")
         else:
-            yield _json_record(where, line, make)
+            yield Unread(where, line, read)
 
 
-def _json_record(where: tuple[str, int], line: str, make: Callable[[tuple[str, int], dict], Record]) -> Record | Reject:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        return Reject(*where, "not JSON")
-    return from_object(where, content, make)
+ObjectReader = Callable[[tuple[str, int], dict], Record]
 
 
-def from_object(
-    where: tuple[str, int], content: Any, make: Callable[[tuple[str, int], dict], Record]
-) -> Record | Reject:
+@dataclass(frozen=True)
+class JSONReader:
+    """Reads a record from a line of JSON."""
+
+    make: ObjectReader
+
+    def __call__(self, where: tuple[str, int], line: str) -> Record | Reject:
+        """The record, or why there is none."""
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError):
+            return Reject(*where, "not JSON")
+        return from_object(where, content, self.make)
+
+
+def from_object(where: tuple[str, int], content: Any, make: ObjectReader) -> Record | Reject:
     """``make`` on a JSON object, or why it is none."""
     if not isinstance(content, dict):
         return Reject(*where, "not a JSON object")
@@ -115,27 +146,41 @@ def read_json(path: Path, encoding: str) -> Any:
         raise InputError(f"{path}: not JSON: {error}") from error
 
 
-def document_maker(source: Source, text: str, title: str) -> Callable[[tuple[str, int], dict], Document]:
-    """Documents with the fields of ``source.fields`` or the given ones; a missing title is an empty one."""
-    lang = source.lang
-    text, title = source.fields.get("text", text), source.fields.get("title", title)
+@dataclass(frozen=True)
+class DocumentMaker:
+    """Makes documents of objects; a missing title is an empty one."""
 
-    def make(where: tuple[str, int], content: dict) -> Document:
-        has_title = content.get(title) is not None
-        return Document(where, lang, text_field(content, text), text_field(content, title) if has_title else "")
+    lang: str
+    text: str
+    title: str
 
-    return make
+    @classmethod
+    def of(cls, source: Source, text: str, title: str) -> "DocumentMaker":
+        """With the fields of ``source.fields`` or the given ones."""
+        return cls(source.lang, source.fields.get("text", text), source.fields.get("title", title))
+
+    def __call__(self, where: tuple[str, int], content: dict) -> Document:
+        """The document; raises :class:`FieldError`."""
+        title = "" if content.get(self.title) is None else text_field(content, self.title)
+        return Document(where, self.lang, text_field(content, self.text), title)
 
 
-def pair_maker(source: Source) -> Callable[[tuple[str, int], dict], Pair]:
-    """Pairs with the fields of ``source.fields``; they default to the language codes."""
-    langs = source.pair
-    names = [source.fields.get(side, lang) for side, lang in zip(("source", "target"), langs, strict=True)]
+@dataclass(frozen=True)
+class PairMaker:
+    """Makes pairs of objects."""
 
-    def make(where: tuple[str, int], content: dict) -> Pair:
-        return Pair(where, *langs, text_field(content, names[0]), text_field(content, names[1]))
+    langs: tuple[str, str]
+    names: tuple[str, str]
 
-    return make
+    @classmethod
+    def of(cls, source: Source) -> "PairMaker":
+        """With the fields of ``source.fields``; they default to the language codes."""
+        first, second = source.pair
+        return cls((first, second), (source.fields.get("source", first), source.fields.get("target", second)))
+
+    def __call__(self, where: tuple[str, int], content: dict) -> Pair:
+        """The pair; raises :class:`FieldError`."""
+        return Pair(where, *self.langs, text_field(content, self.names[0]), text_field(content, self.names[1]))
 
 
 def side_by_side(source: Source) -> Iterator[tuple[tuple[str, int], str | None, str | None]]:

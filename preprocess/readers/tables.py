@@ -10,13 +10,13 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from preprocess.ledger import Reject
-from preprocess.readers.source import Source, document_maker, from_object, numbered_lines
-from preprocess.records import Pair, Record
+from preprocess.readers.source import DocumentMaker, Item, Source, from_object, numbered_lines
+from preprocess.records import Pair
 from preprocess.text import read_whole
 from swcm_fairseq.errors import InputError
 
 
-def tsv_pairs(source: Source) -> Iterator[Record | Reject]:
+def tsv_pairs(source: Source) -> Iterator[Item]:
     """TSV without a header: exactly two columns, source and target; quotes are ordinary characters."""
     langs = source.pair
     for path, number, line in numbered_lines(source):
@@ -29,9 +29,9 @@ def tsv_pairs(source: Source) -> Iterator[Record | Reject]:
             yield Pair((str(path), number), *langs, *columns)
 
 
-def csv_documents(source: Source) -> Iterator[Record | Reject]:
+def csv_documents(source: Source) -> Iterator[Item]:
     """CSV or Excel with a header: ``content`` and ``title`` (CMHG) unless ``--fields`` says otherwise."""
-    make = document_maker(source, "content", "title")
+    make = DocumentMaker.of(source, "content", "title")
     for where, content in rows(source):
         yield content if isinstance(content, Reject) else from_object(where, content, make)
 

@@ -16,6 +16,7 @@ from swcm_fairseq.data.languages import WordUnit
 from swcm_fairseq.data.pieces import PieceTable
 from swcm_fairseq.data.selection import Direction, choose_directions
 from swcm_fairseq.data.streams import FRAME, Stream
+from swcm_fairseq.data.subset import DocumentSubset
 from swcm_fairseq.data.vocabulary import MultilingualDictionary
 from swcm_fairseq.errors import InputError
 
@@ -90,41 +91,44 @@ class ChosenCorpora:
         if load_vocabulary(path).symbols != self.dictionary.symbols[: self.dictionary.num_pieces]:
             raise InputError(f"{path}: another vocabulary than {self.paths[0]}; binarize all text with one")
 
-    def load(self, path: str, split: str, combine: bool) -> list[Stream]:
-        """The streams of one split of a data directory.
+    def load(self, path: str, split: str, combine: bool, number: int | None = None) -> list[Stream]:
+        """The streams of one split of a data directory, of ``number`` samples of each corpus if that is given.
 
         Raises:
-            InputError: no chosen corpus has the split, or one of its files is damaged or empty.
+            InputError: no chosen corpus has the split, one of its files is damaged or empty, or has not so many.
         """
         chosen = self.directions(path)
         directions = [direction for direction in chosen if split in direction.corpus.splits]
         if not directions:
             have = sorted({name for direction in chosen for name in direction.corpus.splits})
             raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
-        streams = [self._load_stream(path, direction, split, combine) for direction in directions]
+        streams = [self._load_stream(path, direction, split, combine, number) for direction in directions]
         for stream in streams:
             for line in cuts(stream):
                 logger.info(f"{split} {line}")
         return streams
 
-    def _load_stream(self, path: str, direction: Direction, split: str, combine: bool) -> Stream:
+    def _load_stream(self, path: str, direction: Direction, split: str, combine: bool, number: int | None) -> Stream:
         mono = direction.corpus.kind is Kind.MONO
         pieces = self._piece_table(direction.source_lang) if mono else None
+        data = [load_side(path, prefix, self.dictionary, combine) for prefix in direction.files(split)]
+        if len(data[0]) != len(data[-1]):
+            raise InputError(
+                f"{path}: {direction.group} has {len(data[0])} sources and {len(data[-1])} targets in {split}; "
+                "binarize the pair again"
+            )
+        if number is not None:
+            data = [DocumentSubset(side, number, direction.corpus.name) for side in data]
         sides = [
             Blocks(
-                load_side(path, prefix, self.dictionary, combine),
+                side,
                 self.choice.max_positions - FRAME,
                 self.dictionary.bos(),
                 self.dictionary.eos(),
                 pieces if self.choice.blocks else None,
             )
-            for prefix in direction.files(split)
+            for side in data
         ]
-        if len(sides[0]) != len(sides[-1]):
-            raise InputError(
-                f"{path}: {direction.group} has {len(sides[0])} sources and {len(sides[-1])} targets in {split}; "
-                "binarize the pair again"
-            )
         return Stream(
             direction.group, direction.source_lang, direction.target_lang, not mono, sides[0], sides[-1], pieces
         )

@@ -19,6 +19,7 @@ class Purpose(enum.IntEnum):
     NOISE = 3  # of one sample
     BATCHES = 4  # which samples share a batch
     VALID_NOISE = 5  # of one sample of a validation set
+    SUBSET = 6  # of the documents of a corpus, when only some are used
 
 
 def generator(*key: int) -> np.random.Generator:

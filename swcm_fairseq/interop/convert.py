@@ -1,16 +1,18 @@
 """Turn an encoder into one directory that --pretrained-encoder and preprocess accept.
 
 Reads a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq masked_lm/RoBERTa/XLM-R checkpoint or a
-checkpoint of this model. Nothing is downloaded unless --hub is given.
+checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq it writes a RoBERTa checkpoint
+instead, to go on with masked language modelling from.
 """
 
 import argparse
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.encoder_weights import EncoderWeights
+from swcm_fairseq.interop.encoder_weights import HEAD_REASON, EncoderWeights
 from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.interop.write import write_encoder
+from swcm_fairseq.interop.write_fairseq import epsilon_note, write_roberta
 
 HUB_FILES = [
     "config.json",
@@ -35,23 +37,54 @@ def download(name: str, revision: str | None) -> Path:
         raise InputError(f"--hub {name}: {error}") from error
 
 
-def summary(weights: EncoderWeights, directory: Path, rows_left_out: int) -> str:
-    """What was written, what was left out and the next command."""
-    reasons = sorted(set(weights.left_out.values()))
-    lines = [
+def size_flags(weights: EncoderWeights) -> str:
+    """The options of a model of this size."""
+    return (
+        f"--encoder-layers {weights.layers} --encoder-embed-dim {weights.embed_dim} \\\n"
+        f"  --encoder-ffn-embed-dim {weights.ffn_embed_dim} --encoder-attention-heads {weights.attention_heads}"
+    )
+
+
+def properties(weights: EncoderWeights) -> list[str]:
+    """What was read."""
+    return [
         f"layers            {weights.layers}",
         f"hidden size       {weights.embed_dim}, FFN {weights.ffn_embed_dim}, {weights.attention_heads} heads",
         f"positions         {weights.positions}",
         f"layer norm eps    {weights.layer_norm_eps:g}",
+        f"LM head           {'kept' if weights.head else 'none'}",
+    ]
+
+
+def summary(weights: EncoderWeights, directory: Path, rows_left_out: int) -> str:
+    """What was written, what was left out and the next command."""
+    dropped = [reason for reason in weights.left_out.values() if not (weights.head and reason == HEAD_REASON)]
+    lines = [
+        *properties(weights),
         f"embedding rows    {weights.tensors['embed_tokens.weight'].size(0) - rows_left_out:,}"
         f" ({rows_left_out:,} left out: no piece)",
-        f"tensors left out  {len(weights.left_out)}" + (f" ({', '.join(reasons)})" if reasons else ""),
+        f"tensors left out  {len(dropped)}" + (f" ({', '.join(sorted(set(dropped)))})" if dropped else ""),
         f"written to        {directory}",
         "",
         "next: fairseq-train DATA-BIN --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt \\",
-        f"  --arch xlm_swcm --encoder-layers {weights.layers} --encoder-embed-dim {weights.embed_dim} \\",
-        f"  --encoder-ffn-embed-dim {weights.ffn_embed_dim} --encoder-attention-heads {weights.attention_heads} \\",
+        f"  --arch xlm_swcm {size_flags(weights)} \\",
         f"  --pretrained-encoder {directory} ...",
+    ]
+    return "\n".join(lines)
+
+
+def fairseq_summary(weights: EncoderWeights, path: Path) -> str:
+    """As :func:`summary`, for a RoBERTa checkpoint."""
+    note = epsilon_note(weights)
+    lines = [
+        *properties(weights),
+        *([f"note              {note}"] if note else []),
+        f"written to        {path}",
+        "",
+        "next: fairseq-train DATA-BIN --user-dir $(python -m swcm_fairseq) --task corpora_masked_lm \\",
+        f"  --criterion masked_lm --arch roberta_base {size_flags(weights)} \\",
+        f"  --activation-fn {weights.activation_fn} --max-positions {weights.positions} \\",
+        f"  --finetune-from-model {path} ...",
     ]
     return "\n".join(lines)
 
@@ -64,7 +97,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", help="directory or checkpoint; with --hub, a name such as hfl/cino-base-v2")
-    parser.add_argument("--output", type=Path, required=True, help="directory to write")
+    parser.add_argument("--output", type=Path, required=True, help="directory (with --to fairseq: file) to write")
+    parser.add_argument(
+        "--to", choices=["directory", "fairseq"], default="directory", help="what to write (default: directory)"
+    )
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
     parser.add_argument("--revision", help="with --hub: branch, tag or commit; default: the newest")
     parser.add_argument(
@@ -77,6 +113,12 @@ def main() -> None:
     """Convert and say what was done."""
     args = parser().parse_args()
     weights = read_encoder(download(args.source, args.revision) if args.hub else args.source)
+    if args.to == "fairseq":
+        if args.output.exists():
+            raise InputError(f"--output {args.output}: is there already; give another file")
+        write_roberta(weights, args.output)
+        print(fairseq_summary(weights, args.output))
+        return
     sentencepiece = args.sentencepiece_model or weights.sentencepiece
     if not sentencepiece.is_file():
         raise InputError(f"{sentencepiece}: no sentencepiece model there; name it with --sentencepiece-model")

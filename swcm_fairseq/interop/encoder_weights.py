@@ -9,6 +9,8 @@ from torch import Tensor
 from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
+HEAD_REASON = "masked language model head"  # among what is left out by name
+HEAD = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")  # of RobertaLMHead
 POSITION_OFFSET = 2  # the first token of a sequence has row padding_idx + 1 of fairseq's position table
 
 
@@ -26,6 +28,8 @@ class EncoderWeights:
         activation_fn: fairseq's name of the activation.
         left_out: names in the file that were left out on purpose, each with the reason.
         decoder: the decoder's tensors, if the file is a whole checkpoint of our model.
+        head: the masked language model head without its output matrix, under the names of fairseq's RobertaLMHead
+            (``dense.weight``); {} if the file has none of XLM-R's form. Its ``bias`` has a number an embedding row.
         sentencepiece: directory with the sentencepiece model of ``symbols``, if there is one.
     """
 
@@ -38,6 +42,7 @@ class EncoderWeights:
     activation_fn: str
     left_out: dict[str, str] = field(default_factory=dict)
     decoder: dict[str, Tensor] = field(default_factory=dict)
+    head: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make sure that there is an encoder.
@@ -79,6 +84,12 @@ class EncoderWeights:
     def ffn_embed_dim(self) -> int:
         """Inner size of the FFNs."""
         return self.tensors["layers.0.fc1.weight"].size(0)
+
+
+def head_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The masked language model head of a file, its names beginning with ``prefix``; {} unless it is whole."""
+    head = {name: tensors[prefix + name].to(torch.float32) for name in HEAD if prefix + name in tensors}
+    return head if len(head) == len(HEAD) else {}
 
 
 def place(path: Path, tensors: dict[str, Tensor], rename: dict[str, str]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import EncoderWeights, place
+from swcm_fairseq.interop.encoder_weights import HEAD_REASON, EncoderWeights, head_of, place
 from swcm_fairseq.interop.files import load_pickle
 
 EPS = 1e-5  # of fairseq's layer norms; our own checkpoints carry theirs
@@ -25,8 +25,8 @@ OLD_NAMES = {"emb_layer_norm.": "layernorm_embedding."}
 
 # Left out by name. masked_lm's segment embeddings serve sentence pairs only: its task never passes segments.
 LEFT_OUT = {
-    r"(encoder|decoder)\.lm_head\.": "masked language model head",
-    r"encoder\.(lm_head_transform_weight|layer_norm|lm_output_learned_bias|embed_out)\b": "masked language model head",
+    r"(encoder|decoder)\.lm_head\.": HEAD_REASON,
+    r"encoder\.(lm_head_transform_weight|layer_norm|lm_output_learned_bias|embed_out)\b": HEAD_REASON,
     r"encoder\.(masked_lm_pooler|sentence_projection_layer)\b": "sentence prediction head",
     r"classification_heads\.": "classification head",
     r"(encoder|decoder)\.sentence_encoder\.segment_embeddings\.": "segment embeddings",
@@ -65,6 +65,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
         activation_fn=str(options.get("activation_fn", "gelu")),
         left_out=left_out,
         decoder=decoder,
+        head=head_of(model, prefix.split(".")[0] + ".lm_head."),
     )
 
 

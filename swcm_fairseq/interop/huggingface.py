@@ -8,7 +8,7 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, load_dictionary, load_sentencepiece
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import POSITION_OFFSET, EncoderWeights, place
+from swcm_fairseq.interop.encoder_weights import HEAD_REASON, POSITION_OFFSET, EncoderWeights, head_of, place
 from swcm_fairseq.interop.files import load_directory, load_json
 
 CONFIG_FILE = "config.json"
@@ -31,9 +31,10 @@ NAMES = {
 }
 TOKEN_TYPES = "embeddings.token_type_embeddings.weight"  # row 0 is folded into the positions
 
+HEAD_PREFIX = "lm_head."
 # Heads and buffers that an encoder-decoder has no use for, after the prefix (roberta., bert.) is taken off.
 LEFT_OUT = {
-    r"lm_head\.": "masked language model head",
+    r"lm_head\.": HEAD_REASON,
     r"cls\.": "pretraining head",
     r"pooler\.": "pooler",
     r"classifier\.": "classification head",
@@ -90,6 +91,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
         attention_heads=options["heads"],
         activation_fn=options["activation"],
         left_out=left_out,
+        head=head_of(raw, HEAD_PREFIX),
     )
 
 

@@ -1,7 +1,6 @@
 """Write an encoder as a Hugging Face directory in the layout of XLM-R, which ``--pretrained-encoder`` accepts."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,10 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vo
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.files import SAFETENSORS
-from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, SPECIALS, TOKEN_TYPES, name_table
+from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, SPECIALS, TOKEN_TYPES, name_table
+from swcm_fairseq.output_files import whole_directory
+
+ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a head
 
 
 def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path) -> int:
@@ -37,40 +39,32 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path)
         InputError: the directory holds a model or cannot be written (nothing half-written remains), or the
             sentencepiece model is another vocabulary's.
     """
-    if (directory / CONFIG_FILE).exists():
-        raise InputError(f"{directory}: already holds a model; give another directory")
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory}: is a file; give a directory")
-    symbols = _ordered_symbols(weights)
-    partial = directory.absolute().with_name(f"{directory.absolute().name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir(parents=True)
+    symbols = ordered_symbols(weights)
+    with whole_directory(directory, (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE)) as partial:
         _write_files(weights, symbols, partial, sentencepiece)
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE):  # with the last one it is a model
-            os.replace(partial / name, directory / name)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{directory}: {reason}; make room or give another directory") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return weights.tensors["embed_tokens.weight"].size(0) - len(symbols)
 
 
 def _write_files(weights: EncoderWeights, symbols: list[str], directory: Path, sentencepiece: Path) -> None:
-    """The four files; raises :class:`OSError` or :class:`SafetensorError`."""
+    """The four files; raises :class:`OSError`."""
     shutil.copyfile(sentencepiece, directory / SENTENCEPIECE_FILE)
     _dictionary(symbols).save(str(directory / DICT_FILE))
     Vocabulary(directory)  # refuses files of two vocabularies
-    save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+    try:
+        save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+    except SafetensorError as error:  # a full disk, for one
+        raise OSError(str(error)) from error
     shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
     config = json.dumps(_config(weights, len(symbols)), indent=2) + "\n"
     (directory / CONFIG_FILE).write_text(config, encoding="utf-8")
 
 
-def _ordered_symbols(weights: EncoderWeights) -> list[str]:
-    """Specials, pieces in the encoder's order, ``<mask>`` if it has one."""
+def ordered_symbols(weights: EncoderWeights, with_mask: bool = False) -> list[str]:
+    """Specials, pieces in the encoder's order, ``<mask>`` if it has one or ``with_mask`` asks for it.
+
+    Raises:
+        InputError: one of the specials is missing.
+    """
     known = weights.symbols[: weights.tensors["embed_tokens.weight"].size(0)]
     missing = [special for special in SPECIALS if special not in known]
     if missing:
@@ -79,7 +73,7 @@ def _ordered_symbols(weights: EncoderWeights) -> list[str]:
         )
     added = {*SPECIALS, MASK, "", *map(language_token, DEFAULT_LANGS)}
     pieces = [symbol for symbol in known if symbol not in added]
-    return [*SPECIALS, *pieces, *([MASK] if MASK in known else [])]
+    return [*SPECIALS, *pieces, *([MASK] if MASK in known or with_mask else [])]
 
 
 def _dictionary(symbols: list[str]) -> Dictionary:
@@ -94,15 +88,21 @@ def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
     """Hugging Face's names; the token type is already in the positions, so its row is zero."""
     row = {symbol: i for i, symbol in enumerate(weights.symbols)}
     ours = dict(weights.tensors)
-    ours["embed_tokens.weight"] = ours["embed_tokens.weight"][[row[symbol] for symbol in symbols]]
+    rows = [row[symbol] for symbol in symbols]
+    ours["embed_tokens.weight"] = ours["embed_tokens.weight"][rows]
     tensors = {theirs: ours[name].contiguous() for name, theirs in name_table(weights.layers).items()}
-    return {**tensors, TOKEN_TYPES: torch.zeros(1, weights.embed_dim)}
+    tensors[TOKEN_TYPES] = torch.zeros(1, weights.embed_dim)
+    if not weights.head:
+        return tensors
+    head = {**weights.head, "bias": weights.head["bias"][rows]}
+    tensors = {ENCODER_PREFIX + name: tensor for name, tensor in tensors.items()}
+    return tensors | {HEAD_PREFIX + name: tensor.contiguous() for name, tensor in head.items()}
 
 
 def _config(weights: EncoderWeights, vocabulary_size: int) -> dict:
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
-        "architectures": ["XLMRobertaModel"],
+        "architectures": ["XLMRobertaForMaskedLM" if weights.head else "XLMRobertaModel"],
         "model_type": "xlm-roberta",
         "vocab_size": vocabulary_size,
         "hidden_size": weights.embed_dim,

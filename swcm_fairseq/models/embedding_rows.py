@@ -1,6 +1,8 @@
 """Embedding rows are matched by piece, never by index: a pruned or extended vocabulary keeps its vectors."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from fairseq.data import Dictionary
@@ -9,19 +11,34 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import MASK, load_sentencepiece
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import EncoderWeights
+
+
+class SourceVocabulary(Protocol):
+    """What must be known of a pretrained model's vocabulary."""
+
+    @property
+    def path(self) -> Path:
+        """The model's file or directory, for messages."""
+
+    @property
+    def symbols(self) -> list[str]:
+        """Symbol of every embedding row, in order; rows after the last symbol belong to no piece."""
+
+    @property
+    def sentencepiece(self) -> Path:
+        """Where its sentencepiece model is expected."""
 
 
 @torch.no_grad()
 def match_rows(
-    start: Tensor, source: Tensor, weights: EncoderWeights, dictionary: Dictionary, from_pieces: bool
+    start: Tensor, source: Tensor, weights: SourceVocabulary, dictionary: Dictionary, from_pieces: bool
 ) -> tuple[Tensor, Counter]:
     """The embedding table of ``dictionary``.
 
     Args:
         start: [V, C], random; rows that are new keep it.
         source: [V', C], the encoder's table, whose row i belongs to ``weights.symbols[i]``.
-        weights: the encoder.
+        weights: the encoder (or mBART), its symbols.
         dictionary: our symbols.
         from_pieces: new rows are the mean of the rows of the pieces that the encoder's own sentencepiece model
             splits them into; those with unknown pieces only stay random.
@@ -57,7 +74,7 @@ def match_rows(
 
 
 def _rows_from_pieces(
-    table: Tensor, source: Tensor, rows: dict[str, int], weights: EncoderWeights, new: list[tuple[int, str]]
+    table: Tensor, source: Tensor, rows: dict[str, int], weights: SourceVocabulary, new: list[tuple[int, str]]
 ) -> int:
     """Fill rows of ``table`` [V, C] in place; returns how many."""
     scores = piece_scores(load_sentencepiece(weights.sentencepiece))

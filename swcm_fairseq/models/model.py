@@ -89,6 +89,19 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             tie(encoder, decoder, config)
         return model
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        model_name_or_path: str,
+        checkpoint_file: str = "model.pt",
+        data_name_or_path: str = ".",
+        **overrides: Any,
+    ) -> nn.Module:
+        """A trained model that writes text: see :func:`swcm_fairseq.hub_interface.load`."""
+        from swcm_fairseq.hub_interface import load  # it imports the task, which imports this module
+
+        return load(model_name_or_path, checkpoint_file, data_name_or_path, **overrides)
+
     def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
         """As fairseq's; and if symbols were added at the end of the dictionary, add their embedding rows.
 

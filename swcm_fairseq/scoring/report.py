@@ -1,11 +1,14 @@
-"""An evaluation as a table for the terminal, as Markdown or as JSON."""
+"""An evaluation as a table for the terminal, as Markdown or as JSON, and back from JSON."""
 
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 from unicodedata import east_asian_width
 
+from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.evaluation import Evaluation, SystemScores, Value
 
 
@@ -98,3 +101,36 @@ def _signatures(evaluation: Evaluation) -> list[str]:
 def as_json(evaluation: Evaluation) -> str:
     """The same with all digits; the keys are the attributes of :class:`Evaluation`."""
     return json.dumps(asdict(evaluation), ensure_ascii=False, indent=2) + "\n"
+
+
+def read_json(path: Path) -> Evaluation:
+    """What :func:`as_json` has written to a file.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    try:
+        return _evaluation(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}; write it with python -m swcm_fairseq.scoring --format json"
+        ) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: damaged, or not scores ({error!r}); delete it and score again: python -m swcm_fairseq.scoring "
+            "--format json"
+        ) from error
+
+
+def _evaluation(content: dict[str, Any]) -> Evaluation:
+    """An evaluation from its JSON; raises what plain access to wrong content raises."""
+    systems = [
+        SystemScores(**{**system, "values": {title: _value(**number) for title, number in system["values"].items()}})
+        for system in content["systems"]
+    ]
+    known = {"segments": int(content["segments"]), "signatures": dict(content["signatures"])}
+    return Evaluation(**{**content, **known, "systems": systems})
+
+
+def _value(score: float, interval: float | None, p_value: float | None) -> Value:
+    return Value(float(score), None if interval is None else float(interval), p_value)

@@ -91,7 +91,7 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     sampling_beta: float = field(
         default=0.0,
         metadata={
-            "help": "within a corpus, draw samples in proportion to length^beta (CINO, Yang et al. 2022, equation 2); "
+            "help": "within a corpus, draw samples in proportion to length^beta (after CINO, Yang et al. 2022); "
             "0: all alike, each once before any comes again"
         },
     )
@@ -104,6 +104,13 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
     )
     samples_per_epoch: Optional[int] = field(
         default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
+    )
+    train_samples: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "train on only so many samples of each corpus, the same ones in every run, fewer ones among more "
+            "ones (default: all)"
+        },
     )
     tokens_per_sample: int = field(
         default=256, metadata={"help": "the most positions of a text, <s>, language token and </s> included"}

@@ -90,11 +90,11 @@ class LanguageGenerator(SequenceGenerator):
         """The token to force for each sample, int64, shape (batch, 1)."""
         source = sample["net_input"]["src_tokens"]
         if "tgt_lang_id" in sample:
-            return sample["tgt_lang_id"].to(source).unsqueeze(1)
+            return sample["tgt_lang_id"].to(source).view(-1, 1)
         if self.target_token is None:
             raise InputError(
                 "--target-lang is missing, and the batch names no target languages; give it "
-                '(in Python: from_pretrained(..., target_lang="bo"))'
+                '(in Python: generate(..., target_lang="bo"))'
             )
         return source.new_full((source.size(0), 1), self.target_token)
 

@@ -7,22 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq import utils
-from fairseq.data import Dictionary, LanguagePairDataset
+from fairseq.data import Dictionary
 from fairseq.data.iterators import EpochBatchIterator
 from fairseq.logging import metrics
-from fairseq.sequence_scorer import SequenceScorer
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import open_dict
 
 from swcm_fairseq.data.directory import load_vocabulary
-from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
-from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code, language_token
+from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
-from swcm_fairseq.data.sampling import probabilities, quotas
 from swcm_fairseq.data.streams import FRAME, Stream
-from swcm_fairseq.data.table import sampling_table
+from swcm_fairseq.data.table import planned_counts
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
@@ -37,7 +34,8 @@ from swcm_fairseq.tasks.config import (
 )
 from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
-from swcm_fairseq.tasks.restored import check_same_symbols, read_task_state
+from swcm_fairseq.tasks.inference import InferenceTask
+from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols, read_task_state
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ _EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is 
 
 
 @register_task("multilingual_denoising_mt", dataclass=MultilingualDenoisingMTConfig)
-class MultilingualDenoisingMTTask(FairseqTask):
+class MultilingualDenoisingMTTask(InferenceTask):
     """Denoising in many languages and translation (or summarization, or reading comprehension) in one stream.
 
     Attributes:
@@ -115,13 +113,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
         )
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
 
-    def _check_direction(self) -> None:
-        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` has no token, a checkpoint's included."""
-        for lang in (self.cfg.source_lang, self.cfg.target_lang):
-            if lang is not None and lang not in self.langs:
-                check_code(lang)
-                raise InputError(f"{lang!r} is not one of the languages {','.join(self.langs)}; add it to --langs")
-
     # --- what fairseq asks for ---
 
     @property
@@ -146,12 +137,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         """
         if "symbols" not in state_dict:
             return  # a checkpoint of another task
-        pieces = self.dictionary.symbols[: self.dictionary.num_pieces]
-        if state_dict["symbols"][: len(pieces) + 1] != [*pieces, self.dictionary.symbols[len(pieces)]]:
-            raise InputError(
-                f"{self.paths[0]}: has another vocabulary than the checkpoint; give the data directory that the model "
-                "was trained with, or binarize the text with its vocabulary"
-            )
+        check_same_pieces(state_dict, self.dictionary.symbols[: self.dictionary.num_pieces], self.paths[0])
         langs = list(state_dict["langs"])
         if self.cfg.langs is not None and self.langs != langs:
             raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; leave --langs out")
@@ -209,8 +195,9 @@ class MultilingualDenoisingMTTask(FairseqTask):
         """
         self._check_direction()
         path = self.paths[(epoch - 1) % len(self.paths)]
-        streams = self.corpora.load(path, split, combine)
-        counts = self._sample_counts(streams) if split == self.cfg.train_subset else None
+        is_train = split == self.cfg.train_subset
+        streams = self.corpora.load(path, split, combine, self.cfg.train_samples if is_train else None)
+        counts = self._sample_counts(streams) if is_train else None
         self.datasets[split] = MultilingualDataset(
             streams,
             self.dictionary,
@@ -244,74 +231,6 @@ class MultilingualDenoisingMTTask(FairseqTask):
             self.train_iterator = iterator
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
         return iterator
-
-    def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
-        """fairseq's generator, started from ``<s> <xx>``."""
-        if getattr(args, "print_alignment", None):
-            raise InputError("--print-alignment: this task does not print alignments")
-        self._check_direction()
-        extra = dict(extra_gen_cls_kwargs or {})
-        if not getattr(args, "score_reference", False):
-            target = self.cfg.target_lang
-            extra["target_token"] = self.dictionary.index(language_token(target)) if target else None
-            extra["language_tokens"] = {self.dictionary.index(language_token(lang)) for lang in self.langs}
-            extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
-        return super().build_generator(
-            models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
-        )
-
-    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
-        """fairseq's; references longer than ``--tokens-per-sample`` are put back whole, to be printed and scored."""
-        if isinstance(generator, SequenceScorer):
-            sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
-        elif "full_target" in sample:
-            sample["target"] = sample.pop("full_target")
-        if prefix_tokens is not None and sample.get("target") is not None:
-            # --prefix-size counts from the first word; position 0 of the target is the language token's.
-            prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
-        return super().inference_step(generator, models, sample, prefix_tokens, constraints)
-
-    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
-        """Lines of text as ids; :meth:`build_dataset_for_inference` puts ``<s> <xx>`` and ``</s>`` around them."""
-        encode = self.dictionary.encode_line
-        tokens = [encode(encode_fn(line), add_if_not_exist=False, append_eos=False).long() for line in lines]
-        return tokens, [len(t) for t in tokens]
-
-    def build_dataset_for_inference(self, src_tokens, src_lengths, constraints=None, **kwargs):
-        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and ``from_pretrained(...).translate``.
-
-        Args:
-            src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (the hub's have it).
-            src_lengths: theirs; not needed.
-            constraints: fairseq's.
-            kwargs: fairseq's, not needed.
-
-        Raises:
-            InputError: ``--source-lang`` or ``--target-lang`` is missing or has no token.
-        """
-        for flag, lang in (("source", self.cfg.source_lang), ("target", self.cfg.target_lang)):
-            if lang is None:
-                raise InputError(
-                    f"--{flag}-lang is missing: give one of {','.join(self.langs)} "
-                    f'(in Python: from_pretrained(..., {flag}_lang="{self.langs[0]}"))'
-                )
-        self._check_direction()
-        lang = self.dictionary.index(language_token(str(self.cfg.source_lang)))
-        framed = [self._framed(tokens, lang, number) for number, tokens in enumerate(src_tokens, 1)]
-        return LanguagePairDataset(
-            framed, [len(t) for t in framed], self.dictionary, left_pad_source=False, constraints=constraints
-        )
-
-    def _framed(self, text: torch.Tensor, lang: int, number: int) -> torch.Tensor:
-        """A text between ``<s> <xx>`` (``lang``) and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
-        eos = self.dictionary.eos()
-        if len(text) and text[-1] == eos:
-            text = text[:-1]
-        room = self.cfg.tokens_per_sample - FRAME
-        if len(text) > room:
-            logger.warning(f"line {number} of the batch has {len(text)} tokens; the first {room} are read")
-        start = text.new_tensor([self.dictionary.bos(), lang])
-        return torch.cat((start, text[:room], text.new_tensor([eos])))
 
     def begin_valid_epoch(self, epoch: int, model) -> None:
         """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
@@ -359,19 +278,7 @@ class MultilingualDenoisingMTTask(FairseqTask):
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
         by_tokens = cfg.sampling_unit is SamplingUnit.tokens
-        p = probabilities(
-            [max(stream.tokens, 1) if by_tokens else len(stream) for stream in streams],
-            cfg.sampling_alpha,
-            [stream.translation for stream in streams],
-            cfg.translation_share,
-        )
-        total = cfg.samples_per_epoch or sum(len(stream) for stream in streams)
-        if total < 1:
-            raise InputError(f"--samples-per-epoch {total}: give a number above 0")
-        counts = quotas(p, total)
-        for line in sampling_table(streams, p, counts, by_tokens):
-            logger.info(line)
-        return counts
+        return planned_counts(streams, cfg.sampling_alpha, cfg.samples_per_epoch, by_tokens, cfg.translation_share)
 
     def _batch_groups(self, streams: list[Stream]) -> list[int] | None:
         if self.cfg.group_batches_by is BatchGroups.none:

@@ -1,10 +1,12 @@
 """What the checkpoint that fairseq is about to restore says about vocabulary and languages."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
 
 
@@ -15,6 +17,21 @@ def read_task_state(path: str) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise InputError(f"{path}: not a checkpoint that can be read ({str(error).splitlines()[0]})") from error
     return state.get("task_state") or {}
+
+
+def check_same_pieces(state: dict[str, Any], pieces: Sequence[str], directory: Path | str) -> None:
+    """Raise :class:`InputError` if a checkpoint was trained with other pieces than the vocabulary in ``directory``.
+
+    Args:
+        state: the task's part of a checkpoint.
+        pieces: fairseq's four specials and the pieces, in order.
+        directory: where they come from.
+    """
+    if state["symbols"][: len(pieces) + 1] != [*pieces, MASK]:
+        raise InputError(
+            f"{directory}: has another vocabulary than the checkpoint; give the data directory that the model "
+            "was trained with, or binarize the text with its vocabulary"
+        )
 
 
 def check_same_symbols(

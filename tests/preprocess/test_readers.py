@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from preprocess import extract
 from preprocess.ledger import Reject
 from preprocess.readers import FORMATS
-from preprocess.readers.source import Source
+from preprocess.readers.source import Source, Unread
 from preprocess.records import Document, Pair, Question
 from swcm_fairseq.errors import InputError
 
@@ -22,7 +22,8 @@ DIRTY = Path(__file__).parent / "dirty"
 
 
 def read(name, *paths, langs=("bo",), **options):
-    return list(FORMATS[name].read(Source([Path(path) for path in paths], langs, **options)))
+    items = FORMATS[name].read(Source([Path(path) for path in paths], langs, **options))
+    return [item.record() if isinstance(item, Unread) else item for item in items]
 
 
 def run(name, *args):

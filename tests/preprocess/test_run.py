@@ -66,7 +66,7 @@ def test_everything_from_one_file(manifest, tmp_path, capsys):
     assert sum(part.samples for part in corpora["bo"].values()) == 200
     assert corpora["titles"]["train"].source == "train.titles.source"
     assert corpora["zh-bo"]["train"].samples == 20
-    assert (tmp_path / "work/bo/extract.rejects").read_text() == f"{tmp_path / 'mc2.jsonl'}:201:not JSON\n"
+    assert (tmp_path / "work/bo/train-valid/extract.rejects").read_text() == f"{tmp_path / 'mc2.jsonl'}:201:not JSON\n"
     capsys.readouterr()
     run.main([str(manifest[0])])
     output = capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_answers_that_are_numbers_stay(vocabulary_dir, tmp_path):
     corpus = {"name": "qa", "format": "kazqad", "input": str(tmp_path / "kazqad.jsonl"), "lang": "kk"}
     places = {"output": str(tmp_path / "data-bin"), "vocabulary": str(vocabulary_dir), "work": str(tmp_path / "work")}
     run.main([str(write_manifest(tmp_path / "manifest.yaml", corpora=[corpus], **places))])
-    assert (tmp_path / "work/qa/train.target").read_text() == "1991\n"
+    assert (tmp_path / "work/qa/train/train.target").read_text() == "1991\n"
 
 
 def test_repeats_fall_into_one_split():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +15,15 @@ from preprocess import vocab, vocab_extend, vocab_prune
 from preprocess.models import add_pieces, keep_pieces, processor_of, read_model, symbols
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_weights import HEAD
 from swcm_fairseq.interop.huggingface import read_symbols
+from swcm_fairseq.interop.read import read_encoder
+from swcm_fairseq.interop.write import write_encoder
+from swcm_fairseq.interop.write_fairseq import write_roberta
 from tests.preprocess.conftest import write_lines
 
 WIDTH, SPARE_ROWS = 6, 3
+XLMR = Path(__file__).parents[1] / "interop/fixtures/xlmr"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +148,33 @@ def test_the_model_starts_from_a_changed_encoder(encoder, sample_data, tmp_path)
     """What is written is read by swcm_fairseq.interop, symbol by symbol."""
     vocab_prune.main(f"--vocab {encoder} --input {sample_data}/mono.kk.train.txt --output {tmp_path / 'small'}".split())
     assert read_symbols(tmp_path / "small") == symbols(read_model(tmp_path / "small"))
+
+
+def test_a_fairseq_checkpoint_is_taken_too(sample_data, tmp_path):
+    """The same files come out as from the directory that it was made of, the language model's head included."""
+    for name in ("directory", "checkpoint"):
+        shutil.copytree(XLMR, tmp_path / name)
+    weights = read_encoder(XLMR)
+    width = weights.embed_dim
+    shapes = {"dense.weight": (width, width), "bias": (len(weights.symbols),)}
+    weights.head = {name: torch.full(shapes.get(name, (width,)), 0.5) for name in HEAD}
+    shutil.rmtree(tmp_path / "directory")
+    write_encoder(weights, tmp_path / "directory", weights.sentencepiece)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "checkpoint" / name).unlink()
+    write_roberta(weights, tmp_path / "checkpoint/model.pt")
+    text = sample_data / "mono.kk.train.txt"
+    sources = ("directory", "checkpoint", "checkpoint/model.pt")
+    for i, source in enumerate(sources):
+        arguments = f"--vocab {tmp_path / source} --output {tmp_path / f'out{i}'}".split()
+        vocab_extend.main([*arguments, "--input", f"kk={text}", "--size", "300"])
+    first, *others = ({path.name: path.read_bytes() for path in (tmp_path / f"out{i}").iterdir()} for i in range(3))
+    assert first["model.safetensors"] == others[0]["model.safetensors"] == others[1]["model.safetensors"]
+    assert {"dict.txt", "sentencepiece.bpe.model", "config.json", "report.json"} < first.keys()
+    assert read_encoder(tmp_path / "out0").head["bias"][: len(weights.symbols) - 1].eq(0.5).all()
+    (tmp_path / "checkpoint/sentencepiece.bpe.model").unlink()
+    with pytest.raises(InputError, match=r"no sentencepiece model beside the checkpoint; .*interop\.convert"):
+        vocab_prune.main(f"--vocab {tmp_path}/checkpoint/model.pt --input {text} --output {tmp_path}/no".split())
 
 
 def test_characters_are_kept_unless_dropped(extended, tmp_path):

@@ -35,13 +35,10 @@ def tiny_transformer(task, seed: int = 0) -> TransformerModel:
     return model.eval()
 
 
-def test_batch(task):
+def batch_of_the_test_set(task):
     task.load_dataset("test", epoch=1)
     dataset = task.dataset("test")
     return dataset.collater([dataset[int(i)] for i in np.flatnonzero(dataset.index_of < 2)])
-
-
-test_batch.__test__ = False
 
 
 @pytest.fixture()
@@ -52,7 +49,7 @@ def decode(make_task):
         task = task or make_task()
         ensemble = [tiny_transformer(task, seed) for seed in range(models)]
         generator = task.build_generator(ensemble, Namespace(**{"beam": 3, "max_len_b": 12, **options}))
-        batch = test_batch(task)
+        batch = batch_of_the_test_set(task)
         prefix = batch["target"][:, :prefix_size] if prefix_size else None
         torch.manual_seed(0)
         return task, ensemble, batch, task.inference_step(generator, ensemble, batch, prefix_tokens=prefix)
@@ -145,7 +142,7 @@ def test_constraints_are_met(make_task):
     word = task.dictionary.index("▁c")
     for kind in ("ordered", "unordered"):
         generator = task.build_generator([model], Namespace(beam=3, max_len_b=12, constraints=kind))
-        batch = test_batch(task)
+        batch = batch_of_the_test_set(task)
         constraints = pack_constraints([[torch.tensor([word])]] * len(batch["id"]))
         for beams in task.inference_step(generator, [model], batch, constraints=constraints):
             assert word in beams[0]["tokens"].tolist()
@@ -197,7 +194,7 @@ def test_interactive_batches_fall_back_to_the_target_language(make_task):
 
 def test_interactive_needs_both_languages(make_task):
     task = make_task(source_lang="zh")
-    with pytest.raises(InputError, match=r"--target-lang is missing.*from_pretrained"):
+    with pytest.raises(InputError, match=r"--target-lang is missing.*generate\(\.\.\., target_lang="):
         task.build_dataset_for_inference([torch.tensor([4])], [1])
     generator = task.build_generator([tiny_transformer(task)], Namespace(beam=2, max_len_b=5))
     with pytest.raises(InputError, match="--target-lang is missing"):
@@ -206,10 +203,10 @@ def test_interactive_needs_both_languages(make_task):
 
 def test_long_interactive_lines_are_truncated_and_said(make_task, caplog):
     task = make_task(source_lang="zh", target_lang="bo", tokens_per_sample=8)
-    dataset = task.build_dataset_for_inference(*task.get_interactive_tokens_and_lengths(["▁a " * 9], str))
-    source = dataset[0]["source"]
+    dataset = task.build_dataset_for_inference(*task.get_interactive_tokens_and_lengths(["▁a", "▁a " * 9], str))
+    source = dataset[1]["source"]
     assert len(source) == 8 and source[-1] == task.dictionary.eos()
-    assert caplog.text.count("line 1 of the batch has 9 tokens; the first 5 are read") == 1
+    assert caplog.text.count("1 of 2 texts have more than 5 tokens (the first: number 2, with 9)") == 1
 
 
 def test_long_references_are_scored_whole(decode, make_task):

@@ -53,6 +53,33 @@ def test_resampled_epochs_differ_and_repeat(make_task):
     assert len(a) == len(b) == len(first.dataset("train")) and not np.array_equal(a, b)
 
 
+def pairs_of(task, split="train"):
+    task.load_dataset(split, epoch=1)
+    (stream,) = task.dataset(split).streams
+    bodies = (stream.body(i) for i in range(len(stream)))
+    return {(tuple(source.tolist()), tuple(target.tolist())) for source, target in bodies}
+
+
+def test_fewer_samples(make_task):
+    whole, some, fewer = (pairs_of(make_task(corpora="ti_sum", train_samples=n)) for n in (None, 40, 10))
+    assert fewer < some < whole
+    assert (len(fewer), len(some), len(whole)) == (10, 40, 160)
+    assert pairs_of(make_task(corpora="ti_sum", train_samples=40, seed=2)) == some
+    assert len(pairs_of(make_task(corpora="ti_sum", train_samples=2), "valid")) == 6
+
+
+def test_fewer_pairs_are_the_same_both_ways(make_task):
+    there = pairs_of(make_task(corpora="mt_zh-bo", train_samples=20))
+    back = pairs_of(make_task(corpora="mt_bo-zh", train_samples=20))
+    assert {(target, source) for source, target in back} == there
+
+
+@pytest.mark.parametrize("number", [0, -1, 161])
+def test_more_samples_than_there_are(make_task, number):
+    with pytest.raises(InputError, match=f"--train-samples {number}: ti_sum has 160 training samples"):
+        make_task(corpora="ti_sum", train_samples=number).load_dataset("train", epoch=1)
+
+
 def test_unknown_language_is_one_line(make_task):
     with pytest.raises(InputError, match="'fr' is not one of the languages"):
         make_task(target_lang="fr").load_dataset("train", epoch=1)

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# mBART-CM: fairseq's mBART with the vocabulary and the language tokens of XLM-SWCM, trained on with the same data and
+# the same task, then fine-tuned as XLM-SWCM is (Su et al. 2025, section 4.1, Tables 1 and 2).
+#
+#   MBART=DIR examples/baselines/mbart_cm.sh [--name NAME] [--dry-run] [-- OPTION...]
+#
+#   MBART=DIR           the published checkpoint: model.pt, dict.txt, sentence.bpe.model (default: encoders/mbart.cc25;
+#                       https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz)
+#
+# Unlike XLM-SWCM it is trained by teacher forcing throughout, with fairseq's own criterion: scheduled sampling in two
+# passes needs a model of this package. The name is mbart-cm if none is given.
+# Runs: RUNS/pretraining/NAME, RUNS/finetuning/TASK/NAME, RUNS/crosslingual/TASK/NAME.
+set -euo pipefail
+# shellcheck source=examples/lib.sh
+. "$(dirname "$0")/../lib.sh"
+NAME=mbart-cm
+parse "$@"
+[ -z "$START" ] || fail "--start: mBART-CM starts from MBART; see $RECIPE --help" 2
+check_numbers GPUS PER_GPU
+own_data_refused
+
+# Pre-norm, as mbart.cc25 was trained.
+ARCH=mbart_large MODEL=(--encoder-normalize-before --decoder-normalize-before --criterion label_smoothed_cross_entropy)
+case $SCALE in
+  full) MBART=${MBART:-encoders/mbart.cc25} MAKE_MBART=() ;;
+  smoke)
+    MBART=${MBART:-$RUNS/mbart} MAKE_MBART=(examples/smoke/mbart.sh "$ENCODER" "$MBART")
+    # shellcheck source=examples/smoke/mbart_size.sh
+    . examples/smoke/mbart_size.sh
+    MODEL+=("${MBART_SIZE[@]}")
+    ;;
+esac
+
+RUN=$RUNS/pretraining/$NAME
+if ! finished vocabulary; then
+  need_encoder # for its vocabulary
+  step vocabulary "mBART's embedding rows go over to the vocabulary of $ENCODER"
+  [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
+  need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
+  show python -m swcm_fairseq.interop.mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"
+  mark vocabulary
+fi
+if ! finished train; then
+  choose_data pretraining
+  read_data
+  step train "denoising in five languages and translation between Chinese and four"
+  batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
+  train "$PRETRAINING_EPOCHS" "${MODEL[@]}" --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 \
+    --long-documents truncate
+  mark train
+fi
+
+OPTIONS=(--name "$NAME" --start "$RUN/checkpoint_last.pt")
+((!DRY_RUN)) || OPTIONS+=(--dry-run)
+for recipe in finetuning/summarization finetuning/reading_comprehension finetuning/translation \
+  crosslingual/summarization crosslingual/reading_comprehension; do
+  "examples/$recipe.sh" "${OPTIONS[@]}" -- --arch "$ARCH" "${MODEL[@]}" "${EXTRA[@]}"
+done
+finish "$(command_line python examples/report.py --runs "$RUNS")"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Fine-tuning for summarization: a Tibetan text -> its summary (Ti-SUM; Su et al. 2025, section 4.2, Table 1).
+#
+#   examples/finetuning/summarization.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
+#
+#   --start CHECKPOINT  of pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
+#                       encoder: no pretraining at all
+#
+# 50 epochs of 200 samples an update; the checkpoint is chosen by ROUGE-L on the validation set.
+# Run: RUNS/finetuning/summarization/NAME, its scores in scores/bo.json.
+set -euo pipefail
+# shellcheck source=examples/lib.sh
+. "$(dirname "$0")/../lib.sh"
+finetune finetuning summarization bo-bo "$@"

@@ -1,0 +1,301 @@
+# shellcheck shell=bash
+# What all recipes share: their options, the sizes of a run, steps that are done once, and the commands of each step.
+# A recipe sources this file, which takes it to the root of the repository.
+RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+RECIPE=${RECIPE#"$PWD"/}
+
+. examples/steps.sh
+
+# description: the comment at the head of the recipe.
+description() {
+  awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
+}
+# usage: the recipe's own description, then what is the same for all recipes.
+usage() {
+  description
+  cat <<'TEXT'
+
+Options of every recipe:
+  --name NAME         of the system, and of its directory under RUNS (default: xlm-swcm)
+  --dry-run           print the commands and run none of them; needs no data
+  --help              this text
+  -- OPTION...        further options for fairseq-train; they win over the recipe's own
+
+Environment of every recipe:
+  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data: shows that everything runs, no more
+  RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
+  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2)
+  MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...)
+  DATA=DIR            a finished data directory, instead of MANIFEST
+  GPUS=N              GPUs of this machine; the total batch stays the paper's
+  PER_GPU=N           samples at a time on a GPU, at most; smaller needs less memory, and the total batch stays
+  PRECISION=...       fp16 or fp32 (default: fp16; smoke: fp32). bf16 cannot be had: fairseq-train takes --bf16 to mean
+                      TPUs
+
+Paths are relative to the root of the repository. Interrupt a recipe whenever you like: the same command goes on,
+finished steps are skipped, and a training goes on from its last checkpoint as if it had never stopped.
+TEXT
+}
+
+# --- options ---
+
+NAME=xlm-swcm START='' EXTRA=()
+# parse OPTION...: as usage describes them; and --start, which the recipes that can use it describe.
+parse() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --name)
+        [[ ${2:-} =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || fail "--name ${2:-}: give letters, digits, . _ and -" 2
+        NAME=$2
+        shift
+        ;;
+      --start)
+        [ -n "${2:-}" ] || fail "--start: a checkpoint is missing; see $RECIPE --help" 2
+        START=$2
+        shift
+        ;;
+      --dry-run) DRY_RUN=1 ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      --)
+        EXTRA=("${@:2}")
+        return
+        ;;
+      *) fail "$1: unknown option; options for fairseq-train come after --, see $RECIPE --help" 2 ;;
+    esac
+    shift
+  done
+}
+# check_numbers VARIABLE...: each is a number of at least 1, if it is set.
+check_numbers() {
+  local variable
+  for variable in "$@"; do
+    [ -z "${!variable:-}" ] || [[ ${!variable} =~ ^[1-9][0-9]*$ ]] ||
+      fail "$variable=${!variable}: give a number of at least 1" 2
+  done
+}
+
+# --- the two scales: one table; the commands are the same ---
+
+SCALE=${SCALE:-full}
+case $SCALE in
+  full)
+    RUNS=${RUNS:-runs} ENCODER=${ENCODER:-encoders/cino-base-v2} PRECISION=${PRECISION:-fp16} ARCH=xlm_swcm_base
+    MANIFESTS=examples/manifests DATA_BIN=data-bin TEXT=text
+    # Su et al. 2025, section 4.1: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs; fine-tuning 50 of 200.
+    TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=75
+    FINETUNING_EPOCHS=50 FINETUNING_BATCH=200 FINETUNING_PER_GPU=50
+    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=()
+    VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
+    ;;
+  smoke)
+    RUNS=${RUNS:-runs/smoke} ENCODER=${ENCODER:-$RUNS/encoder} PRECISION=${PRECISION:-fp32} ARCH=xlm_swcm_tiny
+    MANIFESTS=examples/smoke DATA_BIN=$RUNS/data-bin TEXT=$RUNS/text
+    TOKENS=64 PRETRAINING_EPOCHS=2 PRETRAINING_BATCH=32 PRETRAINING_PER_GPU=8
+    FINETUNING_EPOCHS=2 FINETUNING_BATCH=16 FINETUNING_PER_GPU=8
+    MAKE_ENCODER=(examples/smoke/encoder.sh "$ENCODER") DEVICE=(--cpu) EPOCH_SIZE=(--samples-per-epoch 64)
+    # fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 leaves each
+    # the rank that torchrun gave it. fairseq's default data parallelism needs GPUs, too.
+    SEVERAL_PROCESSES=(--distributed-init-method env:// --distributed-no-spawn --distributed-rank -1
+      --distributed-backend gloo --ddp-backend legacy_ddp)
+    VALIDATION=(--eval-samples 4 --eval-args "{'beam': 1, 'max_len_b': 10}")
+    GENERATION=(--beam 2 --batch-size 32 --max-len-b 10)
+    # Small models on few cores, and threads that wait for each other without spinning.
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+    ;;
+  *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
+esac
+
+case $PRECISION in
+  fp16) PRECISION_OPTION=(--fp16) ;;
+  fp32) PRECISION_OPTION=() ;;
+  *) fail "PRECISION=$PRECISION: use fp16 or fp32 (fairseq-train takes --bf16 to mean TPUs)" 2 ;;
+esac
+GPUS=${GPUS:-1}
+MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
+
+# --- the way of the data ---
+
+# choose_data NAME: set MANIFEST to NAME.yaml and DATA to the directory that comes of it, unless the user has.
+choose_data() {
+  : "${MANIFEST:=$MANIFESTS/$1.yaml}"
+  MAKE_DATA=0
+  [ -z "${DATA:-}" ] || return 0
+  MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
+}
+# own_data_refused: for a recipe of several stages, each of which has data of its own.
+own_data_refused() {
+  [ -z "${DATA:-}${MANIFEST:-}" ] ||
+    fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; leave them out, or run the stages' recipes" 2
+}
+# read_data: text to ids as MANIFEST says; nothing if the user has named a data directory.
+read_data() {
+  local command=(python -m preprocess.run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
+    --work "$TEXT/$(basename "$MANIFEST" .yaml)")
+  if ((!MAKE_DATA)); then
+    need_file "$DATA/dict.txt" "DATA names a finished data directory; leave it out to make one"
+  elif ((MACHINES > 1 && !DRY_RUN)); then
+    need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
+  elif ! finished data; then
+    step data "corpora -> clean text -> ids"
+    show "${command[@]}"
+    mark data
+  fi
+}
+# need_encoder: the encoder's directory must be there.
+need_encoder() {
+  if ((MACHINES == 1)) && [ ${#MAKE_ENCODER[@]} -gt 0 ]; then
+    show "${MAKE_ENCODER[@]}"
+  fi
+  need_file "$ENCODER/dict.txt" "make the encoder's directory: \
+$(command_line python -m swcm_fairseq.interop.convert hfl/cino-base-v2 --hub --output "$ENCODER")"
+}
+
+# batch TOTAL MOST: set BATCH to the options for TOTAL samples an update, at most MOST at a time on each GPU.
+batch() {
+  local processes=$((GPUS * MACHINES)) each
+  for ((each = ${PER_GPU:-$2}; each > 0; each--)); do
+    (($1 % (each * processes))) || break
+  done
+  ((each)) || fail "$1 samples an update cannot be shared by $processes GPUs; take a number that divides $1" 2
+  BATCH=(--batch-size "$each" --update-freq $(($1 / each / processes)) --required-batch-size-multiple 1)
+}
+
+# train EPOCHS OPTION...: fairseq-train on all GPUs, as one progress bar; its log goes to train.log.
+train() {
+  local epochs=$1 processes=$((GPUS * MACHINES)) launch=() several=()
+  if ((processes > 1)); then
+    local place=(--standalone) # takes a free port
+    ((MACHINES == 1)) || place=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "${RENDEZVOUS:-first:29500}")
+    launch=(torchrun "${place[@]}" --nproc_per_node "$GPUS" --no-python)
+    # Said, because fairseq counts the GPUs of this machine, and with one each would train alone.
+    several=(--distributed-world-size "$processes" "${SEVERAL_PROCESSES[@]}")
+  fi
+  # The optimizer, section 4.1: AdamW (fairseq's adam decouples weight decay), clipping at 1.0, from 1e-5 up to 1e-4
+  # during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
+  local command=("${launch[@]}" fairseq-train "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
+    --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${several[@]}"
+    --optimizer adam --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0
+    --lr 1e-4 --lr-scheduler warmup_linear --warmup-init-lr 1e-5 --max-epoch "$epochs"
+    "${PRECISION_OPTION[@]}" "${DEVICE[@]}" "${EPOCH_SIZE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
+    --save-interval-updates 1000 --keep-interval-updates 1 --log-format json --log-interval 10 "${EXTRA[@]}")
+  announce "${command[@]}" || return 0
+  mkdir -p "$RUN"
+  if ((MACHINE > 0)); then # fairseq reports on the first machine
+    logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
+  else
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$epochs" epoch
+  fi
+}
+
+# folder SOURCE-TARGET: the name of its outputs and scores: zh-bo, and bo for bo-bo.
+folder() {
+  [ "${1%-*}" = "${1#*-}" ] && echo "${1#*-}" || echo "$1"
+}
+# evaluate SOURCE-TARGET: write the test split's outputs to test/LANG and their scores to scores/LANG.json.
+evaluate() {
+  local source=${1%-*} target=${1#*-} lang
+  lang=$(folder "$1")
+  local generated=$RUN/test/$lang/generate-test.txt
+  if ! finished "generate-$lang"; then
+    step "generate-$lang" "outputs for the test split"
+    local command=(fairseq-generate "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
+      --source-lang "$source" --target-lang "$target" --gen-subset test --path "$RUN/checkpoint_best.pt"
+      "${DEVICE[@]}" "${GENERATION[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece
+      --tokens-per-sample "$TOKENS" --scoring rouge_l --results-path "$RUN/test/$lang")
+    announce "${command[@]}" && logged "$RUN/generate-$lang.log" "${command[@]}"
+    mark "generate-$lang"
+  fi
+  if ! finished "score-$lang"; then
+    step "score-$lang" "ROUGE, BLEU, chrF++ and language accuracy, with their signatures"
+    ((DRY_RUN)) || mkdir -p "$RUN/scores"
+    show python -m swcm_fairseq.scoring --generated "$generated" --lang "$target" --format json \
+      --output "$RUN/scores/$lang.json"
+    mark "score-$lang"
+  fi
+}
+
+# again COMMAND...: a recipe with the environment of this one, as it can be typed.
+again() {
+  local set=()
+  [ "$SCALE" = full ] || set+=("SCALE=$SCALE")
+  [ "$RUNS" = runs ] || [ "$SCALE $RUNS" = "smoke runs/smoke" ] || set+=("RUNS=$RUNS")
+  command_line "${set[@]}" "$@"
+}
+# finish COMMAND: say what to do next.
+finish() {
+  ((DRY_RUN)) || printf '\nTook %s seconds. Everything is in %s. Next:\n  %s\n' "$SECONDS" "$RUN" "$1"
+}
+
+# --- the recipes ---
+
+# pretrain OPTION...: denoising and translation, from the encoder.
+pretrain() {
+  parse "$@"
+  check_numbers GPUS MACHINES PER_GPU
+  [[ $MACHINE =~ ^[0-9]+$ && $MACHINE -lt $MACHINES ]] ||
+    fail "MACHINE=$MACHINE: number the $MACHINES machines from 0 to $((MACHINES - 1))" 2
+  ((MACHINES == 1 || DRY_RUN)) || [ -n "${RENDEZVOUS:-}" ] ||
+    fail "RENDEZVOUS is not set: give the name of machine 0 and a free port on it, such as first:29500" 2
+  [ -z "$START" ] || fail "--start: pretraining starts from ENCODER; see $RECIPE --help" 2
+  RUN=$RUNS/pretraining/$NAME
+  choose_data pretraining
+  if ! finished train; then
+    need_encoder
+    read_data
+    step train "denoising in five languages and translation between Chinese and four"
+    batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
+    # Section 4.1: corpora drawn with 0.3; epoch 1 teacher forcing, then its share falls to 0. The paper's 17,864
+    # updates are 8 epochs with one sample a document (Table 6), so longer documents are cut off there.
+    train "$PRETRAINING_EPOCHS" --pretrained-encoder "$ENCODER" --sampling-alpha 0.3 --long-documents truncate \
+      --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs --teacher-forcing-decay-start 1
+    ((MACHINE > 0)) || mark train
+  fi
+  finish "$(again examples/finetuning/summarization.sh --name "$NAME" --start "$RUN/checkpoint_last.pt")"
+}
+
+# start_options: set START_OPTIONS to what fine-tuning starts from, once it has been looked at.
+start_options() {
+  : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
+  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
+    START_OPTIONS=(--pretrained-encoder "$START")
+    return
+  fi
+  START_OPTIONS=(--finetune-from-model "$START")
+  [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training needs its start no more
+  need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
+  ((DRY_RUN)) || python examples/check_start.py "$START"
+}
+
+# finetune KIND TASK "SOURCE-TARGET..." OPTION...: from a pretrained checkpoint, then the scores of each direction; KIND
+# is the folder under RUNS.
+finetune() {
+  local kind=$1 task=$2 directions direction
+  read -ra directions <<<"$3"
+  parse "${@:4}"
+  check_numbers GPUS PER_GPU
+  RUN=$RUNS/$kind/$task/$NAME
+  case $kind in
+    finetuning) choose_data "$task" ;;
+    *) choose_data "${kind}_$task" ;;
+  esac
+  if ! finished train; then
+    ((!MAKE_DATA)) || need_encoder # for its vocabulary
+    start_options
+    read_data
+    step train "fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept"
+    batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
+    train "$FINETUNING_EPOCHS" "${START_OPTIONS[@]}" --eval-metric rouge_l "${VALIDATION[@]}" \
+      --best-checkpoint-metric rouge_l --maximize-best-checkpoint-metric
+    mark train
+  fi
+  for direction in "${directions[@]}"; do evaluate "$direction"; done
+  step scores "all of them"
+  show python examples/scores.py "$RUN"
+  direction=${directions[0]}
+  finish "$(command_line python -m swcm_fairseq.scoring.samples --lang "${direction#*-}" --format html \
+    --generated "$RUN/test/$(folder "$direction")/generate-test.txt" --output "$RUN/samples.html")"
+}

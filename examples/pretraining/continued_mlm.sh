@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Continued masked language modelling of an encoder whose vocabulary was extended or pruned, so that its new pieces learn
+# what they mean (CINO, Yang et al. 2022): on the text of the pretraining corpora, languages drawn with a temperature and
+# texts by their length. The numbers of updates and samples are a start of ours, not CINO's.
+#
+#   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
+#
+# ENCODER is the directory that preprocess.vocab_extend or vocab_prune wrote (default:
+# encoders/xlm-roberta-base-extended), of XLM-R base's size; for XLM-R large add: -- --arch roberta_large.
+# Run: RUNS/pretraining/NAME (default: continued-mlm); the encoder for the other recipes is its folder "encoder".
+case ${SCALE:-full} in
+  smoke) ENCODER=${ENCODER:-${RUNS:-runs/smoke}/encoder-extended} ;;
+  *) ENCODER=${ENCODER:-encoders/xlm-roberta-base-extended} ;;
+esac
+# shellcheck source=examples/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+NAME=continued-mlm
+parse "$@"
+[ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
+check_numbers GPUS PER_GPU
+RUN=$RUNS/pretraining/$NAME
+DATA_BIN=$DATA_BIN/$(basename "$ENCODER") # ids of this vocabulary
+case $SCALE in
+  full) SIZE=() UPDATES=20000 WARMUP=1000 BATCH_TOTAL=256 MOST=32 TOKENS=256 ;;
+  smoke)
+    SIZE=(--encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4)
+    UPDATES=6 WARMUP=2 BATCH_TOTAL=16 MOST=16
+    ;;
+esac
+
+# smoke_encoder: the sample encoder of all recipes, extended with Tibetan pieces that it lacks.
+smoke_encoder() {
+  show examples/smoke/encoder.sh "$RUNS/encoder"
+  show python -m preprocess.vocab_extend --vocab "$RUNS/encoder" --size 500 --output "$ENCODER" \
+    --input bo=examples/quickstart/data/sample/mono.bo.train.txt
+}
+if [ "$SCALE" = smoke ] && [ ! -e "$ENCODER/dict.txt" ]; then
+  step encoder "an encoder with new pieces"
+  smoke_encoder
+fi
+need_file "$ENCODER/dict.txt" "extend an encoder: python -m preprocess.vocab_extend --vocab encoders/xlm-roberta-base \
+--input bo=TEXT kk=TEXT mn=TEXT ug=TEXT --output $ENCODER"
+if ! finished start && [ ! -e "$RUN/start.pt" ]; then
+  step start "the encoder as a fairseq checkpoint"
+  show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
+  mark start
+fi
+if ! finished train; then
+  read_data pretraining
+  step train "masked language modelling in all languages"
+  batch "$BATCH_TOTAL" "$MOST"
+  command=(fairseq-train "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
+    --arch roberta_base "${SIZE[@]}" --max-positions 512 --tokens-per-sample "$TOKENS"
+    --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 --sampling-beta 1 "${BATCH[@]}"
+    --optimizer adam --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 --lr 1e-4
+    --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES"
+    "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
+    --save-interval-updates 1000 --keep-interval-updates 1 --validate-interval-updates 1000
+    --log-format json --log-interval 10)
+  ((GPUS == 1)) || command+=(--distributed-world-size "$GPUS")
+  command+=("${EXTRA[@]}")
+  if announce "${command[@]}"; then
+    "${command[@]}" 2>&1 | python examples/quickstart/progress.py "$RUN/train.log" "$UPDATES"
+  fi
+  mark train
+fi
+if ! finished encoder && [ ! -e "$RUN/encoder/config.json" ]; then
+  step encoder "what was trained as an encoder's directory"
+  show python -m swcm_fairseq.interop.convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
+    --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
+  mark encoder
+fi
+finish "ENCODER=$RUN/encoder $(again examples/pretraining/single_gpu.sh)"

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Pretraining of XLM-SWCM on one GPU: denoising on MC2 (bo, ug, kk, mn) and THUCNews (zh), translation between zh and each
+# with 2,000 pairs a language (Su et al. 2025, sections 3.3 and 4.1, Table 6).
+#
+#   examples/pretraining/single_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
+#
+# The batch is the paper's 600 samples (there 75 x 4 x 2 GPUs, here 75 x 8). Run: RUNS/pretraining/NAME.
+set -euo pipefail
+# shellcheck source=examples/lib.sh
+. "$(dirname "$0")/../lib.sh"
+pretrain "$@"

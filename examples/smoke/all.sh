@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Every recipe at SCALE=smoke, one after the other, and how long each took: examples/smoke/all.sh
+# Pretraining comes first; the others start from its checkpoint. RUNS says where (default: runs/smoke).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export SCALE=smoke
+times=()
+
+# timed NAME COMMAND...: run it.
+timed() {
+  local before=$SECONDS
+  printf '\n=== %s\n' "$1"
+  "${@:2}"
+  times+=("$(printf '%4d s  %s' $((SECONDS - before)) "$1")")
+}
+# two_machines: both on this one.
+two_machines() {
+  local recipe=examples/pretraining/several_machines.sh
+  local -x MACHINES=2 GPUS=1 RENDEZVOUS=localhost:$((20000 + $$ % 20000))
+  MACHINE=1 $recipe --name two-machines &
+  MACHINE=0 $recipe --name two-machines
+  wait $!
+}
+
+timed examples/pretraining/single_gpu.sh examples/pretraining/single_gpu.sh
+timed examples/pretraining/multi_gpu.sh examples/pretraining/multi_gpu.sh --name two-gpus
+timed examples/pretraining/several_machines.sh two_machines
+timed examples/pretraining/slurm.sbatch bash examples/pretraining/slurm.sbatch --dry-run
+for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/baselines/*.sh; do
+  timed "$recipe" "$recipe"
+done
+# Of the 29 ablations, one without pretraining, one of the model and one by data size.
+timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
+timed examples/report.py python examples/report.py --runs "${RUNS:-runs/smoke}"
+printf '\nAll of them ran.\n'
+printf '  %s\n' "${times[@]}"

@@ -1,0 +1,39 @@
+"""Encoders as the commands of the vocabulary take them: a directory as it is, a fairseq checkpoint as one."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
+from swcm_fairseq.interop.read import FAIRSEQ_MODEL, read_encoder
+from swcm_fairseq.interop.write import write_encoder
+
+FORMS = " (Hugging Face layout, or a fairseq checkpoint with its sentencepiece.bpe.model beside it)"
+
+
+@contextmanager
+def as_directory(vocab: Path) -> Iterator[Path]:
+    """A vocabulary or encoder directory; a fairseq checkpoint (or a folder with ``model.pt``) is converted to one.
+
+    Args:
+        vocab: directory, or fairseq checkpoint with its sentencepiece model beside it. The converted one is temporary.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or its sentencepiece model is missing.
+    """
+    is_folder = (vocab / FAIRSEQ_MODEL).is_file() and not (vocab / CONFIG_FILE).exists()
+    if not (vocab.is_file() or is_folder):
+        yield vocab
+        return
+    weights = read_encoder(vocab)
+    if not weights.sentencepiece.is_file():
+        raise InputError(
+            f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or name it: "
+            f"python -m swcm_fairseq.interop.convert {vocab} --sentencepiece-model FILE --output DIR"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "encoder"
+        write_encoder(weights, directory, weights.sentencepiece)
+        yield directory

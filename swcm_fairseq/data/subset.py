@@ -1,0 +1,44 @@
+"""A part of a corpus, to learn what the amount of data is worth."""
+
+import zlib
+
+import numpy as np
+import torch
+
+from swcm_fairseq.data.sampling import Purpose, generator
+from swcm_fairseq.errors import InputError
+
+
+class DocumentSubset:
+    """Some documents of a dataset, in a fixed random order.
+
+    The same ones for every run, side and direction; a smaller number is among a larger one.
+
+    Attributes:
+        sizes: tokens of each document, shape (number,).
+    """
+
+    def __init__(self, data, number: int, corpus: str):
+        """Args:
+        data: documents as 1-d LongTensors, with ``sizes``.
+        number: how many to take.
+        corpus: name of the corpus, which the choice depends on.
+
+        Raises:
+            InputError: there are not so many, or the number is not above 0.
+        """
+        if not 0 < number <= len(data):
+            raise InputError(
+                f"--train-samples {number}: {corpus} has {len(data):,} training samples; give 1 to {len(data):,}, or "
+                "choose corpora that have so many with --corpora"
+            )
+        order = generator(Purpose.SUBSET, zlib.crc32(corpus.encode()))
+        self.data, self.chosen = data, order.permutation(len(data))[:number]
+        self.sizes = np.asarray(data.sizes)[self.chosen]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Ids of one document."""
+        return self.data[int(self.chosen[index])]

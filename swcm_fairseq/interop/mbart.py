@@ -1,0 +1,183 @@
+"""Carry an mBART checkpoint over to another vocabulary, to go on training it in this project's task.
+
+Embedding rows follow their piece; rows of new pieces and of the language tokens <bo>, <kk>, ... are drawn from
+normal(0, 0.02), as XLM-SWCM's are. All other tensors stay as they are. MBART_DIR is what mBART is published as
+(mbart.cc25): model.pt, dict.txt and sentence.bpe.model.
+"""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary
+from torch import Tensor
+
+from swcm_fairseq.data.languages import DEFAULT_LANGS
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, MultilingualDictionary, add_special_symbols, load_dictionary
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.interop.files import load_pickle
+from swcm_fairseq.interop.read import FAIRSEQ_MODEL
+from swcm_fairseq.models.embedding_rows import match_rows
+from swcm_fairseq.models.model import INIT_STD
+from swcm_fairseq.models.warm_start import TOKEN_TABLES
+from swcm_fairseq.output_files import check_distinct
+
+SENTENCEPIECE_FILES = ("sentence.bpe.model", "sentencepiece.bpe.model")
+SHARED_TABLE = "encoder.embed_tokens.weight"
+HALVES = ("encoder", "decoder")
+
+
+@dataclass
+class MBart:
+    """An mBART checkpoint.
+
+    Attributes:
+        path: its directory.
+        tensors: under fairseq's names, float32.
+        symbols: symbol of every embedding row.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    symbols: list[str]
+
+    @property
+    def sentencepiece(self) -> Path:
+        """The sentencepiece model beside the checkpoint."""
+        places = [self.path / name for name in SENTENCEPIECE_FILES]
+        return next((place for place in places if place.is_file()), places[0])
+
+
+def read_mbart(directory: Path) -> MBart:
+    """Read a checkpoint of fairseq's mBART and its dictionary.
+
+    Raises:
+        InputError: there is none, its embeddings are not shared, or the dictionary is another model's.
+    """
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory; give the one with {FAIRSEQ_MODEL} and {DICT_FILE} of mBART")
+    path = directory / FAIRSEQ_MODEL
+    state = load_pickle(path)
+    model: dict[str, Any] = state.get("model", {}) if isinstance(state, dict) else {}
+    if SHARED_TABLE not in model or not any(name.startswith("decoder.layers.") for name in model):
+        raise InputError(f"{path}: not a checkpoint of an encoder-decoder of fairseq, such as mbart.cc25")
+    tensors = {name: tensor.to(torch.float32) for name, tensor in model.items()}
+    for name in token_tables(tensors):
+        if not torch.equal(tensors[name], tensors[SHARED_TABLE]):
+            raise InputError(f"{path}: {name} differs from {SHARED_TABLE}; only shared embeddings can be carried over")
+    return MBart(directory, tensors, _symbols(directory / DICT_FILE, tensors[SHARED_TABLE].size(0)))
+
+
+def _symbols(path: Path, rows: int) -> list[str]:
+    """``dict.txt``; then the languages in an order that no file tells; last ``<mask>``."""
+    symbols = list(load_dictionary(path).symbols)
+    languages = rows - len(symbols) - 1
+    if languages < 0:
+        raise InputError(
+            f"{path}: {len(symbols):,} symbols and <mask> for {rows:,} embedding rows; it is another model's"
+        )
+    return [*symbols, *(f"[language {number}]" for number in range(1, languages + 1)), MASK]
+
+
+def token_tables(tensors: dict[str, Tensor]) -> list[str]:
+    """Names of the tensors with one row a symbol."""
+    return [name for name in tensors if name.endswith(TOKEN_TABLES)]
+
+
+def carry_over(mbart: MBart, dictionary: Dictionary, from_pieces: bool, seed: int) -> tuple[dict[str, Tensor], Counter]:
+    """mBART's tensors for another dictionary.
+
+    Args:
+        mbart: the checkpoint.
+        dictionary: with ``<mask>`` and language tokens.
+        from_pieces: new rows are the mean of the pieces that mBART would have split them into.
+        seed: of the rows that are drawn.
+
+    Returns:
+        All tensors, and what became of the embedding rows.
+    """
+    source = mbart.tensors[SHARED_TABLE]
+    generator = torch.Generator().manual_seed(seed)
+    start = torch.empty(len(dictionary), source.size(1)).normal_(0.0, INIT_STD, generator=generator)
+    table, rows = match_rows(start, source, mbart, dictionary, from_pieces)
+    rows["of mBART not used"] = rows.pop("of the encoder not used")
+    return {**mbart.tensors, **dict.fromkeys(token_tables(mbart.tensors), table)}, rows
+
+
+def write_checkpoint(tensors: dict[str, Tensor], symbols: Sequence[str], langs: Sequence[str], output: Path) -> None:
+    """Write what ``--finetune-from-model`` reads: a checkpoint without options, optimizer or progress."""
+    state = {
+        "args": None,
+        "cfg": None,
+        "model": tensors,
+        "optimizer_history": [
+            {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0},
+        ],
+        "extra_state": {"train_iterator": {"epoch": 1}},
+        "task_state": {"symbols": list(symbols), "langs": list(langs)},
+    }
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, partial)
+        os.replace(partial, output)
+    except (OSError, RuntimeError) as error:  # torch raises the latter where a disk is full
+        partial.unlink(missing_ok=True)
+        raise InputError(f"{output}: {getattr(error, 'strerror', None) or error}; name another file") from error
+
+
+def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
+    """What was written, and the options to go on with."""
+    layers = [len({name.split(".")[2] for name in tensors if name.startswith(f"{half}.layers.")}) for half in HALVES]
+    width, inner = tensors[SHARED_TABLE].size(1), tensors["encoder.layers.0.fc1.weight"].size(0)
+    lines = [
+        f"layers          {layers[0]} + {layers[1]}, hidden size {width}, FFN {inner}",
+        f"embedding rows  {', '.join(f'{count:,} {what}' for what, count in rows.items())}",
+        f"written to      {output}",
+        "",
+        "next: fairseq-train DATA-BIN --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt \\",
+        "  --arch mbart_large --encoder-normalize-before --decoder-normalize-before --criterion \\",
+        f"  label_smoothed_cross_entropy --finetune-from-model {output} ...",
+    ]
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m swcm_fairseq.interop.mbart",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("mbart", type=Path, metavar="MBART_DIR", help=f"directory with {FAIRSEQ_MODEL} and {DICT_FILE}")
+    parser.add_argument("--vocab", type=Path, required=True, help=f"vocabulary to carry it over to: its {DICT_FILE}")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")
+    parser.add_argument("--langs", default=",".join(DEFAULT_LANGS), help="as the task's --langs (default: %(default)s)")
+    parser.add_argument(
+        "--new-rows-from-pieces",
+        action="store_true",
+        help="new rows are the mean of the pieces that mBART's own sentencepiece model splits them into",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the rows that are drawn (default: %(default)s)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert and say what was done."""
+    args = parser().parse_args(argv)
+    check_distinct([args.mbart / FAIRSEQ_MODEL, args.mbart / DICT_FILE], [args.output])
+    dictionary: MultilingualDictionary = load_dictionary(args.vocab / DICT_FILE)
+    langs = [lang.strip() for lang in args.langs.split(",")]
+    add_special_symbols(dictionary, langs)
+    tensors, rows = carry_over(read_mbart(args.mbart), dictionary, args.new_rows_from_pieces, args.seed)
+    write_checkpoint(tensors, dictionary.symbols, langs, args.output)
+    print(summary(tensors, rows, args.output))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,93 @@
+"""Write an encoder as a fairseq RoBERTa checkpoint, to go on with masked language modelling from it."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_weights import EncoderWeights
+from swcm_fairseq.interop.fairseq_checkpoint import EPS
+from swcm_fairseq.interop.rows import INIT_STD, carried
+from swcm_fairseq.interop.write import ordered_symbols
+
+PREFIX = "encoder.sentence_encoder."
+
+
+def roberta_options(weights: EncoderWeights) -> dict[str, object]:
+    """The options of ``--arch roberta_base`` that build this encoder."""
+    return {
+        "encoder_layers": weights.layers,
+        "encoder_embed_dim": weights.embed_dim,
+        "encoder_ffn_embed_dim": weights.ffn_embed_dim,
+        "encoder_attention_heads": weights.attention_heads,
+        "activation_fn": weights.activation_fn,
+        "max_positions": weights.positions,
+    }
+
+
+def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
+    """Write a checkpoint that ``fairseq-train --arch roberta_base --finetune-from-model`` starts from.
+
+    The model is fairseq's stock one: post-norm, normalized embeddings, tied output matrix. Rows are those of the
+    dictionary: specials, pieces, ``<mask>``. Where the encoder has no ``<mask>`` or no head, they are drawn from
+    N(0, 0.02), norms begin as 1 and biases as 0.
+
+    Args:
+        weights: the encoder.
+        path: file to write; whole or not at all.
+        seed: of what is new.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    symbols = ordered_symbols(weights, with_mask=True)
+    generator = torch.Generator().manual_seed(seed)
+    row = {symbol: i for i, symbol in enumerate(weights.symbols)}
+    index = torch.tensor([row.get(symbol, -1) for symbol in symbols])
+    tensors = dict(weights.tensors)
+    tensors["embed_tokens.weight"] = carried(tensors["embed_tokens.weight"], index, generator)
+    model = {f"{PREFIX}{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    head = weights.head or _new_head(weights, generator)
+    model |= {f"encoder.lm_head.{name}": tensor for name, tensor in head.items()}
+    model["encoder.lm_head.bias"] = carried(head["bias"], index, generator)
+    model["encoder.lm_head.weight"] = model[f"{PREFIX}embed_tokens.weight"]
+    state = {
+        "args": None,
+        "cfg": {"model": roberta_options(weights)},
+        "model": model,
+        "optimizer_history": [{"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
+        "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
+        "task_state": {"symbols": symbols},
+    }
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: torch's writer on a full disk
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: {reason}; make room or give another --output") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def epsilon_note(weights: EncoderWeights) -> str | None:
+    """What to say if the layer norms change: fairseq's RoBERTa has one epsilon, and no option for it."""
+    if weights.layer_norm_eps == EPS:
+        return None
+    return (
+        f"layer norm eps {weights.layer_norm_eps:g} becomes {EPS:g}, which fairseq's RoBERTa has; outputs differ a "
+        "little until training has adapted"
+    )
+
+
+def _new_head(weights: EncoderWeights, generator: torch.Generator) -> dict[str, Tensor]:
+    width = weights.embed_dim
+    return {
+        "dense.weight": torch.normal(0.0, INIT_STD, (width, width), generator=generator),
+        "dense.bias": torch.zeros(width),
+        "layer_norm.weight": torch.ones(width),
+        "layer_norm.bias": torch.zeros(width),
+        "bias": torch.zeros(weights.tensors["embed_tokens.weight"].size(0)),
+    }

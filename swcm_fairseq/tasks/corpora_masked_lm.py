@@ -1,0 +1,162 @@
+"""The task ``corpora_masked_lm``: masked language modelling on the corpora of a data directory.
+
+For an encoder whose vocabulary was extended: its new rows are learned on all languages together. Corpora are drawn with
+a temperature and texts by their length, as CINO does (Yang et al. 2022, arXiv 2202.13558).
+"""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from fairseq import utils
+from fairseq.data import Dictionary
+from fairseq.dataclass import FairseqDataclass
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING
+
+from swcm_fairseq.data.directory import find_corpora, load_vocabulary
+from swcm_fairseq.data.loading import Choice, ChosenCorpora
+from swcm_fairseq.data.masked_dataset import MaskedDataset
+from swcm_fairseq.data.noise import Noise
+from swcm_fairseq.data.streams import FRAME
+from swcm_fairseq.data.table import planned_counts
+from swcm_fairseq.data.vocabulary import add_special_symbols
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.restoring import restored_file
+from swcm_fairseq.tasks.restored import read_task_state
+
+
+@dataclass
+class CorporaMaskedLMConfig(FairseqDataclass):
+    """Options of the task."""
+
+    data: str = field(default=MISSING, metadata={"help": "data directory written by preprocess.binarize"})
+    corpora: Optional[str] = field(
+        default=None, metadata={"help": "take the text of these corpora, e.g. bo,zh (default: all)"}
+    )
+    sampling_alpha: float = field(
+        default=0.3,
+        metadata={"help": "corpora are drawn with p_i = q_i^alpha / sum_j q_j^alpha, q their samples; above 0, to 1"},
+    )
+    sampling_beta: float = field(
+        default=1.0,
+        metadata={
+            "help": "within a corpus, texts are drawn in proportion to length^beta, so that short ones, which teach "
+            "little, come up less often; 0: all alike"
+        },
+    )
+    samples_per_epoch: Optional[int] = field(
+        default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
+    )
+    tokens_per_sample: int = field(
+        default=256,
+        metadata={"help": "the most positions of a text; longer documents are cut into blocks at sentence ends"},
+    )
+    mask_prob: float = field(
+        default=0.15,
+        metadata={"help": "share of the tokens to predict; 80% of them become <mask>, 10% another piece, 10% stay"},
+    )
+    seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
+
+
+@register_task("corpora_masked_lm", dataclass=CorporaMaskedLMConfig)
+class CorporaMaskedLMTask(FairseqTask):
+    """Masked language modelling with the sampling of ``multilingual_denoising_mt``: exact on resume, in one stream.
+
+    Attributes:
+        dictionary: pieces and ``<mask>``.
+        corpora: the text to denoise of the data directory; pairs are left out.
+    """
+
+    cfg: CorporaMaskedLMConfig
+
+    def __init__(self, cfg: CorporaMaskedLMConfig):
+        super().__init__(cfg)
+        if not 0 < cfg.mask_prob < 1:
+            raise InputError(f"--mask-prob {cfg.mask_prob}: give a share between 0 and 1")
+        if not 0 <= cfg.sampling_beta <= 4:
+            raise InputError(f"--sampling-beta {cfg.sampling_beta}: give an exponent from 0 to 4")
+        if cfg.tokens_per_sample <= FRAME:
+            raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: there is no room for text; give more")
+        self.paths = utils.split_paths(cfg.data)
+        self.dictionary = load_vocabulary(self.paths[0])
+        add_special_symbols(self.dictionary, [])
+        langs = sorted({corpus.source_lang for path in self.paths for corpus in find_corpora(path)})
+        wanted = [name.strip() for name in (cfg.corpora or "").split(",") if name.strip()]
+        choice = Choice(wanted=wanted, translation_share=0.0, max_positions=cfg.tokens_per_sample)
+        self.corpora = ChosenCorpora(self.paths, self.dictionary, langs, choice)
+        # What makes a checkpoint of it readable as an encoder, without the data directory.
+        self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})
+
+    @classmethod
+    def setup_task(cls, cfg: CorporaMaskedLMConfig, **kwargs) -> "CorporaMaskedLMTask":
+        """Make the task; ``kwargs`` make no difference to it."""
+        return cls(cfg)
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        """Pieces and ``<mask>``."""
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> Dictionary:
+        """The same as the source's."""
+        return self.dictionary
+
+    def max_positions(self) -> int:
+        """The most positions of a text, ``<s>`` and ``</s>`` included."""
+        return self.cfg.tokens_per_sample
+
+    def build_model(self, cfg, from_checkpoint: bool = False):
+        """Build the model.
+
+        Raises:
+            InputError: the checkpoint to start from is missing or has other pieces than the data.
+        """
+        if not from_checkpoint:
+            self._check_restored()
+        return super().build_model(cfg, from_checkpoint)
+
+    def _check_restored(self) -> None:
+        """fairseq does not show the task the checkpoint that it resumes or starts from."""
+        cfg = self.cfg
+        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
+        if path is None and cfg.finetune_from_model is not None:
+            raise InputError(f"--finetune-from-model {cfg.finetune_from_model}: no such file; give a checkpoint")
+        if (
+            path is not None
+            and read_task_state(path).get("symbols", self.dictionary.symbols) != self.dictionary.symbols
+        ):
+            raise InputError(f"{path}: has other pieces than {self.paths[0]}; binarize the text with its vocabulary")
+
+    def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
+        """Load a split of every chosen corpus that has it.
+
+        Args:
+            split: ``train``, ``valid``, ...
+            combine: read ``train``, ``train1``, ... of stock directories as one.
+            epoch: chooses the directory if there are several.
+            kwargs: fairseq's, not needed.
+
+        Raises:
+            InputError: no chosen corpus has the split, or one of its files is damaged.
+        """
+        cfg = self.cfg
+        streams = self.corpora.load(self.paths[(epoch - 1) % len(self.paths)], split, combine)
+        is_train = split == cfg.train_subset
+        self.datasets[split] = MaskedDataset(
+            streams,
+            self.dictionary,
+            Noise(mask=0.0, permute_sentences=0.0),  # texts keep their length
+            cfg.tokens_per_sample,
+            cfg.seed,
+            groups=range(len(streams)),
+            counts=planned_counts(streams, cfg.sampling_alpha, cfg.samples_per_epoch) if is_train else None,
+            shards=len(self.paths),
+            beta=cfg.sampling_beta,
+            mask_prob=cfg.mask_prob,
+        )

@@ -1,0 +1,129 @@
+"""The part of the task that decodes: its generator, and text that comes from elsewhere than a data directory."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from fairseq.data import LanguagePairDataset
+from fairseq.sequence_scorer import SequenceScorer
+from fairseq.tasks import FairseqTask
+
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
+from swcm_fairseq.data.languages import check_code, language_token
+from swcm_fairseq.data.streams import FRAME
+from swcm_fairseq.data.vocabulary import MultilingualDictionary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
+from swcm_fairseq.tasks.generation import LanguageGenerator
+
+logger = logging.getLogger(__name__)
+
+
+class InferenceTask(FairseqTask):
+    """Decoding that starts from ``<s> <xx>``, for every task whose dictionary has language tokens.
+
+    Attributes:
+        cfg: ``source_lang``, ``target_lang``, ``tokens_per_sample`` and ``restrict_decoding`` are read.
+        dictionary: pieces, ``<mask>`` and language tokens.
+        langs: language codes, in the order of their tokens.
+    """
+
+    cfg: MultilingualDenoisingMTConfig
+    dictionary: MultilingualDictionary
+    langs: list[str]
+
+    def language_id(self, lang: str) -> int:
+        """Dictionary index of a language's token; raises :class:`InputError` if there is none."""
+        if lang not in self.langs:
+            check_code(lang)
+            raise InputError(
+                f"{lang!r} is not one of the languages {','.join(self.langs)}; give one of them, or train with it "
+                "added to --langs"
+            )
+        return self.dictionary.index(language_token(lang))
+
+    def _check_direction(self) -> None:
+        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` has no token, a checkpoint's included."""
+        for lang in (self.cfg.source_lang, self.cfg.target_lang):
+            if lang is not None:
+                self.language_id(lang)
+
+    def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
+        """fairseq's generator, started from ``<s> <xx>``."""
+        if getattr(args, "print_alignment", None):
+            raise InputError("--print-alignment: this task does not print alignments")
+        self._check_direction()
+        extra = dict(extra_gen_cls_kwargs or {})
+        if not getattr(args, "score_reference", False):
+            target = self.cfg.target_lang
+            extra["target_token"] = self.language_id(target) if target else None
+            extra["language_tokens"] = {self.language_id(lang) for lang in self.langs}
+            extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
+        return super().build_generator(
+            models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
+        )
+
+    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+        """fairseq's; references longer than ``--tokens-per-sample`` are put back whole, to be printed and scored."""
+        if isinstance(generator, SequenceScorer):
+            sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
+        elif "full_target" in sample:
+            sample["target"] = sample.pop("full_target")
+        if prefix_tokens is not None and sample.get("target") is not None:
+            # --prefix-size counts from the first word; position 0 of the target is the language token's.
+            prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
+        return super().inference_step(generator, models, sample, prefix_tokens, constraints)
+
+    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
+        """Lines of text as ids; :meth:`build_dataset_for_inference` puts ``<s> <xx>`` and ``</s>`` around them."""
+        encode = self.dictionary.encode_line
+        tokens = [encode(encode_fn(line), add_if_not_exist=False, append_eos=False).long() for line in lines]
+        return tokens, [len(t) for t in tokens]
+
+    def build_dataset_for_inference(
+        self, src_tokens, src_lengths, constraints=None, source_lang=None, target_lang=None, **kwargs
+    ):
+        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and for text given in Python.
+
+        Args:
+            src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (fairseq's hub has it).
+            src_lengths: theirs; not needed.
+            constraints: fairseq's.
+            source_lang: language of the texts; default: ``--source-lang``.
+            target_lang: language to write; default: ``--target-lang``.
+            kwargs: fairseq's, not needed.
+
+        Raises:
+            InputError: a language is missing or has no token.
+        """
+        source_lang, target_lang = source_lang or self.cfg.source_lang, target_lang or self.cfg.target_lang
+        for name, lang in (("source", source_lang), ("target", target_lang)):
+            if lang is None:
+                raise InputError(
+                    f"--{name}-lang is missing: give one of {','.join(self.langs)} "
+                    f'(in Python: generate(..., {name}_lang="{self.langs[0]}"))'
+                )
+        target_token = self.language_id(target_lang)
+        framed = self._framed(src_tokens, self.language_id(source_lang))
+        return LanguagePairDataset(
+            framed,
+            [len(t) for t in framed],
+            self.dictionary,
+            left_pad_source=False,
+            constraints=constraints,
+            tgt_lang_id=target_token,
+        )
+
+    def _framed(self, texts: Sequence[torch.Tensor], lang_token: int) -> list[torch.Tensor]:
+        """Texts between ``<s> <xx>`` (``lang_token``) and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
+        eos = self.dictionary.eos()
+        bodies = [text[:-1] if len(text) and text[-1] == eos else text for text in texts]
+        room = self.cfg.tokens_per_sample - FRAME
+        long = [number for number, text in enumerate(bodies, 1) if len(text) > room]
+        if long:
+            logger.warning(
+                f"{len(long)} of {len(bodies)} texts have more than {room} tokens (the first: number {long[0]}, with "
+                f"{len(bodies[long[0] - 1])}); only the first {room} of each are read"
+            )
+        frame = torch.tensor([self.dictionary.bos(), lang_token])
+        return [torch.cat((frame.to(text), text[:room], text.new_tensor([eos]))) for text in bodies]

@@ -1,0 +1,130 @@
+"""A directory in which every command of the documentation finds what it names, at the smallest size."""
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands import run
+from tests.docs.corpora import write_corpora
+from tests.docs.execution import small
+
+TRAIN = (
+    *("--task", "multilingual_denoising_mt", "--arch", "xlm_swcm"),
+    *("--criterion", "swcm_cross_entropy", "--optimizer", "adam", "--no-epoch-checkpoints"),
+)
+ENCODER = (
+    *("--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base", "--encoder-layers", "4"),
+    *("--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "256", "--encoder-attention-heads", "4"),
+    *("--max-positions", "512", "--tokens-per-sample", "64", "--sample-break-mode", "none", "--batch-size", "8"),
+    *("--optimizer", "adam", "--max-update", "1", "--disable-validation", "--cpu", "--num-workers", "0"),
+)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory, repository, sample_data) -> Path:
+    """Corpora, an encoder, the data directories of pretraining and summarization, and a checkpoint of each."""
+    root = tmp_path_factory.mktemp("documentation") / "root"
+    root.mkdir()
+    for name in ("examples", "benchmarks"):
+        (root / name).symlink_to(repository / name)
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        write_corpora(root / "corpora", sample_data)
+        _make_encoder(sample_data)
+        for name in ("pretraining", "summarization", "translation"):
+            run("python", "-m", "preprocess.run", f"examples/manifests/{name}.yaml")
+        _train("pretraining", "--pretrained-encoder", "encoders/cino-base-v2")
+        for name in ("summarization", "translation"):
+            _train(name, "--finetune-from-model", "checkpoints/pretraining/checkpoint_last.pt")
+    finally:
+        os.chdir(before)
+    return root
+
+
+def _train(name: str, *start: str) -> None:
+    run(*small(["fairseq-train", f"data-bin/{name}", *TRAIN, *start, "--save-dir", f"checkpoints/{name}"]))
+
+
+def _make_encoder(sample: Path) -> None:
+    texts = {lang: sample / f"mono.{lang}.train.txt" for lang in ("bo", "kk", "mn", "ug", "zh")}
+    inputs = [f"{lang}={path}" for lang, path in texts.items()]
+    run("python", "-m", "preprocess.vocab", "--input", *inputs, "--size", "1200", "--output", "vocab")
+    run(
+        "python",
+        "-m",
+        "preprocess.binarize",
+        "--vocab",
+        "vocab",
+        "--output",
+        "plain",
+        "--plain",
+        f"train={texts['zh']}",
+    )
+    run("fairseq-train", "plain", *ENCODER, "--save-dir", "masked_lm")
+    run("python", "-m", "swcm_fairseq.interop.convert", "masked_lm/checkpoint_last.pt", "--output",
+        "encoders/cino-base-v2", "--sentencepiece-model", "vocab/sentencepiece.bpe.model")  # fmt: skip
+    for name in ("vocab", "plain", "masked_lm"):
+        shutil.rmtree(name)
+
+
+@pytest.fixture
+def workplace(prepared, tmp_path, monkeypatch, sample_data) -> Path:
+    """A copy of it for one page, as working directory, with the text files that the pages speak of."""
+    root = shutil.copytree(prepared, tmp_path / "root", symlinks=True)
+    write_texts(root, sample_data)
+    monkeypatch.chdir(root)
+    return root
+
+
+# Text files under the names that the pages use, each with the lines of a file of the sample.
+TEXTS = {
+    "bo.txt": "mono.bo.train.txt",
+    "zh.txt": "mono.zh.train.txt",
+    "kk.txt": "mono.kk.train.txt",
+    "ug.txt": "mono.ug.train.txt",
+    "mc2.bo": "mono.bo.train.txt",
+    "bo.valid.txt": "mono.bo.valid.txt",
+    "valid.bo": "mono.bo.valid.txt",
+    "train.zh": "zh-bo.train.zh",
+    "train.bo": "zh-bo.train.bo",
+    "articles.txt": "title.bo.train.article",
+    "titles.txt": "title.bo.train.title",
+    "articles.valid.txt": "title.bo.valid.article",
+    "titles.valid.txt": "title.bo.valid.title",
+    # No text in Zhuang is at hand; English takes its place.
+    "za.txt": "LICENSE",
+    "za.valid.txt": "README.md",
+    "pairs.zh": "title.zh.train.title",
+    "pairs.za": "title.zh.train.title",
+    "za.articles.txt": "title.zh.valid.article",
+    "za.titles.txt": "title.zh.valid.title",
+}
+# Copies of what lies elsewhere in the directory.
+COPIES = {
+    "bo-crawl-only-release-20231112.jsonl": "corpora/mc2/bo-crawl-only-release-20231112.jsonl",
+    "THUCNews.zip": "corpora/THUCNews.zip",
+    "cmrc2018_train.json": "corpora/cmrc2018/data/cmrc2018_train.json",
+    "test.zh": "text/translation/bo-zh/test.zh",
+    "test.bo": "text/translation/bo-zh/test.bo",
+    "ours.bo": "text/translation/bo-zh/test.bo",
+}
+
+
+def write_texts(root: Path, sample: Path) -> None:
+    """The files of both tables; another system's output; a translation memory."""
+    for name, source in TEXTS.items():
+        shutil.copy(sample / source, root / name)
+    for name, source in COPIES.items():
+        shutil.copy(root / source, root / name)
+    shutil.copytree(root / "encoders/cino-base-v2", root / "xlm-roberta-base")
+    references = (root / "test.bo").read_text("utf-8").splitlines()
+    (root / "llm.bo").write_text("".join(f"{line[::2]}\n" for line in references), "utf-8")
+    units = "".join(
+        f'<tu><tuv xml:lang="bo"><seg>{bo}</seg></tuv><tuv xml:lang="zh"><seg>书</seg></tuv></tu>' for bo in references
+    )
+    with gzip.open(root / "bo-zh.tmx.gz", "wt", encoding="utf-8") as file:
+        file.write(f'<?xml version="1.0"?><tmx version="1.4"><header/><body>{units}</body></tmx>')

@@ -1,0 +1,43 @@
+"""Options that the documentation speaks of, also outside of commands, are options of some command."""
+
+import contextlib
+import io
+import re
+
+import pytest
+
+from swcm_fairseq import command_help
+from tests.commands import FAIRSEQ, run
+from tests.docs.test_pages import PAGES
+
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
+# Options that no help of these commands lists.
+OTHERS = {
+    "--nproc_per_node", "--no-python",  # torchrun
+    "--nodes", "--gpus-per-node",  # sbatch
+    "--chrf-word-order",  # sacrebleu
+    "--srcdict",  # fairseq-preprocess
+    "--encoder-normalize-before", "--decoder-layers", "--adaptive-softmax-cutoff",  # said to be refused
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def known(repository) -> set[str]:
+    """Every option in the help of fairseq's commands with the plugin, and of each module and recipe in the pages."""
+    texts = [command_help.text()] + [help_of(program) for program in FAIRSEQ]
+    for page in PAGES:
+        for module in set(re.findall(r"python -m ([\w.]+) ", (repository / page).read_text("utf-8"))):
+            texts.append(help_of("python", "-m", module))
+    texts += [path.read_text("utf-8") for path in (repository / "examples").rglob("*.sh")]
+    return {flag for text in texts for flag in FLAG.findall(text)} | OTHERS
+
+
+def help_of(*command: str) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        run(*command, "--help")
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_option_exists(page, repository, known):
+    assert sorted(set(FLAG.findall((repository / page).read_text("utf-8"))) - known) == []
