@@ -228,9 +228,10 @@ def today() -> str:
 
 
 def command() -> str:
-    """This program's command line without ``--output``, to be printed beside the numbers."""
+    """This program's command line without ``--output`` and ``--note``, to be printed beside the numbers."""
     words = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]
-    if "--output" in words:
-        at = words.index("--output")
-        del words[at : at + 2]
+    for option in ("--output", "--note"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
     return shlex.join(words)
