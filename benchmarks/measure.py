@@ -132,17 +132,22 @@ class Ratio:
         values: the ratio in each round.
         at_least: the aim, if a large ratio is good.
         at_most: the aim, if a small ratio is good.
+        above: what the first of them measured in each round; [] where the ratio was measured as such.
+        below: what the second measured.
     """
 
     name: str
     values: list[float]
     at_least: float | None = None
     at_most: float | None = None
+    above: list[float] = field(default_factory=list)
+    below: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, name: str, above: Sequence[float], below: Sequence[float], **aims: float) -> "Ratio":
         """``above / below`` in each round."""
-        return cls(name, [a / b for a, b in zip(above, below, strict=True)], **aims)
+        values = [a / b for a, b in zip(above, below, strict=True)]
+        return cls(name, values, above=list(above), below=list(below), **aims)
 
     @property
     def median(self) -> float:
@@ -229,9 +234,10 @@ def today() -> str:
 
 
 def command() -> str:
-    """This program's command line without ``--output``, to be printed beside the numbers."""
+    """This program's command line without ``--output`` and ``--note``, to be printed beside the numbers."""
     words = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]
-    if "--output" in words:
-        at = words.index("--output")
-        del words[at : at + 2]
+    for option in ("--output", "--note"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
     return shlex.join(words)

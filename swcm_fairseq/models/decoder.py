@@ -71,6 +71,9 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
             self._future_mask = CausalMask.of(prev_output_tokens, self.padding_idx)
         elif not incremental_state and encoder_out is not None:  # the first step of a batch
             self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
+            if not any(mask.any() for mask in encoder_out["encoder_padding_mask"]):
+                # Cross-attention keeps the mask of the first step; without one, its fastest kernels can be taken.
+                encoder_out = {**encoder_out, "encoder_padding_mask": []}
         if alignment_layer is None and not self.need_attn:
             alignment_layer = NO_LAYER
         return super().extract_features(

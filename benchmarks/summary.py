@@ -1,0 +1,97 @@
+"""Write the README's table of results from benchmarks/results/*.json.
+
+    python benchmarks/summary.py            # after a benchmark
+    python benchmarks/summary.py --check    # exit status 1 if the table is not what the files say
+
+One row for every claim that has an aim, or, of a report without aims, for its first. Of several reports on one question
+and machine the latest counts.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import measure
+
+from swcm_fairseq.errors import InputError, run_command
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- begin: python benchmarks/summary.py -->", "<!-- end -->"
+HEADERS = ["question", "compared", "values", "ratio", "aim", "machine", "command"]
+
+
+def latest(directory: Path) -> dict[Path, dict[str, Any]]:
+    """The newest report of each question and machine, by the path of its JSON file, sorted.
+
+    Raises:
+        InputError: a file is not a report of these benchmarks.
+    """
+    newest: dict[str, Path] = {}
+    for path in sorted(directory.glob("*.json")):
+        newest[path.stem.rpartition("_")[0]] = path  # question_hardware_date: the last in order is the newest
+    reports = {}
+    for path in newest.values():
+        report = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in ("title", "machine", "command", "ratios") if key not in report]
+        if missing:
+            raise InputError(
+                f"{path}: has no {', '.join(missing)}; write it with a program of benchmarks/, or delete it"
+            )
+        reports[path] = report
+    return reports
+
+
+def number(value: float) -> str:
+    """Three digits: ``0.0123``, ``4.56``, ``12,300``."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
+
+
+def rows_of(path: Path, report: dict[str, Any], root: Path) -> list[list[str]]:
+    """The rows of one report; ``root`` is what links start from."""
+    claims = [ratio for ratio in report["ratios"] if ratio["aim"]] or report["ratios"][:1]
+    link = f"[{report['title']}]({path.with_suffix('.md').relative_to(root).as_posix()})"
+    facts = [report["machine"], f"`{report['command']}`"]
+    rows = []
+    for claim in claims:
+        both = [claim["above"], claim["below"]]
+        values = " / ".join(number(statistics.median(side)) for side in both) if all(both) else ""
+        rows.append([link, claim["name"], values, measure.spread(claim["values"]), claim["aim"], *facts])
+    return rows or [[link, "", "", "", "", *facts]]
+
+
+def with_table(text: str, table: list[str], path: Path) -> str:
+    """``text`` with ``table`` between the marks.
+
+    Raises:
+        InputError: the marks are not there, once each and in order.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise InputError(f"{path}: has no lines {BEGIN} and {END}; put them where the table belongs")
+    return "\n".join([before + begin, "", *table, "", end + after])
+
+
+def main() -> None:
+    """Write the table, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if the table is out of date")
+    parser.add_argument("--results", type=Path, default=measure.RESULTS, metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--readme", type=Path, default=README, metavar="FILE", help="default: %(default)s")
+    args = parser.parse_args()
+    root = args.readme.resolve().parent
+    rows = [row for path, report in latest(args.results.resolve()).items() for row in rows_of(path, report, root)]
+    text = args.readme.read_text(encoding="utf-8")
+    wanted = with_table(text, measure.table(HEADERS, rows), args.readme)
+    if args.check and text != wanted:
+        sys.exit(f"error: {args.readme}: its table is not what {args.results} says; run python benchmarks/summary.py")
+    if not args.check:
+        args.readme.write_text(wanted, encoding="utf-8")
+        print(f"{args.readme}: {len(rows)} rows")
+
+
+if __name__ == "__main__":
+    run_command(main)
