@@ -40,7 +40,7 @@ def train(args: argparse.Namespace, precision: str) -> str:
     """One run; returns its log, which is also kept in OUT."""
     save_dir = args.out / precision
     command = [
-        sys.executable, "-m", "fairseq_cli.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",
+        sys.executable, "-m", "swcm_fairseq.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",
         "--task", "translation", "-s", "zh", "-t", "bo", "--arch", args.arch,
         "--criterion", "cross_entropy", "--optimizer", "adam", "--adam-betas", "(0.9,0.999)", "--weight-decay", "0.01",
         "--clip-norm", "1.0", "--lr", args.lr, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", "50",

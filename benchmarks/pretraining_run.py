@@ -30,7 +30,7 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 def train(options: argparse.Namespace, data: Path) -> str:
     """The run; returns its log, which is also kept in OUT."""
     command = [
-        sys.executable, "-m", "fairseq_cli.train", data, "--user-dir", ROOT / "swcm_fairseq",
+        sys.executable, "-m", "swcm_fairseq.train", data, "--user-dir", ROOT / "swcm_fairseq",
         "--task", "multilingual_denoising_mt", "--tokens-per-sample", options.tokens, "--arch", options.arch,
         "--max-source-positions", options.tokens, "--max-target-positions", options.tokens,
         "--criterion", "swcm_cross_entropy", "--teacher-forcing-final-ratio", options.teacher_forcing,

@@ -17,7 +17,7 @@ from swcm_fairseq.errors import run_command
 
 def main() -> None:
     """fairseq-train's ``cli_main``, and no TPUs."""
-    logging.getLogger().handlers.clear()  # one of fairseq's tasks has set them up in another form than fairseq-train does
+    logging.getLogger().handlers.clear()  # one of fairseq's tasks has set up others than fairseq-train does
     from fairseq_cli.train import main as train
 
     args = options.parse_args_and_arch(options.get_training_parser())
