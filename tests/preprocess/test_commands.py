@@ -58,8 +58,7 @@ def test_places_that_cannot_be_written(texts, tmp_path):
     assert occupied.read_text() == "mine\n"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path, workers):
+def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
     """The text comes from a pipe that stays open, so the command is at work when the interrupt comes."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
