@@ -263,7 +263,7 @@ def parse_jobs(args: argparse.Namespace) -> list[Job]:
         *map(parse_plain, args.plain),
     ]
     if not jobs:
-        raise InputError("nothing to binarize: give --mono, --pair or --plain; see --help")
+        raise InputError("--mono, --pair or --plain is needed: there is nothing to binarize; see --help")
     for job in jobs:
         for path in job.inputs[0]:
             if not path.exists():

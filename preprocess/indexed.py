@@ -27,6 +27,7 @@ class IndexedWriter:
         self.dtype = best_fitting_int_dtype(vocabulary_size)
         self.sentences = 0
         self.tokens = 0
+        self._new_folder = not prefix.parent.exists()
         prefix.parent.mkdir(parents=True, exist_ok=True)
         self._bin: BinaryIO = open(self.partial("bin"), "wb")  # noqa: SIM115 (closed by commit and abort)
         self._idx: BinaryIO = open(self.partial("idx"), "w+b")  # noqa: SIM115
@@ -84,6 +85,9 @@ class IndexedWriter:
                 file.close()
         for extension in ("bin", "idx"):
             self.partial(extension).unlink(missing_ok=True)
+        if self._new_folder:
+            with suppress(OSError):  # it holds the committed files
+                self.prefix.parent.rmdir()
 
 
 def commit(writers: list[IndexedWriter]) -> None:

@@ -4,15 +4,9 @@ U+2028, U+0085, form feeds and the like never end a line, a final line needs no 
 taken off. Compression is recognised by the first bytes, not by the name.
 """
 
-import bz2
 import codecs
-import gzip
-import io
-import lzma
 import os
 import stat
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,9 +14,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
-import zstandard
-
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import DAMAGED, unpacked
 
 DEFAULT_ENCODING = "utf-8"
 CHUNK_BYTES = 1 << 20
@@ -30,49 +23,6 @@ BLOCK_BYTES = 1 << 18
 BLOCK_LINES = 2000
 _MARKS = 8  # bytes kept beyond the longest line: more than a byte order mark, CR and one
 
-
-def _open_only_member(file: BinaryIO) -> BinaryIO:
-    """The one file of a zip archive."""
-    archive = zipfile.ZipFile(file)
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    if len(members) != 1:
-        raise zipfile.BadZipFile(f"{len(members)} files in the archive where one is expected; unpack it")
-    return archive.open(members[0])  # type: ignore[return-value]
-
-
-class _ZstdStream(io.RawIOBase):
-    """Unpacks zstd, and unlike the library's own reader notices a file that is cut off."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._inside = False  # a frame has begun and not ended
-
-    def read(self, _: int = -1) -> bytes:
-        """The next unpacked bytes, b"" at the end; their number is the packer's."""
-        while packed := self._file.read(CHUNK_BYTES >> 4):
-            unpacked = b""
-            while packed:
-                unpacked += self._frame.decompress(packed)
-                self._inside, packed = not self._frame.eof, self._frame.unused_data if self._frame.eof else b""
-                if not self._inside:
-                    self._frame = zstandard.ZstdDecompressor().decompressobj()
-            if unpacked:
-                return unpacked
-        if self._inside:
-            raise EOFError("it ends within a frame")
-        return b""
-
-
-# (first bytes, opener)
-_COMPRESSIONS = (
-    (b"\x1f\x8b", gzip.open),
-    (b"\xfd7zXZ\x00", lzma.open),
-    (b"BZh", bz2.open),
-    (b"\x28\xb5\x2f\xfd", _ZstdStream),
-    (b"PK\x03\x04", _open_only_member),
-)
-_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
 
 # (first bytes, what it is, how to make it text)
 _NOT_TEXT = (
@@ -122,13 +72,7 @@ class TextFile:
         for magic, kind, mend in _NOT_TEXT:
             if start.startswith(magic):
                 raise InputError(f"{self.path}: not text but {kind}; {mend} {self.path}")
-        for magic, opener in _COMPRESSIONS:
-            if start.startswith(magic):
-                try:
-                    return opener(self._raw)  # type: ignore[return-value]
-                except (*_DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
-                    raise InputError(f"{self.path}: cannot be unpacked: {error}") from error
-        return self._raw
+        return unpacked(self._raw, self.path)
 
     def position(self) -> int:
         """Bytes of the file (as it lies on disk) read so far."""
@@ -144,7 +88,7 @@ class TextFile:
         try:
             while chunk := self._stream.read(CHUNK_BYTES):
                 yield chunk
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise InputError(f"{self.path}: damaged compressed file: {error}; download or pack it again") from error
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror or error}") from error

@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
     inputs = [parse_language_file(spec) for spec in args.input]
     checks = [parse_language_file(spec) for spec in args.check]
     if not inputs and not args.pieces_of:
-        raise InputError("nothing to extend with: give --input LANG=FILE or --pieces-of DIR")
+        raise InputError("--input or --pieces-of: give at least one of them, there is nothing to extend with")
     if any(file.lang is None for file in inputs):
         raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
     texts = [file.path for file in inputs + checks]

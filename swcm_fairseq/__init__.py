@@ -4,13 +4,13 @@
 ``xlm_swcm*``, the task ``multilingual_denoising_mt``, the criterion and the scorers.
 """
 
-from swcm_fairseq.requirements_check import check
+from swcm_fairseq.errors import install_excepthook
+
+install_excepthook()  # first of all: the imports below take seconds, in which Ctrl-C may come
+
+from swcm_fairseq.requirements_check import check  # noqa: E402
 
 check()  # before anything that imports fairseq or torch
-
-from swcm_fairseq.errors import install_excepthook  # noqa: E402
-
-install_excepthook()
 
 from swcm_fairseq import (  # noqa: E402
     checkpoint_types,  # noqa: F401  (lets weights_only=True read fairseq's checkpoints)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
+INTERRUPTED = "interrupted; the same command goes on where it stopped"
+
 
 class InputError(ValueError):
     """Something the user gave (a file, a flag, a checkpoint) cannot be used.
@@ -15,6 +17,11 @@ class InputError(ValueError):
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.split()))
+
+    @property
+    def status(self) -> int:
+        """Exit status: 2, as argparse's, if the line begins with the option to mend; else 1."""
+        return 2 if str(self).startswith("--") else 1
 
 
 def report(error: BaseException) -> None:
@@ -33,9 +40,10 @@ def input_error(error: BaseException | None) -> InputError | None:
 
 
 def install_excepthook() -> None:
-    """Show an uncaught :class:`InputError`, wrapped or not, as one line; every other exception keeps its traceback.
+    """Show an uncaught :class:`InputError`, wrapped or not, and Ctrl-C as one line; all else keeps its traceback.
 
-    fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook.
+    fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook, and with 130
+    after Ctrl-C, which may come while modules are still imported.
     """
     # Otherwise Hydra (fairseq-hydra-train) prints the exception itself and exits before Python calls the hook.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -47,6 +55,8 @@ def install_excepthook() -> None:
         cause = input_error(error)
         if cause is not None:
             report(cause)
+        elif issubclass(kind, KeyboardInterrupt):
+            print(INTERRUPTED, file=sys.stderr)
         else:
             previous(kind, error, trace)
 
@@ -55,14 +65,14 @@ def install_excepthook() -> None:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's ``main``: an :class:`InputError` becomes one line and exit status 1."""
+    """Run a command's ``main``: an :class:`InputError` becomes one line and its status, Ctrl-C one line and 130."""
     try:
         main()
     except InputError as error:
         report(error)
-        sys.exit(1)
+        sys.exit(error.status)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone (`| head`); nothing to say

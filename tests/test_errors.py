@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -39,6 +40,7 @@ def test_the_hook_is_installed_once():
     ("raised", "status", "line"),
     [
         (InputError("no such file"), 1, "error: no such file\n"),
+        (InputError("--workers 0: must be at least 1"), 2, "error: --workers 0: must be at least 1\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
     ],
 )
@@ -50,6 +52,24 @@ def test_run_command(raised, status, line, capsys):
         run_command(main)
     assert end.value.code == status
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize("module", ["preprocess.extract", "swcm_fairseq.scoring"])
+def test_ctrl_c_while_modules_are_imported_is_one_line(module):
+    """The interrupt comes from a library that is imported after the package: by then the hook is there."""
+    code = f"""
+import runpy, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "fairseq":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["command"]
+runpy.run_module("{module}", run_name="__main__", alter_sys=True)
+"""
+    done = run(code)
+    assert done.returncode in (130, -signal.SIGINT)
+    assert done.stderr == "interrupted; the same command goes on where it stopped\n"
 
 
 def test_run_command_lets_bugs_through():

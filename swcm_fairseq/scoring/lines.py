@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import read_unpacked
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file without their ends; only LF and CR LF end a line, a BOM is dropped.
+    """The lines of a UTF-8 file, compressed or not, without their ends; LF and CR LF end a line, a BOM is dropped.
 
     Raises:
         InputError: the file is missing, empty, not UTF-8 (with the line), or its lines end in CR alone.
     """
     try:
-        content = path.read_bytes()
+        content = read_unpacked(path)
     except OSError as error:
         raise InputError(f"{path}: cannot read it ({error.strerror})") from error
     if not content.strip():

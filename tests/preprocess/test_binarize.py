@@ -196,6 +196,27 @@ def test_two_writers_are_refused(vocabulary_dir, tmp_path, run, texts, monkeypat
         run("--mono", f"bo:train={texts['bo']}")
 
 
+def test_a_failed_split_leaves_no_empty_folder(run, texts, tmp_path):
+    blank = write_lines(tmp_path / "blank", ["", ""])
+    with pytest.raises(InputError, match="no line is left for bo train"):
+        run("--mono", f"bo:train={blank}")
+    assert not (tmp_path / "data-bin/bo").exists()
+    run("--mono", f"bo:train={texts['bo']}")
+    with pytest.raises(InputError, match="no line is left for bo valid"):
+        run("--mono", f"bo:valid={blank}")
+    assert sorted(path.name for path in (tmp_path / "data-bin/bo").iterdir()) == ["train.bin", "train.idx"]
+
+
+def test_next_line_characters_end_no_line(run, tmp_path, vocabulary_dir):
+    """U+0085 is text, here as in the file: one sentence, no piece lost."""
+    lines = ["ཡིག་ཆ་\x85ཉར་ཚགས།", "\x85", "ཀ\u2028ཁ"]
+    data_bin = run("--mono", f"bo:train={write_lines(tmp_path / 'text', lines)}")
+    expected = [[*ids.tolist(), 2] for ids in Vocabulary(vocabulary_dir).encode(lines)]
+    assert read_ids(data_bin / "bo/train") == [ids for ids in expected if len(ids) > 1]
+    split = Corpora.read(data_bin).corpora[0].splits["train"]
+    assert split.lines == 3 == split.samples + sum(split.left_out.values())
+
+
 def test_another_vocabulary_is_refused(run, texts, tmp_path):
     run("--mono", f"bo:train={texts['bo']}")
     other = tmp_path / "other"
@@ -237,7 +258,7 @@ def test_a_pipe_is_read(run, texts, tmp_path):
         ("--pair zhbo:train=F,F", "is not two languages"),
         ("--pair zh-bo:../x:train=F,F", "cannot be a name"),
         ("--pair zh-bo:x:train=F,F zh-ug:x:train=F,F", "names two different corpora"),
-        ("", "nothing to binarize"),
+        ("", "there is nothing to binarize"),
         ("--mono bo:train=F --encoding utf-16", "not a known encoding that contains ASCII"),
         ("--mono bo:train=F --workers 0", "^--workers 0: must be at least 1"),
     ],

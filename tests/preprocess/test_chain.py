@@ -1,11 +1,11 @@
-"""Arbitrary text through the whole chain: extract, clean, binarize. Nothing is lost, nothing but one line is said."""
+"""Arbitrary text through the whole chain: extract, clean, sentences, binarize. Nothing is lost, no traceback."""
 
 import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from preprocess import binarize, clean, extract
+from preprocess import binarize, clean, extract, sentences
 from swcm_fairseq.data.corpora import Corpora
 from swcm_fairseq.errors import InputError
 
@@ -29,8 +29,13 @@ def test_every_record_is_kept_or_counted(vocabulary_dir, tmp_path, texts, raw):
             f"--lang bo --input {tmp_path}/text.bo --output {cleaned} --rejects {tmp_path}/r2 --without script".split()
         )
         left_out += (tmp_path / "r2").read_bytes().count(b"\n")
+        parts = tmp_path / "parts"  # so long that a document is one part: the lines stay countable
+        sentences.main(
+            f"--lang bo --input {cleaned} --output {parts} --part-chars 100000 --rejects {tmp_path}/r3".split()
+        )
+        left_out += (tmp_path / "r3").read_bytes().count(b"\n")
         data_bin = tmp_path / "data-bin"
-        binarize.main(f"--vocab {vocabulary_dir} --output {data_bin} --mono bo:train={cleaned} --again".split())
+        binarize.main(f"--vocab {vocabulary_dir} --output {data_bin} --mono bo:train={parts} --again".split())
     except InputError as error:
         assert "\n" not in str(error)
         return

@@ -4,7 +4,7 @@ import builtins
 
 import pytest
 
-from preprocess import binarize, clean, extract, outputs, vocab, vocab_prune
+from preprocess import binarize, clean, extract, outputs, vocab, vocab_extend, vocab_prune
 from preprocess.ledger import Reject, RejectsFile
 from preprocess.outputs import LineFiles
 from preprocess.sentences import main as sentences_main
@@ -41,6 +41,8 @@ def test_full_disk(texts, vocabulary_dir, tmp_path, monkeypatch, workers):
         (clean.main, f"--lang bo --input {text} --output {out}/clean --workers {workers}"),
         (extract.main, f"plain --input {text} --lang bo --output {out}/extract"),
         (vocab.main, f"--input {texts['bo']} --size 80 --output {out}/vocab"),
+        (sentences_main, f"--lang bo --input {text} --output {out}/parts --workers {workers}"),
+        (vocab_extend.main, f"--vocab {vocabulary_dir} --input ug={texts['ug']} --size 60 --output {out}/large"),
         (vocab_prune.main, f"--vocab {vocabulary_dir} --input {text} --output {out}/small"),
         (binarize.main, f"--vocab {vocabulary_dir} --output {out}/data-bin --mono bo:train={text} --workers {workers}"),
     )

@@ -55,6 +55,8 @@ def test_what_is_refused(data_bin, tmp_path):
             r"^--png \S+/no/such.png: no such directory; make it",
         ),
         (["/no/such", "--png", str(tmp_path / "no/such.png")], "^--png"),
+        (["/no/such", "--png", str(tmp_path)], r"^--png \S+: is a directory; give a file"),
+        ([str(data_bin), "--workers", "0"], "^--workers 0"),
         ([str(data_bin), "--png", str(data_bin / "bo/train.bin")], "would overwrite its own input"),
     ):
         with pytest.raises(InputError, match=message):

@@ -1,10 +1,14 @@
 """The two commands: reports, samples, and what they refuse."""
 
+import gzip
 import json
+import lzma
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import zstandard
 from lxml import html
 
 from swcm_fairseq.errors import InputError
@@ -111,6 +115,22 @@ def test_bad_input_is_one_line(files, argv, message):
     with pytest.raises(InputError, match=message) as error:
         scoring.main([files.get(arg, arg) for arg in argv])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zstandard.compress])
+def test_compressed_files_score_the_same(files, tmp_path, capsys, pack):
+    packed = []
+    for name in ("ref.bo", "ref.bo"):
+        packed.append(tmp_path / f"{len(packed)}.packed")
+        packed[-1].write_bytes(pack(Path(files[name]).read_bytes()))
+    reports = []
+    for ref, hyp in ((files["ref.bo"], files["ref.bo"]), packed):
+        scoring.main(["--ref", str(ref), "--hyp", str(hyp), "--lang", "bo", "--bootstrap", "0", "--format", "json"])
+        reports.append(json.loads(capsys.readouterr().out)["systems"][0]["values"])
+    assert reports[0] == reports[1]
+    packed[0].write_bytes(packed[0].read_bytes()[:-5])
+    with pytest.raises(InputError, match="damaged compressed file"):
+        scoring.main(["--ref", str(packed[0]), "--hyp", str(packed[1]), "--lang", "bo"])
 
 
 def test_as_a_command(files, tmp_path):

@@ -1,0 +1,75 @@
+"""Commands in processes of their own: by their path, on a full disk, in an unwritable place, interrupted by Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from preprocess import clean, extract, vocab
+from preprocess.sentences import main as sentences_main
+from swcm_fairseq.errors import InputError
+from tests.preprocess.conftest import sentences, write_lines
+
+
+def test_a_manifest_by_the_path_of_its_command(repository, tmp_path):
+    """From a checkout, without installing it; whatever lies beside the command is no module of others."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, str(repository / "preprocess/run.py"), "examples/manifests/pretraining.yaml"]
+    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: corpora/mc2/") and "its authors publish it at" in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "extract plain --input {text} --lang bo --output {out}/t",
+        "binarize --vocab {vocabulary} --output {out} --mono bo:train={text}",
+    ],
+)
+def test_no_file_may_grow_further(command, vocabulary_dir, tmp_path):
+    """The system refuses to write more than 64 kB to a file, as a full disk would: one line, nothing half-written."""
+    text, out = write_lines(tmp_path / "text", sentences("bo", 3000)), tmp_path / "out"
+    arguments = command.format(text=text, out=out, vocabulary=vocabulary_dir).split()
+    command = ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash", sys.executable, "-m", f"preprocess.{arguments[0]}"]
+    done = subprocess.run([*command, *arguments[1:]], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "File too large; make room or give another place" in line
+    left = {path.name for path in out.rglob("*")} if out.exists() else set()
+    assert left <= {"dict.txt", "sentencepiece.bpe.model"}
+
+
+def test_places_that_cannot_be_written(texts, tmp_path):
+    """A file where a folder would have to be; no permission matters to the administrator, this does."""
+    occupied = write_lines(tmp_path / "file", ["mine"])
+    for main, arguments in (
+        (extract.main, f"plain --input {texts['bo']} --lang bo --output {occupied}/t"),
+        (clean.main, f"--lang bo --input {texts['bo']} --output {occupied}/t"),
+        (sentences_main, f"--lang bo --input {texts['bo']} --output {occupied}/t"),
+        (vocab.main, f"--input {texts['bo']} --size 80 --output {occupied}/v"),
+    ):
+        with pytest.raises(InputError, match=f"{occupied}.*(Not a directory|File exists)"):
+            main(arguments.split())
+    assert occupied.read_text() == "mine\n"
+
+
+def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
+    """The text comes from a pipe that stays open, so the command is at work when the interrupt comes."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    arguments = f"-m preprocess.clean --lang bo --input {pipe} --output {tmp_path}/out"
+    process = subprocess.Popen([sys.executable, *arguments.split()], stderr=subprocess.PIPE, text=True)
+    with open(pipe, "w", encoding="utf-8") as feed:  # waits until the command opens it
+        feed.writelines(f"{line}\n" for line in sentences("bo", 2000))
+        feed.flush()
+        while not (tmp_path / "out.partial").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    assert process.stderr.read() == "interrupted; the same command goes on where it stopped\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
