@@ -30,8 +30,7 @@ Environment of every recipe:
   DATA=DIR            a finished data directory, instead of MANIFEST
   GPUS=N              GPUs of this machine; the total batch stays the paper's
   PER_GPU=N           samples at a time on a GPU, at most; smaller needs less memory, and the total batch stays
-  PRECISION=...       fp16 or fp32 (default: fp16; smoke: fp32). bf16 cannot be had: fairseq-train takes --bf16 to mean
-                      TPUs
+  PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
 
 Paths are relative to the root of the repository. Interrupt a recipe whenever you like: the same command goes on,
 finished steps are skipped, and a training goes on from its last checkpoint as if it had never stopped.
@@ -109,10 +108,12 @@ case $SCALE in
   *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
 esac
 
+TRAIN=(fairseq-train)
 case $PRECISION in
   fp16) PRECISION_OPTION=(--fp16) ;;
+  bf16) PRECISION_OPTION=(--bf16) TRAIN=(python -m swcm_fairseq.train) ;; # fairseq-train takes --bf16 to mean TPUs
   fp32) PRECISION_OPTION=() ;;
-  *) fail "PRECISION=$PRECISION: use fp16 or fp32 (fairseq-train takes --bf16 to mean TPUs)" 2 ;;
+  *) fail "PRECISION=$PRECISION: use fp16, bf16 or fp32" 2 ;;
 esac
 GPUS=${GPUS:-1}
 MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
@@ -187,7 +188,7 @@ train() {
   fi
   # The optimizer, section 4.1: AdamW (fairseq's adam decouples weight decay), clipping at 1.0, from 1e-5 up to 1e-4
   # during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
-  local command=("${launch[@]}" fairseq-train "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
+  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
     --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${several[@]}"
     --optimizer adam --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0
     --lr 1e-4 --lr-scheduler warmup_linear --warmup-init-lr 1e-5 --max-epoch "$epochs"

@@ -52,7 +52,7 @@ if ! finished train; then
   read_data
   step train "masked language modelling in all languages"
   batch "$BATCH_TOTAL" "$MOST"
-  command=(fairseq-train "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
+  command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
     --arch roberta_base "${SIZE[@]}" --max-positions 512 --tokens-per-sample "$TOKENS"
     --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 --sampling-beta 1 "${BATCH[@]}"
     --optimizer adam --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 --lr 1e-4

@@ -30,10 +30,13 @@ def run(*command: str | Path, status: int = 0) -> subprocess.CompletedProcess:
     return done
 
 
-def train(data: Path, save_dir: Path, updates: int, *options: str | Path, status: int = 0):
+FAIRSEQ_TRAIN = (BIN / "fairseq-train",)
+
+
+def train(data: Path, save_dir: Path, updates: int, *options: str | Path, status: int = 0, program=FAIRSEQ_TRAIN):
     """fairseq-train with the plugin."""
     return run(
-        BIN / "fairseq-train", data, "--user-dir", PLUGIN, "--task", "multilingual_denoising_mt", "--arch", "xlm_swcm",
+        *program, data, "--user-dir", PLUGIN, "--task", "multilingual_denoising_mt", "--arch", "xlm_swcm",
         "--criterion", "swcm_cross_entropy", "--save-dir", save_dir, "--max-update", updates, "--batch-size", 8,
         "--save-interval-updates", 4, "--no-epoch-checkpoints", "--disable-validation",
         *SIZE, *POSITIONS, *CPU, *ADAM, *options, status=status,
@@ -113,6 +116,18 @@ def test_finetune_generate_and_score(workspace, pretrained):
     )
     value = report["systems"][0]["values"]["rougeL F1"]["score"]
     assert f"rougeL F1 = {value:.2f}" in output
+
+
+def test_bf16_trains_what_fp32_trains(workspace, pretrained):
+    """fairseq-train itself takes --bf16 to mean TPUs."""
+    options = ("--pretrained-encoder", workspace / "encoder/checkpoint_last.pt", "--bf16")
+    program = (sys.executable, "-m", "swcm_fairseq.train")
+    done = train(workspace / "pretrain", workspace / "bf16", 4, *options, program=program)
+    found = losses(done.stdout)
+    assert sorted(found) == [1, 2, 3, 4]
+    assert found != {update: pretrained[update] for update in found}
+    for update, loss in found.items():
+        assert float(loss) == pytest.approx(float(pretrained[update]), rel=0.01)
 
 
 def test_help_lists_the_options_of_the_task_and_the_architecture():

@@ -208,7 +208,7 @@ def test_help_is_complete(recipe, name):
         ("pretraining/single_gpu.sh", ["--start", "x.pt"], {}, "--start: pretraining starts from ENCODER"),
         ("finetuning/summarization.sh", ["--start"], {}, "--start: a checkpoint is missing"),
         ("finetuning/summarization.sh", [], {"SCALE": "tiny"}, "SCALE=tiny: use full or smoke"),
-        ("finetuning/summarization.sh", [], {"PRECISION": "bf16"}, "PRECISION=bf16: use fp16 or fp32"),
+        ("finetuning/summarization.sh", [], {"PRECISION": "half"}, "PRECISION=half: use fp16, bf16 or fp32"),
         ("finetuning/summarization.sh", [], {"GPUS": "two"}, "GPUS=two: give a number"),
         ("finetuning/summarization.sh", [], {"PER_GPU": "0"}, "PER_GPU=0: give a number"),
         ("pretraining/several_machines.sh", [], {"MACHINE": "2", "RENDEZVOUS": "a:1"}, "MACHINE=2: number the 2"),
