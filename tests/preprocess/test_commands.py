@@ -63,7 +63,12 @@ def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     arguments = f"-m preprocess.clean --lang bo --input {pipe} --output {tmp_path}/out"
-    process = subprocess.Popen([sys.executable, *arguments.split()], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *arguments.split()],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )
     with open(pipe, "w", encoding="utf-8") as feed:  # waits until the command opens it
         feed.writelines(f"{line}\n" for line in sentences("bo", 2000))
         feed.flush()
