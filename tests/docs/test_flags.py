@@ -24,7 +24,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def known(repository) -> set[str]:
-    """Every option in the help of fairseq's commands with the plugin, and of each module and recipe in the pages."""
+    """Every option in the help of fairseq's commands with the plugin, and of each module and recipe in the pages; benchmarks' own."""
     texts = [command_help.text()] + [help_of(program) for program in FAIRSEQ]
     texts += [
         f"--{name.replace('_', '-')}" for name in FairseqAdamConfig.__dataclass_fields__
@@ -33,6 +33,7 @@ def known(repository) -> set[str]:
         for module in set(re.findall(r"python -m ([\w.]+) ", (repository / page).read_text("utf-8"))):
             texts.append(help_of("python", "-m", module))
     texts += [path.read_text("utf-8") for path in (repository / "examples").rglob("*.sh")]
+    texts += [path.read_text("utf-8") for path in (repository / "benchmarks").glob("*.py")]
     return {flag for text in texts for flag in FLAG.findall(text)} | OTHERS
 
 
