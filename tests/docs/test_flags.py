@@ -24,7 +24,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def known(repository) -> set[str]:
-    """Every option in the help of fairseq's commands with the plugin, and of each module and recipe in the pages; benchmarks' own."""
+    """Every option of fairseq's commands with the plugin, of the modules in the pages, of recipes and benchmarks."""
     texts = [command_help.text()] + [help_of(program) for program in FAIRSEQ]
     texts += [
         f"--{name.replace('_', '-')}" for name in FairseqAdamConfig.__dataclass_fields__
