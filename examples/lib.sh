@@ -28,6 +28,7 @@ Environment of every recipe:
   ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2)
   MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...)
   DATA=DIR            a finished data directory, instead of MANIFEST
+  DIRECTIONS="S-T .." what fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages)
   GPUS=N              GPUs of this machine; the total batch stays the paper's
   PER_GPU=N           samples at a time on a GPU, at most; smaller needs less memory, and the total batch stays
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
@@ -286,7 +287,7 @@ start_options() {
 # is the folder under RUNS.
 finetune() {
   local kind=$1 task=$2 directions direction
-  read -ra directions <<<"$3"
+  read -ra directions <<<"${DIRECTIONS:-$3}"
   parse "${@:4}"
   check_numbers GPUS PER_GPU
   RUN=$RUNS/$kind/$task/$NAME

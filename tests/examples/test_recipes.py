@@ -186,6 +186,14 @@ def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
     [training] = of("fairseq-train", printed)
     assert training[1] == "my data" and not of("preprocess.run", printed)
     assert value("--pretrained-encoder", training) == str(encoder) and "--finetune-from-model" not in training
+    variables = {"PRECISION": "bf16", "DIRECTIONS": "kk-kk zh-kk"}
+    printed = commands(recipe("finetuning/summarization.sh", "--dry-run", **variables))
+    [training] = of("swcm_fairseq.train", printed)
+    assert "--bf16" in training
+    generations = [
+        (value("--source-lang", words), value("--target-lang", words)) for words in of("fairseq-generate", printed)
+    ]
+    assert generations == [("kk", "kk"), ("zh", "kk")]
 
 
 @pytest.mark.parametrize("name", RECIPES)
