@@ -29,3 +29,8 @@ def datapack() -> Path:
     if not place:
         pytest.skip("SWCM_DATAPACK does not name a directory with the larger test data")
     return Path(place)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole command lines first: they take longest, and the other worker takes the rest meanwhile."""
+    items.sort(key=lambda item: "e2e" not in item.keywords)

@@ -1,5 +1,6 @@
 """Commands in processes of their own: by their path, on a full disk, in an unwritable place, interrupted by Ctrl-C."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -74,7 +75,11 @@ def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
         feed.flush()
         while not (tmp_path / "out.partial").exists():
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
+        for _ in range(5):  # Python loses an interrupt that comes while a callback or a finalizer runs: press it again
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
+                break
+        assert process.returncode == 130
     assert process.stderr.read() == "interrupted; the same command goes on where it stopped\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
