@@ -75,7 +75,7 @@ def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
         feed.flush()
         while not (tmp_path / "out.partial").exists():
             time.sleep(0.02)
-        for _ in range(5):  # Python loses an interrupt that comes while a callback or a finalizer runs: press it again
+        for _ in range(5):  # on a busy machine the first can be lost, as it can be at the terminal: press it again
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=20)
