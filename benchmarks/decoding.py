@@ -24,6 +24,7 @@ from typing import Any
 
 import contestants as models
 import measure
+import profiling
 import torch
 from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
 from torch import Tensor, nn
@@ -37,7 +38,6 @@ OURS, RESTRICTED, STOCK = "ours", "ours, restricted vocabulary", "stock fairseq"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
 FIT = "fit"  # the batch that fits into memory
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
-SEARCHES = {1: "greedy"}  # beam size -> name, where it has one
 
 Decode = Callable[[dict[str, Any]], list[Tensor]]
 
@@ -126,6 +126,11 @@ def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> 
     return decode
 
 
+def search_name(beam: int) -> str:
+    """What a search with this beam size is called."""
+    return "greedy" if beam == 1 else f"beam {beam}"
+
+
 def largest_batch(fits: Callable[[int], bool], start: int = 32) -> int:
     """The largest power of 2 times ``start`` for which ``fits`` is true; ``start`` itself must fit."""
     batch = start
@@ -160,6 +165,15 @@ def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str
     taken = measure.seconds(lambda: found.extend(decode(sample)), options.device)
     words = [hypothesis.tolist() for hypothesis in found]
     return {"seconds": taken, "peak_mib": measure.peak_memory(options.device), "sentences": sentences, "words": words}
+
+
+def profile(options: argparse.Namespace) -> str:
+    """Where the time of the first search goes, at the largest number of sentences that is given."""
+    sentences = max((int(batch) for batch in options.batches if batch != FIT), default=1)
+    decode = our_decoding(OURS, options, options.beams[0], options.words)
+    sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
+    title = f"Where our time goes ({search_name(options.beams[0])}, batch {sentences})"
+    return profiling.summary(title, lambda: decode(sample), options.device)
 
 
 def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision: str) -> dict[str, float]:
@@ -245,7 +259,7 @@ def main() -> None:
     names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([HUGGINGFACE] if has_transformers else [])]
     rows, ratios, raw = [], [], {}
     for beam, batch in itertools.product(options.beams, options.batches):
-        setting = f"{SEARCHES.get(beam, f'beam {beam}')}, batch {batch}"
+        setting = f"{search_name(beam)}, batch {batch}"
         print(setting, file=sys.stderr)
         turns = measure.alternate(
             options.rounds, {name: partial(measure.apart, one_turn, name, options, beam, batch) for name in names}
@@ -270,6 +284,7 @@ def main() -> None:
         headers=["search", "", "sentences", "s until written", "sentences/s", "words/s", "peak MiB", "words as ours"],
         rows=rows,
         ratios=ratios,
+        notes=[measure.apart(profile, options)],
         packages=["transformers"] if has_transformers else [],
         raw=raw,
     )

@@ -18,12 +18,14 @@ share of the machine's rate is that of a product of two square matrices in the s
 import argparse
 import importlib.util
 import statistics
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import contestants as models
 import measure
+import profiling
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -63,13 +65,8 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
     return model, models.stock_criterion(options, task), sample
 
 
-def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> dict[str, Any]:
-    """Loss without dropout, work of a step, seconds of each step after a first one, and peak memory in MiB."""
-    torch.set_num_threads(options.threads)
-    model, criterion, sample = build(name, options, changes)
-    model.to(options.device, models.PRECISIONS[options.precision])
-    with torch.no_grad():
-        loss = float(criterion(model.eval(), sample)[0]) / sample["ntokens"]
+def make_step(model: nn.Module, criterion: Any, sample: dict[str, Any]) -> Callable[[], None]:
+    """What is measured: forward, backward and AdamW."""
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
 
@@ -78,6 +75,17 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
         criterion(model, sample)[0].backward()
         optimizer.step()
 
+    return step
+
+
+def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> dict[str, Any]:
+    """Loss without dropout, work of a step, seconds of each step after a first one, and peak memory in MiB."""
+    torch.set_num_threads(options.threads)
+    model, criterion, sample = build(name, options, changes)
+    model.to(options.device, models.PRECISIONS[options.precision])
+    with torch.no_grad():
+        loss = float(criterion(model.eval(), sample)[0]) / sample["ntokens"]
+    step = make_step(model, criterion, sample)
     counter = FlopCounterMode(display=False)
     if name in (STOCK, HUGGINGFACE):
         with counter:
@@ -92,6 +100,14 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
         "seconds": statistics.median(times),
         "peak_mib": measure.peak_memory(options.device),
     }
+
+
+def profile(options: argparse.Namespace) -> str:
+    """Where the time of our step goes."""
+    torch.set_num_threads(options.threads)
+    model, criterion, sample = build(OURS, options, {})
+    model.to(options.device, models.PRECISIONS[options.precision])
+    return profiling.summary("Where the time of our step goes", make_step(model, criterion, sample), options.device)
 
 
 def matmul_rate(options: argparse.Namespace) -> float:
@@ -201,6 +217,7 @@ def main() -> None:
         headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],
         rows=table(options, results, rate),
         ratios=ratios(options, results),
+        notes=[measure.apart(profile, options)],
         packages=["transformers"] if HUGGINGFACE in names else [],
         raw={"results": results, "flops_per_second": rate},
     )

@@ -200,7 +200,7 @@ train() {
   if ((MACHINE > 0)); then # fairseq reports on the first machine
     logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
   else
-    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$epochs" epoch
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" epoch
   fi
 }
 

@@ -1,6 +1,6 @@
-"""Show a fairseq-train run as one progress bar: ``fairseq-train --log-format json ... | progress.py LOG TOTAL [UNIT]``.
+"""Show a fairseq-train run as one progress bar: ``fairseq-train --log-format json ... | progress.py LOG [UNIT]``.
 
-TOTAL counts updates, or epochs if UNIT is "epoch". Everything that fairseq says goes to LOG; the terminal gets a bar
+UNIT is "update" or "epoch"; fairseq's log says how many there will be. Everything that fairseq says goes to LOG; the terminal gets a bar
 with the loss, a line per validation, and, if the run fails, its error line or else the last lines of the log.
 """
 
@@ -22,6 +22,8 @@ COUNTERS = {
     ("epoch", "train_inner"): "update",
     ("epoch", "train"): "epoch",
 }
+# In the configuration that fairseq logs first: how many there will be; 0 means no limit of this kind.
+TOTALS = {"update": re.compile(r"'max_update': (\d+)"), "epoch": re.compile(r"'max_epoch': (\d+)")}
 
 
 def statistics(line: str) -> tuple[str, dict[str, str]] | None:
@@ -42,16 +44,18 @@ def validation(numbers: dict[str, str]) -> str:
     return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
 
 
-def main(log_path: str, total: int, unit: str = "update") -> int:
+def main(log_path: str, unit: str = "update") -> int:
     """Copy standard input to the log and draw the bar; returns the exit status."""
     finished, tail, errors = False, [], []
-    with open(log_path, "a", encoding="utf-8") as log, tqdm(total=total, unit=unit, mininterval=1) as bar:
+    with open(log_path, "a", encoding="utf-8") as log, tqdm(unit=unit, mininterval=1) as bar:
         for line in sys.stdin:
             log.write(line)
             log.flush()
             tail = [*tail, line][-TAIL:]
             finished = finished or "done training" in line
             errors += ERROR.findall(line)
+            if bar.total is None and (total := TOTALS[unit].search(line)):
+                bar.total = int(total[1])
             found = statistics(line)
             if found is None:
                 continue
@@ -69,4 +73,4 @@ def main(log_path: str, total: int, unit: str = "update") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))
+    sys.exit(main(*sys.argv[1:]))

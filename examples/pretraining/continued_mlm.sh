@@ -63,7 +63,7 @@ if ! finished train; then
   ((GPUS == 1)) || command+=(--distributed-world-size "$GPUS")
   command+=("${EXTRA[@]}")
   if announce "${command[@]}"; then
-    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" "$UPDATES"
+    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log"
   fi
   mark train
 fi

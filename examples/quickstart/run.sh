@@ -62,7 +62,7 @@ train() {
   shift 2
   local command=(fairseq-train "$@" --max-update "$updates" --save-dir "$OUT/$name" "${CPU[@]}" "${LOG[@]}")
   announce "${command[@]}"
-  "${command[@]}" 2>&1 | python examples/progress.py "$OUT/$name.log" "$updates"
+  "${command[@]}" 2>&1 | python examples/progress.py "$OUT/$name.log"
 }
 
 if ! finished vocabulary; then

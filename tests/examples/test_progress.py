@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STEP = '2026-01-01 00:00:00 | INFO | train_inner | {"epoch": 2, "update": 1.5, "loss": "3.2", "num_updates": "30"}\n'
 VALID = '2026-01-01 00:00:00 | INFO | valid | {"epoch": 2, "valid_loss": "3.1", "valid_num_updates": "40"%s}\n'
+CONFIG = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | {'optimization': {'max_epoch': 2, 'max_update': 40}}\n"
 EPOCH = '2026-01-01 00:00:00 | INFO | train | {"epoch": 2, "train_loss": "3.1", "train_num_updates": "40"}\n'
 DONE = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | done training in 1.0 seconds\n"
 
@@ -29,9 +30,9 @@ def run(monkeypatch, tmp_path, capsys):
     return feed
 
 
-@pytest.mark.parametrize(("arguments", "position"), [((40,), "40/40"), ((2, "epoch"), "2/2"), ((2, "epoch"), "epoch")])
+@pytest.mark.parametrize(("arguments", "position"), [((), "40/40"), (("epoch",), "2/2"), (("epoch",), "epoch")])
 def test_the_bar_counts_updates_or_epochs(run, arguments, position):
-    status, shown = run([STEP, VALID % ', "valid_rouge_l": "12.5"', EPOCH, DONE], *arguments)
+    status, shown = run([CONFIG, STEP, VALID % ', "valid_rouge_l": "12.5"', EPOCH, DONE], *arguments)
     assert status == 0
     assert position.replace("2/2", "2.0/2").replace("40/40", "40.0/40") in shown
     assert "update 40: validation loss 3.1, ROUGE-L 12.5" in shown
@@ -39,13 +40,13 @@ def test_the_bar_counts_updates_or_epochs(run, arguments, position):
 
 @pytest.mark.parametrize("prefix", ["", "[rank1]: "])
 def test_an_error_line_is_all_that_a_failed_run_shows(run, prefix):
-    status, shown = run(["loading\n", f"{prefix}error: no such file; give another\n", "torchrun's traceback\n"], 40)
+    status, shown = run(["loading\n", f"{prefix}error: no such file; give another\n", "torchrun's traceback\n"])
     assert status == 1
     assert shown.endswith("\nerror: no such file; give another\n") and "torchrun" not in shown
 
 
 def test_a_crash_shows_the_end_of_the_log_and_its_place(run, tmp_path):
-    status, shown = run([f"line {i}\n" for i in range(20)], 40)
+    status, shown = run([f"line {i}\n" for i in range(20)])
     assert status == 1
     assert "line 5\n" in shown and "line 4\n" not in shown
     assert f"the whole log is {tmp_path / 'log'}" in shown
