@@ -1,0 +1,37 @@
+"""Where the time of one call goes, as a table for a report: torch's profiler, summed by operator."""
+
+from collections.abc import Callable
+from typing import Any
+
+import measure
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+ROWS = 12  # operators that are named; the rest is one row
+
+
+def summary(title: str, call: Callable[[], Any], device: str) -> str:
+    """Profile ``call`` after one call that is not counted; a heading and a Markdown table.
+
+    Time is an operator's own, without the operators it calls: of its kernels on a GPU, of the processor otherwise.
+    """
+    call()
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with profile(activities=activities, acc_events=True) as profiler:
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+    own = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    operators = [(event.key, event.count, getattr(event, own)) for event in profiler.key_averages()]
+    return "\n".join([f"{title}:", "", *rows(operators)])
+
+
+def rows(operators: list[tuple[str, int, float]]) -> list[str]:
+    """The table's lines; ``operators`` are name, calls and own microseconds."""
+    total = sum(time for *_, time in operators)
+    ordered = sorted((operator for operator in operators if operator[2]), key=lambda operator: -operator[2])
+    shown, rest = ordered[:ROWS], ordered[ROWS:]
+    if rest:
+        shown = [*shown, (f"{len(rest)} others", sum(calls for _, calls, _ in rest), sum(time for *_, time in rest))]
+    cells = [[name, f"{calls:,}", f"{time / 1e3:,.1f}", f"{time / total:.0%}"] for name, calls, time in shown]
+    return measure.table(["operator", "calls", "ms", "of the time"], cells)
