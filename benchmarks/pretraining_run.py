@@ -135,6 +135,9 @@ def main() -> None:
                 f"{hours:,.1f}",
             ]
         ],
+        ratios=[
+            measure.Ratio("hours for the paper's schedule", [hours], at_most=5.0 if options.device == "cuda" else None)
+        ],
         notes=[
             f"The paper: {UPDATES:,} updates of {SENTENCES} x {TOKENS} tokens, {HOURS} hours on two A800. The same "
             f"number of tokens takes {updates_of_paper:,.0f} updates of this run. Loss (base 2): "

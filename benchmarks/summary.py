@@ -20,7 +20,7 @@ from swcm_fairseq.errors import InputError, run_command
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- begin: python benchmarks/summary.py -->", "<!-- end -->"
-HEADERS = ["question", "compared", "values", "ratio", "aim", "machine", "command"]
+HEADERS = ["question", "compared", "medians", "ratio", "aim", "machine", "command"]
 
 
 def latest(directory: Path) -> dict[Path, dict[str, Any]]:

@@ -143,21 +143,20 @@ def table(options: argparse.Namespace, results: dict[str, list[dict]], rate: flo
 
 def ratios(options: argparse.Namespace, results: dict[str, list[dict]]) -> list[measure.Ratio]:
     """Ours beside each peer, and each variant of ours beside teacher forcing."""
-    seconds = {name: [turn["seconds"] for turn in turns] for name, turns in results.items()}
+    tokens = options.sentences * options.tokens
+    speed = {name: [tokens / turn["seconds"] for turn in turns] for name, turns in results.items()}
     memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}
     on_gpu = options.device == "cuda"
     claims = []
     for name in results:
-        if name in VARIANTS and name != OURS:
-            above, below, label = OURS, name, f"{name} / teacher forcing"
-            aims: tuple[dict, dict] = ({}, {})
-        elif name != OURS:
-            above, below, label = name, OURS, f"ours / {name}"
-            aims = ({"at_least": 2.0}, {"at_most": 0.4}) if on_gpu and name == STOCK else ({}, {})
-        else:
+        if name == OURS:
             continue
-        claims.append(measure.Ratio.of(f"tokens/s, {label}", seconds[above], seconds[below], **aims[0]))
-        claims.append(measure.Ratio.of(f"peak memory, {label}", memory[below], memory[above], **aims[1]))
+        variant = name in VARIANTS
+        above, below = (name, OURS) if variant else (OURS, name)
+        label = f"{name} / teacher forcing" if variant else f"ours / {name}"
+        aims: tuple[dict, dict] = ({"at_least": 2.0}, {"at_most": 0.4}) if on_gpu and name == STOCK else ({}, {})
+        claims.append(measure.Ratio.of(f"tokens/s, {label}", speed[above], speed[below], **aims[0]))
+        claims.append(measure.Ratio.of(f"peak MiB, {label}", memory[above], memory[below], **aims[1]))
     return claims
 
 

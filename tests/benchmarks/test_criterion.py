@@ -12,4 +12,4 @@ def test_the_report(run):
     assert turns[criterion.OURS]["loss"] == pytest.approx(turns[criterion.STOCK]["loss"], rel=1e-5)
     replaced = [turn["replaced"] for turn in turns.values()]
     assert replaced[:2] == [0, 0] and 0 < replaced[2] < replaced[3] == 2 * 6  # all but <s> and the language token
-    assert [ratio["name"] for ratio in content["ratios"][:2]] == ["peak memory, ours / stock", "tokens/s, ours / stock"]
+    assert [ratio["name"] for ratio in content["ratios"][:2]] == ["peak MiB, ours / stock", "tokens/s, ours / stock"]

@@ -42,7 +42,7 @@ def test_the_report(run):
     assert rows[train_step.STOCK][0] == rows[train_step.OURS][0]  # parameters
     assert [ratio["name"] for ratio in content["ratios"][:2]] == [
         "tokens/s, ours / stock fairseq",
-        "peak memory, ours / stock fairseq",
+        "peak MiB, ours / stock fairseq",
     ]
     assert all(len(ratio["values"]) == 2 for ratio in content["ratios"])
     assert content["raw"]["results"][train_step.STOCK][0]["flops"] > 0
