@@ -5,7 +5,8 @@ import os
 import time
 from pathlib import Path
 
-from preprocess.outputs import PARTIAL, cannot_write, copy_atomically
+from preprocess.outputs import PARTIAL, cannot_write, copy_atomically, partial_of
+from preprocess.specs import SPLIT_NAME
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
@@ -64,10 +65,20 @@ class DataBin:
                 time.sleep(LOCK_WAIT_SECONDS)
 
     def _open(self) -> None:
-        for left_over in self.directory.rglob(f"*{PARTIAL}"):  # of a run that was killed
-            left_over.unlink()
+        was_ours = (self.directory / DICT_FILE).exists()
         self.corpora = self._read_corpora()
         self._put_vocabulary()
+        if was_ours:
+            self._remove_left_overs()
+
+    def _remove_left_overs(self) -> None:
+        """Remove what a run that was killed left half-written; files of other names, and data of others, stay."""
+        partial_of(self.directory / CORPORA_FILE).unlink(missing_ok=True)
+        for extension in ("bin", "idx"):
+            for path in [file for form in ("*", "*/*") for file in self.directory.glob(f"{form}.{extension}{PARTIAL}")]:
+                in_another = path.parent != self.directory and (path.parent / DICT_FILE).exists()
+                if SPLIT_NAME.fullmatch(path.name.split(".")[0]) and not in_another:
+                    path.unlink()
 
     def _read_corpora(self) -> Corpora:
         if not (self.directory / CORPORA_FILE).exists():

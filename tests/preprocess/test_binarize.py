@@ -217,6 +217,27 @@ def test_next_line_characters_end_no_line(run, tmp_path, vocabulary_dir):
     assert split.lines == 3 == split.samples + sum(split.left_out.values())
 
 
+def test_files_of_others_stay_whatever_their_names(run, texts, tmp_path):
+    data_bin = tmp_path / "data-bin"
+    others = [
+        "x.partial",
+        "pytorch_model.bin.partial",
+        "work/bo/all.bo.partial",
+        "own/train.bin.partial",
+        "own/dict.txt",
+    ]
+    for name in others:
+        (data_bin / name).parent.mkdir(parents=True, exist_ok=True)
+        (data_bin / name).write_text("of another command")
+    run("--mono", f"bo:train={texts['bo']}")
+    left_over = [data_bin / name for name in ("bo/valid.bin.partial", "train.zh-bo.zh.idx.partial")]
+    for path in left_over:
+        path.write_text("of a run that was killed")
+    run("--mono", f"bo:train={texts['bo']}")
+    assert all((data_bin / name).read_text() == "of another command" for name in others)
+    assert not any(path.exists() for path in left_over)
+
+
 def test_another_vocabulary_is_refused(run, texts, tmp_path):
     run("--mono", f"bo:train={texts['bo']}")
     other = tmp_path / "other"
