@@ -12,6 +12,7 @@ from preprocess.duplicates import folded
 from preprocess.outputs import LineFiles
 from preprocess.parallel import ordered_map
 from preprocess.text import Block, decoded, read_blocks
+from swcm_fairseq.errors import InputError
 
 _STEPS = 1 << 32
 MAX_LINE_BYTES = 1 << 26  # as long as a record may be
@@ -56,6 +57,9 @@ def split_lines(
 
     Returns:
         lines of each split; lines beyond the limit are counted as "over the limit".
+
+    Raises:
+        InputError: no line falls into one of the splits, or a file cannot be read or written; none is written then.
     """
     counts: Counter[str] = Counter()
     total = sum(path.stat().st_size for path in paths)
@@ -72,6 +76,9 @@ def split_lines(
                 counts[split] += 1
                 files[split].write(line)
             bar.update(position - bar.n)
+        for split in shares:
+            if not counts[split]:
+                raise InputError(f"{paths[0]}: no line falls into the split {split!r}; give it a larger share")
         for each in files.values():
             each.commit()
     return counts

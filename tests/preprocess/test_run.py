@@ -83,6 +83,32 @@ def test_a_changed_corpus_is_read_again(manifest, tmp_path):
     assert corpora["zh-bo"]["train"].samples == 10
 
 
+def test_a_split_without_lines_writes_none(manifest, tmp_path):
+    path, content = manifest
+    run.main([str(path)])
+    train = tmp_path / "work/bo/train-valid/train.bo"
+    before = train.read_bytes()
+    content["corpora"][0]["split"] = {"train": 1 - 1e-9, "valid": 1e-9}
+    with pytest.raises(InputError, match="no line falls into the split 'valid'; give it a larger share"):
+        run.main([str(write_manifest(path, **content))])
+    assert train.read_bytes() == before
+
+
+def test_work_that_failed_is_not_taken_for_done(tmp_path):
+    """Its outputs may be of the failed work, so those of the work before count no longer."""
+    record, output = tmp_path / "record.json", tmp_path / "output"
+
+    def fail():
+        output.write_text("second")
+        raise InputError("failed")
+
+    run.once(record, ["work", "first"], [], [output], lambda: output.write_text("first"))
+    with pytest.raises(InputError, match="failed"):
+        run.once(record, ["work", "second"], [], [output], fail)
+    run.once(record, ["work", "first"], [], [output], lambda: output.write_text("first"))
+    assert output.read_text() == "first"
+
+
 def test_answers_that_are_numbers_stay(vocabulary_dir, tmp_path):
     record = {"question": "Қай жылы?", "context": "Ол 1991 жылы болды.", "answers": {"text": ["1991"]}}
     write_lines(tmp_path / "kazqad.jsonl", [json.dumps(record)])
