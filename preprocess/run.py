@@ -22,6 +22,7 @@ Paths are relative to the current directory. Several entries may give splits of 
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def check_inputs(manifest: Manifest) -> None:
 
 def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
     """Do ``work`` unless ``record`` says that it was done with this key on these inputs and its outputs are there."""
-    state = json.dumps([key, [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in inputs]])
+    state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]])
     there = all(path.exists() for path in outputs)
     if there and record.exists() and record.read_text(encoding="utf-8") == state:
         print(f"done before: {' '.join(key[:2])}")
@@ -75,6 +76,17 @@ def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], 
     record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way
     work()
     write_atomically(record, state.encode("utf-8"))
+
+
+def _state(path: Path) -> tuple[int, int | str]:
+    """What changes when a file does: its size and time; of a folder, how many files it has and a hash of theirs."""
+    if not path.is_dir():
+        return path.stat().st_size, path.stat().st_mtime_ns
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    return len(files), whole.hexdigest()
 
 
 def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:

@@ -83,6 +83,20 @@ def test_a_changed_corpus_is_read_again(manifest, tmp_path):
     assert corpora["zh-bo"]["train"].samples == 10
 
 
+def test_a_changed_file_of_a_folder_is_read_again(vocabulary_dir, tmp_path):
+    """The folder of a category does not change when an article in it is written again."""
+    article = tmp_path / "THUCNews/体育/1.txt"
+    article.parent.mkdir(parents=True)
+    article.write_text("标题\n正文一。", encoding="utf-8")
+    corpus = {"name": "zh", "format": "thucnews", "input": str(tmp_path / "THUCNews"), "lang": "zh", "clean": False}
+    places = {"output": str(tmp_path / "data-bin"), "vocabulary": str(vocabulary_dir), "work": str(tmp_path / "work")}
+    path = write_manifest(tmp_path / "manifest.yaml", corpora=[corpus], **places)
+    run.main([str(path)])
+    article.write_text("标题\n正文二，更长。", encoding="utf-8")
+    run.main([str(path)])
+    assert (tmp_path / "work/zh/train/train.zh").read_text(encoding="utf-8") == "正文二，更长。\n"
+
+
 def test_a_split_without_lines_writes_none(manifest, tmp_path):
     path, content = manifest
     run.main([str(path)])
