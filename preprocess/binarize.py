@@ -38,7 +38,7 @@ from preprocess.tables import percent, print_table
 from preprocess.text import Block, read_blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Split, pack_counts
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
 
 PERCENTILES = (50, 90, 99, 100)  # of the lengths, in corpora.json
@@ -120,7 +120,7 @@ class Binarizer:
         """SHA-256 over the input files, the sentencepiece model and the options; "" if an input is a pipe."""
         whole = hashlib.sha256(json.dumps(vars(self.options), sort_keys=True).encode())
         for path in [self.vocabulary.directory / SENTENCEPIECE_FILE, *(p for part in job.inputs for p in part)]:
-            if path.exists() and not path.is_file():
+            if exists(path) and not path.is_file():
                 return ""
             try:
                 with open(path, "rb") as file:
@@ -266,7 +266,7 @@ def parse_jobs(args: argparse.Namespace) -> list[Job]:
         raise InputError("--mono, --pair or --plain is needed: there is nothing to binarize; see --help")
     for job in jobs:
         for path in job.inputs[0]:
-            if not path.exists():
+            if not exists(path):
                 raise InputError(f"{path}: no such file (for {job.label})")
     return gather(jobs)
 

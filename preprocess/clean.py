@@ -26,7 +26,7 @@ from preprocess.parallel import ordered_map
 from preprocess.tables import percent, print_table
 from preprocess.text import Block, open_lines, read_blocks
 from swcm_fairseq.data.languages import check_code
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
 
 RATIO, DUPLICATES = "ratio", "duplicates"
@@ -252,7 +252,7 @@ def check_options(args: argparse.Namespace) -> tuple[str, ...]:
     check_distinct([*args.input, *args.held_out, args.boilerplate], [*args.output, args.rejects])
     check_ranges(args.min_chars, args.min_script, args.max_ratio, args.near)
     for path in [*args.input, *args.held_out, *([args.boilerplate] if args.boilerplate else [])]:
-        if not path.exists():
+        if not exists(path):
             raise InputError(f"{path}: no such file")
     return langs
 

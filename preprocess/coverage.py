@@ -14,7 +14,7 @@ from preprocess.tables import percent, print_table
 from preprocess.text import open_lines
 from preprocess.units import count_units, unit_name
 from swcm_fairseq.data.languages import check_code
-from swcm_fairseq.errors import InputError
+from swcm_fairseq.errors import InputError, exists
 
 MAX_LINES = 100_000
 LINES_A_BATCH = 1000
@@ -37,7 +37,7 @@ def parse_language_file(spec: str) -> LanguageFile:
     """``bo=FILE`` or ``FILE``; raises :class:`InputError` if the file is not there."""
     match = _WITH_LANGUAGE.fullmatch(spec)
     file = LanguageFile(check_code(match[1]), Path(match[2])) if match else LanguageFile(None, Path(spec))
-    if not file.path.exists():
+    if not exists(file.path):
         raise InputError(f"{file.path}: no such file")
     return file
 

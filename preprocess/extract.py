@@ -25,7 +25,7 @@ from preprocess.records import Document, Record, Use, lines_of
 from preprocess.tables import print_table
 from preprocess.text import DEFAULT_ENCODING, check_encoding
 from swcm_fairseq.data.languages import check_code
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
 
 BATCH = 200  # records that a worker process gets at a time
@@ -218,7 +218,7 @@ def main(argv: list[str] | None = None) -> None:
     if use not in kind.uses:
         raise InputError(f"--use {use}: {kind.name} gives {' or '.join(kind.uses)}")
     for path in args.input:
-        if not path.exists():
+        if not exists(path):
             raise InputError(f"{path}: no such file")
     check_counts(args, "workers")
     check_repeated(args.repeated_paragraphs, kind, args.input)

@@ -42,7 +42,7 @@ from preprocess.records import Use
 from preprocess.split import split_lines
 from preprocess.tables import print_table
 from swcm_fairseq.data.vocabulary import DICT_FILE
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, exists, run_command
 
 # Steps that would be wrong for a use: titles and answers are as short as they like, answers are often numbers or names.
 UNFIT = {
@@ -57,10 +57,10 @@ def check_inputs(manifest: Manifest) -> None:
         f"{path} is missing" + (f", its authors publish it at {entry.published}" if entry.published else "")
         for entry in manifest.corpora
         for path in entry.input
-        if not Path(path).exists()
+        if not exists(path)
     ]
     dictionary = manifest.vocabulary / DICT_FILE
-    if not dictionary.exists():
+    if not exists(dictionary):
         missing.append(f"{dictionary} is missing, make a vocabulary with python -m preprocess.vocab")
     if missing:
         raise InputError("; ".join(missing))
@@ -69,8 +69,8 @@ def check_inputs(manifest: Manifest) -> None:
 def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
     """Do ``work`` unless ``record`` says that it was done with this key on these inputs and its outputs are there."""
     state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]])
-    there = all(path.exists() for path in outputs)
-    if there and record.exists() and record.read_text(encoding="utf-8") == state:
+    there = all(exists(path) for path in outputs)
+    if there and exists(record) and record.read_text(encoding="utf-8") == state:
         print(f"done before: {' '.join(key[:2])}")
         return
     record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way

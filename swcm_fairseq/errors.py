@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
@@ -22,6 +23,17 @@ class InputError(ValueError):
     def status(self) -> int:
         """Exit status: 2, as argparse's, if the line begins with the option to mend; else 1."""
         return 2 if str(self).startswith("--") else 1
+
+
+def exists(path: Path | str) -> bool:
+    """Whether there is such a file or folder; raises :class:`InputError` where the system does not say.
+
+    ``Path.exists`` raises an OSError for names that are too long and in folders that may not be entered.
+    """
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
 
 
 def report(error: BaseException) -> None:

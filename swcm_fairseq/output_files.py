@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from swcm_fairseq.errors import InputError
+from swcm_fairseq.errors import InputError, exists
 
 
 def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
@@ -29,7 +29,7 @@ def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path |
             continue
         if not own.isdisjoint(names):
             raise InputError(f"{path}: would overwrite its own input; give another file to write")
-        if path.exists() and any(folder in path.resolve().parents for folder in folders):
+        if exists(path) and any(folder in path.resolve().parents for folder in folders):
             raise InputError(f"{path}: would overwrite a file in a folder that is read; give another place")
         if not own.isdisjoint(written):
             raise InputError(f"{path}: would be written twice; give each output a file of its own")
@@ -75,7 +75,7 @@ def _is_special(path: Path) -> bool:
 def _names(path: Path) -> set[object]:
     """What tells a file from others: its resolved path and, if it is there, its device and inode."""
     names: set[object] = {path.resolve()}
-    if path.exists():
+    if exists(path):
         status = path.stat()
         names.add((status.st_dev, status.st_ino))
     return names

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from swcm_fairseq.errors import InputError, install_excepthook, run_command
+from swcm_fairseq.errors import InputError, exists, install_excepthook, run_command
 
 
 def run(code: str) -> subprocess.CompletedProcess:
@@ -14,6 +14,12 @@ def run(code: str) -> subprocess.CompletedProcess:
 
 def test_the_message_is_one_line():
     assert str(InputError("a file\n  is   missing")) == "a file is missing"
+
+
+def test_whether_a_file_exists(tmp_path):
+    assert exists(tmp_path) and exists(str(tmp_path)) and not exists(tmp_path / "none")
+    with pytest.raises(InputError, match="^x+: File name too long$"):
+        exists("x" * 300)
 
 
 def test_an_uncaught_input_error_shows_one_line_and_exits_1():

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from preprocess import clean, extract, vocab
+from preprocess import binarize, clean, extract, vocab
 from preprocess.sentences import main as sentences_main
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import sentences, write_lines
@@ -57,6 +57,21 @@ def test_places_that_cannot_be_written(texts, tmp_path):
         with pytest.raises(InputError, match=f"{occupied}.*(Not a directory|File exists)"):
             main(arguments.split())
     assert occupied.read_text() == "mine\n"
+
+
+def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
+    """As in a folder that may not be entered, asking whether such a file is there fails."""
+    long, text, out = "x" * 300, texts["bo"], tmp_path / "out"
+    for main, arguments in (
+        (extract.main, f"plain --input {long} --lang bo --output {out}"),
+        (extract.main, f"plain --input {text} --lang bo --output {out} --rejects {long}"),
+        (clean.main, f"--lang bo --input {text} --output {out} --held-out {long}"),
+        (binarize.main, f"--vocab {vocabulary_dir} --output {out} --mono bo:train={long}"),
+        (vocab.main, f"--input {long} --output {out}"),
+    ):
+        with pytest.raises(InputError, match="^x+: File name too long$"):
+            main(arguments.split())
+    assert not out.exists()
 
 
 def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):

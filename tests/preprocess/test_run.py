@@ -151,6 +151,13 @@ def test_missing_corpora_are_named_with_their_publisher(manifest, tmp_path):
     assert not (tmp_path / "data-bin").exists()
 
 
+def test_a_corpus_whose_name_the_system_refuses(manifest):
+    path, content = manifest
+    content["corpora"][0]["input"] = "x" * 300
+    with pytest.raises(InputError, match="^x+: File name too long$"):
+        run.main([str(write_manifest(path, **content))])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
