@@ -92,6 +92,9 @@ def _state(path: Path) -> tuple[int, int | str]:
 def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:
     """Extract, clean and divide one corpus; returns the text files of each split."""
     folder = manifest.work / entry.name / "-".join(entry.shares)
+    for path in _read_by_clean(entry):
+        if not exists(path):
+            raise InputError(f"{path}: no such file (clean of {entry.name}: held_out or boilerplate)")
     files = _extract(manifest, entry, folder)
     if entry.clean is not False:
         files = _clean(manifest, entry, folder, files)
@@ -120,7 +123,6 @@ def _extract(manifest: Manifest, entry: CorpusEntry, folder: Path) -> list[Path]
 
 def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Path]) -> list[Path]:
     options = entry.clean if isinstance(entry.clean, dict) else {}
-    others = [Path(path) for key in ("held_out", "boilerplate") for path in _as_list(options.get(key, []))]
     cleaned = [folder / f"clean{path.suffix}" for path in files]
     lang = entry.lang if len(entry.langs) == len(files) else f"{entry.lang}-{entry.lang}"
     argv = ["--lang", lang, "--input", *map(str, files), "--output", *map(str, cleaned)]
@@ -128,8 +130,20 @@ def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Pat
     argv += _flags(options)
     argv += ["--without", *UNFIT[entry.made]] if entry.made in UNFIT else []
     work = [*argv, "--workers", str(manifest.workers)]
-    once(folder / "clean.json", ["clean", entry.name, *argv], [*files, *others], cleaned, lambda: clean.main(work))
+    once(
+        folder / "clean.json",
+        ["clean", entry.name, *argv],
+        [*files, *_read_by_clean(entry)],
+        cleaned,
+        lambda: clean.main(work),
+    )
     return cleaned
+
+
+def _read_by_clean(entry: CorpusEntry) -> list[Path]:
+    """The files that cleaning compares with; an entry before may have made them."""
+    options = entry.clean if isinstance(entry.clean, dict) else {}
+    return [Path(path) for key in ("held_out", "boilerplate") for path in _as_list(options.get(key, []))]
 
 
 def _flags(options: dict[str, Any]) -> list[str]:
