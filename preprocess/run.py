@@ -130,13 +130,8 @@ def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Pat
     argv += _flags(options)
     argv += ["--without", *UNFIT[entry.made]] if entry.made in UNFIT else []
     work = [*argv, "--workers", str(manifest.workers)]
-    once(
-        folder / "clean.json",
-        ["clean", entry.name, *argv],
-        [*files, *_read_by_clean(entry)],
-        cleaned,
-        lambda: clean.main(work),
-    )
+    inputs = [*files, *_read_by_clean(entry)]
+    once(folder / "clean.json", ["clean", entry.name, *argv], inputs, cleaned, lambda: clean.main(work))
     return cleaned
 
 

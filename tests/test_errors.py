@@ -18,7 +18,7 @@ def test_the_message_is_one_line():
 
 def test_whether_a_file_exists(tmp_path):
     assert exists(tmp_path) and exists(str(tmp_path)) and not exists(tmp_path / "none")
-    with pytest.raises(InputError, match="^x+: File name too long$"):
+    with pytest.raises(InputError, match=r"^x+: File name too long$"):
         exists("x" * 300)
 
 

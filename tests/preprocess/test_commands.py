@@ -69,7 +69,7 @@ def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
         (binarize.main, f"--vocab {vocabulary_dir} --output {out} --mono bo:train={long}"),
         (vocab.main, f"--input {long} --output {out}"),
     ):
-        with pytest.raises(InputError, match="^x+: File name too long$"):
+        with pytest.raises(InputError, match=r"^x+: File name too long$"):
             main(arguments.split())
     assert not out.exists()
 

@@ -155,7 +155,7 @@ def test_missing_corpora_are_named_with_their_publisher(manifest, tmp_path):
 def test_a_missing_file_of_cleaning_is_told_before_its_corpus_is_read(manifest, tmp_path, option):
     path, content = manifest
     content["corpora"][0]["clean"] = {option: "nothere.txt"}
-    with pytest.raises(InputError, match="^nothere.txt: no such file .clean of bo: held_out or boilerplate"):
+    with pytest.raises(InputError, match=r"^nothere\.txt: no such file \(clean of bo: held_out or boilerplate\)"):
         run.main([str(write_manifest(path, **content))])
     assert not (tmp_path / "work").exists()
 
@@ -163,7 +163,7 @@ def test_a_missing_file_of_cleaning_is_told_before_its_corpus_is_read(manifest, 
 def test_a_corpus_whose_name_the_system_refuses(manifest):
     path, content = manifest
     content["corpora"][0]["input"] = "x" * 300
-    with pytest.raises(InputError, match="^x+: File name too long$"):
+    with pytest.raises(InputError, match=r"^x+: File name too long$"):
         run.main([str(write_manifest(path, **content))])
 
 
