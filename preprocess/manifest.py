@@ -101,10 +101,32 @@ class Manifest:
     workers: int = 1
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without what PyYAML passes over: a key that is repeated, a value that cannot be what it looks like."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """The keys and values of a mapping; raises if a key is there twice, of which PyYAML would keep the last."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add(str(key.value))
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node; raises with its line if there is none, as of the date 2024-02-30."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            message = f"{node.value!r}: {error}; put text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; raises :class:`InputError` that names the key (and the known ones), or the line."""
     try:
-        content = yaml.safe_load(path.read_bytes().decode("utf-8"))
+        content = yaml.load(path.read_bytes().decode("utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -113,7 +135,7 @@ def read_manifest(path: Path) -> Manifest:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{path}: not YAML: {error}") from error
     _check_keys(str(path), content, Manifest)
     if not isinstance(content["corpora"], list) or not content["corpora"]:
@@ -123,8 +145,17 @@ def read_manifest(path: Path) -> Manifest:
     workers = content.get("workers", 1)
     if not _is_count(workers):
         raise InputError(f"{path}: workers: {workers!r} is not a number of at least 1")
-    output, vocabulary, work = (Path(str(content[key])) for key in ("output", "vocabulary", "work"))
+    output, vocabulary, work = (
+        Path(_names_of_files(f"{path}: {key}", [content[key]])[0]) for key in ("output", "vocabulary", "work")
+    )
     return Manifest(output, vocabulary, work, corpora, workers)
+
+
+def _names_of_files(where: str, names: list[Any]) -> list[str]:
+    """``names`` if each is one and there are any; YAML reads a blank as null and 2024 as a number."""
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"{where}: {names[0] if len(names) == 1 else names!r} is no name of a file; put it in quotes")
+    return names
 
 
 def _is_count(value: object) -> bool:
@@ -148,8 +179,8 @@ def _check_keys(where: str, content: Any, kind: type) -> None:
 def _entry(where: str, content: Any) -> CorpusEntry:
     _check_keys(where, content, CorpusEntry)
     paths = content["input"] if isinstance(content["input"], list) else [content["input"]]
-    entry = CorpusEntry(**{**content, "input": [str(path) for path in paths]})
-    if entry.format not in FORMATS:
+    entry = CorpusEntry(**{**content, "input": _names_of_files(f"{where}: input", paths)})
+    if not isinstance(entry.format, str) or entry.format not in FORMATS:
         raise InputError(f"{where}: unknown format {entry.format!r}; known are {', '.join(FORMATS)}")
     uses = FORMATS[entry.format].uses
     if entry.use and entry.use not in uses:
@@ -224,7 +255,7 @@ def _check_splits(where: str, entry: CorpusEntry) -> None:
     for name in entry.shares:
         if not isinstance(name, str) or not SPLIT_NAME.fullmatch(name):
             raise InputError(f"{where}: {name!r} is no split; use train, valid, test or one of these with a suffix")
-    if abs(total - 1) > 1e-6 or any(share <= 0 for share in entry.shares.values()):
+    if not abs(total - 1) <= 1e-6 or any(share <= 0 for share in entry.shares.values()):
         raise InputError(f"{where}: split {entry.split!r}: shares are above 0 and sum to 1")
 
 

@@ -172,6 +172,9 @@ def test_a_corpus_whose_name_the_system_refuses(manifest):
     [
         ({"outputs": "x"}, r"unknown key 'outputs'; known are output, vocabulary, work, corpora, workers"),
         ({"corpora": []}, "a list of at least one corpus"),
+        ({"output": None}, "output: None is no name of a file; put it in quotes"),
+        ({"work": ""}, "work: '' is no name of a file"),
+        ({"vocabulary": ["a"]}, r"vocabulary: \['a'\] is no name of a file"),
         ({"workers": 0}, "workers: 0 is not a number of at least 1"),
         ({"corpora": [{"name": "x"}]}, r"corpora\[0\]: the key 'format' is missing"),
         ({"corpora": [{"nam": "x"}]}, r"corpora\[0\]: unknown key 'nam'; known are name, format"),
@@ -186,6 +189,11 @@ def test_keys_are_checked(manifest, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"input": []}, r"input: \[\] is no name of a file"),
+        ({"input": ["a", None]}, r"input: \['a', None\] is no name of a file"),
+        ({"input": 2024}, "input: 2024 is no name of a file; put it in quotes"),
+        ({"format": ["plain"]}, r"unknown format \['plain'\]"),
+        ({"split": {"train": float("nan"), "valid": 0.5}}, "shares are above 0 and sum to 1"),
         ({"format": "mc3"}, "unknown format 'mc3'; known are mc2"),
         ({"use": "answer"}, "mc2 gives text or summary"),
         ({"lang": "Tibetan"}, "not a language code"),
@@ -226,6 +234,34 @@ def test_broken_yaml(tmp_path):
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"manifest.yaml:1: invalid UTF-8; save"):
         read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("output: a\nwork: b\noutput: c\n", r"manifest.yaml:3: not YAML: the key 'output' is there twice"),
+        ("corpora:\n  - {lang: bo,\n     lang: zh}\n", r"manifest.yaml:3: not YAML: the key 'lang' is there twice"),
+        (
+            "corpora:\n  - published: 2024-02-30\n",
+            r"manifest.yaml:2: not YAML: '2024-02-30': day .* put text in quotes",
+        ),
+        ("workers: !!int x\n", r"manifest.yaml:1: not YAML: 'x': invalid literal"),
+        ("workers: !!float ''\n", r"manifest.yaml:1: not YAML: ''"),
+        ("[" * 5000, r"manifest.yaml: not YAML: maximum recursion depth"),
+    ],
+)
+def test_yaml_that_pyyaml_passes_over(tmp_path, content, message):
+    path = tmp_path / "manifest.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_manifest(path)
+
+
+def test_a_merged_key_may_be_given_again(manifest):
+    path, content = manifest
+    entry = yaml.safe_dump({**content, "corpora": content["corpora"][:1]}, sort_keys=False)
+    path.write_text(f"{entry}- <<: {{lang: zh, name: zh}}\n  format: mc2\n  lang: kk\n  input: x\n")
+    assert [(each.name, each.lang) for each in read_manifest(path).corpora] == [("bo", "bo"), ("zh", "kk")]
 
 
 def test_ready_manifests_are_valid(repository):
