@@ -9,7 +9,8 @@ import regex
 from swcm_fairseq.data.languages import language
 
 _LETTER = regex.compile(r"\p{L}")
-_LINK = regex.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
+# An address begins where a word does and its name ends at the first "@", so that text without spaces is read once.
+_LINK = regex.compile(r"(?:https?://|www\.)\S+|(?<!\S)\S[^\s@]*@\S+\.\S+")
 
 # What the identifier (CLD2) may call text of a language: near relatives that it mistakes it for.
 ACCEPTED = {

@@ -4,6 +4,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +111,19 @@ def test_all_transforms_together_are_idempotent_and_give_nfc(text):
 )
 def test_filters(text, lang, reason):
     assert LineFilters(tuple(FILTERS), boilerplate=["版权所有"]).reason(text, lang) == reason
+
+
+@given(st.text(alphabet=" a@.中", min_size=1, max_size=14))
+def test_addresses_are_found_wherever_they_begin(text):
+    rest = regex.sub(r"\S+@\S+\.\S+", "", text)
+    expected = "boilerplate" if rest != text and not regex.search(r"\p{L}", rest) else None
+    assert LineFilters(("boilerplate",)).reason(text, "zh") == expected
+
+
+@pytest.mark.parametrize(("part", "reason"), [("བོད", None), ("@", None), ("a@", None), ("@a.@", "boilerplate")])
+def test_long_text_without_spaces_is_read_once(part, reason):
+    """Reading the rest again from every character would take an hour, so that this test would not end."""
+    assert LineFilters(("boilerplate",)).reason("中" + 300_000 * part, "zh") == reason
 
 
 def test_line_separators(run):
