@@ -16,7 +16,7 @@ from preprocess.outputs import cannot_write
 from preprocess.parallel import ordered_map
 from preprocess.tables import percent, print_table
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
-from swcm_fairseq.data.directory import find_corpora, load_vocabulary
+from swcm_fairseq.data.directory import check_index, find_corpora, load_vocabulary
 from swcm_fairseq.data.sampling import probabilities
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
@@ -93,10 +93,11 @@ def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
     for file in (index, data):
         if not file.is_file():
             raise InputError(f"{file}: missing; binarize the text again")
+    check_index(directory / path)
     try:
         entries = MMapIndexedDataset.Index(str(index))
         lengths = np.array(entries.sizes)
-    except (AssertionError, OSError, ValueError, KeyError) as error:
+    except (AssertionError, OSError, ValueError, KeyError) as error:  # another version, an unknown type of numbers
         raise InputError(f"{index}: not a readable index; binarize the text again") from error
     size = data.stat().st_size
     if size != int(lengths.sum(dtype=np.int64)) * np.dtype(entries.dtype).itemsize or not size:

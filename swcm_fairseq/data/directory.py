@@ -132,14 +132,14 @@ def _open(path: str, dictionary: Dictionary) -> indexed_dataset.MMapIndexedDatas
             raise InputError(f"{file}: missing; binarize the text again")
     if os.path.getsize(f"{path}.bin") == 0:
         raise InputError(f"{path}.bin: has no samples; leave the corpus out with --corpora")
-    _check_index(path)
+    check_index(path)
     data = indexed_dataset.MMapIndexedDataset(path)
     _check_data_file(path, data, int(data.sizes.sum()), dictionary)
     return data
 
 
-def _check_index(path: str) -> None:
-    """Raise :class:`InputError` if the index is not a whole one; fairseq's own class fails with a traceback."""
+def check_index(path: Path | str) -> None:
+    """Raise :class:`InputError` if ``path.idx`` is not a whole index; fairseq's own class fails with a traceback."""
     file = f"{path}.idx"
     with open(file, "rb") as stream:
         header = stream.read(_INDEX_HEADER.size)

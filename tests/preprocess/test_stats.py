@@ -65,6 +65,15 @@ def test_what_is_refused(data_bin, tmp_path):
         file.write(b"xx")
     with pytest.raises(InputError, match=r"bo/train.bin: \d+ bytes, which is not what its index says"):
         stats.main([str(data_bin)])
-    (data_bin / "bo/train.idx").write_bytes(b"x")
-    with pytest.raises(InputError, match="not a readable index"):
-        stats.main([str(data_bin)])
+    index = data_bin / "bo/train.idx"
+    whole = index.read_bytes()
+    for content, message in (
+        (b"x", "not a memory-mapped index"),
+        (whole[:20], r"bo/train.idx: 20 bytes instead of"),  # cut inside its header
+        (whole[:-1], r"bo/train.idx: \d+ bytes instead of"),
+        (whole[:9] + b"\2" + whole[10:], "not a readable index"),  # its version
+        (whole[:17] + b"\xff" + whole[18:], "not a readable index"),  # its number type
+    ):
+        index.write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            stats.main([str(data_bin)])
