@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -40,18 +41,22 @@ def has_encoder(directory: Path | str) -> bool:
     return any((Path(directory) / name).is_file() for name in names)
 
 
-def carry_rows(source: Path, target: Path, old: list[str], new: list[str], seed: int) -> CarriedRows:
-    """Write the encoder of ``source`` into ``target`` with one embedding row for each symbol of ``new``.
+def carry_rows(
+    source: Path, old: list[str], new: list[str], seed: int
+) -> tuple[dict[str, Any], dict[str, Tensor], CarriedRows]:
+    """The encoder of ``source`` with one embedding row for each symbol of ``new``.
 
     Rows of symbols that ``old`` has are copied bit for bit; others are drawn from N(0, 0.02), biases are 0. Rows that
     belong to no symbol (padding at the end of the table) are dropped. All other tensors stay as they are.
 
     Args:
         source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
-        target: directory to write to; exists.
         old: symbols of the rows of ``source``, in order.
-        new: symbols of the rows of ``target``, in order.
+        new: symbols of the rows that are wanted, in order.
         seed: of the new rows.
+
+    Returns:
+        its configuration, its tensors by name, and what happened to the rows.
 
     Raises:
         InputError: a file is damaged, or the embeddings have fewer rows than ``old`` has symbols.
@@ -71,15 +76,9 @@ def carry_rows(source: Path, target: Path, old: list[str], new: list[str], seed:
     for name, tensor in tensors.items():
         if name.endswith(BY_SYMBOL):
             tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed))
-    _write(target, {**config, "vocab_size": len(new), **_special_ids(new)}, tensors)
-    return CarriedRows(
-        rows,
-        len(new),
-        int((index >= 0).sum()),
-        int((index < 0).sum()),
-        before,
-        _parameters(tensors),
-    )
+    counts = int((index >= 0).sum()), int((index < 0).sum())
+    carried_rows = CarriedRows(rows, len(new), *counts, before, _parameters(tensors))
+    return {**config, "vocab_size": len(new), **_special_ids(new)}, tensors, carried_rows
 
 
 def _special_ids(symbols: list[str]) -> dict[str, int]:
@@ -93,7 +92,8 @@ def _parameters(tensors: dict[str, Tensor]) -> int:
     return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
 
 
-def _write(target: Path, config: dict, tensors: dict[str, Tensor]) -> None:
+def write_carried(target: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write ``config.json`` and ``model.safetensors``; raises :class:`InputError` if that is not possible."""
     weights = partial_of(target / SAFETENSORS)
     # Tensors that share memory (a tied output matrix in a .bin file) are written out each.
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}

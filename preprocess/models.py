@@ -7,6 +7,7 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
+from preprocess.encoder_rows import CONFIG_FILE, has_encoder
 from preprocess.outputs import cannot_write, write_atomically
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.data.vocabulary import (
@@ -36,15 +37,37 @@ def processor_of(model: ModelProto) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))
 
 
-def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
-    """Make the directory; raises :class:`InputError` if it holds another vocabulary than ``model``'s."""
-    path = directory / DICT_FILE
-    if path.exists() and checksum(load_dictionary(path)) != checksum(
+def _holds_another(directory: Path, model: ModelProto) -> bool:
+    """Whether a directory has files of another vocabulary than ``model``'s, or an encoder without a vocabulary.
+
+    Directories in Hugging Face's layout have no ``dict.txt``. What a run of the same command left is no other's.
+    """
+    dictionary, pieces = directory / DICT_FILE, directory / SENTENCEPIECE_FILE
+    if dictionary.exists() and checksum(load_dictionary(dictionary)) != checksum(
         dictionary_from_sentencepiece(processor_of(model))
     ):
-        raise InputError(f"{directory}: holds another vocabulary already; remove it or give another --output")
+        return True
+    if pieces.exists():
+        return pieces.read_bytes() != model.SerializeToString(deterministic=True)
+    return not dictionary.exists() and ((directory / CONFIG_FILE).exists() or has_encoder(directory))
+
+
+def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
+    """Make the directory; raises :class:`InputError` if it holds another vocabulary than ``model``'s, or an encoder."""
     try:
+        if _holds_another(directory, model):
+            raise InputError(
+                f"{directory}: holds another vocabulary already, or an encoder; remove it or give another --output"
+            )
         directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def write_sentencepiece(directory: Path, model: ModelProto) -> None:
+    """Write ``sentencepiece.bpe.model`` atomically; raises :class:`InputError` if that is not possible."""
+    try:
+        write_atomically(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
     except OSError as error:
         raise cannot_write(directory, error) from error
 
@@ -53,15 +76,15 @@ def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
     """Write ``sentencepiece.bpe.model`` and ``dict.txt``, the dictionary last and both atomically.
 
     Raises:
-        InputError: the directory holds another vocabulary, or cannot be written.
+        InputError: the directory holds another vocabulary or an encoder, or cannot be written.
     """
     directory = Path(directory)
     make_vocabulary_directory(directory, model)
     dictionary = dictionary_from_sentencepiece(processor_of(model))
     lines = io.StringIO()
     dictionary.save(lines)
+    write_sentencepiece(directory, model)
     try:
-        write_atomically(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
         write_atomically(directory / DICT_FILE, lines.getvalue().encode("utf-8"))
     except OSError as error:
         raise cannot_write(directory, error) from error

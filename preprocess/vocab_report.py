@@ -5,8 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from preprocess.coverage import Coverage, LanguageFile, measure
-from preprocess.encoder_rows import CarriedRows, carry_rows, has_encoder
-from preprocess.models import ModelProto, make_vocabulary_directory, processor_of, symbols, write_vocabulary
+from preprocess.encoder_rows import CarriedRows, carry_rows, has_encoder, write_carried
+from preprocess.models import (
+    ModelProto,
+    make_vocabulary_directory,
+    processor_of,
+    symbols,
+    write_sentencepiece,
+    write_vocabulary,
+)
 from preprocess.outputs import cannot_write, write_atomically
 from preprocess.tables import percent, print_table
 from preprocess.units import unit_name
@@ -39,7 +46,11 @@ def write_changed(
     make_vocabulary_directory(target, new)
     before = [measure(processor_of(old), file, workers) for file in files]
     after = [measure(processor_of(new), file, workers) for file in files]
-    carried = carry_rows(source, target, symbols(old), symbols(new), seed) if has_encoder(source) else None
+    carried = None
+    if has_encoder(source):
+        config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed)
+        write_sentencepiece(target, new)  # first: the same command, run again, sees by it whose the encoder is
+        write_carried(target, config, tensors)
     _write_report(target, files, before, after, carried)
     write_vocabulary(target, new)  # last: a directory with dict.txt is complete
     _print_coverage(files, before, after)

@@ -1,6 +1,8 @@
 """Extending and pruning: ids, rows, segmentation, unknown tokens, report."""
 
+import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -175,6 +177,46 @@ def test_a_fairseq_checkpoint_is_taken_too(sample_data, tmp_path):
     (tmp_path / "checkpoint/sentencepiece.bpe.model").unlink()
     with pytest.raises(InputError, match=r"no sentencepiece model beside the checkpoint; .*interop\.convert"):
         vocab_prune.main(f"--vocab {tmp_path}/checkpoint/model.pt --input {text} --output {tmp_path}/no".split())
+
+
+@pytest.mark.parametrize("name", ["sentencepiece.bpe.model", "config.json", "model.safetensors"])
+def test_an_encoder_without_a_dictionary_is_not_overwritten(encoder, texts, tmp_path, name):
+    """Directories in Hugging Face's layout have no dict.txt."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(encoder / name, other)
+    for command, arguments in (
+        (vocab, f"--size 80 --input {texts['bo']}"),
+        (vocab_prune, f"--vocab {encoder} --input {texts['zh']}"),
+        (vocab_extend, f"--vocab {encoder} --input bo={texts['bo']} --size 80"),
+    ):
+        with pytest.raises(InputError, match="other: holds another vocabulary already, or an encoder; remove it"):
+            command.main([*arguments.split(), "--output", str(other)])
+    assert contents(other) == {name: (encoder / name).read_bytes()}
+
+
+def contents(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("files", range(6))
+def test_the_same_command_goes_on_where_it_was_interrupted(encoder, texts, tmp_path, monkeypatch, files):
+    """Ctrl-C when so many files have their names; then the same command writes what it writes without."""
+    arguments = f"--vocab {encoder} --input {texts['zh']} --output".split()
+    calls, replace = itertools.count(), os.replace
+
+    def interrupted(*paths):
+        if next(calls) == files:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", interrupted)
+        vocab_prune.main([*arguments, str(tmp_path / "again")])
+    assert len(contents(tmp_path / "again")) == min(files, 4)
+    for name in ("again", "whole"):
+        vocab_prune.main([*arguments, str(tmp_path / name)])
+    assert contents(tmp_path / "again") == contents(tmp_path / "whole")
 
 
 def test_characters_are_kept_unless_dropped(extended, tmp_path):
