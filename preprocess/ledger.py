@@ -10,7 +10,7 @@ from preprocess.outputs import LineFiles
 
 
 class Reason(StrEnum):
-    """Why binarization leaves a line (or a pair) out."""
+    """Why a line (or a pair) is left out where it is read."""
 
     BLANK = "blank"
     TOO_LONG = "too long"

@@ -33,7 +33,7 @@ class Divider:
     def __call__(self, block: Block) -> tuple[int, list[tuple[str, tuple[str, ...]]]]:
         """Bytes read so far, and (split, sides) of each line."""
         lines = [
-            tuple(decoded(raw, path, number) for raw, path in zip(row, block.paths, strict=True))
+            tuple(decoded(raw, path, number, MAX_LINE_BYTES) for raw, path in zip(row, block.paths, strict=True))
             for number, row in enumerate(zip(*block.sides, strict=True), start=block.first_line)
         ]
         return block.position, [(_split_of(place(line[0]), self.shares), line) for line in lines]

@@ -199,17 +199,21 @@ def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
 
 
 def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAULT_ENCODING) -> Iterator[str]:
-    """All lines of a file as text, for small uses."""
+    """All lines of a file as text; raises :class:`InputError` at one that is longer or is no text."""
     file = TextFile(path, max_bytes)
     try:
         for number, raw in enumerate(file.lines(), start=1):
-            yield decoded(raw, file.path, number, encoding)
+            yield decoded(raw, file.path, number, max_bytes, encoding)
     finally:
         file.close()
 
 
-def decoded(raw: bytes, path: Path, number: int, encoding: str = DEFAULT_ENCODING) -> str:
-    """The text of a line; raises :class:`InputError` if it is none."""
+def decoded(raw: bytes, path: Path, number: int, max_bytes: int, encoding: str = DEFAULT_ENCODING) -> str:
+    """The text of a line of a :class:`TextFile`; raises :class:`InputError` if it is none, or was cut."""
+    if len(raw) > max_bytes:
+        raise InputError(
+            f"{path}:{number}: longer than {max_bytes:,} bytes; preprocess.clean leaves such lines out (--max-chars)"
+        )
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.ledger import Reject
+from preprocess.ledger import Reason, Reject
 from preprocess.readers.source import (
     DocumentMaker,
     Item,
@@ -51,16 +51,13 @@ def plain(source: Source) -> Iterator[Item]:
     """Plain text, a document a line."""
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
-        yield Reject(*where, "invalid encoding") if line is None else Document(where, source.lang, line)
+        yield Reject(*where, line) if isinstance(line, Reason) else Document(where, source.lang, line)
 
 
 def plain_titles(source: Source) -> Iterator[Item]:
     """Two plain text files with as many lines: texts, then titles (or summaries)."""
-    for where, text, title in side_by_side(source):
-        if text is None or title is None:
-            yield Reject(*where, "invalid encoding")
-        else:
-            yield Document(where, source.lang, text, title)
+    lang = source.lang
+    return side_by_side(source, lambda where, text, title: Document(where, lang, text, title))
 
 
 def thucnews(source: Source) -> Iterator[Item]:
@@ -85,7 +82,7 @@ class ArticleReader:
         try:
             title, _, body = raw.decode(self.encoding).lstrip("\ufeff").partition("\n")
         except UnicodeDecodeError:
-            return Reject(*where, "invalid encoding")
+            return Reject(*where, Reason.INVALID)
         # Paragraphs begin with two U+3000.
         body = "\n".join(line.strip() for line in body.split("\n")).strip()
         return Document(where, self.lang, body, title.strip()) if body else Reject(*where, "no body")
@@ -130,11 +127,11 @@ def lcsts(source: Source) -> Iterator[Item]:
 
     The short text is the text, the summary the title. Parts II and III have a ``<human_label>`` of 1 to 5.
     """
-    parts: dict[str, list[str | None]] = {}
+    parts: dict[str, list[str]] = {}
     start, label, inside = 0, None, ""
     path = source.paths[0]
     for path, number, line in numbered_lines(source):
-        tag, score = _TAG.fullmatch(line or ""), _LABEL.fullmatch(line or "")
+        tag, score = _TAG.fullmatch(line), _LABEL.fullmatch(line)
         if tag and tag[2] == "doc" and not tag[1]:
             if start:
                 yield Reject(str(path), start, "doc without end")
@@ -153,11 +150,12 @@ def lcsts(source: Source) -> Iterator[Item]:
 
 
 def _lcsts_record(
-    where: tuple[str, int], source: Source, parts: dict[str, list[str | None]], label: int | None
+    where: tuple[str, int], source: Source, parts: dict[str, list[str]], label: int | None
 ) -> Record | Reject:
-    if any(line is None for lines in parts.values() for line in lines):
-        return Reject(*where, "invalid encoding")
+    wrong = next((line for lines in parts.values() for line in lines if isinstance(line, Reason)), None)
+    if wrong is not None:
+        return Reject(*where, wrong)
     if label is not None and label < source.min_label:
         return Reject(*where, f"human_label below {source.min_label}")
-    text, summary = ("\n".join(str(line).strip() for line in parts[name]) for name in ("short_text", "summary"))
+    text, summary = ("\n".join(line.strip() for line in parts[name]) for name in ("short_text", "summary"))
     return Document(where, source.lang, text, summary)

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from preprocess.ledger import Reject
+from preprocess.ledger import Reason, Reject
 from preprocess.readers.source import Item, PairMaker, Source, json_lines, numbered_lines, side_by_side
 from preprocess.records import Pair, Record
 from preprocess.text import TextFile
@@ -17,11 +17,7 @@ from swcm_fairseq.errors import InputError
 def plain_pairs(source: Source) -> Iterator[Item]:
     """Two plain text files with as many lines: source, then target. OPUS's Moses files, FLORES and the like."""
     langs = source.pair
-    for where, one, other in side_by_side(source):
-        if one is None or other is None:
-            yield Reject(*where, "invalid encoding")
-        else:
-            yield Pair(where, *langs, one, other)
+    return side_by_side(source, lambda where, one, other: Pair(where, *langs, one, other))
 
 
 def json_pairs(source: Source) -> Iterator[Item]:
@@ -36,9 +32,9 @@ def sft_pairs(source: Source) -> Iterator[Item]:
     """Tibetan-Chinese SFT pairs (shajiu): ``Source:<text>Target:<text>`` in one line, without a tab."""
     langs = source.pair
     for path, number, line in numbered_lines(source):
-        match = _SFT.fullmatch((line or "").strip())
-        if line is None:
-            yield Reject(str(path), number, "invalid encoding")
+        match = _SFT.fullmatch(line.strip())
+        if isinstance(line, Reason):
+            yield Reject(str(path), number, line)
         elif match is None or match[2].count("Target:"):
             yield Reject(str(path), number, "not Source:...Target:...")
         else:

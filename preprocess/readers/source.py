@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from preprocess.ledger import Reject
+from preprocess.ledger import Reason, Reject
 from preprocess.records import Document, Pair, Record
 from preprocess.text import DEFAULT_ENCODING, TextFile, read_whole
 from swcm_fairseq.errors import InputError
@@ -61,18 +61,24 @@ def text_field(record: Any, name: str) -> str:
     return record[name]
 
 
-def numbered_lines(source: Source) -> Iterator[tuple[Path, int, str | None]]:
-    """(file, line number, line) of all files; None for a line that cannot be decoded."""
+def numbered_lines(source: Source) -> Iterator[tuple[Path, int, str | Reason]]:
+    """(file, line number, line) of all files, or the reason why it is no line: not decodable, or too long."""
     for path in source.paths:
         file = TextFile(path, MAX_RECORD_BYTES)
         try:
             for number, raw in enumerate(file.lines(), start=1):
-                try:
-                    yield path, number, raw.decode(source.encoding)
-                except UnicodeDecodeError:
-                    yield path, number, None
+                yield path, number, _decoded(raw, source.encoding)
         finally:
             file.close()
+
+
+def _decoded(raw: bytes, encoding: str) -> str | Reason:
+    if len(raw) > MAX_RECORD_BYTES:
+        return Reason.TOO_LONG
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return Reason.INVALID
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,8 @@ def json_lines(source: Source, make: "ObjectReader") -> Iterator[Item]:
     read = JSONReader(make)
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
-        if line is None:
-            yield Reject(*where, "invalid encoding")
+        if isinstance(line, Reason):
+            yield Reject(*where, line)
         elif not line.strip():
             yield Reject(*where, "blank")
         else:
@@ -183,8 +189,8 @@ class PairMaker:
         return Pair(where, *self.langs, text_field(content, self.names[0]), text_field(content, self.names[1]))
 
 
-def side_by_side(source: Source) -> Iterator[tuple[tuple[str, int], str | None, str | None]]:
-    """(place, line, line) of two files; raises :class:`InputError` if their lengths differ."""
+def side_by_side(source: Source, make: Callable[[tuple[str, int], str, str], Record]) -> Iterator[Record | Reject]:
+    """``make(place, line, line)`` of two files; raises :class:`InputError` if their lengths differ."""
     if len(source.paths) != 2:
         raise InputError(f"{len(source.paths)} files given where two belong together: source, then target")
     first, second = (numbered_lines(Source([path], source.langs, encoding=source.encoding)) for path in source.paths)
@@ -193,4 +199,6 @@ def side_by_side(source: Source) -> Iterator[tuple[tuple[str, int], str | None, 
             counts = [number - (each is None) + sum(1 for _ in rest) for each, rest in ((one, first), (other, second))]
             sizes = ", ".join(f"{path} has {count}" for path, count in zip(source.paths, counts, strict=True))
             raise InputError(f"the files of a pair need the same number of lines: {sizes}; align them again")
-        yield (str(one[0]), number), one[2], other[2]
+        where = (str(one[0]), number)
+        wrong = next((line for line in (one[2], other[2]) if isinstance(line, Reason)), None)
+        yield make(where, one[2], other[2]) if wrong is None else Reject(*where, wrong)

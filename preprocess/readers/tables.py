@@ -9,7 +9,7 @@ from pathlib import Path
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from preprocess.ledger import Reject
+from preprocess.ledger import Reason, Reject
 from preprocess.readers.source import DocumentMaker, Item, Source, from_object, numbered_lines
 from preprocess.records import Pair
 from preprocess.text import read_whole
@@ -20,9 +20,9 @@ def tsv_pairs(source: Source) -> Iterator[Item]:
     """TSV without a header: exactly two columns, source and target; quotes are ordinary characters."""
     langs = source.pair
     for path, number, line in numbered_lines(source):
-        columns = (line or "").split("\t")
-        if line is None:
-            yield Reject(str(path), number, "invalid encoding")
+        columns = line.split("\t")
+        if isinstance(line, Reason):
+            yield Reject(str(path), number, line)
         elif len(columns) != 2:
             yield Reject(str(path), number, f"{len(columns)} columns, not 2")
         else:

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from preprocess import run
+from preprocess import run, split
 from preprocess.manifest import read_manifest
 from preprocess.split import place
 from swcm_fairseq.data.corpora import Corpora
@@ -106,6 +106,12 @@ def test_a_split_without_lines_writes_none(manifest, tmp_path):
     with pytest.raises(InputError, match="no line falls into the split 'valid'; give it a larger share"):
         run.main([str(write_manifest(path, **content))])
     assert train.read_bytes() == before
+
+
+def test_a_line_that_is_too_long_to_divide_is_not_cut(manifest, monkeypatch):
+    monkeypatch.setattr(split, "MAX_LINE_BYTES", 50)
+    with pytest.raises(InputError, match=r"clean.bo:1: longer than 50 bytes"):
+        run.main([str(manifest[0])])
 
 
 def test_work_that_failed_is_not_taken_for_done(tmp_path):

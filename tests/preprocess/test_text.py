@@ -83,6 +83,10 @@ def test_what_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=message):
             list(open_lines(path))
+    path.write_bytes("ok\nབཀྲ\nཤིས".encode())
+    assert list(open_lines(path, 9)) == ["ok", "བཀྲ", "ཤིས"]
+    with pytest.raises(InputError, match=r"file:2: longer than 8 bytes; preprocess.clean leaves such lines out"):
+        list(open_lines(path, 8))
     for name in ("utf-16", "no-such", "rot13"):
         with pytest.raises(InputError, match="not a known encoding"):
             check_encoding(name)
