@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from preprocess.readers.source import (
 )
 from preprocess.records import Document, Record
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import DAMAGED
 
 
 def mc2(source: Source) -> Iterator[Item]:
@@ -67,7 +67,7 @@ def thucnews(source: Source) -> Iterator[Item]:
     """
     read = ArticleReader(source.lang, source.encoding)
     for name, raw in _articles(source.paths):
-        yield Unread((name, 1), raw, read)
+        yield Reject(name, 1, "cannot be read") if raw is None else Unread((name, 1), raw, read)
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,11 @@ class ArticleReader:
 
 def _order(name: str) -> tuple[str, int, str]:
     path = Path(name)
-    return str(path.parent), int(path.stem) if path.stem.isdigit() else 0, path.stem
+    return str(path.parent), int(path.stem) if path.stem.isdecimal() else 0, path.stem
 
 
-def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes | None]]:
+    """Name and content of each article; None for one that cannot be read."""
     for path in paths:
         found = False
         for name, raw in _folder(path) if path.is_dir() else _archive(path):
@@ -103,9 +104,12 @@ def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
             raise InputError(f"{path}: no .txt files in it; expected the folder THUCNews or its zip file")
 
 
-def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    for name in sorted(map(str, path.rglob("*.txt")), key=_order):
-        yield name, Path(name).read_bytes()
+def _folder(path: Path) -> Iterator[tuple[str, bytes | None]]:
+    for name in sorted((str(file) for file in path.rglob("*.txt") if not file.is_dir()), key=_order):
+        try:
+            yield name, Path(name).read_bytes()
+        except OSError:  # a link to nothing
+            yield name, None
 
 
 def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -114,7 +118,7 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
             names = [name for name in archive.namelist() if name.endswith(".txt") and "__MACOSX" not in name]
             for name in sorted(names, key=_order):
                 yield f"{path}/{name}", archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError) as error:  # RuntimeError: it has a password
+    except (*DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: it has a password
         raise InputError(f"{path}: neither a folder nor a readable zip file: {error}") from error
 
 

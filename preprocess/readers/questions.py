@@ -33,9 +33,9 @@ def cmrc(source: Source) -> Iterator[Item]:
 
 def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, answers: Any) -> Iterator[Item]:
     try:
-        texts, others = _answers(where, answers)
         if not isinstance(question, str) or not isinstance(passage, str):
             raise FieldError("question or passage is no text")
+        texts, others = _answers(where, answers)
     except FieldError as error:
         yield Reject(*where, str(error))
         return
@@ -43,17 +43,30 @@ def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, an
     yield from others
 
 
+def _objects(found: Any) -> Iterator[dict]:
+    """The objects of a list. What is no object, or no list, counts as an empty one, so that it is rejected later."""
+    for each in found if isinstance(found, list) else [{}]:
+        yield each if isinstance(each, dict) else {}
+
+
 def _plain(content: Any) -> Iterator[tuple[Any, Any, Any]]:
-    for passage in content if isinstance(content, list) else []:
-        for each in passage.get("qas", []):
+    for passage in _objects(content):
+        for each in _objects(passage.get("qas")):
             yield passage.get("context_text"), each.get("query_text"), each.get("answers")
 
 
 def _squad(content: dict) -> Iterator[tuple[Any, Any, Any]]:
-    for article in content.get("data", []):
-        for passage in article.get("paragraphs", []):
-            for each in passage.get("qas", []):
-                yield passage.get("context"), each.get("question"), [a.get("text") for a in each.get("answers", [])]
+    for article in _objects(content.get("data")):
+        for passage in _objects(article.get("paragraphs")):
+            for each in _objects(passage.get("qas")):
+                yield passage.get("context"), each.get("question"), _texts(each.get("answers", []))
+
+
+def _texts(answers: Any) -> Any:
+    """The texts of SQuAD's answers, which are objects; whatever else there is instead."""
+    if not isinstance(answers, list):
+        return answers
+    return [answer.get("text") if isinstance(answer, dict) else None for answer in answers]
 
 
 def kazqad(source: Source) -> Iterator[Item]:

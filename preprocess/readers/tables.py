@@ -2,8 +2,8 @@
 
 import csv
 import io
-import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import openpyxl
@@ -14,6 +14,7 @@ from preprocess.readers.source import DocumentMaker, Item, Source, from_object, 
 from preprocess.records import Pair
 from preprocess.text import read_whole
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import DAMAGED
 
 
 def tsv_pairs(source: Source) -> Iterator[Item]:
@@ -62,13 +63,19 @@ def _csv(path: Path, encoding: str) -> Iterator[list[str]]:
         csv.field_size_limit(previous)
 
 
+# What openpyxl raises where a file is damaged. SyntaxError: its XML, by whichever library reads it; RuntimeError: a
+# password, or a later version of zip.
+_DAMAGED_BOOK = (
+    *(*DAMAGED, InvalidFileException, OSError, RuntimeError, SyntaxError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+
+
 def _excel(path: Path, _: str) -> Iterator[list[str]]:
     """The first sheet; empty cells are empty strings."""
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            for row in book.worksheets[0].iter_rows(values_only=True):
+                yield ["" if cell is None else str(cell) for cell in row]
+    except _DAMAGED_BOOK as error:
         raise InputError(f"{path}: not a readable Excel file: {error}") from error
-    sheet = book.worksheets[0]
-    for row in sheet.iter_rows(values_only=True):
-        yield ["" if cell is None else str(cell) for cell in row]
-    book.close()

@@ -24,6 +24,17 @@ def write_lines(path: Path, lines: list[str]) -> Path:
     return path
 
 
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return path
+
+    return write_file
+
+
 @pytest.fixture(scope="session")
 def texts(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("texts")

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from preprocess import extract
 from preprocess.ledger import Reject
 from preprocess.readers import FORMATS
-from preprocess.readers import source as readers_source
 from preprocess.readers.source import Source, Unread
 from preprocess.records import Document, Pair, Question
 from swcm_fairseq.errors import InputError
@@ -33,17 +32,6 @@ def run(name, *args):
 
 def lines(path):
     return path.read_text(encoding="utf-8").split("\n")[:-1]
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(name, content):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return path
-
-    return write_file
 
 
 MC2 = (
@@ -295,36 +283,6 @@ def test_bad_command_lines(write, tmp_path, args, message):
     with pytest.raises(InputError, match=message):
         run(*args.format(file=file, folder=tmp_path / "folder").split(), "--output", tmp_path / "out/t")
     assert not list((tmp_path / "out").rglob("*")) if (tmp_path / "out").exists() else True
-
-
-@pytest.mark.parametrize(
-    ("name", "lines", "langs"),
-    [
-        ("plain", ["ཀཀཀ"], ("bo",)),
-        ("mc2", ['{"text": 1}'], ("bo",)),
-        ("lcsts", ["<doc id=0>", "<short_text>", "中", "</short_text>", "</doc>"], ("zh",)),
-        ("sft-pairs", ["Source:Target:"], ("bo", "zh")),
-        ("tsv-pairs", ["a\tb"], ("bo", "zh")),
-    ],
-)
-def test_lines_that_are_too_long_are_counted(write, monkeypatch, name, lines, langs):
-    """A line that was cut would lose text, or look like an invalid one."""
-    monkeypatch.setattr(readers_source, "MAX_RECORD_BYTES", 20)
-    path = write("file", "\n".join([*lines[:2], "བ" * 7, *lines[2:]]))
-    found = read(name, path, langs=langs)
-    assert "too long" in [each.reason for each in found if isinstance(each, Reject)]
-    assert "invalid encoding" not in [each.reason for each in found if isinstance(each, Reject)]
-
-
-def test_pairs_with_a_line_that_is_too_long_are_counted(write, monkeypatch):
-    monkeypatch.setattr(readers_source, "MAX_RECORD_BYTES", 5)
-    short, long = write("short", "a\nb\n"), write("long", "a\nbbbbbb\n")
-    for name, langs in (("plain-pairs", ("bo", "zh")), ("plain-summaries", ("bo",))):
-        assert [type(each) for each in read(name, short, long, langs=langs)] == [
-            Pair if name == "plain-pairs" else Document,
-            Reject,
-        ]
-        assert read(name, short, long, langs=langs)[1] == Reject(str(short), 2, "too long")
 
 
 CONTENT = st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
