@@ -45,6 +45,14 @@ def _do(item: Any) -> Any:
     return _WORK(item)
 
 
+def _until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
+    """``items`` up to where they raise, and what they raise: the items before it are still at work."""
+    try:
+        yield from items
+    except Exception as error:  # raised once the results before it are there
+        failed.append(error)
+
+
 def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[Any]:
     """``map(work, items)`` on ``workers`` processes (1: in this one), results in the order of the items.
 
@@ -62,13 +70,16 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
         return
     with ProcessPoolExecutor(workers, initializer=_set_work, initargs=(work,)) as pool:
         pending: deque[Future] = deque()
+        failed: list[Exception] = []
         try:
-            for item in items:
+            for item in _until_failure(items, failed):
                 pending.append(pool.submit(_do, item))
                 if len(pending) >= 2 * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+            if failed:
+                raise failed[0]
         except BrokenProcessPool as error:
             raise InputError("a worker process was ended from outside (out of memory?): use fewer workers") from error
         finally:

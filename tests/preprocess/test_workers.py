@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from preprocess import clean, extract, run, stats, vocab, vocab_extend, vocab_prune
+from preprocess.parallel import ordered_map
 from preprocess.sentences import main as sentences_main
+from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import SENTENCES, sentences, write_lines
 
 
@@ -63,6 +65,29 @@ def test_one_and_four_workers_write_the_same_files(name, corpus, vocabulary_dir,
         found.append((written(out), capsys.readouterr().out.replace(str(out), "")))
     assert found[0] == found[1]
     assert found[0][0]
+
+
+def tenfold(number):
+    if number == 3:
+        raise InputError("3 is invalid")
+    return 10 * number
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize(("last", "expected"), [(3, [0, 10, 20, "3 is invalid"]), (2, [0, 10, "no item 2"])])
+def test_the_first_error_comes_after_the_results_before_it(workers, last, expected):
+    """Whether the work or its items raise it, and however many items are read ahead."""
+
+    def items():
+        yield from range(last)
+        if last == 3:
+            yield 3
+        raise InputError(f"no item {last}")
+
+    found = []
+    with pytest.raises(InputError) as error:
+        found.extend(ordered_map(tenfold, items(), workers))
+    assert [*found, str(error.value)] == expected
 
 
 def test_statistics_with_four_workers(run, texts, capsys):
