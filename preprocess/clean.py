@@ -24,7 +24,7 @@ from preprocess.normalize import TRANSFORMS
 from preprocess.outputs import LineFiles
 from preprocess.parallel import ordered_map
 from preprocess.tables import percent, print_table
-from preprocess.text import Block, open_lines, read_blocks
+from preprocess.text import Block, check_readable_twice, open_lines, read_blocks
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
@@ -284,7 +284,10 @@ def main(argv: list[str] | None = None) -> None:
         if unfit := unfit_steps(steps, lang):
             print(f"note: {lang}: what its text looks like is not known, so all lines pass: {', '.join(unfit)}")
     filters = LineFilters(on, args.min_chars, args.min_script, read_patterns(args.boilerplate))
-    ratio = expected_ratio(paths, options) if len(paths) == 2 and RATIO in steps else 0.0
+    ratio = 0.0
+    if len(paths) == 2 and RATIO in steps:
+        check_readable_twice("--input (or else --without ratio)", paths)
+        ratio = expected_ratio(paths, options)
     cleaner = LineCleaner(langs, options, steps, filters, ratio, args.max_ratio)
     held_out = _held_out(args.held_out, options.encoding) if args.held_out else None
     exact = Exact(args.fold) if DUPLICATES in steps else None

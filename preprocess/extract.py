@@ -23,7 +23,7 @@ from preprocess.readers import FORMATS, Format
 from preprocess.readers.source import Item, Source, Unread
 from preprocess.records import Document, Record, Use, lines_of
 from preprocess.tables import print_table
-from preprocess.text import DEFAULT_ENCODING, check_encoding
+from preprocess.text import DEFAULT_ENCODING, check_encoding, check_readable_twice
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
@@ -205,9 +205,7 @@ def check_repeated(least: int | None, kind: Format, paths: list[Path]) -> None:
         raise InputError(f"--repeated-paragraphs {least}: give a number of documents from 2 to {MOST}")
     if Use.TEXT not in kind.uses:
         raise InputError(f"--repeated-paragraphs: {kind.name} has no documents")
-    for path in paths:
-        if not (path.is_file() or path.is_dir()):
-            raise InputError(f"--repeated-paragraphs: {path} cannot be read twice; save it to a file first")
+    check_readable_twice("--repeated-paragraphs", paths)
 
 
 def main(argv: list[str] | None = None) -> None:

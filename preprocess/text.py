@@ -7,7 +7,7 @@ taken off. Compression is recognised by the first bytes, not by the name.
 import codecs
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -40,6 +40,13 @@ def check_encoding(name: str) -> str:
     except (LookupError, UnicodeDecodeError):
         pass
     raise InputError(f"--encoding {name}: not a known encoding that contains ASCII; give for example utf-8 or gb18030")
+
+
+def check_readable_twice(option: str, paths: Iterable[Path]) -> None:
+    """Raise :class:`InputError` with the option for the first pipe; files and folders can be read again."""
+    for path in paths:
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"{option}: {path} cannot be read twice; save it to a file first")
 
 
 class TextFile:

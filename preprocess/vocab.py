@@ -24,6 +24,7 @@ from preprocess.models import (
     write_vocabulary,
 )
 from preprocess.sampling import count_lines, rates, sample_lines
+from preprocess.text import check_readable_twice
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
@@ -152,6 +153,7 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     check_options(args)
     files: list[LanguageFile] = [parse_language_file(spec) for spec in args.input]
+    check_readable_twice("--input", [file.path for file in files])
     check_distinct([file.path for file in files], [Path(args.output, DICT_FILE), Path(args.output, SENTENCEPIECE_FILE)])
     rate = rates(count_lines(files, args.workers), args.alpha, args.max_lines)
     model = train(sample_lines(files, rate, args.seed), args.size, args.character_coverage)

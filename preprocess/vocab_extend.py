@@ -16,6 +16,7 @@ from preprocess.encoder_source import FORMS, as_directory
 from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, add_pieces, is_special, read_model
 from preprocess.sampling import count_lines, rates, sample_lines
+from preprocess.text import check_readable_twice
 from preprocess.vocab import train
 from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.data.languages import language
@@ -112,6 +113,7 @@ def main(argv: list[str] | None = None) -> None:
     if any(file.lang is None for file in inputs):
         raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
     texts = [file.path for file in inputs + checks]
+    check_readable_twice("--input and --check", texts)
     check_distinct([args.vocab, *args.pieces_of, *texts], written_files(args.output))
     with as_directory(args.vocab) as source:
         old, new = read_model(source), read_model(source)

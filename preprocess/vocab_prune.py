@@ -16,7 +16,7 @@ from preprocess.encoder_source import FORMS, as_directory
 from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
 from preprocess.parallel import batches, ordered_map
-from preprocess.text import open_lines
+from preprocess.text import check_readable_twice, open_lines
 from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.output_files import check_distinct
@@ -91,6 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     check_counts(args, "min_count", "workers")
     files = [parse_language_file(spec) for spec in args.input]
+    check_readable_twice("--input", [file.path for file in files])
     check_distinct([args.vocab, *(file.path for file in files)], written_files(args.output))
     with as_directory(args.vocab) as source:
         old, new = read_model(source), read_model(source)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from preprocess import binarize, clean, extract, vocab
+from preprocess import binarize, clean, extract, vocab, vocab_extend, vocab_prune
 from preprocess.sentences import main as sentences_main
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import sentences, write_lines
@@ -57,6 +57,21 @@ def test_places_that_cannot_be_written(texts, tmp_path):
         with pytest.raises(InputError, match=f"{occupied}.*(Not a directory|File exists)"):
             main(arguments.split())
     assert occupied.read_text() == "mine\n"
+
+
+def test_pipes_where_text_is_read_twice(texts, vocabulary_dir, tmp_path):
+    pipe, out = tmp_path / "pipe", tmp_path / "out"
+    os.mkfifo(pipe)
+    for main, arguments in (
+        (extract.main, f"plain --input {pipe} --lang bo --output {out} --repeated-paragraphs 9"),
+        (clean.main, f"--lang zh-bo --input {texts['zh']} {pipe} --output {out}.zh {out}.bo"),
+        (vocab.main, f"--input {texts['bo']} bo={pipe} --output {out}"),
+        (vocab_extend.main, f"--vocab {vocabulary_dir} --input bo={texts['bo']} --check {pipe} --output {out}"),
+        (vocab_prune.main, f"--vocab {vocabulary_dir} --input {pipe} --output {out}"),
+    ):
+        with pytest.raises(InputError, match=f"^--.*: {pipe} cannot be read twice; save it to a file first"):
+            main(arguments.split())
+    assert os.listdir(tmp_path) == ["pipe"]
 
 
 def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
