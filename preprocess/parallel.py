@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -45,6 +46,25 @@ def _do(item: Any) -> Any:
     return _WORK(item)
 
 
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Let Ctrl-C wait until the processes are started, which the first ``submit`` does.
+
+    Python ignores what is raised in the functions that libraries run after a fork, so that it would be lost.
+    """
+    if threading.current_thread() is not threading.main_thread():  # interrupts come to the main thread alone
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
+
+
 def _until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
     """``items`` up to where they raise, and what they raise: the items before it are still at work."""
     try:
@@ -73,7 +93,8 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
         failed: list[Exception] = []
         try:
             for item in _until_failure(items, failed):
-                pending.append(pool.submit(_do, item))
+                with _interrupt_later():
+                    pending.append(pool.submit(_do, item))
                 if len(pending) >= 2 * workers:
                     yield pending.popleft().result()
             while pending:

@@ -1,6 +1,9 @@
 """Every command writes the same files with one process and with four."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,22 @@ def test_the_first_error_comes_after_the_results_before_it(workers, last, expect
     with pytest.raises(InputError) as error:
         found.extend(ordered_map(tenfold, items(), workers))
     assert [*found, str(error.value)] == expected
+
+
+def test_ctrl_c_while_processes_start_is_not_lost():
+    """It comes in a function that runs after the fork, where Python ignores what is raised."""
+    code = """import os, signal
+from preprocess.parallel import ordered_map
+from swcm_fairseq.errors import run_command
+os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+run_command(lambda: list(ordered_map(abs, range(9), 2)))"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted; the same command goes on where it stopped\n")
 
 
 def test_statistics_with_four_workers(run, texts, capsys):
