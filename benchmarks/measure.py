@@ -71,7 +71,7 @@ def versions(*more: str) -> str:
 
 
 def environment(device: str) -> dict[str, str]:
-    """Of a fairseq-train process: where it is to compute on a CPU it must not see GPUs, or fairseq uses them as well."""
+    """Of a fairseq-train process: on a CPU it must not see GPUs, because fairseq uses those that it sees."""
     return {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
 

@@ -35,6 +35,7 @@ LANGS="bo kk mn ug zh"
 POSITIONS=128 # tokens of one text, <s>, language token and </s> included
 PLUGIN=$(python -m swcm_fairseq)
 CPU=(--cpu --num-workers 1 --seed 1)
+export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu
 LOG=(--log-format json --log-interval 10 --no-epoch-checkpoints)
 OPTIMIZER=(--optimizer adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 --weight-decay 0.01)
 
