@@ -14,7 +14,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["swcm_fairseq", "swcm_fairseq.*", "preprocess", "preprocess.*"]),
     install_requires=[
-        "torch>=2.6",
+        "torch>=2.8",
         "ve-fairseq==0.12.3",  # fairseq's main branch made importable on Python 3.11+
         "datasketch",  # near duplicates
         "defusedxml",  # TMX

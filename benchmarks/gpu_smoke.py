@@ -1,10 +1,11 @@
 """Train xlm_swcm_base in fp16 and in bf16 for 200 updates: does the loss fall, and does the loss scale hold?
 
     python benchmarks/gpu_smoke.py OUT                                  # one GPU with 24 GB or more
-    python benchmarks/gpu_smoke.py OUT --precision fp32 --cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3
+    python benchmarks/gpu_smoke.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3
                                                                         # the same on a CPU, to try the script
 
-The data are made up: sentences of Zipf-distributed pieces, to be written backwards, over a vocabulary of CINO's size.
+Task, criterion (scheduled sampling included) and optimizer are this package's. The data are made up: sentences of
+Zipf-distributed pieces, to be written backwards, over a vocabulary of CINO's size.
 Everything goes to OUT. Exit status 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
 """
 
@@ -17,23 +18,26 @@ import sys
 from pathlib import Path
 
 import made_up_data
+import measure
 import numpy as np
 import torch
+
+from swcm_fairseq.errors import InputError, run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 CINO_VOCABULARY = 135_359
 PAIRS, LONGEST, WINDOW = 4000, 40, 20
-FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"], "amp": ["--amp"]}
+FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
 def make_data(directory: Path, vocabulary: int) -> None:
-    """Pairs in the layout of fairseq-preprocess; piece k has a probability proportional to 1/k."""
+    """Pairs; piece k has a probability proportional to 1/k."""
     dictionary = made_up_data.make_dictionary(vocabulary)
     lengths = np.random.default_rng(0).integers(5, LONGEST, PAIRS)
     texts = made_up_data.make_texts(dictionary, lengths)
     for lang, step in (("zh", 1), ("bo", -1)):
         made_up_data.write_texts(directory / f"train.zh-bo.{lang}", [text[::step] for text in texts], dictionary)
-        dictionary.save(str(directory / f"dict.{lang}.txt"))
+    dictionary.save(str(directory / "dict.txt"))
 
 
 def train(args: argparse.Namespace, precision: str) -> str:
@@ -41,14 +45,16 @@ def train(args: argparse.Namespace, precision: str) -> str:
     save_dir = args.out / precision
     command = [
         sys.executable, "-m", "swcm_fairseq.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",
-        "--task", "translation", "-s", "zh", "-t", "bo", "--arch", args.arch,
-        "--criterion", "cross_entropy", "--optimizer", "adam", "--adam-betas", "(0.9,0.999)", "--weight-decay", "0.01",
+        "--task", "multilingual_denoising_mt", "--langs", "bo,zh", "-s", "zh", "-t", "bo", "--arch", args.arch,
+        "--criterion", "swcm_cross_entropy", "--teacher-forcing-final-ratio", "0.5", "--num-workers", "1",
+        "--optimizer", "fused_adamw", "--adam-betas", "(0.9,0.999)", "--weight-decay", "0.01",
         "--clip-norm", "1.0", "--lr", args.lr, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", "50",
         "--batch-size", "32", "--max-update", args.updates, "--disable-validation", "--no-save", "--seed", "1",
-        "--save-dir", save_dir, "--log-format", "json", "--log-interval", "1", *FLAGS[precision],
-        *(["--cpu"] if args.cpu else []),
+        "--save-dir", save_dir, "--log-format", "json", "--log-interval", "1", "--distributed-world-size", "1",
+        *FLAGS[precision], *(["--cpu"] if args.device == "cpu" else []),
     ]  # fmt: skip
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
+    environment = measure.environment(args.device)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT, env=environment)
     log = done.stdout + done.stderr
     (args.out / f"{precision}.log").write_text(log)
     if done.returncode != 0:
@@ -79,10 +85,12 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols")
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--lr", default="1e-4", help="peak learning rate")
-    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda", help="where to train (default: cuda)")
     args = parser.parse_args()
     make_data(args.out / "data", args.vocabulary)
-    device = "CPU" if args.cpu or not torch.cuda.is_available() else torch.cuda.get_device_name()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch finds no GPU; try the script with --device cpu and the sizes of --help")
+    device = measure.machine(args.device)
     print(f"{args.arch}, {args.vocabulary:,} symbols, {args.updates} updates, torch {torch.__version__}, {device}")
     print(f"{'':10}{f'first {WINDOW}':>10}{f'last {WINDOW}':>10}{'overflows':>11}{'of them late':>14}{'words/s':>12}")
     good = []
@@ -94,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

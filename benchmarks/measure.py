@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 import multiprocessing
+import os
 import platform
 import re
 import resource
@@ -67,6 +68,11 @@ def hardware(device: str) -> str:
 def versions(*more: str) -> str:
     """Python's version and those of the packages that matter, ``more`` included."""
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES + more)])
+
+
+def environment(device: str) -> dict[str, str]:
+    """Of a fairseq-train process: on a CPU it must not see GPUs, because fairseq uses those that it sees."""
+    return {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
 
 def peak_memory(device: str) -> float:

@@ -40,10 +40,16 @@ def train(options: argparse.Namespace, data: Path) -> str:
         "--warmup-updates", "1", "--max-update", options.updates, "--disable-validation", "--seed", "1",
         "--num-workers", options.workers, "--save-dir", options.out / "checkpoints", "--restore-file", "none",
         "--save-interval-updates", options.save_interval, "--keep-interval-updates", "1", "--no-epoch-checkpoints",
-        "--log-format", "json", "--log-interval", "1", *FLAGS[options.precision],
+        "--log-format", "json", "--log-interval", "1", "--distributed-world-size", "1", *FLAGS[options.precision],
         *(["--cpu"] if options.device == "cpu" else []),
     ]  # fmt: skip
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=measure.environment(options.device),
+    )
     (options.out / "train.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     if done.returncode != 0:
         raise InputError(f"the run failed; see {options.out / 'train.log'}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import measure
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 ROWS = 12  # operators that are named; the rest is one row
@@ -22,7 +23,9 @@ def summary(title: str, call: Callable[[], Any], device: str) -> str:
         if device == "cuda":
             torch.cuda.synchronize()
     own = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    operators = [(event.key, event.count, getattr(event, own)) for event in profiler.key_averages()]
+    # On a GPU the kernels are events, too; an operator's own time has theirs already.
+    events = [event for event in profiler.key_averages() if event.device_type == DeviceType.CPU]
+    operators = [(event.key, event.count, getattr(event, own)) for event in events]
     return "\n".join([f"{title}:", "", *rows(operators)])
 
 

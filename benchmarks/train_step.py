@@ -53,6 +53,9 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
         of_model, of_criterion = VARIANTS[name]
         model = models.our_model(options, task, **of_model, **changes)
         if name == COMPILED:
+            # All layers are compiled from one code object; none may silently run uncompiled.
+            torch._dynamo.config.recompile_limit = 64
+            torch._dynamo.config.fail_on_recompile_limit_hit = True
             for layer in (*model.encoder.layers, *model.decoder.layers):
                 layer.compile()
         return model, models.our_criterion(options, task, **of_criterion), sample
@@ -92,6 +95,8 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
             step()
     else:
         step()
+    if options.device == "cuda":
+        torch.cuda.synchronize()
     times = [measure.seconds(step, options.device) for _ in range(options.steps)]
     return {
         "loss": loss,
@@ -114,7 +119,7 @@ def matmul_rate(options: argparse.Namespace) -> float:
     """Floating-point operations a second of a product of two square matrices, the best of ten."""
     torch.set_num_threads(options.threads)
     size = MATRIX[options.device]
-    matrix = torch.ones(size, size, device=options.device, dtype=models.PRECISIONS[options.precision])
+    matrix = torch.randn(size, size, device=options.device).to(models.PRECISIONS[options.precision])
     matrix @ matrix
     return 2 * size**3 / min(measure.seconds(lambda: matrix @ matrix, options.device) for _ in range(10))
 

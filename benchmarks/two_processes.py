@@ -35,7 +35,7 @@ from omegaconf import OmegaConf
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from swcm_fairseq.errors import run_command
+from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
 
@@ -137,6 +137,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Measure and write the report."""
     options = make_parser().parse_args()
+    if options.device != "cpu":
+        raise InputError("--device cuda: this question is about two processes on a CPU; leave it out")
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)

@@ -51,6 +51,9 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
     Args:
         panels: title -> name of a run -> its log.
         output: the file, e.g. ``loss.png``; its ending is its format.
+
+    Raises:
+        InputError: a log cannot be read, or the picture cannot be written.
     """
     figure, grid = pyplot.subplots(
         1, len(panels), figsize=(WIDTH * len(panels), HEIGHT), layout="constrained", squeeze=False
@@ -60,8 +63,14 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
             axes.plot(*training_curve(log), label=name, marker=".", markersize=3)
         axes.set(title=title, xlabel="update", ylabel="loss (bits)")
         axes.legend(fontsize="small")
-    figure.savefig(output, dpi=DPI)
-    pyplot.close(figure)
+    try:
+        figure.savefig(output, dpi=DPI)
+    except OSError as error:
+        raise InputError(f"--output {output}: {error.strerror}; give another file") from error
+    except ValueError as error:  # an ending that is no format
+        raise InputError(f"--output {output}: {error}") from error
+    finally:
+        pyplot.close(figure)
 
 
 def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:

@@ -25,10 +25,13 @@ Options of every recipe:
 Environment of every recipe:
   SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data: shows that everything runs, no more
   RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
-  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2)
-  MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...)
+  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another one
+                      give --name, too, and the same ENCODER to what follows: ids belong to its vocabulary
+  MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...); the
+                      recipe says where output and work go and which vocabulary it is
   DATA=DIR            a finished data directory, instead of MANIFEST
-  DIRECTIONS="S-T .." what fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages)
+  DIRECTIONS="S-T .." what fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a language
+                      that scores do not know yet needs a line in swcm_fairseq/scoring/tokenizers/__init__.py
   GPUS=N              GPUs of this machine; the total batch stays the paper's
   PER_GPU=N           samples at a time on a GPU, at most; smaller needs less memory, and the total batch stays
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
@@ -83,7 +86,7 @@ check_numbers() {
 SCALE=${SCALE:-full}
 case $SCALE in
   full)
-    RUNS=${RUNS:-runs} ENCODER=${ENCODER:-encoders/cino-base-v2} PRECISION=${PRECISION:-fp16} ARCH=xlm_swcm_base
+    RUNS=${RUNS:-runs} DEFAULT_ENCODER=encoders/cino-base-v2 PRECISION=${PRECISION:-fp16} ARCH=xlm_swcm_base
     MANIFESTS=examples/manifests DATA_BIN=data-bin TEXT=text
     # Su et al. 2025, section 4.1: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs; fine-tuning 50 of 200.
     TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=75
@@ -92,22 +95,29 @@ case $SCALE in
     VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
     ;;
   smoke)
-    RUNS=${RUNS:-runs/smoke} ENCODER=${ENCODER:-$RUNS/encoder} PRECISION=${PRECISION:-fp32} ARCH=xlm_swcm_tiny
+    RUNS=${RUNS:-runs/smoke} DEFAULT_ENCODER=$RUNS/encoder PRECISION=${PRECISION:-fp32} ARCH=xlm_swcm_tiny
     MANIFESTS=examples/smoke DATA_BIN=$RUNS/data-bin TEXT=$RUNS/text
     TOKENS=64 PRETRAINING_EPOCHS=2 PRETRAINING_BATCH=32 PRETRAINING_PER_GPU=8
     FINETUNING_EPOCHS=2 FINETUNING_BATCH=16 FINETUNING_PER_GPU=8
-    MAKE_ENCODER=(examples/smoke/encoder.sh "$ENCODER") DEVICE=(--cpu) EPOCH_SIZE=(--samples-per-epoch 64)
+    MAKE_ENCODER=(examples/smoke/encoder.sh "${ENCODER:-$DEFAULT_ENCODER}") DEVICE=(--cpu) EPOCH_SIZE=(--samples-per-epoch 64)
     # fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 leaves each
     # the rank that torchrun gave it. fairseq's default data parallelism needs GPUs, too.
     SEVERAL_PROCESSES=(--distributed-init-method env:// --distributed-no-spawn --distributed-rank -1
       --distributed-backend gloo --ddp-backend legacy_ddp)
     VALIDATION=(--eval-samples 4 --eval-args "{'beam': 1, 'max_len_b': 10}")
     GENERATION=(--beam 2 --batch-size 32 --max-len-b 10)
-    # Small models on few cores, and threads that wait for each other without spinning.
-    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+    # No GPUs: fairseq uses those that it sees, even with --cpu. Small models on few cores, and threads that wait for
+    # each other without spinning.
+    export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
     ;;
   *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
 esac
+ENCODER=${ENCODER:-$DEFAULT_ENCODER}
+OWN_ENCODER=()
+if [ "$ENCODER" != "$DEFAULT_ENCODER" ]; then
+  OWN_ENCODER=("ENCODER=$ENCODER") place=${ENCODER#/}
+  DATA_BIN=$DATA_BIN/${place//\//-} # ids of this vocabulary
+fi
 
 TRAIN=(fairseq-train)
 case $PRECISION in
@@ -152,7 +162,7 @@ read_data() {
     need_file "$DATA/dict.txt" "DATA names a finished data directory; leave it out to make one"
   elif ((MACHINES > 1 && !DRY_RUN)); then
     need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
-  elif ! finished data; then
+  elif ! { [ -e "$DATA/dict.txt" ] && finished data; }; then
     step data "corpora -> clean text -> ids"
     announce "${command[@]}" && one_at_a_time "$DATA" "${command[@]}"
     mark data
@@ -179,19 +189,20 @@ batch() {
 
 # train EPOCHS OPTION...: fairseq-train on all GPUs, as one progress bar; its log goes to train.log.
 train() {
-  local epochs=$1 processes=$((GPUS * MACHINES)) launch=() several=()
+  local epochs=$1 processes=$((GPUS * MACHINES)) launch=()
+  # Said, because otherwise fairseq takes all GPUs that it sees.
+  local share=(--distributed-world-size "$processes")
   if ((processes > 1)); then
     local place=(--standalone) # takes a free port
     ((MACHINES == 1)) || place=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "${RENDEZVOUS:-first:29500}")
     launch=(torchrun "${place[@]}" --nproc_per_node "$GPUS" --no-python)
-    # Said, because fairseq counts the GPUs of this machine, and with one each would train alone.
-    several=(--distributed-world-size "$processes" "${SEVERAL_PROCESSES[@]}")
+    share+=("${SEVERAL_PROCESSES[@]}")
   fi
-  # The optimizer, section 4.1: AdamW (fairseq's adam decouples weight decay), clipping at 1.0, from 1e-5 up to 1e-4
+  # The optimizer, section 4.1: AdamW (torch's; resumes exactly in half precision, too), clipping at 1.0, from 1e-5 up to 1e-4
   # during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
   local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
-    --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${several[@]}"
-    --optimizer adam --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0
+    --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${share[@]}"
+    --optimizer fused_adamw --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0
     --lr 1e-4 --lr-scheduler warmup_linear --warmup-init-lr 1e-5 --max-epoch "$epochs"
     "${PRECISION_OPTION[@]}" "${DEVICE[@]}" "${EPOCH_SIZE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
     --save-interval-updates 1000 --keep-interval-updates 1 --log-format json --log-interval 10 "${EXTRA[@]}")
@@ -236,7 +247,7 @@ again() {
   local set=()
   [ "$SCALE" = full ] || set+=("SCALE=$SCALE")
   [ "$RUNS" = runs ] || [ "$SCALE $RUNS" = "smoke runs/smoke" ] || set+=("RUNS=$RUNS")
-  command_line "${set[@]}" "$@"
+  command_line "${set[@]}" "${OWN_ENCODER[@]}" "$@"
 }
 # finish COMMAND: say what to do next.
 finish() {
@@ -270,17 +281,19 @@ pretrain() {
   finish "$(again examples/finetuning/summarization.sh --name "$NAME" --start "$RUN/checkpoint_last.pt")"
 }
 
-# start_options: set START_OPTIONS to what fine-tuning starts from, once it has been looked at.
+# start_options LANG...: set START_OPTIONS to what fine-tuning into these languages starts from; refuse what would only
+# fail when it is over.
 start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
   if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
     START_OPTIONS=(--pretrained-encoder "$START")
+    ((DRY_RUN)) || python examples/check_start.py --langs "$@"
     return
   fi
   START_OPTIONS=(--finetune-from-model "$START")
   [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training needs its start no more
   need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
-  ((DRY_RUN)) || python examples/check_start.py "$START"
+  ((DRY_RUN)) || python examples/check_start.py --start "$START" --langs "$@"
 }
 
 # finetune KIND TASK "SOURCE-TARGET..." OPTION...: from a pretrained checkpoint, then the scores of each direction; KIND
@@ -297,7 +310,7 @@ finetune() {
   esac
   if ! finished train; then
     ((!MAKE_DATA)) || need_encoder # for its vocabulary
-    start_options
+    start_options "${directions[@]#*-}"
     read_data
     step train "fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept"
     batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"

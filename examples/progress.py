@@ -1,7 +1,8 @@
 """Show a fairseq-train run as one progress bar: ``fairseq-train --log-format json ... | progress.py LOG [UNIT]``.
 
-UNIT is "update" or "epoch"; fairseq's log says how many there will be. Everything that fairseq says goes to LOG; the terminal gets a bar
-with the loss, a line per validation, and, if the run fails, its error line or else the last lines of the log.
+UNIT is "update" or "epoch"; fairseq's log says how many there will be. Everything that fairseq says goes to LOG; the
+terminal gets a bar with the loss, a line per validation, and, if the run fails, its error line or else the last lines
+of the log.
 """
 
 import json

@@ -27,11 +27,17 @@ show() {
   announce "$@" || return 0
   "$@"
 }
-# logged LOG COMMAND...: run it; what it says goes to LOG, and to the terminal if it fails: its error line, or the end.
+# logged LOG COMMAND...: run it; what it says goes to LOG. If it fails, the terminal gets its error line or the end of
+# LOG, and the script ends with its exit status.
 logged() {
-  "${@:2}" >"$1" 2>&1 && return
-  grep -m 1 -o 'error: .*' "$1" >&2 || tail -n 15 "$1" >&2
-  exit 1
+  local status=0
+  "${@:2}" >"$1" 2>&1 || status=$?
+  ((status)) || return 0
+  grep -m 1 -o 'error: .*' "$1" >&2 || {
+    tail -n 15 "$1"
+    echo "the whole log is $1"
+  } >&2
+  exit "$status"
 }
 
 # finished STEP: has it been done in this run?

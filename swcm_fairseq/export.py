@@ -27,8 +27,13 @@ def stripped(path: Path) -> dict[str, Any]:
     state = load_pickle(path)
     if not isinstance(state, dict) or any(key not in state for key in _KEPT):
         raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its checkpoint_*.pt")
-    if "symbols" not in state["task_state"]:
+    if "langs" not in state["task_state"]:
         raise InputError(f"{path}: was not trained with --task multilingual_denoising_mt; give a checkpoint that was")
+    if state["cfg"] is None:  # fairseq cannot build its model
+        raise InputError(
+            f"{path}: has no options of a training, as what swcm_fairseq.interop.mbart writes; fine-tune from it "
+            f"(fairseq-train --finetune-from-model {path}) and export the checkpoint of that"
+        )
     return {**{key: state[key] for key in _KEPT}, "extra_state": {}}
 
 

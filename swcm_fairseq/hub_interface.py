@@ -1,7 +1,7 @@
 """Text in, text out: what ``XLMSWCMModel.from_pretrained`` gives for a model of this project's task."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -75,8 +75,8 @@ class XLMSWCMHubInterface(nn.Module):
     @overload
     def generate(self, texts: str, **options: Any) -> str: ...
     @overload
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]: ...
-    def generate(self, texts: str | Sequence[str], **options: Any) -> str | list[str]:
+    def generate(self, texts: Iterable[str], **options: Any) -> list[str]: ...
+    def generate(self, texts: str | Iterable[str], **options: Any) -> str | list[str]:
         """The best hypothesis of each text, in the order of the texts.
 
         Args:
@@ -94,7 +94,7 @@ class XLMSWCMHubInterface(nn.Module):
     @torch.no_grad()
     def hypotheses(
         self,
-        texts: Sequence[str],
+        texts: str | Iterable[str],
         *,
         source_lang: str | None = None,
         target_lang: str | None = None,
@@ -110,7 +110,7 @@ class XLMSWCMHubInterface(nn.Module):
         says how many they are.
 
         Args:
-            texts: any number.
+            texts: one text, or several.
             source_lang: the texts' language; default: what the model was loaded with.
             target_lang: the language to write; default: what the model was loaded with.
             max_tokens: the most source tokens, padding included, of a batch.
@@ -126,6 +126,7 @@ class XLMSWCMHubInterface(nn.Module):
         Raises:
             InputError: an unknown language or option, or something that is not text.
         """
+        texts = [texts] if isinstance(texts, str) else list(texts)
         generator = self.task.build_generator(self.models, self._search_config(search))
         tokens = [torch.from_numpy(ids) for ids in self._encode(texts)]
         places = [place for place, ids in enumerate(tokens) if len(ids)]

@@ -1,6 +1,7 @@
 """No command writes over what it reads, or leaves half-written files."""
 
 import contextlib
+import filecmp
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,14 +42,15 @@ def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
     """Give a directory to write files into, which come to ``directory`` when all are complete.
 
     Args:
-        directory: where to; must not hold the last file yet.
+        directory: where to; must not hold the last file yet, nor another of the files with other content.
         names: the files, in the order in which they appear; with the last one the directory is complete.
 
     Yields:
         Where to write them.
 
     Raises:
-        InputError: there is a model already, or the place cannot be written; nothing half-written remains.
+        InputError: there is a model or another vocabulary already, or the place cannot be written; nothing
+            half-written remains.
     """
     if (directory / names[-1]).exists():
         raise InputError(f"{directory}: already holds a model; give another directory")
@@ -59,6 +61,7 @@ def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
         partial.mkdir(parents=True)
         yield partial
+        _check_kept(partial, directory, names)
         directory.mkdir(parents=True, exist_ok=True)
         for name in names:
             os.replace(partial / name, directory / name)
@@ -66,6 +69,14 @@ def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
         raise InputError(f"{directory}: {error.strerror or error}; make room or give another directory") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_kept(partial: Path, directory: Path, names: Sequence[str]) -> None:
+    """Raise :class:`InputError` before anything is moved, if a file of ``directory`` would get other content."""
+    for name in names:
+        path = directory / name
+        if path.exists() and not filecmp.cmp(partial / name, path, shallow=False):
+            raise InputError(f"{path}: is there already, with other content; give another directory")
 
 
 def _is_special(path: Path) -> bool:

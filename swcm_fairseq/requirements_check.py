@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 # (module, distributions that provide it, oldest version that works, the mend)
 REQUIREMENTS = (
-    ("torch", ("torch",), (2, 6), "pip install torch==2.13.0"),
+    ("torch", ("torch",), (2, 8), "pip install torch==2.13.0"),
     ("fairseq", ("ve-fairseq", "fairseq", "fairseq-fixed"), (0, 12, 3), "pip install ve-fairseq==0.12.3"),
 )
 

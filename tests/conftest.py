@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: tests are of a CPU, and fairseq uses GPUs it sees
+
 import pytest
 
 import swcm_fairseq  # noqa: F401  (registers everything, once, before any test)

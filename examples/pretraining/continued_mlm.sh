@@ -21,7 +21,6 @@ parse "$@"
 [ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
 check_numbers GPUS PER_GPU
 RUN=$RUNS/pretraining/$NAME
-DATA_BIN=$DATA_BIN/$(basename "$ENCODER") # ids of this vocabulary
 case $SCALE in
   full) SIZE=() UPDATES=20000 WARMUP=1000 BATCH_TOTAL=256 MOST=32 TOKENS=256 ;;
   smoke)
@@ -47,21 +46,19 @@ if ! finished start && [ ! -e "$RUN/start.pt" ]; then
   show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
   mark start
 fi
+choose_data pretraining
 if ! finished train; then
-  choose_data pretraining
   read_data
   step train "masked language modelling in all languages"
   batch "$BATCH_TOTAL" "$MOST"
   command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
     --arch roberta_base "${SIZE[@]}" --max-positions 512 --tokens-per-sample "$TOKENS"
     --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 --sampling-beta 1 "${BATCH[@]}"
-    --optimizer adam --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 --lr 1e-4
+    --optimizer fused_adamw --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 --lr 1e-4
     --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES"
     "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
     --save-interval-updates 1000 --keep-interval-updates 1 --validate-interval-updates 1000
-    --log-format json --log-interval 10)
-  ((GPUS == 1)) || command+=(--distributed-world-size "$GPUS")
-  command+=("${EXTRA[@]}")
+    --log-format json --log-interval 10 --distributed-world-size "$GPUS" "${EXTRA[@]}")
   if announce "${command[@]}"; then
     "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log"
   fi
@@ -73,4 +70,5 @@ if ! finished encoder && [ ! -e "$RUN/encoder/config.json" ]; then
     --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
   mark encoder
 fi
-finish "ENCODER=$RUN/encoder $(again examples/pretraining/single_gpu.sh)"
+OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # its vocabulary is that of the encoder it came from
+finish "$(again examples/pretraining/single_gpu.sh --name "xlm-swcm-$NAME")"

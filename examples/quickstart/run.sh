@@ -11,6 +11,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+. examples/steps.sh
+
 # Two threads wait for each other without spinning, so that other work on the machine does not stall the training.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 SCALE=${SCALE:-full}
@@ -26,36 +28,19 @@ case $SCALE in
     SIZE=(--encoder-layers 3 --encoder-embed-dim 64 --encoder-ffn-embed-dim 128 --encoder-attention-heads 2)
     ENCODER_UPDATES=30 PRETRAIN_UPDATES=20 FINETUNE_UPDATES=20 WARMUP=5 TOKENS=1024
     ;;
-  *)
-    echo "error: SCALE=$SCALE: use full or smoke" >&2
-    exit 2
-    ;;
+  *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
 esac
 VALID=examples/quickstart/data/sample # a few of the same lines that are held out: validation is quick
 LANGS="bo kk mn ug zh"
 POSITIONS=128 # tokens of one text, <s>, language token and </s> included
 PLUGIN=$(python -m swcm_fairseq)
 CPU=(--cpu --num-workers 1 --seed 1)
+export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu
 LOG=(--log-format json --log-interval 10 --no-epoch-checkpoints)
 OPTIMIZER=(--optimizer adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 --weight-decay 0.01)
 
-mkdir -p "$OUT/done"
-STARTED=$SECONDS
-# finished NAME: has this step been done?
-finished() { [ -e "$OUT/done/$1" ] && echo "[$1] done before, skipped"; }
-# step NAME TITLE: announce it.
-step() { printf '\n[%s] %s\n' "$1" "$2"; }
-# announce COMMAND...: print a command as it could be typed.
-announce() {
-  printf '$'
-  printf ' %q' "$@"
-  printf '\n'
-}
-# show COMMAND...: print it and run it.
-show() {
-  announce "$@"
-  "$@"
-}
+RUN=$OUT # where steps.sh keeps what is done
+
 # train NAME UPDATES COMMAND...: a fairseq-train run as one progress bar; the log goes to OUT/NAME.log.
 train() {
   local name=$1 updates=$2
@@ -70,7 +55,7 @@ if ! finished vocabulary; then
   inputs=()
   for lang in $LANGS; do inputs+=("$lang=$TEXT/mono.$lang.train.txt$XZ"); done
   show python -m preprocess.vocab --input "${inputs[@]}" --size "$PIECES" --output "$OUT/vocab"
-  touch "$OUT/done/vocabulary"
+  mark vocabulary
 fi
 
 if ! finished data; then
@@ -92,7 +77,7 @@ if ! finished data; then
   show python -m preprocess.binarize --vocab "$OUT/vocab" --output "$OUT/data-bin/plain" "${plain[@]}"
   show python -m preprocess.binarize --vocab "$OUT/vocab" --output "$OUT/data-bin/pretrain" "${mono[@]}" "${pairs[@]}"
   show python -m preprocess.binarize --vocab "$OUT/vocab" --output "$OUT/data-bin/title" "${titles[@]}"
-  touch "$OUT/done/data"
+  mark data
 fi
 
 if ! finished encoder; then
@@ -103,7 +88,7 @@ if ! finished encoder; then
     "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" \
     --total-num-update "$ENCODER_UPDATES" --validate-interval-updates "$ENCODER_UPDATES" \
     --save-interval-updates 400 --keep-interval-updates 1
-  touch "$OUT/done/encoder"
+  mark encoder
 fi
 
 # learn NAME [OPTION...]: pretraining, fine-tuning and generation of one system.
@@ -120,7 +105,7 @@ learn() {
       "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
       --total-num-update "$PRETRAIN_UPDATES" --validate-interval-updates "$PRETRAIN_UPDATES" \
       --save-interval-updates 250 --keep-interval-updates 1
-    touch "$OUT/done/$name-pretrain"
+    mark "$name-pretrain"
   fi
   if ! finished "$name-finetune"; then
     step "$name-finetune" "help section -> its title, in Tibetan and Chinese"
@@ -132,7 +117,7 @@ learn() {
       "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
       --total-num-update "$FINETUNE_UPDATES" --validate-interval-updates 100 \
       --save-interval-updates 100 --keep-interval-updates 1
-    touch "$OUT/done/$name-finetune"
+    mark "$name-finetune"
   fi
   for lang in bo zh; do
     finished "$name-generate-$lang" && continue
@@ -142,9 +127,9 @@ learn() {
       --path "$OUT/$name-finetune/checkpoint_best.pt" --beam 4 --max-len-b 40 --batch-size 32 --cpu
       --remove-bpe sentencepiece --scoring rouge_l --results-path "$OUT/$name-titles/$lang")
     announce "${command[@]}"
-    "${command[@]}" >"$OUT/$name-generate-$lang.log"
+    logged "$OUT/$name-generate-$lang.log" "${command[@]}"
     tail -n 1 "$OUT/$name-titles/$lang/generate-test.txt"
-    touch "$OUT/done/$name-generate-$lang"
+    mark "$name-generate-$lang"
   done
 }
 
@@ -163,4 +148,4 @@ for system in "${systems[@]}"; do
 done
 show python examples/curves.py --output "$OUT/loss.png" --panel "encoder (masked LM)" "encoder=$OUT/encoder.log" \
   --panel pretraining "${pretraining[@]}" --panel fine-tuning "${finetuning[@]}"
-printf '\nTook %s seconds. Everything is in %s. Next: README.md, "A real pretraining run".\n' "$((SECONDS - STARTED))" "$OUT"
+printf '\nTook %s seconds. Everything is in %s. Next: README.md, "A real pretraining run".\n' "$SECONDS" "$OUT"

@@ -2,6 +2,7 @@
 # A tiny mBART in the form that mBART is published in, for SCALE=smoke: two updates of fairseq's own denoising task.
 #   examples/smoke/mbart.sh VOCABULARY DIRECTORY
 set -euo pipefail
+export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu
 cd "$(dirname "$0")/../.."
 vocabulary=$1 output=$2 work=$2.work text=examples/quickstart/data/sample
 # shellcheck source=examples/smoke/mbart_size.sh

@@ -19,9 +19,6 @@ from torch.nn import functional as F
 # product: with 100,000 words a probability is around 1e-5, where fp16 has few digits left. Their size is at most 1.
 _FP16_SCALE = 4096.0
 
-# torch.mm of half-precision matrices with a result in float32, on CUDA (torch 2.8)
-_WIDENING_MM = "dtype" in torch.ops.aten.mm.overloads()
-
 
 class CrossEntropy(NamedTuple):
     """What :func:`linear_cross_entropy` returns.
@@ -101,13 +98,10 @@ def operands(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """``left @ right`` with a result in float32 (or float64), also for half-precision operands."""
+    """``left @ right`` with a result in float32 (or float64), also for half-precision operands (on CUDA)."""
     if left.dtype not in (torch.float16, torch.bfloat16):
         return torch.mm(left, right, out=out)
-    if _WIDENING_MM:
-        return torch.mm(left, right, out_dtype=torch.float32, out=out)
-    rounded = torch.mm(left, right)
-    return rounded.float() if out is None else out.copy_(rounded)
+    return torch.mm(left, right, out_dtype=torch.float32, out=out)
 
 
 def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:

@@ -156,5 +156,5 @@ class Corpora:
             raise InputError(f"{path}: {error.strerror}; write it with preprocess.binarize") from error
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not a corpora file ({error!r}); write it with preprocess.binarize") from error

@@ -13,7 +13,7 @@ import numpy as np
 import sentencepiece
 from fairseq.data import Dictionary
 
-from swcm_fairseq.data.languages import language_token
+from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.errors import InputError
 
 MASK = "<mask>"
@@ -105,7 +105,8 @@ class Vocabulary:
         piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for its control symbols.
 
     Raises:
-        InputError: a file is missing or damaged, or a piece of the model is not in the dictionary.
+        InputError: a file is missing or damaged, a piece of the model is not in the dictionary, or is spelled like a
+            special symbol.
     """
 
     def __init__(self, directory: Path | str):
@@ -115,11 +116,18 @@ class Vocabulary:
         self.piece_ids = self._piece_ids()
 
     def _piece_ids(self) -> np.ndarray:
+        specials = self.dictionary.symbols[: self.dictionary.nspecial]
+        reserved = {*specials, MASK, *map(language_token, DEFAULT_LANGS)}
         ids = np.full(self.processor.get_piece_size(), self.dictionary.unk(), dtype=np.int64)
         for i in range(len(ids)):
             if self.processor.is_control(i) or self.processor.is_unknown(i):
                 continue
             piece = self.processor.id_to_piece(i)
+            if piece in reserved:
+                raise InputError(
+                    f"{self.directory / SENTENCEPIECE_FILE}: has {piece!r} as a piece, which would let plain text hold "
+                    "a special symbol; train the vocabulary without it"
+                )
             if piece not in self.dictionary:
                 raise InputError(
                     f"{self.directory / DICT_FILE}: lacks the piece {piece!r} of {SENTENCEPIECE_FILE}; "

@@ -142,6 +142,7 @@ class XLMSWCMConfig(FairseqDataclass):
     find_unused_parameters: bool = II("distributed_training.find_unused_parameters")
     fp16: bool = II("common.fp16")
     bf16: bool = II("common.bf16")
+    amp: bool = II("common.amp")
     memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
     memory_efficient_bf16: bool = II("common.memory_efficient_bf16")
     weight_decay: Optional[float] = II("oc.select:optimizer.weight_decay,null")
@@ -193,16 +194,27 @@ class XLMSWCMConfig(FairseqDataclass):
             "freezing and layerdrop leave parameters without gradient: with several processes add "
             "--find-unused-parameters",
         )
-        half = "--memory-efficient-fp16" if self.fp16 is True else "--memory-efficient-bf16"
         yield (
             bool(unused) and self._half_precision_copies() and self.weight_decay != 0,
-            "fairseq's half-precision optimizer applies --weight-decay to frozen parameters, too: add "
-            f"{half}, or give --weight-decay 0 or no freezing",
+            "fairseq's half-precision optimizer applies --weight-decay to frozen parameters, too: give "
+            "--weight-decay 0 or no freezing",
         )
         yield (
             bool(unused) and self._sums_missing_gradients() and self.weight_decay != 0,
             f"--ddp-backend {self.ddp_backend} makes the optimizer apply --weight-decay to frozen parameters, too: "
             "give --ddp-backend pytorch_ddp --find-unused-parameters, --weight-decay 0, or no freezing",
+        )
+        yield (
+            self.checkpoint_activations
+            and self._watches_each_gradient()
+            and (tied or self.find_unused_parameters is True),
+            "--checkpoint-activations hides from DistributedDataParallel which parameters are used, or used twice: "
+            "for shared, frozen or dropped layers give --ddp-backend legacy_ddp",
+        )
+        yield (
+            self.amp is True,
+            "--amp: fairseq divides clipped gradients by the loss scale twice; give --fp16, or --bf16 to "
+            "python -m swcm_fairseq.train",
         )
 
     def _half_precision_copies(self) -> bool:
@@ -214,6 +226,10 @@ class XLMSWCMConfig(FairseqDataclass):
     def _sums_missing_gradients(self) -> bool:
         """Whether the data parallelism turns missing gradients into zeros."""
         return self._many_processes() and self.ddp_backend not in PYTORCH_DDP
+
+    def _watches_each_gradient(self) -> bool:
+        """Whether the data parallelism wants the gradient of every parameter to be ready once."""
+        return self._many_processes() and self.ddp_backend in PYTORCH_DDP
 
     def _many_processes(self) -> bool:
         return isinstance(self.distributed_world_size, int) and self.distributed_world_size > 1

@@ -1,9 +1,11 @@
 """The layer-norm epsilon travels with the weights: BERT's is 1e-12, XLM-R's 1e-5, and fairseq has no option for it."""
 
 import torch
+from fairseq.modules import LayerNorm
 from torch import Tensor, nn
 
 DEFAULT_EPS = 1e-5
+LayerNorms = (nn.LayerNorm, type(LayerNorm(1)))  # the second is apex's, where that and a GPU are there
 
 
 class EpsilonInState(nn.Module):
@@ -16,7 +18,7 @@ class EpsilonInState(nn.Module):
         """Set the epsilon of every layer norm inside."""
         self.layer_norm_eps = eps
         for module in self.modules():
-            if isinstance(module, nn.LayerNorm):
+            if isinstance(module, LayerNorms):
                 module.eps = eps
 
     def get_extra_state(self) -> Tensor:

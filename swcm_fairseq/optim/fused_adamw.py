@@ -3,9 +3,13 @@
 Without apex, fairseq's ``adam`` makes eleven passes and one temporary copy of a parameter (under ``--fp16`` and
 ``--bf16``, of all of them at once). The update is the same but for where epsilon stands: fairseq adds it before the
 correction of the second moment's bias, torch after it, as in Adam's paper (Kingma & Ba 2015).
+
+Its state has the parameters in full precision, too, where there are such (``--fp16``, ``--bf16``). fairseq makes them
+anew from the model's rounded ones when training goes on; what had not added up to a rounding step yet would be lost.
 """
 
 import ast
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +20,10 @@ from omegaconf import II
 
 from swcm_fairseq.errors import InputError
 
+logger = logging.getLogger(__name__)
+
+_FULL_PRECISION = "full_precision"  # key of the state
+
 
 @dataclass
 class FusedAdamWConfig(FairseqDataclass):
@@ -25,6 +33,8 @@ class FusedAdamWConfig(FairseqDataclass):
     adam_eps: float = field(default=1e-8, metadata={"help": "epsilon of Adam"})
     weight_decay: float = field(default=0.0, metadata={"help": "weight decay, decoupled from the gradient"})
     lr: list[float] = II("optimization.lr")  # noqa: RUF009
+    fp16: bool = II("common.fp16")
+    bf16: bool = II("common.bf16")
 
 
 @register_optimizer("fused_adamw", dataclass=FusedAdamWConfig)
@@ -50,6 +60,32 @@ class FusedAdamW(FairseqOptimizer):
             "eps": self.cfg.adam_eps,
             "weight_decay": self.cfg.weight_decay,
         }
+
+    @property
+    def _copies(self) -> list[torch.Tensor]:
+        """The parameters, float32, if they are copies of a model's in half precision; otherwise []."""
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        half = self.cfg.fp16 or self.cfg.bf16
+        return [parameter.detach() for parameter in parameters] if half and parameters[0].dtype == torch.float32 else []
+
+    def state_dict(self) -> dict[str, Any]:
+        """torch's, with the float32 copies of half-precision parameters."""
+        return {**super().state_dict(), _FULL_PRECISION: self._copies}
+
+    def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
+        """As fairseq's; and the float32 copies get their values back, if the model's are still these, rounded."""
+        others = {key: value for key, value in state_dict.items() if key != _FULL_PRECISION}
+        super().load_state_dict(others, optimizer_overrides)
+        saved = state_dict.get(_FULL_PRECISION, [])  # fairseq's adam has none
+        if not saved or not self._copies:
+            return
+        half = torch.float16 if self.cfg.fp16 else torch.bfloat16
+        pairs = [(copy, value.to(copy)) for copy, value in zip(self._copies, saved, strict=True)]
+        if not all(torch.equal(copy, value.to(half).to(copy)) for copy, value in pairs):
+            logger.warning("the checkpoint's weights were changed after training; its float32 copies are not used")
+            return
+        for copy, value in pairs:
+            copy.copy_(value)
 
 
 def _betas(text: str) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.scoring.evaluation import System
 from swcm_fairseq.scoring.generation import Segment, missing_ids, read_generation, references_of
-from swcm_fairseq.scoring.lines import check_lengths, read_lines
+from swcm_fairseq.scoring.lines import check_lengths, check_writable, read_lines, read_texts
 
 
 @dataclass
@@ -45,9 +45,11 @@ def add_input_options(parser: ArgumentParser) -> None:
 
 
 def check_output(args: Namespace, source: Path | None = None) -> None:
-    """Raise :class:`InputError` if ``--output`` is one of the files that are read."""
+    """Raise :class:`InputError` if ``--output`` is one of the files that are read, or cannot be written."""
     read = [*args.ref, *(args.hyp or ()), *(args.generated or ()), source, args.sentencepiece_model]
     check_distinct(read, [args.output])
+    if args.output is not None:
+        check_writable(args.output)
 
 
 def system_names(paths: Sequence[Path]) -> list[str]:
@@ -66,7 +68,7 @@ def read_inputs(args: Namespace, source: Path | None = None) -> Inputs:
         return _from_generations(args.generated, args.ref, source)
     texts = [read_lines(path) for path in args.hyp]
     plain = [*args.ref, *([source] if source else [])]
-    plain_texts = [read_lines(path) for path in plain]
+    plain_texts = [read_texts(path) for path in plain]
     check_lengths(list(zip((*plain, *args.hyp), (*plain_texts, *texts), strict=True)))
     systems = [System(name, lines) for name, lines in zip(system_names(args.hyp), texts, strict=True)]
     references = plain_texts[: len(args.ref)]
@@ -108,7 +110,7 @@ def _own_references(runs: Sequence[list[Segment]], paths: Sequence[Path]) -> lis
 
 def _select(paths: Sequence[Path], ids: Sequence[int]) -> list[list[str]]:
     """The lines ``ids`` of each file; a file that is too short cannot be the one that was generated from."""
-    texts = [read_lines(path) for path in paths]
+    texts = [read_texts(path) for path in paths]
     check_lengths(list(zip(paths, texts, strict=True)))
     for path, lines in zip(paths, texts, strict=True):
         if len(lines) <= ids[-1]:

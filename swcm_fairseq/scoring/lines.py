@@ -1,5 +1,6 @@
-"""Reading the files that are scored: one segment a line, every file as long as the others."""
+"""Reading the files that are scored, one segment a line, every file as long as the others; writing reports."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,8 @@ def read_lines(path: Path) -> list[str]:
     try:
         content = read_unpacked(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot read it ({error.strerror})") from error
-    if not content.strip():
+        raise InputError(f"{path}: cannot read it ({error.strerror or error})") from error
+    if not content:
         raise InputError(f"{path}: the file is empty; it should have one segment a line")
     rows = content.removesuffix(b"\n").split(b"\n")
     if len(rows) == 1 and b"\r" in rows[0].removesuffix(b"\r"):
@@ -29,6 +30,14 @@ def read_lines(path: Path) -> list[str]:
             lines.append(row.removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
             raise InputError(f"{path}:{number}: not UTF-8; convert it, for example with iconv -t UTF-8") from error
+    return lines
+
+
+def read_texts(path: Path) -> list[str]:
+    """As :func:`read_lines`, for references and sources, of which no file is blank: that raises :class:`InputError`."""
+    lines = read_lines(path)
+    if not any(map(str.strip, lines)):
+        raise InputError(f"{path}: all its lines are blank; it should have one segment a line")
     return lines
 
 
@@ -43,13 +52,47 @@ def check_lengths(files: Sequence[tuple[Path, Sequence[str]]]) -> None:
             )
 
 
+def check_writable(path: Path) -> None:
+    """Raise :class:`InputError` before work begins if :func:`write_output` could not write there."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a directory; name a file in it")
+        place = _place_of(path)
+        if place != path:
+            place.touch()
+            place.unlink()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
 def write_output(text: str, path: Path | None) -> None:
-    """Write to ``path``, or to standard output; always UTF-8."""
+    """Write to ``path``, whole or not at all, or to standard output; see :func:`_place_of`.
+
+    Always UTF-8; what that cannot hold, such as a byte of a file's name, is written as ``\\udcff``.
+
+    Raises:
+        InputError: the place cannot be written, or the disk is full.
+    """
     if path is None:
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
         sys.stdout.write(text)
         return
+    place = _place_of(path)
     try:
-        path.write_text(text, encoding="utf-8")
+        place.write_text(text, encoding="utf-8", errors="backslashreplace")
+        if place != path:
+            os.replace(place, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot write it ({error.strerror})") from error
+        if place != path:
+            place.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def _place_of(path: Path) -> Path:
+    """Where a file is written until it is complete; devices, pipes and links (/dev/stdout) are written as they are."""
+    as_it_is = path.is_symlink() or (path.exists() and not path.is_file())
+    return path if as_it_is else path.with_name(f"{path.name}.partial")
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot write it ({error.strerror}); make room or give another file")

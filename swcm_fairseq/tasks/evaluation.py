@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
+from fairseq.distributed import utils as distributed_utils
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric
 
@@ -114,6 +115,9 @@ def decode_and_score(
         logger.info(f"{group_names[group]}: {score} ({len(hypotheses)} samples), e.g. {hypotheses[0]}")
     if scores:
         scores[metric.value] = round(sum(scores.values()) / len(scores), 2)
+    if distributed_utils.get_data_parallel_world_size() > 1:
+        # Unlike GPUs may write unlike words; all processes must come to the same end of training (--patience).
+        scores = distributed_utils.broadcast_object(scores, 0, distributed_utils.get_data_parallel_group())
     return scores
 
 

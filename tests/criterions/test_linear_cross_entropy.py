@@ -84,9 +84,13 @@ def test_torch_is_used_only_for_what_it_can_do():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_products(dtype, monkeypatch):
-    """What CUDA does with half precision, on a CPU, where the products are rounded once more."""
+    """What CUDA does with half precision, on a CPU: factors are rounded, products add up in float32."""
+
+    def widening(left, right, out=None):
+        return torch.mm(left.float(), right.float(), out=out)
+
     monkeypatch.setattr(module, "operands", lambda features, weight: (features.detach(), weight.detach()))
-    monkeypatch.setattr(module, "_WIDENING_MM", False)
+    monkeypatch.setattr(module, "matmul", widening)
     features, weight, target = operands(rows=40, words=3000)
     half = [t.detach().to(dtype).requires_grad_() for t in (features, weight)]
     exact = [t.detach().float().requires_grad_() for t in half]

@@ -28,6 +28,7 @@ def test_what_is_written_is_read_back(tmp_path):
         (lambda c: c[0].update(source_lang=None), "the corpus 'bo' has no language"),
         (lambda c: c[1]["splits"]["test"].update(target=None), "ti_sum test lacks a file"),
         (lambda c: c[0]["splits"]["train"].update(source=None), "bo train lacks a file"),
+        (lambda c: c[0].update(splits=[]), "not a corpora file"),
     ],
 )
 def test_what_a_hand_has_damaged_is_refused(tmp_path, damage, message):

@@ -12,17 +12,22 @@ from swcm_fairseq.errors import InputError
 TEXT = ["བོད་ཀྱི་སྐད་ཡིག", "今天天气很好。", "Бүгін ауа райы өте жақсы.", "ھاۋا ناھايىتى ياخشى"] * 20
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    path = tmp_path_factory.mktemp("vocabulary")
+def train(path, **options):
+    """A vocabulary directory with a model trained on :data:`TEXT`."""
     model = io.BytesIO()
+    sizes = {"vocab_size": 50, "hard_vocab_limit": False, "character_coverage": 1.0}
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT), model_writer=model, vocab_size=48, minloglevel=2, character_coverage=1.0
+        sentence_iterator=iter(TEXT), model_writer=model, minloglevel=2, **sizes, **options
     )
     (path / vocabulary.SENTENCEPIECE_FILE).write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     vocabulary.dictionary_from_sentencepiece(processor).save(str(path / vocabulary.DICT_FILE))
     return path
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("vocabulary"))
 
 
 def test_ids_are_those_of_xlmr(directory):
@@ -73,6 +78,19 @@ def test_a_piece_spelled_like_a_language_token_is_refused():
     dictionary.add_symbol("<bo>")
     with pytest.raises(InputError, match="already has '<bo>'"):
         add_special_symbols(dictionary, ["bo"])
+
+
+@pytest.mark.parametrize("symbol", ["<pad>", "<mask>", "<bo>"])
+def test_a_model_with_a_special_symbol_as_a_piece_is_refused(tmp_path, symbol):
+    with pytest.raises(InputError, match=f"has '{symbol}' as a piece, .*train the vocabulary without it"):
+        Vocabulary(train(tmp_path, user_defined_symbols=[symbol]))
+
+
+def test_a_model_whose_control_symbols_are_special_symbols_is_none_that_text_reaches(tmp_path):
+    vocab = Vocabulary(train(tmp_path, control_symbols=["<mask>", "<bo>"], pad_id=3))
+    add_special_symbols(vocab.dictionary, ["bo"])
+    reserved = [vocab.dictionary.index(symbol) for symbol in ("<pad>", MASK, "<bo>")]
+    assert not np.isin(vocab.encode(["<pad> <mask> <bo>"])[0], reserved).any()
 
 
 def test_a_language_named_twice_is_refused():

@@ -39,16 +39,17 @@ def prepared(tmp_path_factory, repository, sample_data) -> Path:
         _make_encoder(sample_data)
         for name in ("pretraining", "summarization", "translation"):
             run(*small(["python", "-m", "preprocess.run", f"examples/manifests/{name}.yaml"]))
-        _train("pretraining", "--pretrained-encoder", "encoders/cino-base-v2")
+        _train("pretraining", "checkpoints/pretraining", "--pretrained-encoder", "encoders/cino-base-v2")
         for name in ("summarization", "translation"):
-            _train(name, "--finetune-from-model", "checkpoints/pretraining/checkpoint_last.pt")
+            start = ("--finetune-from-model", "checkpoints/pretraining/checkpoint_last.pt")
+            _train(name, f"runs/finetuning/{name}/xlm-swcm", *start)
     finally:
         os.chdir(before)
     return root
 
 
-def _train(name: str, *start: str) -> None:
-    run(*small(["fairseq-train", f"data-bin/{name}", *TRAIN, *start, "--save-dir", f"checkpoints/{name}"]))
+def _train(name: str, save_dir: str, *start: str) -> None:
+    run(*small(["fairseq-train", f"data-bin/{name}", *TRAIN, *start, "--save-dir", save_dir]))
 
 
 def _make_encoder(sample: Path) -> None:
@@ -126,7 +127,7 @@ def write_texts(root: Path, sample: Path) -> None:
     shutil.copytree(vocabulary, root / "xlm-roberta-base")
     pieces = load_dictionary(vocabulary / "dict.txt").symbols[4:]
     write_mbart(root / "encoders/mbart.cc25", pieces, vocabulary / "sentencepiece.bpe.model")
-    (root / "runs").mkdir()
+    (root / "runs").mkdir(exist_ok=True)
     references = (root / "test.bo").read_text("utf-8").splitlines()
     (root / "llm.bo").write_text("".join(f"{line[::2]}\n" for line in references), "utf-8")
     units = "".join(

@@ -117,7 +117,7 @@ def test_the_batch_is_600_on_any_number_of_gpus(recipe, name, gpus, machines, pe
     processes = int(gpus or 2) * int(machines)
     assert (int(value("--batch-size", words)), int(value("--update-freq", words))) == (batch, updates)
     assert batch * updates * processes == 600
-    assert processes == 1 or value("--distributed-world-size", words) == str(processes)
+    assert value("--distributed-world-size", words) == str(processes)  # fairseq would take all GPUs that it sees
     assert (words[0] == "torchrun") == (processes > 1)
 
 
@@ -177,7 +177,7 @@ def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
     [reading], [training] = of("preprocess.run", printed), of("fairseq-train", printed)
     assert reading[3] == "my texts/ten thousand.yaml"
     assert value("--vocabulary", reading) == value("--pretrained-encoder", training) == "my encoder"
-    assert value("--output", reading) == training[1] == "data-bin/ten thousand"
+    assert value("--output", reading) == training[1] == "data-bin/my encoder/ten thousand"
     assert training[-2:] == ["--lr", "2e-4"] and "--fp16" not in training
     encoder = tmp_path / "an encoder"
     encoder.mkdir()
@@ -194,6 +194,17 @@ def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
         (value("--source-lang", words), value("--target-lang", words)) for words in of("fairseq-generate", printed)
     ]
     assert generations == [("kk", "kk"), ("zh", "kk")]
+
+
+def test_another_encoder_has_its_own_data_and_stays_with_what_follows(recipe, tmp_path):
+    encoder = tmp_path / "encoders" / "za"
+    encoder.mkdir(parents=True)
+    (encoder / "dict.txt").touch()
+    for name in ("pretraining/continued_mlm.sh", "pretraining/single_gpu.sh", "finetuning/summarization.sh"):
+        printed = commands(recipe(name, "--dry-run", ENCODER="encoders/za"))
+        assert value("--output", *of("preprocess.run", printed)).startswith("data-bin/encoders-za/")
+    line = error_line(recipe("finetuning/translation.sh", ENCODER=str(encoder)), 1)
+    assert f"ENCODER={encoder} examples/pretraining/single_gpu.sh" in line.replace("\\", "")
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -42,6 +42,12 @@ def test_batches_make_no_difference(model, texts, batches):
 
 def test_one_text_gives_one_text(model, texts):
     assert model.generate(texts[0], **DIRECTION, **SEARCH) == model.generate(texts[:1], **DIRECTION, **SEARCH)[0]
+    assert len(model.hypotheses(texts[0], **DIRECTION, **SEARCH)) == 1
+
+
+def test_texts_may_come_from_an_iterator(model, texts):
+    found = model.generate(iter(texts[:2]), **DIRECTION, **SEARCH)
+    assert found == model.generate(texts[:2], **DIRECTION, **SEARCH)
 
 
 def test_texts_without_a_word_give_nothing_and_keep_their_places(model, texts):

@@ -90,6 +90,25 @@ def test_existing_model_is_not_overwritten(run, tmp_path):
         run(FIXTURES / "xlmr", "--output", tmp_path / "out")
 
 
+def test_another_vocabulary_is_not_overwritten(run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "dict.txt").write_text("▁another 1\n")
+    with pytest.raises(InputError, match=r"dict\.txt: is there already, with other content; give another directory"):
+        run(FIXTURES / "xlmr", "--output", out)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "dict.txt"]
+    assert (out / "dict.txt").read_text() == "▁another 1\n"
+
+
+def test_a_directory_with_the_same_vocabulary_gets_the_model(run, tmp_path):
+    """As a run that was killed while the files were moved leaves it."""
+    run(FIXTURES / "xlmr", "--output", tmp_path / "out")
+    files = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "out" / "config.json").unlink()
+    run(FIXTURES / "xlmr", "--output", tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
+
+
 def test_sentencepiece_model_of_another_vocabulary(run, tmp_path):
     source = Path(shutil.copytree(FIXTURES / "xlmr", tmp_path / "source"))
     (source / "dict.txt").write_text("".join(f"w{i} 1\n" for i in range(140)))

@@ -185,6 +185,7 @@ def test_own_output_matrix(build, dictionary):
     assert torch.equal(model.output_weight, model.encoder.embed_tokens.weight)
 
 
+SEVERAL = {"distributed_world_size": 2, "ddp_backend": "pytorch_ddp"}
 BAD = [
     ({"encoder_layers": 0}, "--encoder-layers must be at least 1"),
     ({"encoder_embed_dim": 10}, "--encoder-embed-dim 10 is not a multiple of 12"),
@@ -196,10 +197,12 @@ BAD = [
     ({"freeze_encoder_updates": 5, "tie_ffn": True}, "cannot freeze"),
     ({"pretrained_decoder": True}, "--pretrained-decoder needs --pretrained-encoder"),
     ({"encoder_layers_to_keep": "0"}, "together"),
-    ({"decoder_layerdrop": 0.1, "distributed_world_size": 2, "ddp_backend": "pytorch_ddp",
-      "find_unused_parameters": False}, "add --find-unused-parameters$"),
-    ({"freeze_encoder_updates": 1, "fp16": True, "weight_decay": 0.1}, "--memory-efficient-fp16"),
-    ({"freeze_embeddings_updates": 1, "bf16": True, "weight_decay": 0.1}, "--memory-efficient-bf16"),
+    ({**SEVERAL, "decoder_layerdrop": 0.1, "find_unused_parameters": False}, "add --find-unused-parameters$"),
+    ({"freeze_encoder_updates": 1, "fp16": True, "weight_decay": 0.1}, "give --weight-decay 0 or no freezing"),
+    ({"freeze_embeddings_updates": 1, "bf16": True, "weight_decay": 0.1}, "give --weight-decay 0 or no freezing"),
+    ({"amp": True}, "give --fp16"),
+    ({**SEVERAL, "checkpoint_activations": True, "tie_ffn": True}, "--ddp-backend legacy_ddp"),
+    ({**SEVERAL, "checkpoint_activations": True, "find_unused_parameters": True}, "--ddp-backend legacy_ddp"),
     ({"freeze_encoder_updates": 1, "bf16": True, "weight_decay": None}, "--weight-decay to frozen parameters"),
     ({"freeze_encoder_updates": 1, "distributed_world_size": 2, "ddp_backend": "legacy_ddp", "weight_decay": 0.1},
      "--ddp-backend legacy_ddp .* give --ddp-backend pytorch_ddp --find-unused-parameters"),

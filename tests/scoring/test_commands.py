@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from lxml import html
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring import __main__ as scoring
 from swcm_fairseq.scoring import evaluation, language_id, samples
-from swcm_fairseq.scoring.lines import read_lines
+from swcm_fairseq.scoring.lines import read_lines, write_output
 from swcm_fairseq.scoring.page import Output, Sample, html_page, text_block
 
 REFERENCES = "བོད་ཡིག་གི་ཡི་གེ།\nདཔེ་ཆ་གསུམ།\nཁང་པ་ཆེན་པོ།\n"
@@ -221,6 +222,60 @@ def test_output_is_no_input(files, tmp_path):
             with pytest.raises(InputError, match="would overwrite its own input"):
                 command.main(["--hyp", hypotheses, *options, "--lang", "bo", "--output", output])
     assert (tmp_path / "better.bo").read_text(encoding="utf-8") == BETTER
+
+
+def test_a_full_disk_leaves_the_report_that_was_there(tmp_path):
+    report = tmp_path / "report"
+    report.write_text("the one before")
+    (tmp_path / "report.partial").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"report: cannot write it \(No space left"):
+        write_output("the new one", report)
+    assert [path.name for path in tmp_path.iterdir()] == ["report"] and report.read_text() == "the one before"
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (".", "is a directory; name a file"),
+        ("none/report", "cannot write it .No such file"),
+        ("x" * 250, "cannot write it .File name too long"),
+    ],
+)
+def test_where_nothing_can_be_written_is_told_before_anything_is_read(files, tmp_path, output, message):
+    argv = ["--hyp", str(tmp_path / "missing"), "--ref", files["ref.bo"], "--lang", "bo"]
+    with pytest.raises(InputError, match=message):
+        scoring.main([*argv, "--output", str(tmp_path / output)])
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_names_that_are_not_utf8_are_written_escaped(files, tmp_path, capsys):
+    hypotheses = tmp_path / "better\udcff.bo"
+    hypotheses.write_text(BETTER, encoding="utf-8")
+    argv = ("--ref", files["ref.bo"], "--hyp", str(hypotheses), "--lang", "bo", "--bootstrap", "0")
+    assert report(capsys, *argv, "--output", str(tmp_path / "report")) == ""
+    assert "better\\udcff.bo" in (tmp_path / "report").read_text(encoding="utf-8")
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path):
+    report, link, pipe = tmp_path / "report", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(report)
+    write_output("text", link)
+    assert link.is_symlink() and report.read_text() == "text"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_output("text", pipe)
+    assert pipe.is_fifo() and os.read(reader, 10) == b"text"
+    os.close(reader)
+
+
+def test_a_system_that_wrote_nothing_scores_0(files, tmp_path, capsys):
+    (tmp_path / "nothing").write_text("\n\n\n")
+    argv = ("--lang", "bo", "--bootstrap", "0", "--format", "json")
+    result = json.loads(report(capsys, "--ref", files["ref.bo"], "--hyp", str(tmp_path / "nothing"), *argv))
+    (system,) = result["systems"]
+    assert system["empty"] == 3 and system["values"]["rougeL F1"]["score"] == 0
+    with pytest.raises(InputError, match="nothing: all its lines are blank"):
+        report(capsys, "--ref", str(tmp_path / "nothing"), "--hyp", files["ref.bo"], *argv)
 
 
 def test_lines_that_end_in_cr_alone_are_refused(tmp_path):

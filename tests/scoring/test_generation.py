@@ -1,5 +1,6 @@
 """Outputs of fairseq-generate, and plain files, become aligned texts."""
 
+import bz2
 from argparse import Namespace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.generation import Segment, missing_ids, read_generation
 from swcm_fairseq.scoring.inputs import read_inputs
-from swcm_fairseq.scoring.lines import read_lines
+from swcm_fairseq.scoring.lines import read_lines, read_texts
 
 RUN = """2026-11-21 | INFO | fairseq_cli.generate | loading model(s) from checkpoint.pt
 S-2\tsource two
@@ -112,10 +113,13 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
         read_inputs(arguments([three], [two]))
     with pytest.raises(InputError, match="empty: the file is empty"):
         read_lines(write(tmp_path, "empty", ""))
-    with pytest.raises(InputError, match="blank: the file is empty"):
-        read_lines(write(tmp_path, "blank", "\n \n"))
+    with pytest.raises(InputError, match="blank: all its lines are blank"):
+        read_texts(write(tmp_path, "blank", "\n \n"))
     with pytest.raises(InputError, match=r"latin:2: not UTF-8; convert it"):
         read_lines(write(tmp_path, "latin", b"a\n\xe4\n"))
+    damaged = bz2.compress(b"a\n")[:10] + bytes(30)
+    with pytest.raises(InputError, match=r"damaged: cannot read it \(Invalid data stream"):
+        read_lines(write(tmp_path, "damaged", damaged))
     with pytest.raises(InputError, match="none: cannot read it"):
         read_lines(tmp_path / "none")
     with pytest.raises(InputError, match="cannot read it"):
