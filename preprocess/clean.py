@@ -159,6 +159,7 @@ def clean(
 
 def expected_ratio(paths: tuple[Path, ...], options: ReadingOptions) -> float:
     """Characters of target a character of source: the median of the first pairs, 0 if none has text on both sides."""
+    check_readable_twice("--input (or else --without ratio)", paths)
     ratios: list[float] = []
     for block in read_blocks(paths, options.max_bytes):
         for row in zip(*block.sides, strict=True):
@@ -284,10 +285,7 @@ def main(argv: list[str] | None = None) -> None:
         if unfit := unfit_steps(steps, lang):
             print(f"note: {lang}: what its text looks like is not known, so all lines pass: {', '.join(unfit)}")
     filters = LineFilters(on, args.min_chars, args.min_script, read_patterns(args.boilerplate))
-    ratio = 0.0
-    if len(paths) == 2 and RATIO in steps:
-        check_readable_twice("--input (or else --without ratio)", paths)
-        ratio = expected_ratio(paths, options)
+    ratio = expected_ratio(paths, options) if len(paths) == 2 and RATIO in steps else 0.0
     cleaner = LineCleaner(langs, options, steps, filters, ratio, args.max_ratio)
     held_out = _held_out(args.held_out, options.encoding) if args.held_out else None
     exact = Exact(args.fold) if DUPLICATES in steps else None
