@@ -128,8 +128,8 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
             seconds, memory = zip(*rounds, strict=True)
             rows.append([f"{count:,}", side, measure.spread(seconds, 1), f"{max(memory):,.0f}", same])
         if STOCK in turns:
-            seconds = {side: [turn[0] for turn in rounds] for side, rounds in turns.items()}
-            ratios.append(measure.Ratio.of(f"{count:,} lines, seconds: stock / ours", seconds[STOCK], seconds[OURS]))
+            speed = {side: [count / turn[0] for turn in rounds] for side, rounds in turns.items()}
+            ratios.append(measure.Ratio.of(f"lines/s of {count:,} lines, ours / stock", speed[OURS], speed[STOCK]))
     return measure.Report(
         question="binarize",
         title="preprocess.binarize beside `spm_encode | fairseq-preprocess`",
@@ -141,7 +141,7 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
         ],
         headers=["lines", "", "seconds", "peak MiB", "bytes"],
         rows=rows,
-        ratios=ratios,
+        ratios=ratios[::-1],  # the largest first, where starting a process weighs least
         packages=["sentencepiece"],
         raw={str(count): turns for count, (turns, _) in results.items()},
     )

@@ -78,8 +78,11 @@ class Attention(MultiheadAttention):
                 before_softmax,
                 need_head_weights,
             )
-        q = self._split_heads(self.q_proj(query))
-        k, v, padding = self._keys_and_values(key, key_padding_mask, incremental_state, static_kv, query.size(1))
+        if self.self_attention and incremental_state is not None:
+            q, k, v, padding = self._next_positions(query, key_padding_mask, incremental_state)
+        else:
+            q = self._split_heads(self.q_proj(query))
+            k, v, padding = self._keys_and_values(key, key_padding_mask, incremental_state, static_kv)
         if isinstance(attn_mask, CausalMask):
             blocked = attn_mask.blocked
         else:
@@ -109,15 +112,37 @@ class Attention(MultiheadAttention):
         """[T, B, C] -> [B, H, T, D]."""
         return x.view(x.size(0), x.size(1), self.num_heads, self.head_dim).permute(1, 2, 0, 3)
 
+    def _next_positions(
+        self, x: Tensor, key_padding_mask: Tensor | None, incremental_state: IncrementalState
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Step by step: queries of ``x`` [T, B, C], and keys, values and padding of all positions so far.
+
+        The three projections are one product; at a few rows a step, each by itself is mostly overhead. Their weights
+        are joined in the first step of a batch.
+        """
+        saved = self._get_input_buffer(incremental_state)
+        if "joined_weight" not in saved:
+            projections = (self.q_proj, self.k_proj, self.v_proj)
+            saved["joined_weight"] = torch.cat([projection.weight for projection in projections])
+            saved["joined_bias"] = torch.cat([projection.bias for projection in projections])
+        joined = F.linear(x, saved["joined_weight"], saved["joined_bias"])
+        # [T, B, 3 C] -> [B, 3, H, T, D]
+        joined = joined.view(*x.shape[:2], 3, self.num_heads, self.head_dim).permute(1, 2, 3, 0, 4)
+        k, v = _append(saved, joined[:, 1:])
+        saved["prev_key_padding_mask"] = self._append_prev_key_padding_mask(
+            key_padding_mask, saved.get("prev_key_padding_mask"), k.size(0), k.size(2), False
+        )
+        self._set_input_buffer(incremental_state, saved)
+        return joined[:, 0], k, v, saved["prev_key_padding_mask"]
+
     def _keys_and_values(
         self,
         key: Tensor | None,
         key_padding_mask: Tensor | None,
         incremental_state: IncrementalState | None,
         static_kv: bool,
-        batch: int,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Keys and values [B', H, S, D] and their padding mask [B', S]: computed, extended or taken from the state."""
+        """Keys and values [B', H, S, D] and their padding mask [B', S]: computed, or taken from the state."""
         saved = {} if incremental_state is None else self._get_input_buffer(incremental_state)
         if static_kv and "prev_key" in saved:
             return saved["prev_key"], saved["prev_value"], saved["prev_key_padding_mask"]
@@ -126,13 +151,7 @@ class Attention(MultiheadAttention):
         v = self._split_heads(self.v_proj(key))
         if incremental_state is None:
             return k, v, key_padding_mask
-        if self.self_attention:
-            k, v = _append(saved, k, v)
-        else:
-            k, v = k.contiguous(), v.contiguous()
-        key_padding_mask = self._append_prev_key_padding_mask(
-            key_padding_mask, saved.get("prev_key_padding_mask"), k.size(0), k.size(2), static_kv
-        )
+        k, v = k.contiguous(), v.contiguous()
         saved.update(prev_key=k, prev_value=v, prev_key_padding_mask=key_padding_mask)
         self._set_input_buffer(incremental_state, saved)
         return k, v, key_padding_mask
@@ -153,18 +172,17 @@ class Attention(MultiheadAttention):
         return incremental_state
 
 
-def _append(saved: dict[str, Tensor], k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys and values of all positions so far, with ``k`` and ``v`` [B, H, T, D] as the last of them.
+def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values of all positions so far, with ``both`` [B, 2, H, T, D] as the last of them.
 
     They are views of ``saved["buffer"]``, [B, 2, H, capacity, D], so that a step writes its own position only.
     """
-    batch, heads, length, dim = k.size()
-    buffer = saved.get("buffer", k.new_empty(batch, 2, heads, 0, dim))
+    batch, _, heads, length, dim = both.size()
+    buffer = saved.get("buffer", both.new_empty(batch, 2, heads, 0, dim))
     start = saved["prev_key"].size(2) if "prev_key" in saved else 0
     if start + length > buffer.size(3):
-        buffer = torch.cat([buffer, k.new_empty(batch, 2, heads, length + GROWTH, dim)], dim=3)
-    buffer[:, 0, :, start : start + length] = k
-    buffer[:, 1, :, start : start + length] = v
+        buffer = torch.cat([buffer, both.new_empty(batch, 2, heads, length + GROWTH, dim)], dim=3)
+    buffer[:, :, :, start : start + length] = both
     _show(saved, buffer, start + length)
     return saved["prev_key"], saved["prev_value"]
 

@@ -42,6 +42,8 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         super().__init__(cfg, dictionary, embed_tokens)
         self.plan = plan
         self.need_attn = False
+        # A list, not a ModuleList: they are the layers' already. Walking all modules would cost a tenth of a step.
+        self._attentions = [module for module in self.modules() if isinstance(module, Attention)]
         self.set_layer_norm_eps(DEFAULT_EPS)
         self.make_embeddings_freezable()
 
@@ -92,11 +94,10 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         """
         if not incremental_state:
             return
-        attentions = [module for module in self.modules() if isinstance(module, Attention)]
-        rows = next(module for module in attentions if module.self_attention).cached_rows(incremental_state)
+        rows = next(module for module in self._attentions if module.self_attention).cached_rows(incremental_state)
         if torch.equal(new_order, torch.arange(rows, device=new_order.device)):
             return
-        for attention in attentions:
+        for attention in self._attentions:
             attention.reorder_incremental_state(incremental_state, new_order)
 
     def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
