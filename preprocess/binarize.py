@@ -34,7 +34,7 @@ from preprocess.specs import (
     parse_pair,
     parse_plain,
 )
-from preprocess.tables import percent, print_table
+from preprocess.tables import percent, print_next, print_table
 from preprocess.text import Block, read_blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Split, pack_counts
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
@@ -295,9 +295,7 @@ def main(argv: list[str] | None = None) -> None:
         results = [binarizer.run(job) for job in jobs]
         rejects.commit()
         print_results(results)
-    print(
-        f"\nnext: fairseq-train {args.output} --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt ..."
-    )
+    print_next(f"fairseq-train {args.output} --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt ...")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from preprocess.lines import ReadingOptions, add_reading_options
 from preprocess.normalize import TRANSFORMS
 from preprocess.outputs import LineFiles
 from preprocess.parallel import ordered_map
-from preprocess.tables import percent, print_table
+from preprocess.tables import percent, print_next, print_table
 from preprocess.text import Block, check_readable_twice, open_lines, read_blocks
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
@@ -299,7 +299,7 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"{paths[0]}: no line is left ({ledger.describe()})")
         output.commit()
     print_counts(ledger, changed)
-    print(f"\nnext: python -m preprocess.binarize --vocab VOCAB --output data-bin {_binarize_flag(args)}")
+    print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {_binarize_flag(args)}")
 
 
 def print_counts(ledger: Ledger, changed: Counter[str]) -> None:

@@ -5,11 +5,12 @@ import os
 import time
 from pathlib import Path
 
-from preprocess.outputs import PARTIAL, cannot_write, copy_atomically, partial_of
+from preprocess.outputs import cannot_write, copy_atomically
 from preprocess.specs import SPLIT_NAME
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import PARTIAL, partial_of
 
 LOCK_ATTEMPTS = 50
 LOCK_WAIT_SECONDS = 0.1

@@ -12,10 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from preprocess.outputs import partial_of, write_atomically
+from preprocess.outputs import write_atomically
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, load_directory, load_json
 from swcm_fairseq.interop.rows import carried
+from swcm_fairseq.output_files import partial_of
 
 CONFIG_FILE = "config.json"
 EMBEDDINGS = "word_embeddings.weight"

@@ -22,7 +22,7 @@ from preprocess.parallel import batches, ordered_map
 from preprocess.readers import FORMATS, Format
 from preprocess.readers.source import Item, Source, Unread
 from preprocess.records import Document, Record, Use, lines_of
-from preprocess.tables import print_table
+from preprocess.tables import print_next, print_table
 from preprocess.text import DEFAULT_ENCODING, check_encoding, check_readable_twice
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
@@ -241,9 +241,7 @@ def main(argv: list[str] | None = None) -> None:
     print_table(["file", "records", "kept", "left out"], rows)
     if maker.repeated:
         print(f"\nleft out of {counts.documents:,} documents: {counts.paragraphs:,} repeated paragraphs")
-    print(
-        f"\nnext: python -m preprocess.binarize --vocab VOCAB --output data-bin {_binarize_flag(use, args.lang, paths)}"
-    )
+    print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {_binarize_flag(use, args.lang, paths)}")
 
 
 def _binarize_flag(use: Use, lang: str, paths: list[Path]) -> str:

@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from swcm_fairseq.errors import InputError
-
-PARTIAL = ".partial"
-
-
-def partial_of(path: Path) -> Path:
-    """Where a file is written until it is complete."""
-    return path.with_name(path.name + PARTIAL)
+from swcm_fairseq.output_files import partial_of, place_of
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -43,11 +37,6 @@ def cannot_write(path: Path | str, error: OSError) -> InputError:
     return InputError(f"{path}: {error.strerror}; make room or give another place to write to")
 
 
-def _place_of(path: Path) -> Path:
-    """Where lines are written until they are complete; devices and pipes are written as they are."""
-    return path if path.exists() and not path.is_file() else partial_of(path)
-
-
 class LineFiles:
     """Text files, written line by line; a context manager that removes what is not committed.
 
@@ -57,7 +46,7 @@ class LineFiles:
 
     def __init__(self, paths: list[Path]):
         self.paths = paths
-        self._places = [_place_of(path) for path in paths]
+        self._places = [place_of(path) for path in paths]
         self._files: list[TextIO] = []
 
     def __enter__(self) -> "LineFiles":

@@ -40,7 +40,7 @@ from preprocess.manifest import CorpusEntry, Manifest, read_manifest
 from preprocess.outputs import write_atomically
 from preprocess.records import Use
 from preprocess.split import split_lines
-from preprocess.tables import print_table
+from preprocess.tables import print_table, without_next
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, exists, run_command
 
@@ -74,7 +74,8 @@ def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], 
         print(f"done before: {' '.join(key[:2])}")
         return
     record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way
-    work()
+    with without_next():
+        work()
     write_atomically(record, state.encode("utf-8"))
 
 

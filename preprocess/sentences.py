@@ -17,7 +17,7 @@ from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
 from preprocess.lines import ReadingOptions, add_reading_options, check_counts
 from preprocess.outputs import LineFiles
 from preprocess.parallel import ordered_map
-from preprocess.tables import print_table
+from preprocess.tables import print_next, print_table
 from preprocess.text import Block, read_blocks
 from swcm_fairseq.data.languages import CLOSERS, WordUnit, check_code, language
 from swcm_fairseq.errors import InputError, run_command
@@ -165,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
         ["file", "documents", "kept", "left out", "parts"],
         [[args.output, ledger.lines, ledger.kept, ledger.describe(), written]],
     )
-    print(f"\nnext: python -m preprocess.clean --lang {args.lang} --input {args.output} --output FILE")
+    print_next(f"python -m preprocess.clean --lang {args.lang} --input {args.output} --output FILE")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from preprocess.models import (
     write_vocabulary,
 )
 from preprocess.sampling import count_lines, rates, sample_lines
+from preprocess.tables import print_next
 from preprocess.text import check_readable_twice
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError, run_command
@@ -163,7 +164,7 @@ def main(argv: list[str] | None = None) -> None:
     print_coverage(files, [measure(processor, file, args.workers) for file in files])
     print(f"\n{processor.get_piece_size() - CONTROL_PIECES:,} pieces in {args.output}", end="")
     print(f"; left out, as they are special symbols: {' '.join(removed)}" if removed else "")
-    print(f"next: python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
+    print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
 
 
 if __name__ == "__main__":

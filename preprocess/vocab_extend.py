@@ -16,6 +16,7 @@ from preprocess.encoder_source import FORMS, as_directory
 from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, add_pieces, is_special, read_model
 from preprocess.sampling import count_lines, rates, sample_lines
+from preprocess.tables import print_next
 from preprocess.text import check_readable_twice
 from preprocess.vocab import train
 from preprocess.vocab_report import write_changed, written_files
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
         extend(new, inputs, args)
         write_changed(source, args.output, old, new, inputs + checks, args.workers, args.seed)
     print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {args.output}")
-    print(f"next: python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
+    print_next(f"python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
 
 
 if __name__ == "__main__":

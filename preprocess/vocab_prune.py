@@ -16,6 +16,7 @@ from preprocess.encoder_source import FORMS, as_directory
 from preprocess.lines import add_workers_option, check_counts
 from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
 from preprocess.parallel import batches, ordered_map
+from preprocess.tables import print_next
 from preprocess.text import check_readable_twice, open_lines
 from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.errors import run_command
@@ -98,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         removed = prune(new, count_pieces(old, files, args.workers), args.min_count, not args.drop_characters)
         write_changed(source, args.output, old, new, files, args.workers)
     print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} taken out")
-    print(f"next: python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
+    print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,19 @@ from pathlib import Path
 
 from swcm_fairseq.errors import InputError, exists
 
+PARTIAL = ".partial"
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file is written until it is complete."""
+    return path.with_name(path.name + PARTIAL)
+
+
+def place_of(path: Path) -> Path:
+    """:func:`partial_of`, but devices, pipes and links (such as /dev/stdout) are written as they are."""
+    as_it_is = path.is_symlink() or (exists(path) and not path.is_file())
+    return path if as_it_is else partial_of(path)
+
 
 def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
     """Raise before work begins if a file to write is also read, or would be written twice.
@@ -56,7 +69,7 @@ def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
         raise InputError(f"{directory}: already holds a model; give another directory")
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file; give a directory")
-    partial = directory.absolute().with_name(f"{directory.absolute().name}.partial")
+    partial = partial_of(directory.absolute())
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
         partial.mkdir(parents=True)

@@ -25,7 +25,7 @@ from swcm_fairseq.interop.read import FAIRSEQ_MODEL
 from swcm_fairseq.models.embedding_rows import match_rows
 from swcm_fairseq.models.model import INIT_STD
 from swcm_fairseq.models.warm_start import TOKEN_TABLES
-from swcm_fairseq.output_files import check_distinct
+from swcm_fairseq.output_files import check_distinct, partial_of
 
 SENTENCEPIECE_FILES = ("sentence.bpe.model", "sentencepiece.bpe.model")
 SHARED_TABLE = "encoder.embed_tokens.weight"
@@ -121,7 +121,7 @@ def write_checkpoint(tensors: dict[str, Tensor], symbols: Sequence[str], langs: 
         "extra_state": {"train_iterator": {"epoch": 1}},
         "task_state": {"symbols": list(symbols), "langs": list(langs)},
     }
-    partial = output.with_name(f"{output.name}.partial")
+    partial = partial_of(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, partial)

@@ -10,6 +10,7 @@ from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import EPS
 from swcm_fairseq.interop.rows import INIT_STD, carried
 from swcm_fairseq.interop.write import ordered_symbols
+from swcm_fairseq.output_files import partial_of
 
 PREFIX = "encoder.sentence_encoder."
 
@@ -60,7 +61,7 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
         "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
         "task_state": {"symbols": symbols},
     }
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, partial)

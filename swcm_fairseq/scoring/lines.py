@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import place_of
 from swcm_fairseq.packed_files import read_unpacked
 
 
@@ -57,7 +58,7 @@ def check_writable(path: Path) -> None:
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a directory; name a file in it")
-        place = _place_of(path)
+        place = place_of(path)
         if place != path:
             place.touch()
             place.unlink()
@@ -66,7 +67,7 @@ def check_writable(path: Path) -> None:
 
 
 def write_output(text: str, path: Path | None) -> None:
-    """Write to ``path``, whole or not at all, or to standard output; see :func:`_place_of`.
+    """Write to ``path``, whole or not at all, or to standard output; see :func:`~swcm_fairseq.output_files.place_of`.
 
     Always UTF-8; what that cannot hold, such as a byte of a file's name, is written as ``\\udcff``.
 
@@ -77,7 +78,7 @@ def write_output(text: str, path: Path | None) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
         sys.stdout.write(text)
         return
-    place = _place_of(path)
+    place = place_of(path)
     try:
         place.write_text(text, encoding="utf-8", errors="backslashreplace")
         if place != path:
@@ -86,12 +87,6 @@ def write_output(text: str, path: Path | None) -> None:
         if place != path:
             place.unlink(missing_ok=True)
         raise _cannot_write(path, error) from error
-
-
-def _place_of(path: Path) -> Path:
-    """Where a file is written until it is complete; devices, pipes and links (/dev/stdout) are written as they are."""
-    as_it_is = path.is_symlink() or (path.exists() and not path.is_file())
-    return path if as_it_is else path.with_name(f"{path.name}.partial")
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError:

@@ -60,6 +60,7 @@ def manifest(vocabulary_dir, tmp_path):
 
 def test_everything_from_one_file(manifest, tmp_path, capsys):
     run.main([str(manifest[0])])
+    assert capsys.readouterr().out.count("next: ") == 1, "only the last step says what comes next"
     corpora = {corpus.name: corpus.splits for corpus in Corpora.read(tmp_path / "data-bin").corpora}
     assert list(corpora) == ["bo", "titles", "zh-bo"]
     assert {split: 0 < part.samples < 200 for split, part in corpora["bo"].items()} == {"train": True, "valid": True}
@@ -67,7 +68,6 @@ def test_everything_from_one_file(manifest, tmp_path, capsys):
     assert corpora["titles"]["train"].source == "train.titles.source"
     assert corpora["zh-bo"]["train"].samples == 20
     assert (tmp_path / "work/bo/train-valid/extract.rejects").read_text() == f"{tmp_path / 'mc2.jsonl'}:201:not JSON\n"
-    capsys.readouterr()
     run.main([str(manifest[0])])
     output = capsys.readouterr().out
     assert output.count("done before") == 3 + 3 + 2
