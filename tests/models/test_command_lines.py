@@ -15,6 +15,7 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from fairseq_cli import generate, train
 
+from swcm_fairseq import train as bf16_train
 from swcm_fairseq.data.vocabulary import dictionary_from_sentencepiece, load_sentencepiece
 from swcm_fairseq.errors import InputError, input_error
 from swcm_fairseq.models.model import XLMSWCMModel
@@ -63,7 +64,7 @@ def run(main, *arguments: str) -> None:
     argv = sys.argv
     sys.argv = ["fairseq", *map(str, arguments)]
     try:
-        main.cli_main()
+        main.cli_main() if hasattr(main, "cli_main") else main.main()
     finally:
         sys.argv = argv
 
@@ -139,6 +140,21 @@ def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
     moved = {name for name, tensor in after.items() if not torch.equal(tensor.half(), before[name].half())}
     assert moved
     assert all(name.startswith("decoder.layers.") for name in moved)
+
+
+def test_half_precision_goes_on_exactly(data, tmp_path):
+    """fairseq's own adam would go on from the rounded parameters; see --optimizer fused_adamw."""
+    command = [data, *TRAIN, "--pretrained-encoder", XLMR, "--bf16", "--optimizer", "fused_adamw"]
+
+    def states(name: str, *updates: str) -> list[torch.Tensor]:
+        for end in updates:
+            run(bf16_train, *command, "--save-dir", tmp_path / name, "--max-update", end)
+        state = torch.load(tmp_path / name / "checkpoint_last.pt", weights_only=True)
+        return [*state["model"].values(), *state["last_optimizer_state"]["full_precision"]]
+
+    unbroken, resumed = states("unbroken", "8"), states("resumed", "4", "8")
+    assert len(unbroken) > 100
+    assert all(torch.equal(a, b) for a, b in zip(unbroken, resumed, strict=True))
 
 
 def test_generate_and_from_pretrained_after_moving(data, trained, tmp_path, capsys):
