@@ -124,9 +124,9 @@ def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str,
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median and range, as ``0.48 (0.47-0.50)``."""
-    middle, least, most = statistics.median(values), min(values), max(values)
-    return f"{middle:,.{digits}f} ({least:,.{digits}f}-{most:,.{digits}f})"
+    """Median and range, as ``0.48 (0.47-0.50)``; of one value, that."""
+    middle = f"{statistics.median(values):,.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
 
 @dataclass
