@@ -70,6 +70,27 @@ def _batches(dataset: MultilingualDataset, indices: np.ndarray, batch_size: int)
         yield from (own[start : start + batch_size] for start in range(0, len(own), batch_size))
 
 
+def _decode(
+    dataset: MultilingualDataset, generator: Any, model: Any, samples: int, batch_size: int
+) -> dict[int, tuple[list[str], list[str]]]:
+    """Hypotheses and references of each group; for the arguments see :func:`decode_and_score`."""
+    model.eval()
+    texts: dict[int, tuple[list[str], list[str]]] = {}
+    device = next(model.parameters()).device
+    for indices in _batches(dataset, chosen_samples(dataset, samples), batch_size):
+        batch = dataset.collater([dataset[int(i)] for i in indices])
+        if device.type == "cuda":
+            batch = utils.move_to_cuda(batch, device)
+        with torch.no_grad():
+            hypotheses = generator.generate([model], batch)
+        references = batch.get("full_target", batch["target"])
+        for group, found, reference in zip(batch["group"].tolist(), hypotheses, references, strict=True):
+            pair = texts.setdefault(group, ([], []))
+            pair[0].append(_text(dataset.dictionary, found[0]["tokens"]))
+            pair[1].append(_text(dataset.dictionary, reference[reference.ne(dataset.dictionary.pad())]))
+    return texts
+
+
 def decode_and_score(
     dataset: MultilingualDataset,
     generator: Any,
@@ -93,20 +114,7 @@ def decode_and_score(
     Returns:
         score in percent of each group, as ``mt_zh-bo_bleu``, and their mean, as ``bleu``; {} without pairs.
     """
-    model.eval()
-    texts: dict[int, tuple[list[str], list[str]]] = {}
-    device = next(model.parameters()).device
-    for indices in _batches(dataset, chosen_samples(dataset, samples), batch_size):
-        batch = dataset.collater([dataset[int(i)] for i in indices])
-        if device.type == "cuda":
-            batch = utils.move_to_cuda(batch, device)
-        with torch.no_grad():
-            hypotheses = generator.generate([model], batch)
-        references = batch.get("full_target", batch["target"])
-        for group, found, reference in zip(batch["group"].tolist(), hypotheses, references, strict=True):
-            pair = texts.setdefault(group, ([], []))
-            pair[0].append(_text(dataset.dictionary, found[0]["tokens"]))
-            pair[1].append(_text(dataset.dictionary, reference[reference.ne(dataset.dictionary.pad())]))
+    texts = _decode(dataset, generator, model, samples, batch_size)
     langs = {group: stream.target_lang for group, stream in zip(dataset.groups, dataset.streams, strict=True)}
     scores = {}
     for group, (hypotheses, references) in sorted(texts.items()):
