@@ -2,7 +2,7 @@
 # The whole way on real text, on a CPU: vocabulary, a small encoder, XLM-SWCM started from it, pretraining by
 # denoising and translation, fine-tuning to write the title of a help section, generation, scores.
 #
-#   examples/quickstart/run.sh             about eight minutes on two cores
+#   examples/quickstart/run.sh             about nine minutes on two cores
 #   SCALE=smoke examples/quickstart/run.sh a minute and a half, on little text: shows that everything runs, no more
 #   COMPARE=1 examples/quickstart/run.sh   the same again with a randomly started decoder
 #   OUT=DIR                                where everything goes (default runs/quickstart or runs/quickstart-smoke)
@@ -21,7 +21,7 @@ case $SCALE in
   full)
     TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart} PIECES=6000
     SIZE=(--encoder-layers 3 --encoder-embed-dim 192 --encoder-ffn-embed-dim 768 --encoder-attention-heads 4)
-    ENCODER_UPDATES=700 PRETRAIN_UPDATES=450 FINETUNE_UPDATES=450 WARMUP=50 TOKENS=1024
+    ENCODER_UPDATES=600 PRETRAIN_UPDATES=350 FINETUNE_UPDATES=350 WARMUP=50 TOKENS=1024
     ;;
   smoke)
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=2000
