@@ -65,3 +65,13 @@ def test_a_report_is_written_twice_with_the_command_that_made_it(tmp_path, monke
     content = json.loads(markdown.with_suffix(".json").read_text())
     assert content["ratios"][0]["median"] == 0.5 and content["ratios"][0]["aim"] == "at most 0.6: met"
     assert {"question", "command", "date", "machine", "versions", "rows", "raw"} <= content.keys()
+
+
+def test_a_report_with_a_missed_aim_says_where_it_is_explained():
+    met, missed = (measure.Ratio("a / b", [value], at_most=0.6) for value in (0.5, 0.7))
+    texts = [
+        measure.Report("a", "A title", "cpu", [], ["x"], [["1"]], [ratio], ["a note"]).markdown()
+        for ratio in (met, missed)
+    ]
+    assert measure.MISSED not in texts[0]
+    assert texts[1].endswith(f"missed |\n\n{measure.MISSED}\n\na note\n")
