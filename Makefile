@@ -1,4 +1,4 @@
-# make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~9 minutes)
+# make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
 # make recipes all recipes in examples/, on little text: shows that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
 # make docs    run every command of the documentation at the smallest size (a part of make test)

@@ -2,7 +2,7 @@
 # The whole way on real text, on a CPU: vocabulary, a small encoder, XLM-SWCM started from it, pretraining by
 # denoising and translation, fine-tuning to write the title of a help section, generation, scores.
 #
-#   examples/quickstart/run.sh             about nine minutes on two cores
+#   examples/quickstart/run.sh             about ten minutes on two cores
 #   SCALE=smoke examples/quickstart/run.sh a minute and a half, on little text: shows that everything runs, no more
 #   COMPARE=1 examples/quickstart/run.sh   the same again with a randomly started decoder
 #   OUT=DIR                                where everything goes (default runs/quickstart or runs/quickstart-smoke)
