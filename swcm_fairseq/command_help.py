@@ -18,6 +18,7 @@ from fairseq.scoring import SCORER_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
 ARCHITECTURES = "xlm_swcm"  # the prefix of all of them
+BASE = "xlm_swcm_base"
 
 
 def sections() -> list[tuple[str, type]]:
@@ -27,7 +28,10 @@ def sections() -> list[tuple[str, type]]:
     return [
         ("--task multilingual_denoising_mt", TASK_DATACLASS_REGISTRY["multilingual_denoising_mt"]),
         ("--task corpora_masked_lm", TASK_DATACLASS_REGISTRY["corpora_masked_lm"]),
-        (f"--arch, one of {archs}; sizes are those of {ARCHITECTURES}", MODEL_DATACLASS_REGISTRY[ARCHITECTURES]),
+        (
+            f"--arch, one of {archs}; sizes are those of {BASE}, {ARCHITECTURES} takes them from what it starts from",
+            MODEL_DATACLASS_REGISTRY[BASE],
+        ),
         ("--criterion swcm_cross_entropy", CRITERION_DATACLASS_REGISTRY["swcm_cross_entropy"]),
         ("--optimizer fused_adamw", OPTIMIZER_DATACLASS_REGISTRY["fused_adamw"]),
         ("--lr-scheduler warmup_linear", LR_SCHEDULER_DATACLASS_REGISTRY["warmup_linear"]),

@@ -14,6 +14,7 @@ from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.interop.write import write_encoder
 from swcm_fairseq.interop.write_fairseq import epsilon_note, write_roberta
 
+DEFAULT_INTERVAL = 3  # of --normal-layer-interval, which may not exceed the number of layers
 HUB_FILES = [
     "config.json",
     "sentencepiece.bpe.model",
@@ -38,7 +39,7 @@ def download(name: str, revision: str | None) -> Path:
 
 
 def size_flags(weights: EncoderWeights) -> str:
-    """The options of a model of this size."""
+    """The options of fairseq's RoBERTa of this size."""
     return (
         f"--encoder-layers {weights.layers} --encoder-embed-dim {weights.embed_dim} \\\n"
         f"  --encoder-ffn-embed-dim {weights.ffn_embed_dim} --encoder-attention-heads {weights.attention_heads}"
@@ -56,6 +57,12 @@ def properties(weights: EncoderWeights) -> list[str]:
     ]
 
 
+def start_flags(weights: EncoderWeights, directory: Path) -> str:
+    """The options of a model that starts from it; its sizes follow the encoder."""
+    interval = f" --normal-layer-interval {weights.layers}" if weights.layers < DEFAULT_INTERVAL else ""
+    return f"--arch xlm_swcm --pretrained-encoder {directory}{interval}"
+
+
 def summary(weights: EncoderWeights, directory: Path, rows_left_out: int) -> str:
     """What was written, what was left out and the next command."""
     dropped = [reason for reason in weights.left_out.values() if not (weights.head and reason == HEAD_REASON)]
@@ -67,8 +74,7 @@ def summary(weights: EncoderWeights, directory: Path, rows_left_out: int) -> str
         f"written to        {directory}",
         "",
         "next: fairseq-train DATA-BIN --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt \\",
-        f"  --arch xlm_swcm {size_flags(weights)} \\",
-        f"  --pretrained-encoder {directory} ...",
+        f"  {start_flags(weights, directory)} ...",
     ]
     return "\n".join(lines)
 
@@ -101,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--to", choices=["directory", "fairseq"], default="directory", help="what to write (default: directory)"
     )
+    parser.add_argument("--layers", type=int, metavar="K", help="write the first K layers only (default: all)")
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
     parser.add_argument("--revision", help="with --hub: branch, tag or commit; default: the newest")
     parser.add_argument(
@@ -113,6 +120,8 @@ def main() -> None:
     """Convert and say what was done."""
     args = parser().parse_args()
     weights = read_encoder(download(args.source, args.revision) if args.hub else args.source)
+    if args.layers is not None:
+        weights = weights.first_layers(args.layers)
     if args.to == "fairseq":
         if args.output.exists():
             raise InputError(f"--output {args.output}: is there already; give another file")

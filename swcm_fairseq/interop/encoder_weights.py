@@ -1,6 +1,6 @@
 """An encoder read from a file: tensors under fairseq's names, symbols of its embedding rows, and its options."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,18 @@ from swcm_fairseq.errors import InputError
 HEAD_REASON = "masked language model head"  # among what is left out by name
 HEAD = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")  # of RobertaLMHead
 POSITION_OFFSET = 2  # the first token of a sequence has row padding_idx + 1 of fairseq's position table
+
+
+@dataclass(frozen=True)
+class EncoderSizes:
+    """What an encoder's configuration says, read without its weights; named as in :class:`EncoderWeights`."""
+
+    layers: int
+    embed_dim: int
+    ffn_embed_dim: int
+    attention_heads: int
+    positions: int
+    activation_fn: str
 
 
 @dataclass
@@ -68,7 +80,18 @@ class EncoderWeights:
     @property
     def layers(self) -> int:
         """Number of layers."""
-        return 1 + max((int(name.split(".")[1]) for name in self.tensors if name.startswith("layers.")), default=-1)
+        return 1 + max(map(_layer_number, self.tensors))
+
+    def first_layers(self, count: int) -> "EncoderWeights":
+        """The same encoder with its first ``count`` layers only; embeddings and head stay, a decoder does not.
+
+        Raises:
+            InputError: there are fewer.
+        """
+        if not 1 <= count <= self.layers:
+            raise InputError(f"--layers {count}: {self.path} has {self.layers} layers; give 1 to {self.layers}")
+        kept = {name: tensor for name, tensor in self.tensors.items() if _layer_number(name) < count}
+        return replace(self, tensors=kept, decoder={})
 
     @property
     def positions(self) -> int:
@@ -84,6 +107,11 @@ class EncoderWeights:
     def ffn_embed_dim(self) -> int:
         """Inner size of the FFNs."""
         return self.tensors["layers.0.fc1.weight"].size(0)
+
+
+def _layer_number(name: str) -> int:
+    """``layers.3.fc1.weight`` -> 3; -1 for what is in no layer."""
+    return int(name.split(".")[1]) if name.startswith("layers.") else -1
 
 
 def head_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,9 +10,23 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import HEAD_REASON, EncoderWeights, head_of, place
+from swcm_fairseq.interop.encoder_weights import (
+    HEAD_REASON,
+    POSITION_OFFSET,
+    EncoderSizes,
+    EncoderWeights,
+    head_of,
+    place,
+)
 from swcm_fairseq.interop.files import load_pickle
 
+# Options that must be there -> what they count.
+NUMBERS = {
+    "encoder_layers": "layers",
+    "encoder_embed_dim": "hidden units",
+    "encoder_ffn_embed_dim": "hidden units of the FFNs",
+    "encoder_attention_heads": "attention heads",
+}
 EPS = 1e-5  # of fairseq's layer norms; our own checkpoints carry theirs
 
 # Prefixes of the encoder: RoBERTa and masked_lm, the same in files of 2019, and ours.
@@ -44,13 +58,9 @@ def read_fairseq(path: Path) -> EncoderWeights:
     Raises:
         InputError: not a fairseq checkpoint, no dictionary, or a tensor without place.
     """
-    state = load_pickle(path)
-    if not isinstance(state, dict) or "model" not in state:
-        raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
+    state = _load(path)
     model: dict[str, Any] = state["model"]
-    prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in model), None)
-    if prefix is None:
-        raise InputError(f"{path}: no encoder in it: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
+    prefix = _prefix(path, model)
     options, task = _options(state, "model"), _options(state, "task")
     tensors, names, left_out, decoder = _sort(path, model, prefix)
     rows = tensors["embed_tokens.weight"].size(0)
@@ -61,12 +71,47 @@ def read_fairseq(path: Path) -> EncoderWeights:
         names=names,
         symbols=_own_symbols(state) or _symbols(path, task, rows),
         layer_norm_eps=EPS if extra is None else float(extra),
-        attention_heads=_heads(path, options),
-        activation_fn=str(options.get("activation_fn", "gelu")),
+        attention_heads=_number(path, options, "encoder_attention_heads"),
+        activation_fn=_activation(options),
         left_out=left_out,
         decoder=decoder,
         head=head_of(model, prefix.split(".")[0] + ".lm_head."),
     )
+
+
+def read_fairseq_sizes(path: Path) -> EncoderSizes:
+    """The sizes of the encoder of a fairseq checkpoint; raises :class:`InputError` where there is none."""
+    state = _load(path, lazily=True)
+    options = _options(state, "model")
+    positions = state["model"][f"{_prefix(path, state['model'])}embed_positions.weight"]
+    return EncoderSizes(
+        layers=_number(path, options, "encoder_layers"),
+        embed_dim=_number(path, options, "encoder_embed_dim"),
+        ffn_embed_dim=_number(path, options, "encoder_ffn_embed_dim"),
+        attention_heads=_number(path, options, "encoder_attention_heads"),
+        positions=positions.size(0) - POSITION_OFFSET,
+        activation_fn=_activation(options),
+    )
+
+
+def read_model_options(path: Path) -> dict[str, Any]:
+    """The model's options that a fairseq checkpoint remembers; {} if it has none."""
+    return _options(_load(path, lazily=True), "model")
+
+
+def _load(path: Path, lazily: bool = False) -> dict[str, Any]:
+    state = load_pickle(path, lazily)
+    if not isinstance(state, dict) or "model" not in state:
+        raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
+    return state
+
+
+def _prefix(path: Path, model: dict[str, Tensor]) -> str:
+    """What the names of the encoder's tensors begin with."""
+    prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in model), None)
+    if prefix is None:
+        raise InputError(f"{path}: no encoder in it: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
+    return prefix
 
 
 def _options(state: dict[str, Any], part: str) -> dict[str, Any]:
@@ -75,11 +120,15 @@ def _options(state: dict[str, Any], part: str) -> dict[str, Any]:
     return vars(options) if isinstance(options, Namespace) else dict(options)
 
 
-def _heads(path: Path, options: dict[str, Any]) -> int:
+def _number(path: Path, options: dict[str, Any], name: str) -> int:
     try:
-        return int(options["encoder_attention_heads"])
+        return int(options[name])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its options do not tell the number of attention heads") from error
+        raise InputError(f"{path}: its options do not tell the number of {NUMBERS[name]}") from error
+
+
+def _activation(options: dict[str, Any]) -> str:
+    return str(options.get("activation_fn", "gelu"))
 
 
 def _sort(

@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,14 @@ NOT_A_CHECKPOINT = (
 NAMED_CODE = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")  # in torch's long message
 
 
-def load_pickle(path: Path) -> Any:
-    """``torch.load(weights_only=True)`` on the CPU; raises :class:`InputError` for damaged and unsafe files."""
+def load_pickle(path: Path, lazily: bool = False) -> Any:
+    """``torch.load(weights_only=True)`` on the CPU; raises :class:`InputError` for damaged and unsafe files.
+
+    With ``lazily``, tensors are read from the disk when they are used, if the file's format allows it.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        mapped = lazily and zipfile.is_zipfile(path)  # the format of torch before 1.6 cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except NOT_A_CHECKPOINT as error:

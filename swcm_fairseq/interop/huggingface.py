@@ -8,7 +8,14 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, load_dictionary, load_sentencepiece
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import HEAD_REASON, POSITION_OFFSET, EncoderWeights, head_of, place
+from swcm_fairseq.interop.encoder_weights import (
+    HEAD_REASON,
+    POSITION_OFFSET,
+    EncoderSizes,
+    EncoderWeights,
+    head_of,
+    place,
+)
 from swcm_fairseq.interop.files import load_directory, load_json
 
 CONFIG_FILE = "config.json"
@@ -62,12 +69,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
     Raises:
         InputError: a file is missing or damaged, or the layout is not one of ``MODEL_TYPES``.
     """
-    config = load_json(directory / CONFIG_FILE)
-    model_type = config.get("model_type")
-    if model_type not in MODEL_TYPES:
-        raise InputError(
-            f"{directory / CONFIG_FILE}: model_type {model_type!r} is not supported; use one of {sorted(MODEL_TYPES)}"
-        )
+    config = _config(directory)
     options = _options(directory / CONFIG_FILE, config)
     raw = load_directory(directory)
     tensors, left_out = _without_heads(raw)
@@ -81,7 +83,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
         if theirs not in tensors:
             raise InputError(f"{directory}: the tensor {theirs} is missing")
     placed = place(directory, tensors, {name: theirs_to_ours[name] for name in tensors})
-    placed["embed_positions.weight"] = _positions(placed["embed_positions.weight"], types, model_type == "bert")
+    placed["embed_positions.weight"] = _positions(placed["embed_positions.weight"], types, _starts_at_zero(config))
     return EncoderWeights(
         path=directory,
         tensors=placed,
@@ -95,6 +97,42 @@ def read_huggingface(directory: Path) -> EncoderWeights:
     )
 
 
+def read_huggingface_sizes(directory: Path) -> EncoderSizes:
+    """The sizes that ``config.json`` names; raises :class:`InputError` as :func:`read_huggingface` does."""
+    config = _config(directory)
+    options = _options(directory / CONFIG_FILE, config)
+    try:
+        return EncoderSizes(
+            layers=options["layers"],
+            embed_dim=int(config["hidden_size"]),
+            ffn_embed_dim=int(config["intermediate_size"]),
+            attention_heads=options["heads"],
+            positions=int(config["max_position_embeddings"]) - (0 if _starts_at_zero(config) else POSITION_OFFSET),
+            activation_fn=options["activation"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_configuration(directory / CONFIG_FILE, error) from error
+
+
+def _config(directory: Path) -> dict:
+    config = load_json(directory / CONFIG_FILE)
+    model_type = config.get("model_type")
+    if model_type not in MODEL_TYPES:
+        raise InputError(
+            f"{directory / CONFIG_FILE}: model_type {model_type!r} is not supported; use one of {sorted(MODEL_TYPES)}"
+        )
+    return config
+
+
+def _starts_at_zero(config: dict) -> bool:
+    """Whether the first token of a sequence has row 0 of the position table."""
+    return config["model_type"] == "bert"
+
+
+def _no_configuration(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: {error!r}: not the configuration of an encoder")
+
+
 def _options(path: Path, config: dict) -> dict:
     try:
         options = {
@@ -103,7 +141,7 @@ def _options(path: Path, config: dict) -> dict:
             "eps": float(config.get("layer_norm_eps", 1e-12)),
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error!r}: not the configuration of an encoder") from error
+        raise _no_configuration(path, error) from error
     activation = config.get("hidden_act", "gelu")
     if activation not in ACTIVATIONS:
         raise InputError(f"{path}: hidden_act {activation!r} is not supported; use one of {sorted(ACTIVATIONS)}")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import EncoderWeights
-from swcm_fairseq.interop.fairseq_checkpoint import read_fairseq
-from swcm_fairseq.interop.huggingface import CONFIG_FILE, read_huggingface
+from swcm_fairseq.errors import InputError, exists
+from swcm_fairseq.interop.encoder_weights import EncoderSizes, EncoderWeights
+from swcm_fairseq.interop.fairseq_checkpoint import read_fairseq, read_fairseq_sizes
+from swcm_fairseq.interop.huggingface import CONFIG_FILE, read_huggingface, read_huggingface_sizes
 
 FAIRSEQ_MODEL = "model.pt"  # in the directories that XLM-R and RoBERTa were published in
 
@@ -16,13 +16,22 @@ def read_encoder(path: Path | str) -> EncoderWeights:
     Raises:
         InputError: there is nothing, or nothing that can be read.
     """
-    path = Path(path)
-    if path.is_file():
-        return read_fairseq(path)
-    if (path / FAIRSEQ_MODEL).is_file() and not (path / CONFIG_FILE).is_file():
-        return read_fairseq(path / FAIRSEQ_MODEL)
-    if path.is_dir():
-        return read_huggingface(path)
+    place = _place(Path(path))
+    return read_fairseq(place) if place.is_file() else read_huggingface(place)
+
+
+def read_sizes(path: Path | str) -> EncoderSizes:
+    """The sizes of an encoder, without reading its weights; raises :class:`InputError` as :func:`read_encoder`."""
+    place = _place(Path(path))
+    return read_fairseq_sizes(place) if place.is_file() else read_huggingface_sizes(place)
+
+
+def _place(path: Path) -> Path:
+    """The checkpoint or the Hugging Face directory; raises :class:`InputError` if there is neither."""
+    if path.is_dir() and (path / FAIRSEQ_MODEL).is_file() and not (path / CONFIG_FILE).is_file():
+        return path / FAIRSEQ_MODEL
+    if exists(path):
+        return path
     raise InputError(
         f"{path}: no such encoder; give a local Hugging Face directory or a fairseq checkpoint (a model of the hub is "
         "fetched by python -m swcm_fairseq.interop.convert --hub)"

@@ -1,5 +1,6 @@
 """XLM-SWCM (Su et al. 2025, arXiv 2502.10852): an encoder-decoder that inherits a multilingual encoder."""
 
+import argparse
 import contextlib
 import logging
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from fairseq.data import Dictionary
+from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.models import FairseqEncoderDecoderModel, register_model
 from fairseq.tasks import FairseqTask
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +19,7 @@ from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder
+from swcm_fairseq.models.encoder_sizes import EncoderSizedConfig
 from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
 from swcm_fairseq.models.warm_start import TOKEN_TABLES, start
@@ -36,7 +39,7 @@ def init_weights(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-@register_model("xlm_swcm", dataclass=XLMSWCMConfig)
+@register_model("xlm_swcm", dataclass=EncoderSizedConfig)
 class XLMSWCMModel(FairseqEncoderDecoderModel):
     """Encoder and interleaved decoder.
 
@@ -56,6 +59,11 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         self.missing_weights: str | None = None
         self.register_load_state_dict_pre_hook(self._check_checkpoint)
         self.set_num_updates(0)
+
+    @classmethod
+    def add_args(cls, parser: argparse.ArgumentParser) -> None:
+        """The same flags for all architectures: sizes that follow the encoder are numbers, too."""
+        gen_parser_from_dataclass(parser, XLMSWCMConfig(), delete_default=True)
 
     @classmethod
     def build_model(cls, cfg: DictConfig | XLMSWCMConfig, task: FairseqTask) -> "XLMSWCMModel":

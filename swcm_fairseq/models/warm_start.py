@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.config import XLMSWCMConfig
+from swcm_fairseq.models.config import XLMSWCMConfig, flag
 from swcm_fairseq.models.embedding_rows import match_rows
+from swcm_fairseq.models.encoder_sizes import BOUNDED, SIZES
 from swcm_fairseq.models.inheritance import inherit
 from swcm_fairseq.models.start_report import StartReport
 from swcm_fairseq.restoring import restored_file
@@ -77,26 +78,22 @@ def load(model: "XLMSWCMModel", weights: EncoderWeights, dictionary: Dictionary,
 
 
 def check_sizes(config: XLMSWCMConfig, weights: EncoderWeights) -> None:
-    """Compare the encoder's options with the architecture's; one line names both and the flag."""
-    pairs = [
-        ("--encoder-layers", config.encoder_layers, weights.layers),
-        ("--encoder-embed-dim", config.encoder_embed_dim, weights.embed_dim),
-        ("--encoder-ffn-embed-dim", config.encoder_ffn_embed_dim, weights.ffn_embed_dim),
-        ("--encoder-attention-heads", config.encoder_attention_heads, weights.attention_heads),
-        ("--activation-fn", str(config.activation_fn), weights.activation_fn),
-    ]
-    for flag, ours, theirs in pairs:
-        if ours != theirs:
-            raise InputError(f"{weights.path}: the encoder has {theirs}, the architecture {flag} {ours}; give {theirs}")
-    for flag, ours in (
-        ("--max-source-positions", config.max_source_positions),
-        ("--max-target-positions", config.max_target_positions),
-    ):
-        if ours > weights.positions:
-            raise InputError(
-                f"{weights.path}: the encoder has {weights.positions} positions, {flag} is {ours}; "
-                f"give at most {weights.positions}"
-            )
+    """Compare the encoder's sizes with the architecture's.
+
+    Raises:
+        InputError: one line names both, and the flag, of every size that differs.
+    """
+    wrong = []
+    for name, theirs in SIZES.items():
+        ours, needed = getattr(config, name), getattr(weights, theirs)
+        if str(ours) != str(needed):
+            wrong.append(f"the encoder has {needed}, the architecture {flag(name)} {ours}; give {needed}")
+    for name in BOUNDED:
+        ours, most = getattr(config, name), weights.positions
+        if ours > most:
+            wrong.append(f"the encoder has {most} positions, {flag(name)} is {ours}; give at most {most}")
+    if wrong:
+        raise InputError(f"{weights.path}: {', and '.join(wrong)} (--arch xlm_swcm takes what is not given from it)")
 
 
 @torch.no_grad()

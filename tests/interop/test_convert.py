@@ -50,6 +50,41 @@ def test_writes_one_directory(run, tmp_path, name, spare):
     assert len(Vocabulary(out).dictionary) == len(before.symbols) - 1  # <mask> is added by the task
 
 
+@pytest.mark.parametrize("name", ["xlmr", "bert"])
+def test_first_layers(run, tmp_path, name):
+    """They compute what they compute in the whole encoder: every tensor but the other layers' is as it was."""
+    said = run(FIXTURES / name, "--output", tmp_path / "one", "--layers", "1")
+    before, after = read_encoder(FIXTURES / name), read_encoder(tmp_path / "one")
+    assert (before.layers, after.layers) == (2, 1)
+    assert after.tensors.keys() == {key for key in before.tensors if not key.startswith("layers.1.")}
+    for key in after.tensors.keys() - {"embed_tokens.weight"}:
+        assert torch.equal(after.tensors[key], before.tensors[key]), key
+    assert (after.layer_norm_eps, after.symbols) == (before.layer_norm_eps, before.symbols)
+    assert "layers            1\n" in said
+    assert said.endswith(f"  --arch xlm_swcm --pretrained-encoder {tmp_path / 'one'} --normal-layer-interval 1 ...\n")
+
+
+def test_first_layers_of_fairseqs_checkpoints(run, tmp_path):
+    """Both ways: a checkpoint is cut, and a cut one is written."""
+    run(FIXTURES / "xlmr", "--output", tmp_path / "one.pt", "--layers", "1", "--to", "fairseq")
+    state = torch.load(tmp_path / "one.pt", weights_only=True)
+    assert state["cfg"]["model"]["encoder_layers"] == 1
+    assert {name.split(".")[3] for name in state["model"] if ".layers." in name} == {"0"}
+    shutil.copytree(FIXTURES / "xlmr", tmp_path / "source")
+    run(FIXTURES / "xlmr", "--output", tmp_path / "source/model.pt", "--to", "fairseq")
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "source" / name).unlink()
+    run(tmp_path / "source", "--output", tmp_path / "cut", "--layers", "1")
+    assert read_encoder(tmp_path / "cut").layers == 1
+
+
+@pytest.mark.parametrize("layers", [0, 3, -1])
+def test_layers_that_are_not_there(run, tmp_path, layers):
+    with pytest.raises(InputError, match=rf"^--layers {layers}: .*xlmr has 2 layers; give 1 to 2$"):
+        run(FIXTURES / "xlmr", "--output", tmp_path / "out", "--layers", str(layers))
+    assert not (tmp_path / "out").exists()
+
+
 def test_own_checkpoint(run, start, dictionary, tmp_path):
     """A trained encoder goes out again; the language tokens stay behind."""
     dictionary.add_symbol("<bo>")

@@ -18,9 +18,11 @@ def command_line(name: str, *flags: str) -> dict:
     return OmegaConf.to_container(cfg.model, enum_to_str=True)
 
 
-def dataclass(name: str) -> dict:
+def dataclass(name: str, **options) -> dict:
     """The model's options as fairseq-hydra-train makes them: the registered dataclass in the whole configuration."""
-    cfg = OmegaConf.create({**vars(FairseqConfig()), "model": {"_name": name}}, flags={"allow_objects": True})
+    cfg = OmegaConf.create(
+        {**vars(FairseqConfig()), "model": {"_name": name, **options}}, flags={"allow_objects": True}
+    )
     cfg.checkpoint.save_dir = "here"
     merged = merge_with_parent(MODEL_DATACLASS_REGISTRY[name](), cfg.model)
     return OmegaConf.to_container(merged, resolve=True, enum_to_str=True)

@@ -1,0 +1,81 @@
+"""``--arch xlm_swcm``: sizes that are not given follow what the model starts from, a checkpoint or an encoder.
+
+They are interpolations with a resolver of their own, which fairseq resolves before anything else sees its
+configuration. So the task, the trainer and every checkpoint know numbers, and a checkpoint needs no encoder file.
+"""
+
+# ruff: noqa: RUF009 (fields that follows() makes)
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import II, DictConfig, OmegaConf
+
+from swcm_fairseq.interop.fairseq_checkpoint import read_model_options
+from swcm_fairseq.interop.read import read_sizes
+from swcm_fairseq.models.config import Activation, XLMSWCMConfig
+from swcm_fairseq.restoring import restored_file
+
+RESOLVER = "xlm_swcm_size"
+BASE = {each.name: each for each in fields(XLMSWCMConfig)}
+
+# The model's option -> what it is of the encoder; and those of which the model needs no more than its default.
+SIZES = {
+    "encoder_layers": "layers",
+    "encoder_embed_dim": "embed_dim",
+    "encoder_ffn_embed_dim": "ffn_embed_dim",
+    "encoder_attention_heads": "attention_heads",
+    "activation_fn": "activation_fn",
+}
+BOUNDED = {"max_source_positions": "positions", "max_target_positions": "positions"}
+
+
+def follows(name: str) -> Any:
+    """The field ``name`` of the base model's configuration, its default a lookup."""
+    return field(default=II(f"{RESOLVER}:{name}"), metadata=dict(BASE[name].metadata))
+
+
+@dataclass
+class EncoderSizedConfig(XLMSWCMConfig):
+    """Sizes of the checkpoint or the encoder that the model starts from; without either, those of the base model."""
+
+    encoder_layers: int = follows("encoder_layers")
+    encoder_embed_dim: int = follows("encoder_embed_dim")
+    encoder_ffn_embed_dim: int = follows("encoder_ffn_embed_dim")
+    encoder_attention_heads: int = follows("encoder_attention_heads")
+    max_source_positions: int = follows("max_source_positions")
+    max_target_positions: int = follows("max_target_positions")
+    activation_fn: Activation = follows("activation_fn")  # type: ignore[valid-type]
+
+
+def size(name: str, _parent_: DictConfig, _root_: DictConfig) -> Any:
+    """The resolver: the value of an option that is not given.
+
+    Args:
+        name: of the option.
+        _parent_: the model's options.
+        _root_: fairseq's whole configuration, which also keeps what was read: files are read once.
+
+    Raises:
+        InputError: the encoder cannot be read.
+    """
+    restored = restored_file(
+        _parent_.save_dir, _parent_.restore_file, _parent_.finetune_from_model, _parent_.continue_once
+    )
+    source = restored or _parent_.pretrained_encoder
+    if source is None:
+        return BASE[name].default
+    read = OmegaConf.get_cache(_root_)[RESOLVER]
+    if source not in read:
+        read[source] = read_model_options(Path(source)) if restored else _of_encoder(source)
+    return read[source].get(name, BASE[name].default)
+
+
+def _of_encoder(path: str) -> dict[str, Any]:
+    """The options of a model that an encoder is made into."""
+    sizes = vars(read_sizes(path))
+    bounded = {name: min(BASE[name].default, sizes[theirs]) for name, theirs in BOUNDED.items()}
+    return {name: sizes[theirs] for name, theirs in SIZES.items()} | bounded
+
+
+OmegaConf.register_new_resolver(RESOLVER, size, replace=True)
