@@ -97,13 +97,13 @@ class Attention(MultiheadAttention):
         if rows != batch:  # B' x beams x H x T x D -> B' x H x (beams T) x D: beams are just more queries
             q = q.view(rows, -1, heads, length, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
         x = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
+            _kernel_precision(q),
+            _kernel_precision(k),
+            _kernel_precision(v),
             attn_mask=None if blocked is None else ~blocked,
             dropout_p=self.dropout_module.p if self.training or self.dropout_module.apply_during_inference else 0.0,
             is_causal=causal,
-        )
+        ).to(q)
         if rows != batch:
             x = x.view(rows, heads, -1, length, dim).transpose(1, 2).reshape(batch, heads, length, dim)
         return x.permute(2, 0, 1, 3).reshape(length, batch, heads * dim)
@@ -170,6 +170,11 @@ class Attention(MultiheadAttention):
         saved["prev_key_padding_mask"] = None if padding is None else padding.index_select(0, new_order)
         _show(saved, buffer.index_select(0, new_order), saved["prev_key"].size(2))
         return incremental_state
+
+
+def _kernel_precision(x: Tensor) -> Tensor:
+    """``x``, in float32 on a CPU: in half precision the backward pass of torch's CPU kernel is several times slower."""
+    return x.float() if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:

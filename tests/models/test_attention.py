@@ -29,6 +29,19 @@ def test_cross_attention_equals_fairseqs():
     torch.testing.assert_close(ours(**arguments)[1], theirs(**arguments)[1])  # weights where they are asked for
 
 
+def test_half_precision_on_a_cpu_attends_in_float32():
+    """What comes out is the float32 result of the rounded projections, rounded once."""
+    ours, _ = pair(self_attention=True)
+    half = Attention(16, 2, self_attention=True).eval().bfloat16()
+    half.load_state_dict(ours.state_dict())
+    half.out_proj = torch.nn.Identity()
+    x = torch.randn(6, 3, 16).bfloat16()
+    out, _ = half(x, x, x, need_weights=False, attn_mask=CausalMask())
+    q, k, v = (half._split_heads(layer(x)).float() for layer in (half.q_proj, half.k_proj, half.v_proj))
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=True).permute(2, 0, 1, 3).reshape(6, 3, 16)
+    assert torch.equal(out, expected.bfloat16())
+
+
 @pytest.mark.parametrize("side", ["right", "left", "none"])
 def test_causal_mask_equals_fairseqs(side):
     ours, theirs = pair(self_attention=True)
