@@ -105,7 +105,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("source", help="directory or checkpoint; with --hub, a name such as hfl/cino-base-v2")
     parser.add_argument("--output", type=Path, required=True, help="directory (with --to fairseq: file) to write")
     parser.add_argument(
-        "--to", choices=["directory", "fairseq"], default="directory", help="what to write (default: directory)"
+        "--to",
+        choices=["directory", "packed", "fairseq"],
+        default="directory",
+        help="what to write: a directory, a directory with 4 bits a weight and checksums, or a fairseq checkpoint "
+        "(default: directory)",
     )
     parser.add_argument("--layers", type=int, metavar="K", help="write the first K layers only (default: all)")
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
@@ -131,7 +135,7 @@ def main() -> None:
     sentencepiece = args.sentencepiece_model or weights.sentencepiece
     if not sentencepiece.is_file():
         raise InputError(f"{sentencepiece}: no sentencepiece model there; name it with --sentencepiece-model")
-    left_out = write_encoder(weights, args.output, sentencepiece)
+    left_out = write_encoder(weights, args.output, sentencepiece, packed=args.to == "packed")
     print(summary(weights, args.output, left_out))
 
 

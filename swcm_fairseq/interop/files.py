@@ -1,5 +1,6 @@
 """Read tensor files without ever running what they hold."""
 
+import hashlib
 import json
 import pickle
 import re
@@ -14,10 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.packed_weights import unpack
 
 SAFETENSORS = "model.safetensors"
 PYTORCH_BIN = "pytorch_model.bin"
 INDEX_SUFFIX = ".index.json"
+CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it; beside a model that is distributed
 # What torch's reader raises on files that are none of its own.
 NOT_A_CHECKPOINT = (
     pickle.UnpicklingError,
@@ -54,9 +57,9 @@ def load_pickle(path: Path, lazily: bool = False) -> Any:
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file; raises :class:`InputError` if it is damaged or cut off."""
+    """All tensors of a safetensors file, unpacked; raises :class:`InputError` if it is damaged or cut off."""
     try:
-        return load_file(path)
+        return unpack(load_file(path), str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable safetensors file (cut off?): {error}; copy it again") from error
 
@@ -75,13 +78,36 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def load_directory(directory: Path) -> dict[str, Tensor]:
-    """The tensors of a Hugging Face directory: safetensors before pytorch_model.bin, whole or in shards."""
+    """The tensors of a Hugging Face directory: safetensors before pytorch_model.bin, whole or in shards.
+
+    Raises:
+        InputError: there are none, they cannot be read, or a file is not the one that ``SHA256SUMS`` describes.
+    """
+    check_checksums(directory)
     for name, load in ((SAFETENSORS, load_safetensors), (PYTORCH_BIN, _load_bin)):
         if (directory / name).is_file():
             return load(directory / name)
         if (directory / (name + INDEX_SUFFIX)).is_file():
             return _load_shards(directory / (name + INDEX_SUFFIX), load)
     raise InputError(f"{directory}: neither {SAFETENSORS} nor {PYTORCH_BIN}, nor an index of either")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_checksums(directory: Path) -> None:
+    """Compare the files of a directory with its ``SHA256SUMS``, if it has one; raises :class:`InputError`."""
+    listing = directory / CHECKSUMS
+    if not listing.is_file():
+        return
+    for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+        expected, _, name = line.partition("  ")
+        path = directory / Path(name).name
+        if not path.is_file() or checksum(path) != expected:
+            raise InputError(f"{path}: damaged or missing (its checksum is not that of {CHECKSUMS}); copy it again")
 
 
 def _load_bin(path: Path) -> dict[str, Tensor]:

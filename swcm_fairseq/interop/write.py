@@ -14,14 +14,15 @@ from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
-from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.files import CHECKSUMS, SAFETENSORS, checksum
 from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, SPECIALS, TOKEN_TYPES, name_table
+from swcm_fairseq.interop.packed_weights import pack
 from swcm_fairseq.output_files import whole_directory
 
 ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a head
 
 
-def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path) -> int:
+def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path, packed: bool = False) -> int:
     """Write ``config.json``, ``model.safetensors``, ``dict.txt`` and ``sentencepiece.bpe.model``.
 
     Rows are put into the order that the dictionary gives them: specials, pieces, ``<mask>``. Rows of other symbols
@@ -31,6 +32,7 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path)
         weights: the encoder.
         directory: where to; must not hold a model yet.
         sentencepiece: the sentencepiece model of its vocabulary.
+        packed: write matrices in 4 bits a weight, and ``SHA256SUMS``.
 
     Returns:
         The number of embedding rows left out.
@@ -40,18 +42,25 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path)
             sentencepiece model is another vocabulary's.
     """
     symbols = ordered_symbols(weights)
-    with whole_directory(directory, (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE)) as partial:
-        _write_files(weights, symbols, partial, sentencepiece)
+    files = (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE)
+    with whole_directory(directory, (*[CHECKSUMS] * packed, *files)) as partial:
+        _write_files(weights, symbols, partial, sentencepiece, packed)
+        if packed:
+            sums = "".join(f"{checksum(partial / name)}  {name}\n" for name in files)
+            (partial / CHECKSUMS).write_text(sums, encoding="utf-8")
     return weights.tensors["embed_tokens.weight"].size(0) - len(symbols)
 
 
-def _write_files(weights: EncoderWeights, symbols: list[str], directory: Path, sentencepiece: Path) -> None:
+def _write_files(
+    weights: EncoderWeights, symbols: list[str], directory: Path, sentencepiece: Path, packed: bool
+) -> None:
     """The four files; raises :class:`OSError`."""
     shutil.copyfile(sentencepiece, directory / SENTENCEPIECE_FILE)
     _dictionary(symbols).save(str(directory / DICT_FILE))
     Vocabulary(directory)  # refuses files of two vocabularies
+    tensors = _tensors(weights, symbols)
     try:
-        save_file(_tensors(weights, symbols), directory / SAFETENSORS, metadata={"format": "pt"})
+        save_file(pack(tensors) if packed else tensors, directory / SAFETENSORS, metadata={"format": "pt"})
     except SafetensorError as error:  # a full disk, for one
         raise OSError(str(error)) from error
     shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
