@@ -1,5 +1,6 @@
 """What lies in data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and how often
-each corpus is drawn at a given temperature. Directories of fairseq-preprocess are read too."""
+each corpus is drawn, in both directions together, at a given temperature. Directories of fairseq-preprocess are read
+too."""
 
 import argparse
 import logging
@@ -17,7 +18,8 @@ from preprocess.parallel import ordered_map
 from preprocess.tables import percent, print_table
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
 from swcm_fairseq.data.directory import check_index, find_corpora, load_vocabulary
-from swcm_fairseq.data.sampling import probabilities
+from swcm_fairseq.data.sampling import SamplingBy, Temperature
+from swcm_fairseq.data.selection import all_directions
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
@@ -105,7 +107,7 @@ def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
     return SideStatistics(side.corpus, side.lang, path, size / 2**20, lengths, count_id(data, entries.dtype, unknown))
 
 
-def read_directory(directory: Path, split: str, alpha: float, workers: int = 1) -> list[SideStatistics]:
+def read_directory(directory: Path, split: str, temperature: Temperature, workers: int = 1) -> list[SideStatistics]:
     """All files of a split, the sides of a pair one after the other, with the sampling probability of each corpus."""
     unknown = load_vocabulary(directory).unk()
     corpora = [corpus for corpus in find_corpora(directory) if split in corpus.splits]
@@ -114,12 +116,28 @@ def read_directory(directory: Path, split: str, alpha: float, workers: int = 1) 
     files = [side for corpus in corpora for side in _sides(corpus, split)]
     read = ordered_map(SideReader(directory, unknown), files, min(workers, len(files)))
     sides = list(tqdm(read, desc="reading", unit="file", total=len(files), leave=False, disable=None))
-    sources = [side for side, file in zip(sides, files, strict=True) if not file.is_target]
-    samples = [len(side.lengths) for side in sources]
-    drawn = probabilities(samples, alpha, [side.corpus.kind is Kind.PAIR for side in sources])
-    for side, probability in zip(sources, drawn, strict=True):
-        side.probability = float(probability)
+    drawn = _drawn(corpora, sides, temperature)
+    for side, file in zip(sides, files, strict=True):
+        side.probability = None if file.is_target else drawn[side.corpus.name]
     return sides
+
+
+def _drawn(corpora: list[Corpus], sides: list[SideStatistics], temperature: Temperature) -> dict[str, float]:
+    """The probability of each corpus, in all directions in which ``multilingual_denoising_mt`` takes it."""
+    samples = {side.corpus.name: len(side.lengths) for side in sides}
+    tokens = dict.fromkeys(samples, 0)
+    for side in sides:
+        tokens[side.corpus.name] += side.tokens
+    directions = all_directions(corpora, None)
+    names = [direction.corpus.name for direction in directions]
+    p = temperature.probabilities(
+        [samples[name] for name in names],
+        [tokens[name] for name in names],
+        [direction.target_lang for direction in directions],
+    )
+    return {
+        corpus: float(sum(part for part, name in zip(p, names, strict=True) if name == corpus)) for corpus in samples
+    }
 
 
 def _sides(corpus: Corpus, split: str) -> list[Side]:
@@ -197,6 +215,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--alpha", type=float, default=0.3, metavar="A", help="temperature of the sampling (default: 0.3, the paper's)"
     )
+    parser.add_argument(
+        "--sampling-by",
+        choices=[by.name for by in SamplingBy],
+        default=SamplingBy.language.name,
+        help="what the temperature applies to, as in training (default: language)",
+    )
     parser.add_argument("--png", type=Path, metavar="FILE", help="also draw sizes and lengths")
     add_workers_option(parser)
     return parser
@@ -212,8 +236,11 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError(f"--png {args.png}: is a directory; give a file, for example {args.png / 'lengths.png'}")
     if args.png is not None and not args.png.parent.is_dir():
         raise InputError(f"--png {args.png}: no such directory; make it, or give another place")
+    temperature = Temperature(args.alpha, by=SamplingBy[args.sampling_by])
     sides = [
-        side for directory in args.directory for side in read_directory(directory, args.split, args.alpha, args.workers)
+        side
+        for directory in args.directory
+        for side in read_directory(directory, args.split, temperature, args.workers)
     ]
     read = [each / f"{side.path}.{ext}" for each in args.directory for side in sides for ext in ("bin", "idx")]
     check_distinct([*read, *(each / name for each in args.directory for name in (DICT_FILE, CORPORA_FILE))], [args.png])

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Continued masked language modelling of an encoder whose vocabulary was extended or pruned, so that its new pieces learn
-# what they mean (CINO, Yang et al. 2022): on the text of the pretraining corpora, languages drawn with a temperature and
-# texts by their length. The numbers of updates and samples are a start of ours, not CINO's.
+# what they mean (CINO, Yang et al. 2022): on the text of the pretraining corpora, languages drawn with a temperature
+# and by the mean length of their texts. The numbers of updates and samples are a start of ours, not CINO's.
 #
 #   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
@@ -53,7 +53,7 @@ if ! finished train; then
   batch "$BATCH_TOTAL" "$MOST"
   command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
     --arch roberta_base "${SIZE[@]}" --max-positions 512 --tokens-per-sample "$TOKENS"
-    --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 --sampling-beta 1 "${BATCH[@]}"
+    --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 --sampling-beta 0.7 "${BATCH[@]}"
     --optimizer fused_adamw --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 --lr 1e-4
     --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES"
     "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints

@@ -38,7 +38,6 @@ class MultilingualDataset(FairseqDataset):
         groups: Sequence[int],
         counts: np.ndarray | None = None,
         shards: int = 1,
-        beta: float = 0.0,
         batch_groups: Sequence[int] | None = None,
     ):
         """Args:
@@ -51,14 +50,11 @@ class MultilingualDataset(FairseqDataset):
         counts: samples an epoch of each stream (see ``sampling.quotas``); None: every sample once, in order, with
             noise that is the same in every epoch (validation and generation).
         shards: directories that take turns, one an epoch; these streams come back after so many epochs.
-        beta: samples of a stream are drawn in proportion to their target's length to this power.
         batch_groups: a number for each stream; only samples of streams with the same number share a batch.
         """
         self.streams, self.dictionary, self.noise = list(streams), dictionary, noise
         self.max_positions, self.seed, self.groups = max_positions, seed, list(groups)
         self.counts, self.shards, self.batch_groups = counts, shards, batch_groups
-        # No weights for beta 0: every sample once before any comes again.
-        self._weights = [(s.target.sizes + 1.0) ** beta if beta else None for s in self.streams]
         self.noise_ids = NoiseIds(
             mask=dictionary.index(MASK), first_piece=dictionary.nspecial, end_piece=dictionary.num_pieces
         )
@@ -90,7 +86,7 @@ class MultilingualDataset(FairseqDataset):
         lengths = [len(stream) for stream in self.streams]
         if self.counts is not None:
             earlier = (epoch - 1) // self.shards
-            self.stream_of, self.index_of = plan_epoch(lengths, self.counts, self.seed, epoch, earlier, self._weights)
+            self.stream_of, self.index_of = plan_epoch(lengths, self.counts, self.seed, epoch, earlier)
         elif first:
             self.stream_of = np.repeat(np.arange(len(lengths)), lengths)
             self.index_of = np.concatenate([np.arange(length) for length in lengths])

@@ -5,6 +5,7 @@ Everything is a function of (seed, epoch) and the corpora's sizes: nothing has t
 
 import enum
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,37 +28,81 @@ def generator(*key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
-def probabilities(
-    quantities: Sequence[float],
-    alpha: float,
-    is_translation: Sequence[bool],
-    translation_share: float | None = None,
-) -> np.ndarray:
-    """p_i = q_i^alpha / sum_j q_j^alpha (Conneau et al. 2020, section 3.1); float64, shape (corpora,).
+class SamplingBy(enum.Enum):
+    """What the temperature is applied to."""
 
-    Args:
-        quantities: q, samples or tokens of each corpus, each above 0.
-        alpha: above 0 and up to 1; 1 is in proportion, towards 0 all corpora are drawn alike.
-        is_translation: whether each corpus is translation (or another pair task) rather than denoising.
-        translation_share: if given, translation together gets this probability and denoising the rest.
+    language = "language"
+    corpus = "corpus"
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """How often each corpus is drawn: p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta).
+
+    With beta 0 this is equation 1, otherwise equation 2, of CINO (Yang et al. 2022, section 3.2.1).
+
+    Attributes:
+        alpha: above 0 and up to 1; 1 is in proportion to q, towards 0 all are drawn alike.
+        beta: 0 to 1. With 1 - alpha, the tokens seen of each i are in proportion to (its tokens)^alpha.
+        by: i is a language, inside which corpora are drawn in proportion to q, or a corpus.
+        by_tokens: q counts tokens instead of samples.
 
     Raises:
-        InputError: ``alpha`` or ``translation_share`` out of range, or no corpus for a share above 0.
+        InputError: ``alpha`` or ``beta`` out of range.
     """
-    if not 0 < alpha <= 1:
-        raise InputError(f"--sampling-alpha {alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
-    weights = np.asarray(quantities, dtype=np.float64) ** alpha
-    p = weights / weights.sum()
-    if translation_share is None:
+
+    alpha: float = 0.3
+    beta: float = 0.0
+    by: SamplingBy = SamplingBy.language
+    by_tokens: bool = False
+
+    def __post_init__(self):
+        if not 0 < self.alpha <= 1:
+            raise InputError(f"--sampling-alpha {self.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
+        if not 0 <= self.beta <= 1:
+            raise InputError(f"--sampling-beta {self.beta}: give a number from 0 to 1 (CINO's is 1 - alpha)")
+
+    def quantities(self, samples: Sequence[float], tokens: Sequence[float]) -> np.ndarray:
+        """q of each corpus, float64, shape (corpora,); at least 1."""
+        return np.maximum(np.asarray(tokens if self.by_tokens else samples, dtype=np.float64), 1)
+
+    def probabilities(self, samples: Sequence[float], tokens: Sequence[float], languages: Sequence[str]) -> np.ndarray:
+        """p of each corpus, float64, shape (corpora,).
+
+        Args:
+            samples: of each corpus, at least one; l is the tokens of a sample in the mean.
+            tokens: of each corpus.
+            languages: of each corpus.
+        """
+        quantities = self.quantities(samples, tokens)
+        names = languages if self.by is SamplingBy.language else range(len(quantities))
+        unit = np.unique(np.asarray(names), return_inverse=True)[1]
+        q, n, c = (np.bincount(unit, values) for values in (quantities, samples, np.maximum(tokens, 1)))
+        weights = q**self.alpha / (c / n) ** self.beta
+        return (weights / weights.sum() / q)[unit] * quantities
+
+
+def with_translation_share(p: np.ndarray, is_translation: Sequence[bool], share: float | None) -> np.ndarray:
+    """``p``, float64, shape (corpora,), in which translation together has the probability ``share``, if it is given.
+
+    Args:
+        p: of each corpus.
+        is_translation: whether each is translation (or another pair task) rather than denoising.
+        share: of translation; the rest is denoising.
+
+    Raises:
+        InputError: ``share`` out of range, or no corpus for a share above 0.
+    """
+    if share is None:
         return p
-    if not 0 <= translation_share <= 1:
-        raise InputError(f"--translation-share {translation_share}: give a share from 0 to 1")
-    pairs = np.asarray(is_translation, dtype=bool)
-    for share, chosen, what in ((translation_share, pairs, "pairs"), (1 - translation_share, ~pairs, "monolingual")):
-        if share > 0 and not chosen.any():
-            raise InputError(f"--translation-share {translation_share}: there are no {what} corpora to take the share")
+    if not 0 <= share <= 1:
+        raise InputError(f"--translation-share {share}: give a share from 0 to 1")
+    p, pairs = p.copy(), np.asarray(is_translation, dtype=bool)
+    for part, chosen, what in ((share, pairs, "pairs"), (1 - share, ~pairs, "monolingual")):
+        if part > 0 and not chosen.any():
+            raise InputError(f"--translation-share {share}: there are no {what} corpora to take the share")
         if chosen.any():
-            p[chosen] *= share / p[chosen].sum()
+            p[chosen] *= part / p[chosen].sum()
     return p
 
 
@@ -76,40 +121,22 @@ def quotas(p: np.ndarray, total: int) -> np.ndarray:
     return counts
 
 
-def walk(length: int, first: int, number: int, seed: int, corpus: int, weights: np.ndarray | None = None) -> np.ndarray:
+def walk(length: int, first: int, number: int, seed: int, corpus: int) -> np.ndarray:
     """Places ``first`` to ``first + number`` on an endless walk through a corpus of ``length`` samples; int64.
 
     The walk goes round and round, ``length`` places each time: every sample once, in another order each round. So no
-    sample comes again before all others have come, across epochs too. With ``weights``, float64, shape (length,), a
-    round has every sample in proportion to its weight, up to the next whole number above or below.
+    sample comes again before all others have come, across epochs too.
     """
     rounds = range(first // length, -(-(first + number) // length))
     if not rounds:
         return np.zeros(0, dtype=np.int64)
-    order = np.concatenate([_round(length, generator(seed, Purpose.WALK, corpus, turn), weights) for turn in rounds])
+    order = np.concatenate([generator(seed, Purpose.WALK, corpus, turn).permutation(length) for turn in rounds])
     start = first - rounds[0] * length
     return order[start : start + number]
 
 
-def _round(length: int, rng: np.random.Generator, weights: np.ndarray | None) -> np.ndarray:
-    """One round of :func:`walk`; int64, shape (length,)."""
-    order = rng.permutation(length)
-    if weights is None:
-        return order
-    # Systematic sampling: equally spaced points over the samples' weights laid end to end, in random order.
-    ends = np.cumsum(weights[order])
-    points = (np.arange(length) + rng.random()) * (ends[-1] / length)
-    drawn = order[np.minimum(np.searchsorted(ends, points, side="right"), length - 1)]
-    return drawn[rng.permutation(length)]
-
-
 def plan_epoch(
-    lengths: Sequence[int],
-    counts: np.ndarray,
-    seed: int,
-    epoch: int,
-    earlier: int,
-    weights: Sequence[np.ndarray | None] | None = None,
+    lengths: Sequence[int], counts: np.ndarray, seed: int, epoch: int, earlier: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What sample i of an epoch is: its corpus (int32) and its index there (int64); shapes (counts.sum(),).
 
@@ -119,15 +146,12 @@ def plan_epoch(
         seed: of the run.
         epoch: from 1.
         earlier: how many epochs had these corpora before (differs from epoch - 1 for sharded data).
-        weights: of each corpus's samples, see :func:`walk`.
     """
     corpus_of = np.repeat(np.arange(len(lengths), dtype=np.int32), counts)
     index_of = np.concatenate(
         [
-            walk(length, earlier * int(count), int(count), seed, corpus, weight)
-            for corpus, (length, count, weight) in enumerate(
-                zip(lengths, counts, weights or [None] * len(lengths), strict=True)
-            )
+            walk(length, earlier * int(count), int(count), seed, corpus)
+            for corpus, (length, count) in enumerate(zip(lengths, counts, strict=True))
         ]
     )
     order = generator(seed, Purpose.ORDER, epoch).permutation(len(corpus_of))

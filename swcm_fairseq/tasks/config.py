@@ -8,6 +8,7 @@ from fairseq.dataclass import FairseqDataclass
 from omegaconf import II, MISSING
 
 from swcm_fairseq.data.noise import MaskLength
+from swcm_fairseq.data.sampling import SamplingBy, Temperature
 from swcm_fairseq.tasks.evaluation import EvalMetric
 
 
@@ -41,7 +42,43 @@ class BatchGroups(Enum):
 
 
 @dataclass
-class MultilingualDenoisingMTConfig(FairseqDataclass):
+class SamplingConfig(FairseqDataclass):
+    """How often each corpus is drawn: the flags that the tasks of this package share."""
+
+    sampling_alpha: float = field(
+        default=0.3,
+        metadata={
+            "help": "p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta); above 0 to 1, 1 is in proportion to q"
+        },
+    )
+    sampling_beta: float = field(
+        default=0.0,
+        metadata={
+            "help": "l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2); 0 to 1. With "
+            "1 - alpha, the tokens that are seen are in proportion to (tokens that there are)^alpha; 0 ignores lengths"
+        },
+    )
+    sampling_by: SamplingBy = field(
+        default=SamplingBy.language,
+        metadata={
+            "help": "i is a language (that of the target, for pairs), whose corpora are drawn in proportion to q, as "
+            "in the paper; or i is a corpus, so that small corpora, such as the paper's pairs, come up often"
+        },
+    )
+    sampling_unit: SamplingUnit = field(default=SamplingUnit.samples, metadata={"help": "what q counts"})
+    samples_per_epoch: Optional[int] = field(
+        default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
+    )
+
+
+def temperature(cfg: SamplingConfig) -> Temperature:
+    """What the flags mean; raises :class:`InputError` for one out of range."""
+    by_tokens = cfg.sampling_unit is SamplingUnit.tokens
+    return Temperature(cfg.sampling_alpha, cfg.sampling_beta, cfg.sampling_by, by_tokens)
+
+
+@dataclass
+class MultilingualDenoisingMTConfig(SamplingConfig):
     """Options of the task; the defaults are the paper's (Su et al. 2025, arXiv 2502.10852)."""
 
     data: str = field(
@@ -83,27 +120,12 @@ class MultilingualDenoisingMTConfig(FairseqDataclass):
             "languages, forward for pairs that share their language, such as article and title)"
         },
     )
-    sampling_alpha: float = field(
-        default=0.3,
-        metadata={"help": "corpora are drawn with p_i = q_i^alpha / sum_j q_j^alpha; above 0, 1 is in proportion"},
-    )
-    sampling_unit: SamplingUnit = field(default=SamplingUnit.samples, metadata={"help": "what q counts"})
-    sampling_beta: float = field(
-        default=0.0,
-        metadata={
-            "help": "within a corpus, draw samples in proportion to length^beta (after CINO, Yang et al. 2022); "
-            "0: all alike, each once before any comes again"
-        },
-    )
     translation_share: Optional[float] = field(
         default=None,
         metadata={
             "help": "share of the samples that are pairs, 0 to 1; 0 leaves translation out, 1 leaves denoising out "
-            "(default: what --sampling-alpha gives)"
+            "(default: what --sampling-by and --sampling-alpha give)"
         },
-    )
-    samples_per_epoch: Optional[int] = field(
-        default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
     )
     train_samples: Optional[int] = field(
         default=None,

@@ -1,7 +1,7 @@
 """The task ``corpora_masked_lm``: masked language modelling on the corpora of a data directory.
 
-For an encoder whose vocabulary was extended: its new rows are learned on all languages together. Corpora are drawn with
-a temperature and texts by their length, as CINO does (Yang et al. 2022, arXiv 2202.13558).
+For an encoder whose vocabulary was extended: its new rows are learned on all languages together. Languages are
+drawn with a temperature and by the mean length of their texts, as CINO does (Yang et al. 2022, arXiv 2202.13558).
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from typing import Optional
 
 from fairseq import utils
 from fairseq.data import Dictionary
-from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
@@ -22,30 +21,17 @@ from swcm_fairseq.data.table import planned_counts
 from swcm_fairseq.data.vocabulary import add_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.restoring import restored_file
+from swcm_fairseq.tasks.config import SamplingConfig, temperature
 from swcm_fairseq.tasks.restored import read_task_state
 
 
 @dataclass
-class CorporaMaskedLMConfig(FairseqDataclass):
+class CorporaMaskedLMConfig(SamplingConfig):
     """Options of the task."""
 
     data: str = field(default=MISSING, metadata={"help": "data directory written by preprocess.binarize"})
     corpora: Optional[str] = field(
         default=None, metadata={"help": "take the text of these corpora, e.g. bo,zh (default: all)"}
-    )
-    sampling_alpha: float = field(
-        default=0.3,
-        metadata={"help": "corpora are drawn with p_i = q_i^alpha / sum_j q_j^alpha, q their samples; above 0, to 1"},
-    )
-    sampling_beta: float = field(
-        default=1.0,
-        metadata={
-            "help": "within a corpus, texts are drawn in proportion to length^beta, so that short ones, which teach "
-            "little, come up less often; 0: all alike"
-        },
-    )
-    samples_per_epoch: Optional[int] = field(
-        default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
     )
     tokens_per_sample: int = field(
         default=256,
@@ -78,8 +64,7 @@ class CorporaMaskedLMTask(FairseqTask):
         super().__init__(cfg)
         if not 0 < cfg.mask_prob < 1:
             raise InputError(f"--mask-prob {cfg.mask_prob}: give a share between 0 and 1")
-        if not 0 <= cfg.sampling_beta <= 4:
-            raise InputError(f"--sampling-beta {cfg.sampling_beta}: give an exponent from 0 to 4")
+        self.temperature = temperature(cfg)
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: there is no room for text; give more")
         self.paths = utils.split_paths(cfg.data)
@@ -155,8 +140,7 @@ class CorporaMaskedLMTask(FairseqTask):
             cfg.tokens_per_sample,
             cfg.seed,
             groups=range(len(streams)),
-            counts=planned_counts(streams, cfg.sampling_alpha, cfg.samples_per_epoch) if is_train else None,
+            counts=planned_counts(streams, self.temperature, cfg.samples_per_epoch) if is_train else None,
             shards=len(self.paths),
-            beta=cfg.sampling_beta,
             mask_prob=cfg.mask_prob,
         )

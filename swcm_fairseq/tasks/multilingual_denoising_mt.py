@@ -30,7 +30,7 @@ from swcm_fairseq.tasks.config import (
     Directions,
     LongDocuments,
     MultilingualDenoisingMTConfig,
-    SamplingUnit,
+    temperature,
 )
 from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
 from swcm_fairseq.tasks.generation import LanguageGenerator
@@ -75,8 +75,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
         )
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
-        if not 0 <= cfg.sampling_beta <= 4:
-            raise InputError(f"--sampling-beta {cfg.sampling_beta}: give an exponent from 0 to 4")
+        self.temperature = temperature(cfg)
         if min(cfg.update_freq) < 1:
             raise InputError(f"--update-freq {','.join(map(str, cfg.update_freq))}: give numbers of 1 or more")
         if cfg.eval_metric is not None:
@@ -207,7 +206,6 @@ class MultilingualDenoisingMTTask(InferenceTask):
             groups=[self.group_names.index(stream.group) for stream in streams],
             counts=counts,
             shards=len(self.paths),
-            beta=self.cfg.sampling_beta,
             batch_groups=self._batch_groups(streams),
         )
 
@@ -277,8 +275,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
     def _sample_counts(self, streams: list[Stream]) -> np.ndarray:
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
-        by_tokens = cfg.sampling_unit is SamplingUnit.tokens
-        return planned_counts(streams, cfg.sampling_alpha, cfg.samples_per_epoch, by_tokens, cfg.translation_share)
+        return planned_counts(streams, self.temperature, cfg.samples_per_epoch, cfg.translation_share)
 
     def _batch_groups(self, streams: list[Stream]) -> list[int] | None:
         if self.cfg.group_batches_by is BatchGroups.none:

@@ -3,16 +3,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swcm_fairseq.data.sampling import Purpose, generator, plan_epoch, probabilities, quotas, walk
+from swcm_fairseq.data.sampling import (
+    Purpose,
+    SamplingBy,
+    Temperature,
+    generator,
+    plan_epoch,
+    quotas,
+    walk,
+    with_translation_share,
+)
 from swcm_fairseq.errors import InputError
 
 PAPER = {"bo": 184_045, "ug": 90_441, "kk": 57_827, "mn": 171_847, "zh": 836_075}
 
 
+# CINO, Table 6: tokens, and their mean number in a text.
+CINO_TOKENS = {
+    "bo": (130e6, 13.4),
+    "kk": (238e6, 60.7),
+    "ko": (170e6, 20.0),
+    "mn": (337e6, 25.7),
+    "ug": (1e9, 23.1),
+    "yue": (276e6, 12.6),
+    "za": (23e6, 58.1),
+    "zh": (1.2e9, 254.0),
+}
+
+
+def by_corpus(samples, alpha):
+    temperature = Temperature(alpha, by=SamplingBy.corpus)
+    return temperature.probabilities(samples, samples, [""] * len(samples))
+
+
 def test_formula():
-    p = probabilities([1, 16], 0.5, [False, False])
-    assert p == pytest.approx([1 / 5, 4 / 5])
-    assert probabilities([1, 3], 1.0, [False, False]) == pytest.approx([0.25, 0.75])
+    assert by_corpus([1, 16], 0.5) == pytest.approx([1 / 5, 4 / 5])
+    assert by_corpus([1, 3], 1.0) == pytest.approx([0.25, 0.75])
 
 
 def test_paper_corpora_give_the_papers_steps():
@@ -20,27 +46,63 @@ def test_paper_corpora_give_the_papers_steps():
     total = sum(PAPER.values())
     assert 8 * -(-total // 600) == 17_872  # every epoch's last batch counts; without it 8 * 2233 = 17,864
     assert 8 * (total // 600) == 17_864
-    p = probabilities(list(PAPER.values()), 0.3, [False] * 5)
-    assert quotas(p, total).sum() == total
+    assert quotas(by_corpus(list(PAPER.values()), 0.3), total).sum() == total
+
+
+@pytest.mark.parametrize("by", SamplingBy)
+@pytest.mark.parametrize(("beta", "bo", "zh"), [(0.0, 3.9, 44.7), (0.3, 6.0, 28.6)])
+def test_shares_of_tokens_that_cino_sees(by, beta, bo, zh):
+    """Its section 3.2.1, at its alpha of 0.7: equation 1, and equation 2 with beta = 1 - alpha."""
+    tokens, lengths = np.array(list(CINO_TOKENS.values())).T
+    p = Temperature(0.7, beta, by).probabilities(tokens / lengths, tokens, list(CINO_TOKENS))
+    seen = p * lengths / (p * lengths).sum()
+    shares = dict(zip(CINO_TOKENS, (100 * seen).round(1), strict=True))
+    assert (shares["bo"], shares["zh"]) == (bo, zh)
+    if beta:  # equation 3
+        assert seen == pytest.approx(tokens**0.7 / (tokens**0.7).sum())
+
+
+@pytest.mark.parametrize(("by", "percent", "passes"), [("language", 1.5, 1.44), ("corpus", 28.9, 24.5)])
+def test_share_of_translation_in_the_papers_data(by, percent, passes):
+    """2,000 pairs of zh and each other language, both ways."""
+    langs = [*PAPER, *(lang for lang in PAPER if lang != "zh"), *["zh"] * 4]
+    samples = [*PAPER.values(), *[2000] * 8]
+    p = Temperature(0.3, by=SamplingBy[by]).probabilities(samples, samples, langs)
+    assert 100 * p[5:].sum() == pytest.approx(percent, abs=0.05)
+    bo_to_zh = p[5] * sum(samples) / 2000
+    assert bo_to_zh == pytest.approx(passes, abs=0.05)
+
+
+def test_inside_a_language_corpora_are_drawn_in_proportion():
+    p = Temperature(0.5).probabilities([10, 30, 160], [20, 30, 900], ["bo", "bo", "zh"])
+    assert p == pytest.approx([40**0.5 / (40**0.5 + 160**0.5) * share for share in (0.25, 0.75)] + [2 / 3])
+    p = Temperature(1.0, by_tokens=True).probabilities([10, 30, 160], [20, 80, 900], ["bo", "bo", "zh"])
+    assert p == pytest.approx([0.02, 0.08, 0.9])
 
 
 def test_translation_share():
-    p = probabilities([10, 20, 5, 5], 0.3, [False, False, True, True], 0.25)
+    p = with_translation_share(by_corpus([10, 20, 5, 5], 0.3), [False, False, True, True], 0.25)
     assert p[2:].sum() == pytest.approx(0.25) and p.sum() == pytest.approx(1)
     assert p[1] / p[0] == pytest.approx(2**0.3)
     with pytest.raises(InputError, match="no pairs"):
-        probabilities([1], 0.3, [False], 0.5)
+        with_translation_share(np.ones(1), [False], 0.5)
 
 
 @pytest.mark.parametrize("alpha", [0, -1, 1.01, float("nan")])
 def test_alpha_out_of_range(alpha):
     with pytest.raises(InputError, match="--sampling-alpha"):
-        probabilities([1, 2], alpha, [False, False])
+        Temperature(alpha)
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1.01, float("nan")])
+def test_beta_out_of_range(beta):
+    with pytest.raises(InputError, match="--sampling-beta"):
+        Temperature(0.3, beta)
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=12), st.floats(0.01, 1), st.integers(1, 5000))
 def test_quotas_follow_p(sizes, alpha, total):
-    p = probabilities(sizes, alpha, [False] * len(sizes))
+    p = by_corpus(sizes, alpha)
     counts = quotas(p, total)
     assert counts.sum() == total and (counts >= 0).all()
     if total >= 2 * len(sizes):

@@ -5,6 +5,7 @@ import pytest
 
 from preprocess import stats
 from swcm_fairseq.data.corpora import Corpora
+from swcm_fairseq.data.sampling import SamplingBy, Temperature
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import read_ids, sentences, write_lines
 
@@ -18,16 +19,28 @@ def data_bin(run, texts, tmp_path):
 
 
 def test_numbers_are_those_of_the_files(data_bin):
-    sides = {side.path: side for side in stats.read_directory(data_bin, "train", 0.3)}
+    by_language = stats.read_directory(data_bin, "train", Temperature(0.3))
+    sides = {side.path: side for side in by_language}
     assert list(sides) == ["bo/train", "ug/train", "train.zh-bo.zh", "train.zh-bo.bo"]
     recorded = Corpora.read(data_bin).corpora[1].splits["train"]
     ids = read_ids(data_bin / "ug/train")
     assert sides["ug/train"].lengths.tolist() == [len(line) for line in ids]
     assert sides["ug/train"].tokens == recorded.source_tokens
     assert sides["ug/train"].unknown == recorded.source_unknown > 0
-    weights = np.array([60, 10, 60]) ** 0.3
-    drawn = [side.probability for side in sides.values() if side.probability is not None]
-    assert drawn == pytest.approx(weights / weights.sum())
+
+
+def test_how_often_corpora_are_drawn(data_bin):
+    """60 texts in bo, 10 in ug, 60 pairs of zh and bo that go both ways."""
+
+    def drawn(temperature):
+        sides = stats.read_directory(data_bin, "train", temperature)
+        return [side.probability for side in sides if side.probability is not None]
+
+    bo, ug, zh = np.array([120, 10, 60]) ** 0.3 / (np.array([120, 10, 60]) ** 0.3).sum()
+    assert drawn(Temperature(0.3)) == pytest.approx([bo / 2, ug, bo / 2 + zh])
+    weights = np.array([60, 10, 60, 60]) ** 0.3
+    bo, ug, *pair = weights / weights.sum()
+    assert drawn(Temperature(0.3, by=SamplingBy.corpus)) == pytest.approx([bo, ug, sum(pair)])
 
 
 def test_tables_and_picture(data_bin, tmp_path, capsys):
@@ -40,9 +53,13 @@ def test_tables_and_picture(data_bin, tmp_path, capsys):
 
 
 def test_stock_directories_are_read(data_bin):
-    ours = [(side.path, side.tokens, side.unknown) for side in stats.read_directory(data_bin, "train", 1.0)]
+    ours = [
+        (side.path, side.tokens, side.unknown) for side in stats.read_directory(data_bin, "train", Temperature(1.0))
+    ]
     (data_bin / "corpora.json").unlink()
-    assert [(side.path, side.tokens, side.unknown) for side in stats.read_directory(data_bin, "train", 1.0)] == ours
+    assert [
+        (side.path, side.tokens, side.unknown) for side in stats.read_directory(data_bin, "train", Temperature(1.0))
+    ] == ours
 
 
 def test_what_is_refused(data_bin, tmp_path):

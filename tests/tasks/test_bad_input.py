@@ -39,7 +39,7 @@ def refused(make_task, data=None, split="train", **options) -> str:
         ({"source_lang": "zh", "target_lang": "ug"}, "nothing is left with --source-lang zh --target-lang ug"),
         ({"sampling_alpha": 0.0}, "--sampling-alpha 0.0"),
         ({"sampling_beta": float("nan")}, "--sampling-beta nan"),
-        ({"sampling_beta": 2000.0}, "--sampling-beta 2000.0: give an exponent from 0 to 4"),
+        ({"sampling_beta": 2000.0}, "--sampling-beta 2000.0: give a number from 0 to 1"),
         ({"update_freq": [0]}, "--update-freq 0: give numbers of 1 or more"),
         ({"data": "here::there"}, "the data path 'here::there' has an empty part"),
         ({"sampling_alpha": 1.5}, "--sampling-alpha 1.5"),

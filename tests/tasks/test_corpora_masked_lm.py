@@ -85,14 +85,13 @@ def test_pairs_are_left_out_and_texts_have_no_language(make):
         assert restored.tolist() == [dictionary.bos(), *text.tolist(), dictionary.eos()]
 
 
-def test_long_texts_come_up_more_often(make):
-    lengths = {}
-    for beta in (0.0, 1.0):
-        dataset = make(sampling_beta=beta, corpora="bo", samples_per_epoch=4000).dataset("train")
-        sizes = dataset.streams[0].target.sizes + 1.0
-        lengths[beta] = sizes[dataset.index_of].mean()
-    assert lengths[0.0] == pytest.approx(sizes.mean(), rel=0.01)
-    assert lengths[1.0] == pytest.approx((sizes**2).sum() / sizes.sum(), rel=0.03)
+def test_with_beta_the_tokens_of_a_language_are_drawn_with_the_temperature(make):
+    """Equation 3 of CINO: tokens seen are in proportion to (tokens that there are)^alpha."""
+    dataset = make(sampling_alpha=0.5, sampling_beta=0.5, samples_per_epoch=20_000).dataset("train")
+    texts = [stream.target.sizes[dataset.index_of[dataset.stream_of == k]] for k, stream in enumerate(dataset.streams)]
+    seen = np.array([sizes.sum() for sizes in texts])
+    tokens = np.array([stream.tokens for stream in dataset.streams])
+    assert seen[1] / seen[0] == pytest.approx((tokens[1] / tokens[0]) ** 0.5, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
-from swcm_fairseq.data.sampling import probabilities
+from swcm_fairseq.data.sampling import SamplingBy, Temperature
 from tests.tasks.support import fill, random_texts, write_dictionary, write_indexed
 
 
@@ -107,14 +107,26 @@ def test_counts_by_hand(train):
     assert [sentences, tokens] == np.sum(list(expected.values()), axis=0).tolist()
 
 
-def test_sampling_frequencies(train):
+@pytest.mark.parametrize("beta", [0.0, 0.7])
+@pytest.mark.parametrize("by", ["language", "corpus"])
+def test_sampling_frequencies(train, by, beta):
     """Over 10,000 samples every corpus comes as often as p says: chi-square far below its 4 degrees of freedom."""
-    task = train(samples_per_epoch=10_000)
-    dataset = task.dataset("train")
-    sizes = [len(stream) for stream in dataset.streams]
-    expected = probabilities(sizes, 0.3, [False] * 5) * 10_000
+    dataset = train(samples_per_epoch=10_000, sampling_by=by, sampling_beta=beta).dataset("train")
+    streams = dataset.streams
+    p = Temperature(0.3, beta, SamplingBy[by]).probabilities(
+        [len(stream) for stream in streams],
+        [stream.tokens for stream in streams],
+        [stream.target_lang for stream in streams],
+    )
     observed = np.bincount(dataset.stream_of, minlength=5)
-    assert ((observed - expected) ** 2 / expected).sum() < 4
+    assert ((observed - p * 10_000) ** 2 / (p * 10_000)).sum() < 4
+
+
+def test_many_passes_over_a_corpus_are_told(train, caplog):
+    train(sampling_by="corpus", samples_per_epoch=3000)  # 40 texts in bo, 80 in zh, 120 pairs, 160 pairs in bo
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.split(":")[0] for line in warnings] == ["dae_bo"]
+    assert "dae_bo: an epoch passes 11.5 times over its 40 samples; draw it less often with" in warnings[0]
 
 
 @pytest.mark.parametrize(("share", "groups"), [(0.0, {"dae"}), (1.0, {"mt"}), (0.5, {"dae", "mt"})])
@@ -123,13 +135,6 @@ def test_objectives(train, share, groups):
     assert {stream.group.split("_")[0] for stream in dataset.streams} == groups
     translated = np.array([stream.translation for stream in dataset.streams])[dataset.stream_of]
     assert translated.mean() == pytest.approx(share, abs=0.002)
-
-
-def test_longer_texts_come_more_often_with_beta(train):
-    dataset = train(sampling_beta=1.0, corpora="bo", samples_per_epoch=4000).dataset("train")
-    lengths = dataset.streams[0].target.sizes + 1
-    found = np.bincount(dataset.index_of, minlength=len(lengths))
-    assert np.abs(found - 4000 * lengths / lengths.sum()).max() < 100  # one or two a round, 100 rounds
 
 
 @pytest.mark.parametrize("size", [{"max_sentences": 7}, {"max_tokens": 100, "max_sentences": None}])
@@ -181,11 +186,14 @@ def test_lengths_and_what_is_cut(make_task, tmp_path, caplog, documents):
 def test_table_at_the_start(train, caplog):
     caplog.set_level("INFO")
     train(samples_per_epoch=1000)
-    lines = [m for m in caplog.messages if m.startswith(("corpus ", "dae_", "mt_", "total "))]
+    start = next(k for k, line in enumerate(caplog.messages) if line.startswith("--sampling-by"))
+    drawn = "target languages are drawn by q^0.3, q in samples; corpora of one language in proportion to their samples"
+    assert caplog.messages[start] == f"--sampling-by language: {drawn}; 74.7% of the samples are pairs"
+    lines = caplog.messages[start + 1 : start + 8]
     assert lines[0].split() == ["corpus", "samples", "tokens", "q", "p", "samples/epoch", "passes/epoch"]
     row = dict(zip(lines[0].split(), next(x for x in lines if x.startswith("dae_bo")).split(), strict=True))
-    assert row["samples"] == "40" and row["q"] == "0.0769" and row["p"] == "0.1532"
-    assert row["samples/epoch"] == "153" and row["passes/epoch"] == "3.825"
+    assert row["samples"] == "40" and row["q"] == "0.0769" and row["p"] == "0.0669"
+    assert row["samples/epoch"] == "67" and row["passes/epoch"] == "1.675"
     assert lines[-1].split()[5] == "1,000"
 
 
