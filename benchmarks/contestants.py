@@ -25,8 +25,8 @@ import swcm_fairseq  # noqa: F401  (registers the architectures)
 from swcm_fairseq.criterions.swcm_cross_entropy import SWCMCrossEntropyConfig, SWCMCrossEntropyCriterion
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.layer_plan import LayerKind
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LANGUAGE = 4  # the token of the one target language

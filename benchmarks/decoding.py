@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.models.layers import InheritedDecoderLayer
-from swcm_fairseq.tasks.generation import LanguageGenerator
+from swcm_fairseq.tasks.language_generator import LanguageGenerator
 
 OURS, RESTRICTED, STOCK = "ours", "ours, restricted vocabulary", "stock fairseq"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"

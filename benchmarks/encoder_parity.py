@@ -16,8 +16,8 @@ from transformers import AutoConfig, BertModel, RobertaModel, XLMRobertaModel
 import swcm_fairseq  # noqa: F401
 from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE, dictionary_from_sentencepiece, load_sentencepiece
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 from swcm_fairseq.models.start_report import StartReport
 from swcm_fairseq.models.warm_start import load
 

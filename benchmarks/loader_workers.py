@@ -23,8 +23,8 @@ import torch
 from omegaconf import OmegaConf
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
+from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 
 BUFFER = 10  # fairseq's --data-buffer-size
 

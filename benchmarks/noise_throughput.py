@@ -25,8 +25,8 @@ from omegaconf import OmegaConf
 from swcm_fairseq.data.directory import load_side, load_vocabulary
 from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.tasks.config import LongDocuments, MultilingualDenoisingMTConfig
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
+from swcm_fairseq.tasks.task_config import LongDocuments, MultilingualDenoisingMTConfig
 
 OURS, FAIRSEQ = "ours", "stock fairseq"
 

@@ -36,8 +36,8 @@ from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
+from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 
 ONE, APART, SAME, TWO = "one process", "two, no exchange", "two, same batch", "two"
 

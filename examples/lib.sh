@@ -211,7 +211,7 @@ train() {
   if ((MACHINE > 0)); then # fairseq reports on the first machine
     logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
   else
-    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log" epoch
+    "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$RUN/train.log" epoch
   fi
 }
 
@@ -287,13 +287,13 @@ start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
   if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
     START_OPTIONS=(--pretrained-encoder "$START")
-    ((DRY_RUN)) || python examples/check_start.py --langs "$@"
+    ((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --langs "$@"
     return
   fi
   START_OPTIONS=(--finetune-from-model "$START")
   [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training needs its start no more
   need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
-  ((DRY_RUN)) || python examples/check_start.py --start "$START" --langs "$@"
+  ((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --start "$START" --langs "$@"
 }
 
 # finetune KIND TASK "SOURCE-TARGET..." OPTION...: from a pretrained checkpoint, then the scores of each direction; KIND
@@ -320,7 +320,7 @@ finetune() {
   fi
   for direction in "${directions[@]}"; do evaluate "$direction"; done
   step scores "all of them"
-  show python examples/scores.py "$RUN"
+  show python -m swcm_fairseq.reporting.scores "$RUN"
   direction=${directions[0]}
   finish "$(command_line python -m swcm_fairseq.scoring.samples --lang "${direction#*-}" --format html \
     --generated "$RUN/test/$(folder "$direction")/generate-test.txt" --output "$RUN/samples.html")"

@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from preprocess.databin import DataBin
-from preprocess.encoding import EncodedBlock, EncodedSide, Encoder
-from preprocess.indexed import IndexedWriter, commit
-from preprocess.ledger import Ledger, RejectsFile
-from preprocess.lines import ReadingOptions, add_reading_options
-from preprocess.outputs import cannot_write
-from preprocess.parallel import ordered_map
-from preprocess.specs import (
+from swcm_fairseq.atomic_files import cannot_write
+from swcm_fairseq.data.corpora import CORPORA_FILE, Split, pack_counts
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
+from swcm_fairseq.errors import InputError, exists, run_command
+from swcm_fairseq.output_files import check_distinct
+
+from .databin.corpus_specs import (
     MONO_FORM,
     PAIR_FORM,
     PLAIN_FORM,
@@ -34,12 +33,14 @@ from preprocess.specs import (
     parse_pair,
     parse_plain,
 )
-from preprocess.tables import percent, print_next, print_table
-from preprocess.text import Block, read_blocks
-from swcm_fairseq.data.corpora import CORPORA_FILE, Split, pack_counts
-from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
-from swcm_fairseq.errors import InputError, exists, run_command
-from swcm_fairseq.output_files import check_distinct
+from .databin.data_directory import DataBin
+from .databin.encoding import EncodedBlock, EncodedSide, Encoder
+from .databin.indexed_files import IndexedWriter, commit
+from .steps.ledger import Ledger, RejectsFile
+from .steps.parallel import ordered_map
+from .steps.terminal import percent, print_next, print_table
+from .text.reading_options import ReadingOptions, add_reading_options
+from .text.text_files import Block, read_blocks
 
 PERCENTILES = (50, 90, 99, 100)  # of the lengths, in corpora.json
 

@@ -16,18 +16,19 @@ from statistics import median
 import regex
 from tqdm import tqdm
 
-from preprocess.duplicates import Exact, HeldOut, Near
-from preprocess.filters import FILTERS, LineFilters, unfit_steps
-from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
-from preprocess.lines import ReadingOptions, add_reading_options
-from preprocess.normalize import TRANSFORMS
-from preprocess.outputs import LineFiles
-from preprocess.parallel import ordered_map
-from preprocess.tables import percent, print_next, print_table
-from preprocess.text import Block, check_readable_twice, open_lines, read_blocks
+from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
+
+from .steps.ledger import Ledger, Reason, Reject, RejectsFile
+from .steps.parallel import ordered_map
+from .steps.terminal import percent, print_next, print_table
+from .text.duplicates import Exact, HeldOut, Near
+from .text.filters import FILTERS, LineFilters, unfit_steps
+from .text.normalize import TRANSFORMS
+from .text.reading_options import ReadingOptions, add_reading_options
+from .text.text_files import Block, check_readable_twice, open_lines, read_blocks
 
 RATIO, DUPLICATES = "ratio", "duplicates"
 RATIO_PAIRS = 100_000  # that the usual ratio is taken from

@@ -14,19 +14,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from preprocess.ledger import Ledger, Reject, RejectsFile
-from preprocess.lines import add_workers_option, check_counts
-from preprocess.outputs import LineFiles
-from preprocess.paragraphs import MOST, Marked, ParagraphCounts, RepeatedParagraphs, document_keys
-from preprocess.parallel import batches, ordered_map
-from preprocess.readers import FORMATS, Format
-from preprocess.readers.source import Item, Source, Unread
-from preprocess.records import Document, Record, Use, lines_of
-from preprocess.tables import print_next, print_table
-from preprocess.text import DEFAULT_ENCODING, check_encoding, check_readable_twice
+from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct
+
+from .readers import FORMATS, Format
+from .readers.records import Document, Record, Use, lines_of
+from .readers.source import Item, Source, Unread
+from .steps.ledger import Ledger, Reject, RejectsFile
+from .steps.parallel import batches, ordered_map
+from .steps.terminal import print_next, print_table
+from .text.paragraphs import MOST, Marked, ParagraphCounts, RepeatedParagraphs, document_keys
+from .text.reading_options import add_workers_option, check_counts
+from .text.text_files import DEFAULT_ENCODING, check_encoding, check_readable_twice
 
 BATCH = 200  # records that a worker process gets at a time
 

@@ -32,17 +32,19 @@ from typing import Any
 
 if not __package__:  # started by its path: the checkout is where its packages are, not this folder
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    __package__ = Path(__file__).resolve().parent.name
 
-from preprocess import binarize, clean, extract
-from preprocess.extract import output_paths
-from preprocess.lines import check_counts
-from preprocess.manifest import CorpusEntry, Manifest, read_manifest
-from preprocess.outputs import write_atomically
-from preprocess.records import Use
-from preprocess.split import split_lines
-from preprocess.tables import print_table, without_next
+from swcm_fairseq.atomic_files import write_atomically
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, exists, run_command
+
+from . import binarize, clean, extract
+from .extract import output_paths
+from .readers.records import Use
+from .steps.manifest import CorpusEntry, Manifest, read_manifest
+from .steps.terminal import print_table, without_next
+from .text.reading_options import check_counts
+from .text.split import split_lines
 
 # Steps that would be wrong for a use: titles and answers are as short as they like, answers are often numbers or names.
 UNFIT = {

@@ -13,15 +13,16 @@ from pathlib import Path
 import regex
 from tqdm import tqdm
 
-from preprocess.ledger import Ledger, Reason, Reject, RejectsFile
-from preprocess.lines import ReadingOptions, add_reading_options, check_counts
-from preprocess.outputs import LineFiles
-from preprocess.parallel import ordered_map
-from preprocess.tables import print_next, print_table
-from preprocess.text import Block, read_blocks
+from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.data.languages import CLOSERS, WordUnit, check_code, language
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
+
+from .steps.ledger import Ledger, Reason, Reject, RejectsFile
+from .steps.parallel import ordered_map
+from .steps.terminal import print_next, print_table
+from .text.reading_options import ReadingOptions, add_reading_options, check_counts
+from .text.text_files import Block, read_blocks
 
 
 class SentenceSplitter:

@@ -12,17 +12,18 @@ import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 from tqdm import tqdm
 
-from preprocess.lines import add_workers_option, check_counts
-from preprocess.outputs import cannot_write
-from preprocess.parallel import ordered_map
-from preprocess.tables import percent, print_table
+from swcm_fairseq.atomic_files import cannot_write
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
+from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.directory import check_index, find_corpora, load_vocabulary
-from swcm_fairseq.data.sampling import SamplingBy, Temperature
 from swcm_fairseq.data.selection import all_directions
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
+
+from .steps.parallel import ordered_map
+from .steps.terminal import percent, print_table
+from .text.reading_options import add_workers_option, check_counts
 
 PERCENTILES = (50, 90, 99, 100)
 _CHUNK = 1 << 24

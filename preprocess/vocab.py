@@ -13,9 +13,16 @@ from pathlib import Path
 
 import sentencepiece
 
-from preprocess.coverage import LanguageFile, measure, parse_language_file, print_coverage
-from preprocess.lines import add_workers_option, check_counts
-from preprocess.models import (
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
+
+from .steps.terminal import print_next
+from .text.reading_options import add_workers_option, check_counts
+from .text.text_files import check_readable_twice
+from .vocabulary.coverage import LanguageFile, measure, parse_language_file, print_coverage
+from .vocabulary.line_sampling import count_lines, rates, sample_lines
+from .vocabulary.sentencepiece_models import (
     ModelProto,
     is_special,
     keep_pieces,
@@ -23,12 +30,6 @@ from preprocess.models import (
     reserved_symbols,
     write_vocabulary,
 )
-from preprocess.sampling import count_lines, rates, sample_lines
-from preprocess.tables import print_next
-from preprocess.text import check_readable_twice
-from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
-from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.output_files import check_distinct
 
 CONTROL_PIECES = 3  # <unk> <s> </s>, in the model but not in dict.txt
 MAX_LINE_BYTES = 1 << 22

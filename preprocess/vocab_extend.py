@@ -11,18 +11,19 @@ from pathlib import Path
 
 import regex
 
-from preprocess.coverage import LanguageFile, parse_language_file
-from preprocess.encoder_source import FORMS, as_directory
-from preprocess.lines import add_workers_option, check_counts
-from preprocess.models import ModelProto, add_pieces, is_special, read_model
-from preprocess.sampling import count_lines, rates, sample_lines
-from preprocess.tables import print_next
-from preprocess.text import check_readable_twice
-from preprocess.vocab import train
-from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.interop.encoder_source import FORMS, as_directory
 from swcm_fairseq.output_files import check_distinct
+
+from .steps.terminal import print_next
+from .text.reading_options import add_workers_option, check_counts
+from .text.text_files import check_readable_twice
+from .vocab import train
+from .vocabulary.coverage import LanguageFile, parse_language_file
+from .vocabulary.line_sampling import count_lines, rates, sample_lines
+from .vocabulary.sentencepiece_models import ModelProto, add_pieces, is_special, read_model
+from .vocabulary.vocab_report import write_changed, written_files
 
 
 def pieces_of(model: ModelProto) -> list[str]:

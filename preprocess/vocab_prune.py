@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from preprocess.coverage import LINES_A_BATCH, LanguageFile, parse_language_file
-from preprocess.encoder_source import FORMS, as_directory
-from preprocess.lines import add_workers_option, check_counts
-from preprocess.models import ModelProto, is_special, keep_pieces, processor_of, read_model
-from preprocess.parallel import batches, ordered_map
-from preprocess.tables import print_next
-from preprocess.text import check_readable_twice, open_lines
-from preprocess.vocab_report import write_changed, written_files
 from swcm_fairseq.errors import run_command
+from swcm_fairseq.interop.encoder_source import FORMS, as_directory
 from swcm_fairseq.output_files import check_distinct
+
+from .steps.parallel import batches, ordered_map
+from .steps.terminal import print_next
+from .text.reading_options import add_workers_option, check_counts
+from .text.text_files import check_readable_twice, open_lines
+from .vocabulary.coverage import LINES_A_BATCH, LanguageFile, parse_language_file
+from .vocabulary.sentencepiece_models import ModelProto, is_special, keep_pieces, processor_of, read_model
+from .vocabulary.vocab_report import write_changed, written_files
 
 NORMAL = ModelProto.SentencePiece.NORMAL
 

@@ -56,4 +56,4 @@ for recipe in finetuning/summarization finetuning/reading_comprehension finetuni
   crosslingual/summarization crosslingual/reading_comprehension; do
   "examples/$recipe.sh" "${OPTIONS[@]}" -- --arch "$ARCH" "${MODEL[@]}" "${EXTRA[@]}"
 done
-finish "$(command_line python examples/report.py --runs "$RUNS")"
+finish "$(command_line python -m swcm_fairseq.reporting.paper_report --runs "$RUNS")"

@@ -60,7 +60,7 @@ if ! finished train; then
     --save-interval-updates 1000 --keep-interval-updates 1 --validate-interval-updates 1000
     --log-format json --log-interval 10 --distributed-world-size "$GPUS" "${EXTRA[@]}")
   if announce "${command[@]}"; then
-    "${command[@]}" 2>&1 | python examples/progress.py "$RUN/train.log"
+    "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$RUN/train.log"
   fi
   mark train
 fi

@@ -47,7 +47,7 @@ train() {
   shift 2
   local command=(fairseq-train "$@" --max-update "$updates" --save-dir "$OUT/$name" "${CPU[@]}" "${LOG[@]}")
   announce "${command[@]}"
-  "${command[@]}" 2>&1 | python examples/progress.py "$OUT/$name.log"
+  "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$OUT/$name.log"
 }
 
 if ! finished vocabulary; then
@@ -141,11 +141,11 @@ if [ "$COMPARE" = 1 ]; then
 fi
 
 step report "scores on held-out sections"
-show python examples/quickstart/report.py --out "$OUT" --text "$TEXT" --systems "${systems[@]}"
+show python -m swcm_fairseq.reporting.quickstart_report --out "$OUT" --text "$TEXT" --systems "${systems[@]}"
 pretraining=() finetuning=()
 for system in "${systems[@]}"; do
   pretraining+=("$system=$OUT/$system-pretrain.log") finetuning+=("$system=$OUT/$system-finetune.log")
 done
-show python examples/curves.py --output "$OUT/loss.png" --panel "encoder (masked LM)" "encoder=$OUT/encoder.log" \
+show python -m swcm_fairseq.reporting.curves --output "$OUT/loss.png" --panel "encoder (masked LM)" "encoder=$OUT/encoder.log" \
   --panel pretraining "${pretraining[@]}" --panel fine-tuning "${finetuning[@]}"
 printf '\nTook %s seconds. Everything is in %s. Next: README.md, "A real pretraining run".\n' "$SECONDS" "$OUT"

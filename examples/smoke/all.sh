@@ -32,6 +32,6 @@ for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/basel
 done
 # Of the 29 ablations, one without pretraining, one of the model and one by data size.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
-timed examples/report.py python examples/report.py --runs "${RUNS:-runs/smoke}"
+timed swcm_fairseq.reporting.paper_report python -m swcm_fairseq.reporting.paper_report --runs "${RUNS:-runs/smoke}"
 printf '\nAll of them ran.\n'
 printf '  %s\n' "${times[@]}"

@@ -1,15 +1,15 @@
 """Readers of corpora as they lie on disk. Adding one: a function in this package and a row of :data:`FORMATS`.
 
-The function yields records (:mod:`preprocess.records`), rejects, or text that a worker process makes a record of
-(:class:`preprocess.readers.source.Unread`).
+The function yields records (:mod:`.records`), rejects, or text that a worker process makes a record of
+(:class:`.source.Unread`).
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from preprocess.readers import documents, pairs, questions, tables
-from preprocess.readers.source import Item, Source
-from preprocess.records import Use
+from . import documents, pairs, questions, spreadsheets
+from .records import Use
+from .source import Item, Source
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ FORMATS = {
         Format("plain", documents.plain, (Use.TEXT,)),
         Format("jsonl", documents.jsonl, _DOCUMENTS),
         Format("json", documents.json_array, _SUMMARIES),
-        Format("csv", tables.csv_documents, _SUMMARIES),
+        Format("csv", spreadsheets.csv_documents, _SUMMARIES),
         Format("plain-summaries", documents.plain_titles, _SUMMARIES),
         Format("lcsts", documents.lcsts, _SUMMARIES),
         Format("xlsum", documents.xlsum, _SUMMARIES),
         Format("plain-pairs", pairs.plain_pairs, (Use.PAIR,)),
-        Format("tsv-pairs", tables.tsv_pairs, (Use.PAIR,)),
+        Format("tsv-pairs", spreadsheets.tsv_pairs, (Use.PAIR,)),
         Format("jsonl-pairs", pairs.json_pairs, (Use.PAIR,)),
         Format("tmx", pairs.tmx, (Use.PAIR,)),
         Format("sft-pairs", pairs.sft_pairs, (Use.PAIR,)),

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.ledger import Reason, Reject
-from preprocess.readers.source import (
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import DAMAGED
+
+from ..steps.ledger import Reason, Reject
+from .records import Document, Record
+from .source import (
     DocumentMaker,
     Item,
     Source,
@@ -18,9 +22,6 @@ from preprocess.readers.source import (
     read_json,
     side_by_side,
 )
-from preprocess.records import Document, Record
-from swcm_fairseq.errors import InputError
-from swcm_fairseq.packed_files import DAMAGED
 
 
 def mc2(source: Source) -> Iterator[Item]:

@@ -7,11 +7,12 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from preprocess.ledger import Reason, Reject
-from preprocess.readers.source import Item, PairMaker, Source, json_lines, numbered_lines, side_by_side
-from preprocess.records import Pair, Record
-from preprocess.text import TextFile
 from swcm_fairseq.errors import InputError
+
+from ..steps.ledger import Reason, Reject
+from ..text.text_files import TextFile
+from .records import Pair, Record
+from .source import Item, PairMaker, Source, json_lines, numbered_lines, side_by_side
 
 
 def plain_pairs(source: Source) -> Iterator[Item]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from preprocess.ledger import Reject
-from preprocess.readers.source import FieldError, Item, Source, from_object, json_lines, read_json, text_field
-from preprocess.readers.tables import rows
-from preprocess.records import Question
+from ..steps.ledger import Reject
+from .records import Question
+from .source import FieldError, Item, Source, from_object, json_lines, read_json, text_field
+from .spreadsheets import rows
 
 
 def _answers(where: tuple[str, int], found: Any) -> tuple[tuple[str, ...], list[Reject]]:

@@ -7,10 +7,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from preprocess.ledger import Reason, Reject
-from preprocess.records import Document, Pair, Record
-from preprocess.text import DEFAULT_ENCODING, TextFile, read_whole
 from swcm_fairseq.errors import InputError
+
+from ..steps.ledger import Reason, Reject
+from ..text.text_files import DEFAULT_ENCODING, TextFile, read_whole
+from .records import Document, Pair, Record
 
 MAX_RECORD_BYTES = 1 << 26
 

@@ -3,7 +3,7 @@
 import numpy as np
 from tqdm import tqdm
 
-from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.piece_boundaries import PieceTable
 
 _CHUNK_TOKENS = 4_000_000  # what is looked at in one go: bounds the memory of cutting
 

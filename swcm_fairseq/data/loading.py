@@ -13,7 +13,7 @@ from swcm_fairseq.data.blocks import Blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Kind
 from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
 from swcm_fairseq.data.languages import WordUnit
-from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.piece_boundaries import PieceTable
 from swcm_fairseq.data.selection import Direction, choose_directions
 from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.subset import DocumentSubset

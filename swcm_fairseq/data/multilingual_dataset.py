@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from fairseq.data import Dictionary, FairseqDataset, data_utils
 
+from swcm_fairseq.data.corpus_sampling import Purpose, generator, plan_epoch
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.noise import Noise, NoiseIds, add_noise
-from swcm_fairseq.data.pieces import PieceTable
-from swcm_fairseq.data.sampling import Purpose, generator, plan_epoch
+from swcm_fairseq.data.piece_boundaries import PieceTable
 from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.vocabulary import MASK
 

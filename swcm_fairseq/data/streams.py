@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swcm_fairseq.data.blocks import Blocks
-from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.piece_boundaries import PieceTable
 
 FRAME = 3  # <s>, the language token and </s> count towards the positions
 

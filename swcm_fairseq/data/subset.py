@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import torch
 
-from swcm_fairseq.data.sampling import Purpose, generator
+from swcm_fairseq.data.corpus_sampling import Purpose, generator
 from swcm_fairseq.errors import InputError
 
 

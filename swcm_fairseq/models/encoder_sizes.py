@@ -13,7 +13,7 @@ from omegaconf import II, DictConfig, OmegaConf
 
 from swcm_fairseq.interop.fairseq_checkpoint import read_model_options
 from swcm_fairseq.interop.read import read_sizes
-from swcm_fairseq.models.config import Activation, XLMSWCMConfig
+from swcm_fairseq.models.model_config import Activation, XLMSWCMConfig
 from swcm_fairseq.restoring import restored_file
 
 RESOLVER = "xlm_swcm_size"

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder
 from swcm_fairseq.models.layer_plan import LayerKind
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 # Inherited decoder layer <- encoder layer (paper section 3.2). Each norm comes from the norm that follows the copied
 # block: the encoder's final_layer_norm follows its FFN.

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
-from swcm_fairseq.models.config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder
 from swcm_fairseq.models.encoder_sizes import EncoderSizedConfig
 from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
+from swcm_fairseq.models.model_config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
 from swcm_fairseq.models.warm_start import TOKEN_TABLES, start
 
 logger = logging.getLogger(__name__)

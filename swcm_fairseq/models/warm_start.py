@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.config import XLMSWCMConfig, flag
 from swcm_fairseq.models.embedding_rows import match_rows
 from swcm_fairseq.models.encoder_sizes import BOUNDED, SIZES
 from swcm_fairseq.models.inheritance import inherit
+from swcm_fairseq.models.model_config import XLMSWCMConfig, flag
 from swcm_fairseq.models.start_report import StartReport
 from swcm_fairseq.restoring import restored_file
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.evaluation import OFFLINE_BLEU_TOKENIZERS, evaluate
 from swcm_fairseq.scoring.inputs import add_input_options, check_output, read_inputs
-from swcm_fairseq.scoring.lines import write_output
-from swcm_fairseq.scoring.report import as_json, as_markdown, as_text
+from swcm_fairseq.scoring.score_report import as_json, as_markdown, as_text
+from swcm_fairseq.scoring.segment_files import write_output
 from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
 
 _FORMATS = {"text": as_text, "json": as_json, "markdown": as_markdown}

@@ -9,8 +9,8 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.scoring.evaluation import System
-from swcm_fairseq.scoring.generation import Segment, missing_ids, read_generation, references_of
-from swcm_fairseq.scoring.lines import check_lengths, check_writable, read_lines, read_texts
+from swcm_fairseq.scoring.generate_output import Segment, missing_ids, read_generation, references_of
+from swcm_fairseq.scoring.segment_files import check_lengths, check_writable, read_lines, read_texts
 
 
 @dataclass

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.inputs import Inputs, add_input_options, check_output, read_inputs
-from swcm_fairseq.scoring.lines import write_output
 from swcm_fairseq.scoring.page import Output, Sample, html_page
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
+from swcm_fairseq.scoring.segment_files import write_output
 from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
 
 _EXAMPLES = """examples:

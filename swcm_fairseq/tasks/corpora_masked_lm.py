@@ -13,16 +13,16 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
+from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.masked_dataset import MaskedDataset
 from swcm_fairseq.data.noise import Noise
 from swcm_fairseq.data.streams import FRAME
-from swcm_fairseq.data.table import planned_counts
 from swcm_fairseq.data.vocabulary import add_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.restoring import restored_file
-from swcm_fairseq.tasks.config import SamplingConfig, temperature
 from swcm_fairseq.tasks.restored import read_task_state
+from swcm_fairseq.tasks.task_config import SamplingConfig, temperature
 
 
 @dataclass

@@ -13,8 +13,8 @@ from swcm_fairseq.data.languages import check_code, language_token
 from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.data.vocabulary import MultilingualDictionary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
-from swcm_fairseq.tasks.generation import LanguageGenerator
+from swcm_fairseq.tasks.language_generator import LanguageGenerator
+from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 
 logger = logging.getLogger(__name__)
 

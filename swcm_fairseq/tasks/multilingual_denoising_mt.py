@@ -14,28 +14,28 @@ from fairseq.tasks import register_task
 from omegaconf import open_dict
 
 from swcm_fairseq.data.directory import load_vocabulary
+from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
 from swcm_fairseq.data.streams import FRAME, Stream
-from swcm_fairseq.data.table import planned_counts
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.optim import epoch_length
 from swcm_fairseq.restoring import restored_file
-from swcm_fairseq.tasks.config import (
+from swcm_fairseq.tasks.inference import InferenceTask
+from swcm_fairseq.tasks.language_generator import LanguageGenerator
+from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols, read_task_state
+from swcm_fairseq.tasks.task_config import (
     BatchGroups,
     Directions,
     LongDocuments,
     MultilingualDenoisingMTConfig,
     temperature,
 )
-from swcm_fairseq.tasks.evaluation import decode_and_score, parse_generation_options
-from swcm_fairseq.tasks.generation import LanguageGenerator
-from swcm_fairseq.tasks.inference import InferenceTask
-from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols, read_task_state
+from swcm_fairseq.tasks.validation import decode_and_score, parse_generation_options
 
 logger = logging.getLogger(__name__)
 

@@ -1,22 +1,26 @@
 """Binarization and noise beside fairseq's, at tiny size."""
 
-import binarize
+import binarize_throughput
 import noise_throughput
+from binarize_throughput import OURS, STOCK
 
 
 def test_binarize(run):
-    report = run(binarize, "--lines", 300, "--rounds", 1, "--only-ours")
+    report = run(binarize_throughput, "--lines", 300, "--rounds", 1, "--only-ours")
     (row,) = report["rows"]
-    assert row[:2] == ["300", binarize.OURS] and float(report["raw"]["300"][binarize.OURS][0][0]) > 0
+    assert row[:2] == ["300", OURS] and float(report["raw"]["300"][OURS][0][0]) > 0
 
 
 def test_binarize_beside_the_stock_chain():
-    options = binarize.make_parser().parse_args([])
-    turns = {binarize.OURS: [(2.0, 100.0), (4.0, 110.0)], binarize.STOCK: [(8.0, 300.0), (8.0, 200.0)]}
-    report = binarize.make_report(options, {5000: (turns, "same")})
+    options = binarize_throughput.make_parser().parse_args([])
+    turns = {
+        OURS: [(2.0, 100.0), (4.0, 110.0)],
+        STOCK: [(8.0, 300.0), (8.0, 200.0)],
+    }
+    report = binarize_throughput.make_report(options, {5000: (turns, "same")})
     assert report.rows == [
-        ["5,000", binarize.OURS, "3.0 (2.0-4.0)", "110", "same"],
-        ["5,000", binarize.STOCK, "8.0 (8.0-8.0)", "300", "same"],
+        ["5,000", OURS, "3.0 (2.0-4.0)", "110", "same"],
+        ["5,000", STOCK, "8.0 (8.0-8.0)", "300", "same"],
     ]
     assert report.ratios[0].values == [4.0, 2.0]
 

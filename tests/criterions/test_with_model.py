@@ -4,8 +4,8 @@ import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 
-from swcm_fairseq.models.config import OutputMatrix, XLMSWCMConfig
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.model_config import OutputMatrix, XLMSWCMConfig
 from tests.criterions.support import Task, assert_close, build_criterion, gradients, make_batch
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swcm_fairseq.data import blocks
 from swcm_fairseq.data.blocks import Blocks
-from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.piece_boundaries import PieceTable
 
 BOS, EOS = 0, 2
 DICTIONARY = Dictionary()

@@ -20,7 +20,7 @@ from swcm_fairseq.data.noise import (
     place_spans,
     span_lengths,
 )
-from swcm_fairseq.data.pieces import PieceTable
+from swcm_fairseq.data.piece_boundaries import PieceTable
 from swcm_fairseq.errors import InputError
 
 MASK, FIRST, END = 100, 4, 100

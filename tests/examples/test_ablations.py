@@ -5,21 +5,17 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from fairseq import options
 
-from swcm_fairseq.models.config import XLMSWCMConfig
+from swcm_fairseq.models.model_config import XLMSWCMConfig
+from swcm_fairseq.reporting.paper import read_paper
+from swcm_fairseq.reporting.resume_commands import read_grid
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "examples"))  # where `python examples/report.py` finds its parts
-
-from reporting.commands import read_grid  # noqa: E402
-from reporting.paper import read_paper  # noqa: E402
-
 GRID = {row["system"]: row for row in read_grid()}
 TRAIN = "--user-dir swcm_fairseq --task multilingual_denoising_mt --arch xlm_swcm_base --criterion swcm_cross_entropy"
 TASKS = ["summarization", "reading_comprehension", "translation"]

@@ -9,7 +9,7 @@ from fairseq.hub_utils import GeneratorHubInterface
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
-from swcm_fairseq.scoring.generation import read_generation
+from swcm_fairseq.scoring.generate_output import read_generation
 from tests.commands import run
 from tests.hub.conftest import POSITIONS
 

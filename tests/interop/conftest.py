@@ -9,8 +9,8 @@ from fairseq.data import Dictionary
 
 from swcm_fairseq.data.vocabulary import MASK, dictionary_from_sentencepiece, load_sentencepiece
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 from swcm_fairseq.models.start_report import StartReport
 from swcm_fairseq.models.warm_start import load
 

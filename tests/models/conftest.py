@@ -6,8 +6,8 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 SMALL = {
     "encoder_layers": 3,

@@ -7,10 +7,10 @@ from fairseq.models import MODEL_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.inheritance import INHERITED_FROM, inherit
 from swcm_fairseq.models.layer_plan import LayerKind
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 CINO_VOCABULARY = 135_359
 SIZES = {  # docs/models.md

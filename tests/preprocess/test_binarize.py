@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from preprocess import binarize, databin, vocab
-from preprocess.encoding import Encoder
-from preprocess.indexed import IndexedWriter
+from preprocess import binarize, vocab
+from preprocess.databin import data_directory
+from preprocess.databin.encoding import Encoder
+from preprocess.databin.indexed_files import IndexedWriter
 from swcm_fairseq.data.corpora import Corpora, Kind
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
@@ -188,9 +189,9 @@ def test_full_disk_is_one_line_and_leaves_nothing(run, texts, tmp_path, monkeypa
 
 
 def test_two_writers_are_refused(vocabulary_dir, tmp_path, run, texts, monkeypatch):
-    monkeypatch.setattr(databin, "LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr(data_directory, "LOCK_ATTEMPTS", 1)
     with (
-        databin.DataBin(tmp_path / "data-bin", Vocabulary(vocabulary_dir)),
+        data_directory.DataBin(tmp_path / "data-bin", Vocabulary(vocabulary_dir)),
         pytest.raises(InputError, match="another command is writing there"),
     ):
         run("--mono", f"bo:train={texts['bo']}")

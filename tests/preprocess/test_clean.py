@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from preprocess import clean
-from preprocess.duplicates import folded
-from preprocess.filters import FILTERS, LineFilters
-from preprocess.normalize import TRANSFORMS, controls, invisible, spaces, unicode_form
+from preprocess.text.duplicates import folded
+from preprocess.text.filters import FILTERS, LineFilters
+from preprocess.text.normalize import TRANSFORMS, controls, invisible, spaces, unicode_form
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import write_lines
 

@@ -6,9 +6,9 @@ import zipfile
 import openpyxl
 import pytest
 
-from preprocess.ledger import Reject
 from preprocess.readers import source as readers_source
-from preprocess.records import Document, Pair
+from preprocess.readers.records import Document, Pair
+from preprocess.steps.ledger import Reject
 from swcm_fairseq.errors import InputError
 from tests.preprocess.test_readers import read
 

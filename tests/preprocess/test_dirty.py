@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from preprocess import binarize
-from preprocess.ledger import Reason
+from preprocess.steps.ledger import Reason
 from swcm_fairseq.data.corpora import Corpora, Split
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError

@@ -4,10 +4,11 @@ import builtins
 
 import pytest
 
-from preprocess import binarize, clean, extract, outputs, vocab, vocab_extend, vocab_prune
-from preprocess.ledger import Reject, RejectsFile
-from preprocess.outputs import LineFiles
+from preprocess import binarize, clean, extract, vocab, vocab_extend, vocab_prune
 from preprocess.sentences import main as sentences_main
+from preprocess.steps.ledger import Reject, RejectsFile
+from swcm_fairseq import atomic_files
+from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import sentences, write_lines
 
@@ -18,7 +19,7 @@ class FullDisk:
     def __init__(self, monkeypatch):
         self._open = builtins.open
         monkeypatch.setattr(builtins, "open", self)
-        monkeypatch.setattr(outputs.Path, "write_bytes", self._write_bytes)
+        monkeypatch.setattr(atomic_files.Path, "write_bytes", self._write_bytes)
 
     def __call__(self, file, mode="r", *args, **options):
         if "w" in mode and ".partial" in str(file):

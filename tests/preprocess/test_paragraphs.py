@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocess import extract
-from preprocess.paragraphs import ParagraphCounts, keys_of
+from preprocess.text.paragraphs import ParagraphCounts, keys_of
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import write_lines
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from preprocess import extract
-from preprocess.ledger import Reject
 from preprocess.readers import FORMATS
+from preprocess.readers.records import Document, Pair, Question
 from preprocess.readers.source import Source, Unread
-from preprocess.records import Document, Pair, Question
+from preprocess.steps.ledger import Reject
 from swcm_fairseq.errors import InputError
 
 DIRTY = Path(__file__).parent / "dirty"

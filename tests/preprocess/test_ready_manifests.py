@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 
 from preprocess import run
-from preprocess.manifest import CorpusEntry, read_manifest
+from preprocess.steps.manifest import CorpusEntry, read_manifest
 from swcm_fairseq.data.corpora import Corpora, Kind
 from tests.preprocess.conftest import sentences
 

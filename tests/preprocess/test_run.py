@@ -5,9 +5,10 @@ import json
 import pytest
 import yaml
 
-from preprocess import run, split
-from preprocess.manifest import read_manifest
-from preprocess.split import place
+from preprocess import run
+from preprocess.steps.manifest import read_manifest
+from preprocess.text import split
+from preprocess.text.split import place
 from swcm_fairseq.data.corpora import Corpora
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import SENTENCES, sentences, write_lines

@@ -5,7 +5,7 @@ import pytest
 
 from preprocess import stats
 from swcm_fairseq.data.corpora import Corpora
-from swcm_fairseq.data.sampling import SamplingBy, Temperature
+from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import read_ids, sentences, write_lines
 

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from preprocess import vocab
-from preprocess.sampling import rates
-from preprocess.units import count_units
+from preprocess.text.units import count_units
+from preprocess.vocabulary.line_sampling import rates
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import SENTENCES, write_lines

@@ -14,7 +14,7 @@ from safetensors.torch import load_file as torch_load_file
 from safetensors.torch import save_file as torch_save_file
 
 from preprocess import vocab, vocab_extend, vocab_prune
-from preprocess.models import add_pieces, keep_pieces, processor_of, read_model, symbols
+from preprocess.vocabulary.sentencepiece_models import add_pieces, keep_pieces, processor_of, read_model, symbols
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import HEAD

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from preprocess import clean, extract, run, stats, vocab, vocab_extend, vocab_prune
-from preprocess.parallel import ordered_map
 from preprocess.sentences import main as sentences_main
+from preprocess.steps.parallel import ordered_map
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import SENTENCES, sentences, write_lines
 
@@ -96,7 +96,7 @@ def test_the_first_error_comes_after_the_results_before_it(workers, last, expect
 def test_ctrl_c_while_processes_start_is_not_lost():
     """It comes in a function that runs after the fork, where Python ignores what is raised."""
     code = """import os, signal
-from preprocess.parallel import ordered_map
+from preprocess.steps.parallel import ordered_map
 from swcm_fairseq.errors import run_command
 os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
 run_command(lambda: list(ordered_map(abs, range(9), 2)))"""

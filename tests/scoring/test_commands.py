@@ -15,8 +15,8 @@ from lxml import html
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring import __main__ as scoring
 from swcm_fairseq.scoring import evaluation, language_id, samples
-from swcm_fairseq.scoring.lines import read_lines, write_output
 from swcm_fairseq.scoring.page import Output, Sample, html_page, text_block
+from swcm_fairseq.scoring.segment_files import read_lines, write_output
 
 REFERENCES = "བོད་ཡིག་གི་ཡི་གེ།\nདཔེ་ཆ་གསུམ།\nཁང་པ་ཆེན་པོ།\n"
 BETTER = "བོད་ཡིག་གི་ཡི་གེ།\nདཔེ་ཆ་བཞི།\nཁང་པ།\n"

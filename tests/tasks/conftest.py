@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from swcm_fairseq.tasks.config import MultilingualDenoisingMTConfig
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
+from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 from tests.tasks.support import fill
 
 # Fields that the task takes from other parts of fairseq's configuration.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
-from swcm_fairseq.data.sampling import SamplingBy, Temperature
 from tests.tasks.support import fill, random_texts, write_dictionary, write_indexed
 
 

@@ -7,8 +7,8 @@ import torch
 
 from swcm_fairseq.data.language_vocabulary import RestrictedProjection
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.models.config import XLMSWCMConfig
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 SEARCH = {"beam": 3, "max_len_a": 0, "max_len_b": 9}
 

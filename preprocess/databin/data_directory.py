@@ -1,0 +1,148 @@
+"""The data directory that binarization writes: its vocabulary, its ``corpora.json``, one writer at a time."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from swcm_fairseq.atomic_files import cannot_write, copy_atomically
+from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import PARTIAL, partial_of
+
+from .corpus_specs import SPLIT_NAME
+
+LOCK_ATTEMPTS = 50
+LOCK_WAIT_SECONDS = 0.1
+
+
+class DataBin:
+    """A data directory opened for adding corpora; a context manager that holds its lock.
+
+    Args:
+        directory: made if missing.
+        vocabulary: has to be the one the directory was made with.
+
+    Raises:
+        InputError: made with another vocabulary, being written by another process, or not writable.
+    """
+
+    def __init__(self, directory: Path | str, vocabulary: Vocabulary):
+        self.directory = Path(directory)
+        self._vocabulary = vocabulary
+        self._lock = -1
+
+    def __enter__(self) -> "DataBin":
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.directory, os.O_RDONLY)
+            self._take_lock()
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise InputError(f"{self.directory}: another command is writing there; wait until it has ended") from error
+        except OSError as error:
+            raise InputError(f"{self.directory}: {error.strerror}; give a directory that can be written") from error
+        try:
+            self._open()
+        except OSError as error:
+            os.close(self._lock)
+            raise cannot_write(self.directory, error) from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def _take_lock(self) -> None:
+        """Lock the directory; waits a little for the processes of a run that was killed a moment ago."""
+        for attempt in range(LOCK_ATTEMPTS):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt == LOCK_ATTEMPTS - 1:
+                    raise
+                time.sleep(LOCK_WAIT_SECONDS)
+
+    def _open(self) -> None:
+        was_ours = (self.directory / DICT_FILE).exists()
+        self.corpora = self._read_corpora()
+        self._put_vocabulary()
+        if was_ours:
+            self._remove_left_overs()
+
+    def _remove_left_overs(self) -> None:
+        """Remove what a run that was killed left half-written; files of other names, and data of others, stay."""
+        partial_of(self.directory / CORPORA_FILE).unlink(missing_ok=True)
+        for extension in ("bin", "idx"):
+            for path in [file for form in ("*", "*/*") for file in self.directory.glob(f"{form}.{extension}{PARTIAL}")]:
+                in_another = path.parent != self.directory and (path.parent / DICT_FILE).exists()
+                if SPLIT_NAME.fullmatch(path.name.split(".")[0]) and not in_another:
+                    path.unlink()
+
+    def _read_corpora(self) -> Corpora:
+        if not (self.directory / CORPORA_FILE).exists():
+            return Corpora(self._vocabulary.checksum, len(self._vocabulary.dictionary))
+        corpora = Corpora.read(self.directory)
+        self._check_same(corpora.vocabulary_checksum)
+        return corpora
+
+    def _check_same(self, found: str) -> None:
+        if found != self._vocabulary.checksum:
+            raise InputError(
+                f"{self.directory}: made with another vocabulary (checksum {found[:12]}) than "
+                f"{self._vocabulary.directory} (checksum {self._vocabulary.checksum[:12]}); "
+                "use that vocabulary or another output directory"
+            )
+
+    def _put_vocabulary(self) -> None:
+        """Copy the two vocabulary files, or check that those already there are the same."""
+        dictionary, model = self.directory / DICT_FILE, self.directory / SENTENCEPIECE_FILE
+        if dictionary.exists():
+            self._check_same(checksum(load_dictionary(dictionary)))
+        else:
+            copy_atomically(self._vocabulary.directory / DICT_FILE, dictionary)
+        source = self._vocabulary.directory / SENTENCEPIECE_FILE
+        if model.exists() and model.read_bytes() != source.read_bytes():
+            raise InputError(
+                f"{model}: differs from {source}, so the same text could give other ids; "
+                "use the vocabulary this directory was made with or another output directory"
+            )
+        if not model.exists():
+            copy_atomically(source, model)
+
+    def find(self, corpus: Corpus | None) -> Corpus | None:
+        """What is recorded under the name of ``corpus``, if anything; plain text (None) is never recorded."""
+        name = corpus.name if corpus else None
+        return next((there for there in self.corpora.corpora if there.name == name), None)
+
+    def check_fits(self, corpus: Corpus | None) -> None:
+        """Raise :class:`InputError` if a corpus of that name with other languages is there already."""
+        there = self.find(corpus)
+        if corpus is None or there is None:
+            return
+        if (there.kind, there.source_lang, there.target_lang) != (corpus.kind, corpus.source_lang, corpus.target_lang):
+            raise InputError(
+                f"{self.directory / CORPORA_FILE}: corpus {corpus.name!r} is {there.kind} "
+                f"{there.source_lang}-{there.target_lang} there, not {corpus.kind} "
+                f"{corpus.source_lang}-{corpus.target_lang}; give another name or another output directory"
+            )
+
+    def remove(self, corpus: Corpus | None, split: str) -> None:
+        """Forget a split before its files are replaced."""
+        there = self.find(corpus)
+        if there is not None and there.splits.pop(split, None) is not None:
+            self.corpora.write(self.directory)
+
+    def put(self, corpus: Corpus | None, split: str, content: Split) -> None:
+        """Record a split whose files are complete; corpora stay sorted by kind and name."""
+        there = self.find(corpus)
+        if there is None and corpus is not None:
+            there = Corpus(corpus.name, corpus.kind, corpus.source_lang, corpus.target_lang)
+            self.corpora.corpora.append(there)
+            self.corpora.corpora.sort(key=lambda each: (each.kind, each.name))
+        if there is not None:
+            there.splits = dict(sorted({**there.splits, split: content}.items()))
+        self.corpora.write(self.directory)

@@ -1,0 +1,82 @@
+"""Rows of tables: TSV, CSV and Excel files."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import DAMAGED
+
+from ..steps.ledger import Reason, Reject
+from ..text.text_files import read_whole
+from .records import Pair
+from .source import DocumentMaker, Item, Source, from_object, numbered_lines
+
+
+def tsv_pairs(source: Source) -> Iterator[Item]:
+    """TSV without a header: exactly two columns, source and target; quotes are ordinary characters."""
+    langs = source.pair
+    for path, number, line in numbered_lines(source):
+        columns = line.split("\t")
+        if isinstance(line, Reason):
+            yield Reject(str(path), number, line)
+        elif len(columns) != 2:
+            yield Reject(str(path), number, f"{len(columns)} columns, not 2")
+        else:
+            yield Pair((str(path), number), *langs, *columns)
+
+
+def csv_documents(source: Source) -> Iterator[Item]:
+    """CSV or Excel with a header: ``content`` and ``title`` (CMHG) unless ``--fields`` says otherwise."""
+    make = DocumentMaker.of(source, "content", "title")
+    for where, content in rows(source):
+        yield content if isinstance(content, Reject) else from_object(where, content, make)
+
+
+def rows(source: Source) -> Iterator[tuple[tuple[str, int], dict | Reject]]:
+    """Rows under their header: ``(file, row number)`` and name -> text, the header being row 1."""
+    for path in source.paths:
+        read = _excel if path.suffix.lower() == ".xlsx" else _csv
+        header: list[str] | None = None
+        for number, row in enumerate(read(path, source.encoding), start=1):
+            where = (str(path), number)
+            if header is None:
+                header = [name.strip() for name in row]
+            elif len(row) != len(header):
+                yield where, Reject(*where, f"{len(row)} columns, not {len(header)}")
+            else:
+                yield where, dict(zip(header, row, strict=True))
+
+
+def _csv(path: Path, encoding: str) -> Iterator[list[str]]:
+    """Quoted fields may hold line ends, so the file is read as a whole."""
+    previous = csv.field_size_limit(1 << 30)
+    try:
+        yield from csv.reader(io.StringIO(read_whole(path, encoding), newline=""), strict=True)
+    except csv.Error as error:
+        raise InputError(f"{path}: not CSV: {error}") from error
+    finally:
+        csv.field_size_limit(previous)
+
+
+# What openpyxl raises where a file is damaged. SyntaxError: its XML, by whichever library reads it; RuntimeError: a
+# password, or a later version of zip.
+_DAMAGED_BOOK = (
+    *(*DAMAGED, InvalidFileException, OSError, RuntimeError, SyntaxError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+
+
+def _excel(path: Path, _: str) -> Iterator[list[str]]:
+    """The first sheet; empty cells are empty strings."""
+    try:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            for row in book.worksheets[0].iter_rows(values_only=True):
+                yield ["" if cell is None else str(cell) for cell in row]
+    except _DAMAGED_BOOK as error:
+        raise InputError(f"{path}: not a readable Excel file: {error}") from error

@@ -1,0 +1,1 @@
+"""Text files and their lines: reading, cleaning, comparing and dividing them."""

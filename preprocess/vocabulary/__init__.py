@@ -1,0 +1,1 @@
+"""Sentencepiece models: training them, changing them, and how well they cover text."""

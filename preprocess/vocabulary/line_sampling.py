@@ -1,0 +1,51 @@
+"""Lines of several languages in balanced shares, to train a vocabulary on."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from swcm_fairseq.errors import InputError
+
+from ..steps.parallel import ordered_map
+from ..text.text_files import open_lines
+from .coverage import LanguageFile
+
+
+def lines_with_text(file: LanguageFile) -> int:
+    """How many lines of a file have text; for worker processes."""
+    return sum(1 for line in open_lines(file.path) if line.strip())
+
+
+def count_lines(files: list[LanguageFile], workers: int) -> Counter[str | None]:
+    """Lines with text of each language (None: files without one), counted a file a process."""
+    counts: Counter[str | None] = Counter()
+    found_in = ordered_map(lines_with_text, files, min(workers, len(files)))
+    bar = tqdm(found_in, desc="counting lines", unit="file", total=len(files), leave=False, disable=None)
+    for file, found in zip(files, bar, strict=True):
+        if not found:
+            raise InputError(f"{file.path}: no line with text in it")
+        counts[file.lang] += found
+    return counts
+
+
+def rates(counts: Counter[str | None], alpha: float, limit: int) -> dict[str | None, float]:
+    """How often each line of a language is taken, on average.
+
+    The share of a language is p_i = q_i^alpha / sum_j q_j^alpha with q_i its share of the lines (XLM-R, arXiv
+    1911.02116, section 3.1); small languages repeat lines. In all, min(limit, all lines) are taken.
+    """
+    weights = {lang: count**alpha for lang, count in counts.items()}
+    total = min(limit, counts.total())
+    return {lang: total * weights[lang] / sum(weights.values()) / counts[lang] for lang in counts}
+
+
+def sample_lines(files: list[LanguageFile], rate: dict[str | None, float], seed: int) -> Iterator[str]:
+    """Each line as often as its language's rate says: its whole part, and once more by its fraction's chance."""
+    for number, file in enumerate(tqdm(files, desc="reading", unit="file", leave=False, disable=None)):
+        chance = random.Random(f"{seed} {number}")
+        whole, fraction = divmod(rate[file.lang], 1)
+        for line in open_lines(file.path):
+            if line.strip():
+                yield from [line] * (int(whole) + (chance.random() < fraction))

@@ -1,0 +1,145 @@
+"""Sentencepiece models as data: which pieces they hold, taking out and putting in."""
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import sentencepiece
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+
+from swcm_fairseq.atomic_files import cannot_write, write_atomically
+from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
+from swcm_fairseq.data.vocabulary import (
+    DICT_FILE,
+    MASK,
+    SENTENCEPIECE_FILE,
+    checksum,
+    dictionary_from_sentencepiece,
+    load_dictionary,
+    load_sentencepiece,
+)
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_rows import CONFIG_FILE, has_encoder
+
+NORMAL = ModelProto.SentencePiece.NORMAL
+UNKNOWN = ModelProto.SentencePiece.UNKNOWN
+CONTROL = ModelProto.SentencePiece.CONTROL
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+
+
+def reserved_symbols(langs: tuple[str, ...] = ()) -> set[str]:
+    """Strings that no piece may be spelled like: text would turn into special symbols."""
+    return {*SPECIALS, MASK, *(language_token(lang) for lang in (*DEFAULT_LANGS, *langs))}
+
+
+def processor_of(model: ModelProto) -> sentencepiece.SentencePieceProcessor:
+    """A processor for an edited model."""
+    return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString(deterministic=True))
+
+
+def _holds_another(directory: Path, model: ModelProto) -> bool:
+    """Whether a directory has files of another vocabulary than ``model``'s, or an encoder without a vocabulary.
+
+    Directories in Hugging Face's layout have no ``dict.txt``. What a run of the same command left is no other's.
+    """
+    dictionary, pieces = directory / DICT_FILE, directory / SENTENCEPIECE_FILE
+    if dictionary.exists() and checksum(load_dictionary(dictionary)) != checksum(
+        dictionary_from_sentencepiece(processor_of(model))
+    ):
+        return True
+    if pieces.exists():
+        return pieces.read_bytes() != model.SerializeToString(deterministic=True)
+    return not dictionary.exists() and ((directory / CONFIG_FILE).exists() or has_encoder(directory))
+
+
+def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
+    """Make the directory; raises :class:`InputError` if it holds another vocabulary than ``model``'s, or an encoder."""
+    try:
+        if _holds_another(directory, model):
+            raise InputError(
+                f"{directory}: holds another vocabulary already, or an encoder; remove it or give another --output"
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def write_sentencepiece(directory: Path, model: ModelProto) -> None:
+    """Write ``sentencepiece.bpe.model`` atomically; raises :class:`InputError` if that is not possible."""
+    try:
+        write_atomically(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
+    """Write ``sentencepiece.bpe.model`` and ``dict.txt``, the dictionary last and both atomically.
+
+    Raises:
+        InputError: the directory holds another vocabulary or an encoder, or cannot be written.
+    """
+    directory = Path(directory)
+    make_vocabulary_directory(directory, model)
+    dictionary = dictionary_from_sentencepiece(processor_of(model))
+    lines = io.StringIO()
+    dictionary.save(lines)
+    write_sentencepiece(directory, model)
+    try:
+        write_atomically(directory / DICT_FILE, lines.getvalue().encode("utf-8"))
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def read_model(directory: Path | str) -> ModelProto:
+    """The sentencepiece model of a vocabulary or encoder directory, as data.
+
+    Raises:
+        InputError: missing or damaged, or ``dict.txt`` beside it lists other pieces.
+    """
+    path = Path(directory) / SENTENCEPIECE_FILE
+    processor = load_sentencepiece(path)
+    dictionary = Path(directory) / DICT_FILE
+    if dictionary.exists() and checksum(load_dictionary(dictionary)) != checksum(
+        dictionary_from_sentencepiece(processor)
+    ):
+        raise InputError(f"{dictionary}: lists other pieces than {path}: the two belong to different vocabularies")
+    model = ModelProto()
+    model.ParseFromString(path.read_bytes())
+    return model
+
+
+def is_special(piece: ModelProto.SentencePiece) -> bool:
+    """``<unk>``, ``<s>``, ``</s>``: symbols of the model that are no pieces of text."""
+    return piece.type in (CONTROL, UNKNOWN)
+
+
+def symbols(model: ModelProto) -> list[str]:
+    """The symbol of every embedding row of an encoder with this model: XLM-R's ids, ``<mask>`` last."""
+    return [*SPECIALS, *(piece.piece for piece in model.pieces if not is_special(piece)), MASK]
+
+
+def keep_pieces(model: ModelProto, keep: Callable[[int, ModelProto.SentencePiece], bool]) -> list[str]:
+    """Take out the pieces for which ``keep(sentencepiece id, piece)`` is false, in place; return them."""
+    chosen = [keep(i, piece) for i, piece in enumerate(model.pieces)]
+    removed = [piece.piece for piece, kept in zip(model.pieces, chosen, strict=True) if not kept]
+    kept = [piece for piece, is_kept in zip(model.pieces, chosen, strict=True) if is_kept]
+    del model.pieces[:]
+    model.pieces.extend(kept)
+    return removed
+
+
+def add_pieces(model: ModelProto, pieces: Iterable[str]) -> list[str]:
+    """Append the pieces that the model lacks, in place, with its lowest score; return them.
+
+    The lowest score keeps the segmentation of other languages: no new piece scores higher than an old one.
+    Strings spelled like special symbols are passed over.
+    """
+    there = {piece.piece for piece in model.pieces} | reserved_symbols()
+    lowest = min(piece.score for piece in model.pieces if not is_special(piece))
+    added = []
+    for piece in pieces:
+        if piece not in there:
+            there.add(piece)
+            added.append(piece)
+            model.pieces.add(piece=piece, score=lowest, type=NORMAL)
+    return added

@@ -1,0 +1,93 @@
+"""What changing a vocabulary does: coverage before and after, per file, and the size of the encoder."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from swcm_fairseq.atomic_files import cannot_write, write_atomically
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
+from swcm_fairseq.interop.encoder_rows import CarriedRows, carry_rows, has_encoder, write_carried
+from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
+
+from ..steps.terminal import percent, print_table
+from ..text.units import unit_name
+from .coverage import Coverage, LanguageFile, measure
+from .sentencepiece_models import (
+    ModelProto,
+    make_vocabulary_directory,
+    processor_of,
+    symbols,
+    write_sentencepiece,
+    write_vocabulary,
+)
+
+REPORT_FILE = "report.json"
+
+
+def written_files(target: Path) -> list[Path]:
+    """The files of a changed vocabulary (and encoder)."""
+    return [target / name for name in (DICT_FILE, SENTENCEPIECE_FILE, REPORT_FILE, CONFIG_FILE, SAFETENSORS)]
+
+
+def write_changed(
+    source: Path, target: Path, old: ModelProto, new: ModelProto, files: list[LanguageFile], workers: int, seed: int = 1
+) -> None:
+    """Write the new vocabulary, the encoder if ``source`` has one, and ``report.json``; print the report.
+
+    Args:
+        source: directory of the old vocabulary (and encoder).
+        target: directory to write.
+        old: the old model.
+        new: the new model.
+        files: text to measure both on.
+        workers: processes that measure.
+        seed: of the rows of new pieces.
+    """
+    make_vocabulary_directory(target, new)
+    before = [measure(processor_of(old), file, workers) for file in files]
+    after = [measure(processor_of(new), file, workers) for file in files]
+    carried = None
+    if has_encoder(source):
+        config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed)
+        write_sentencepiece(target, new)  # first: the same command, run again, sees by it whose the encoder is
+        write_carried(target, config, tensors)
+    _write_report(target, files, before, after, carried)
+    write_vocabulary(target, new)  # last: a directory with dict.txt is complete
+    _print_coverage(files, before, after)
+    if carried is not None:
+        _print_encoder(carried)
+
+
+def _write_report(
+    target: Path,
+    files: list[LanguageFile],
+    before: list[Coverage],
+    after: list[Coverage],
+    carried: CarriedRows | None,
+) -> None:
+    rows = [
+        {"file": file.label, "unit": unit_name(file.lang), "before": asdict(old), "after": asdict(new)}
+        for file, old, new in zip(files, before, after, strict=True)
+    ]
+    report = {"coverage": rows, "encoder": asdict(carried) if carried else None}
+    try:
+        write_atomically(target / REPORT_FILE, json.dumps(report, ensure_ascii=False, indent=1).encode("utf-8"))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def _print_coverage(files: list[LanguageFile], before: list[Coverage], after: list[Coverage]) -> None:
+    rows = []
+    for file, old, new in zip(files, before, after, strict=True):
+        unknown = [percent(each.unknown, each.tokens) for each in (old, new)]
+        rates = [f"{each.tokens_per_unit:.2f}" for each in (old, new)]
+        rows.append([file.label, unit_name(file.lang), *rates, *unknown])
+    print_table(["file", "unit", "tokens a unit", "after", "unknown", "after"], rows)
+
+
+def _print_encoder(carried: CarriedRows) -> None:
+    print(
+        f"\nencoder: {carried.carried:,} of {carried.rows_before:,} embedding rows carried over, {carried.new:,} new; "
+        f"{carried.parameters_before / 1e6:.1f}M -> {carried.parameters_after / 1e6:.1f}M parameters"
+    )

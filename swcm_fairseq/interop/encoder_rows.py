@@ -1,0 +1,110 @@
+"""A Hugging Face encoder directory for another vocabulary: every row of its embeddings follows its piece."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from swcm_fairseq.atomic_files import write_atomically
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, load_directory, load_json
+from swcm_fairseq.interop.rows import carried
+from swcm_fairseq.output_files import partial_of
+
+CONFIG_FILE = "config.json"
+EMBEDDINGS = "word_embeddings.weight"
+# Tensors with one row (or number) a symbol, by the end of their name.
+BY_SYMBOL = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
+
+
+@dataclass
+class CarriedRows:
+    """What happened to an encoder: rows and parameters before and after."""
+
+    rows_before: int
+    rows_after: int
+    carried: int
+    new: int
+    parameters_before: int
+    parameters_after: int
+
+
+def has_encoder(directory: Path | str) -> bool:
+    """Whether the directory holds an encoder beside its vocabulary."""
+    names = [name + suffix for name in (SAFETENSORS, PYTORCH_BIN) for suffix in ("", INDEX_SUFFIX)]
+    return any((Path(directory) / name).is_file() for name in names)
+
+
+def carry_rows(
+    source: Path, old: list[str], new: list[str], seed: int
+) -> tuple[dict[str, Any], dict[str, Tensor], CarriedRows]:
+    """The encoder of ``source`` with one embedding row for each symbol of ``new``.
+
+    Rows of symbols that ``old`` has are copied bit for bit; others are drawn from N(0, 0.02), biases are 0. Rows that
+    belong to no symbol (padding at the end of the table) are dropped. All other tensors stay as they are.
+
+    Args:
+        source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
+        old: symbols of the rows of ``source``, in order.
+        new: symbols of the rows that are wanted, in order.
+        seed: of the new rows.
+
+    Returns:
+        its configuration, its tensors by name, and what happened to the rows.
+
+    Raises:
+        InputError: a file is damaged, or the embeddings have fewer rows than ``old`` has symbols.
+    """
+    config, tensors = load_json(source / CONFIG_FILE), load_directory(source)
+    rows = next((len(tensor) for name, tensor in tensors.items() if name.endswith(EMBEDDINGS)), 0)
+    if rows == len(old) - 1:
+        old = old[:-1]  # an encoder without <mask>
+    if rows < len(old):
+        raise InputError(
+            f"{source}: {rows} embedding rows, but its vocabulary has {len(old)} symbols; "
+            "the two belong to different models"
+        )
+    places = {symbol: i for i, symbol in enumerate(old)}
+    index = torch.tensor([places.get(symbol, -1) for symbol in new])
+    before = _parameters(tensors)
+    for name, tensor in tensors.items():
+        if name.endswith(BY_SYMBOL):
+            tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed))
+    counts = int((index >= 0).sum()), int((index < 0).sum())
+    carried_rows = CarriedRows(rows, len(new), *counts, before, _parameters(tensors))
+    return {**config, "vocab_size": len(new), **_special_ids(new)}, tensors, carried_rows
+
+
+def _special_ids(symbols: list[str]) -> dict[str, int]:
+    """Ids in the configuration (some published ones name another padding than their tokenizer has)."""
+    names = {"bos_token_id": "<s>", "pad_token_id": "<pad>", "eos_token_id": "</s>"}
+    return {key: symbols.index(symbol) for key, symbol in names.items()}
+
+
+def _parameters(tensors: dict[str, Tensor]) -> int:
+    """Numbers in the model; an output matrix is the embeddings once more, as XLM-R ties them."""
+    return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
+
+
+def write_carried(target: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write ``config.json`` and ``model.safetensors``; raises :class:`InputError` if that is not possible."""
+    weights = partial_of(target / SAFETENSORS)
+    # Tensors that share memory (a tied output matrix in a .bin file) are written out each.
+    tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(target / CONFIG_FILE, content.encode("utf-8"))
+        save_file(tensors, weights, metadata={"format": "pt"})
+        shutil.copymode(target / CONFIG_FILE, weights)  # safetensors lets only the owner read it
+        os.replace(weights, target / SAFETENSORS)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{target}: {error}; make room or give another --output") from error
+    finally:
+        weights.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""Draw training losses: panels side by side, in each the curves of one or several runs, out of fairseq's JSON logs.
+
+    python -m swcm_fairseq.reporting.curves --output loss.png \\
+        --panel pretraining xlm-swcm=runs/pretraining/xlm-swcm/train.log
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.reporting.progress import statistics
+
+logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
+
+import matplotlib  # noqa: E402  (it talks while it is imported, unless the level has been set)
+
+matplotlib.use("agg")
+
+from matplotlib import pyplot  # noqa: E402
+
+WIDTH, HEIGHT = 4, 3  # inches of a panel
+DPI = 120
+# (Tag of a log line, its number of updates, its loss): the finer ones first.
+TRAINING_LINES = (("train_inner", "num_updates", "loss"), ("train", "train_num_updates", "train_loss"))
+
+
+def training_curve(log: Path) -> tuple[list[int], list[float]]:
+    """Updates and training losses of one run; after an interruption the later line counts.
+
+    A run that is shorter than its ``--log-interval`` has one point an epoch.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(f"{log}: {error.strerror}; name the log of a training") from error
+    found = [each for each in map(statistics, lines) if each]
+    for wanted, update, loss in TRAINING_LINES:
+        points = {int(numbers[update]): float(numbers[loss]) for tag, numbers in found if tag == wanted}
+        if points:
+            return sorted(points), [points[number] for number in sorted(points)]
+    return [], []
+
+
+def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
+    """Write a picture of training losses.
+
+    Args:
+        panels: title -> name of a run -> its log.
+        output: the file, e.g. ``loss.png``; its ending is its format.
+
+    Raises:
+        InputError: a log cannot be read, or the picture cannot be written.
+    """
+    figure, grid = pyplot.subplots(
+        1, len(panels), figsize=(WIDTH * len(panels), HEIGHT), layout="constrained", squeeze=False
+    )
+    for axes, (title, logs) in zip(grid[0], panels.items(), strict=True):
+        for name, log in logs.items():
+            axes.plot(*training_curve(log), label=name, marker=".", markersize=3)
+        axes.set(title=title, xlabel="update", ylabel="loss (bits)")
+        axes.legend(fontsize="small")
+    try:
+        figure.savefig(output, dpi=DPI)
+    except OSError as error:
+        raise InputError(f"--output {output}: {error.strerror}; give another file") from error
+    except ValueError as error:  # an ending that is no format
+        raise InputError(f"--output {output}: {error}") from error
+    finally:
+        pyplot.close(figure)
+
+
+def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
+    """``[["pretraining", "xlm-swcm=a.log"], ...]`` as what :func:`draw_curves` takes."""
+    panels: dict[str, dict[str, Path]] = {}
+    for title, *curves in arguments:
+        pairs = [curve.partition("=") for curve in curves]
+        if not pairs or not all(name and log for name, _, log in pairs):
+            raise InputError(f"--panel {' '.join([title, *curves])}: write TITLE NAME=LOG [NAME=LOG ...]")
+        panels[title] = {name: Path(log) for name, _, log in pairs}
+    return panels
+
+
+def main() -> None:
+    """Draw one picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="picture to write (.png, .svg, .pdf)")
+    parser.add_argument(
+        "--panel",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("TITLE", "NAME=LOG"),
+        help="a title, then the name and the log (of --log-format json) of each curve; give it once for each panel",
+    )
+    args = parser.parse_args()
+    draw_curves(parse_panels(args.panel), args.output)
+    print(f"Loss curves: {args.output}")
+
+
+if __name__ == "__main__":
+    run_command(main)

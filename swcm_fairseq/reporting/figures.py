@@ -1,0 +1,43 @@
+"""Pictures of a report: Figure 4, and the training curves of every kind of run."""
+
+from pathlib import Path
+
+from swcm_fairseq.reporting.curves import DPI, draw_curves, pyplot
+from swcm_fairseq.reporting.filled_tables import FilledTable
+from swcm_fairseq.reporting.runs import LOG_FILE, PRETRAINING, Runs
+
+
+def draw_table(filled: FilledTable, output: Path) -> bool:
+    """Draw a table with numbers for systems: one line a column, with 95% intervals; False if it has no number yet."""
+    figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
+    drawn = False
+    for i, column in enumerate(filled.table.columns):
+        points = [
+            (int(row.system), cell.score, cell.interval or 0.0)
+            for row, cells in zip(filled.table.rows, filled.cells, strict=True)
+            if (cell := cells[i]) is not None
+        ]
+        if points:
+            x, y, half = zip(*points, strict=True)
+            axes.errorbar(x, y, yerr=half, label=column.heading, marker="o", capsize=3)
+            drawn = True
+    if drawn:
+        axes.set(
+            xlabel=filled.table.figure, ylabel="ROUGE-L F1 (percent)", xticks=[int(r.system) for r in filled.table.rows]
+        )
+        axes.legend()
+        figure.savefig(output, dpi=DPI)
+    pyplot.close(figure)
+    return drawn
+
+
+def draw_training(runs: Runs, tasks: list[str], output: Path) -> list[Path]:
+    """One picture a task of all its runs that have a log, e.g. ``curves-finetuning-summarization.png``; their paths."""
+    written = []
+    for task in (PRETRAINING, *tasks):
+        logs = {run.name: run / LOG_FILE for run in runs.directories(task) if (run / LOG_FILE).is_file()}
+        if logs:
+            path = output / f"curves-{task.replace('/', '-')}.png"
+            draw_curves({task: logs}, path)
+            written.append(path)
+    return written

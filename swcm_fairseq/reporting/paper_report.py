@@ -1,0 +1,88 @@
+"""Collect finished runs into the paper's Tables 1 to 5, beside the paper's numbers, and draw Figure 4 and the curves.
+
+    python -m swcm_fairseq.reporting.paper_report                  what lies in runs/; files go to runs/report
+    python -m swcm_fairseq.reporting.paper_report --runs runs/smoke
+
+Each table is printed and written as Markdown, CSV and LaTeX. A cell without a finished run stays empty. Runs that have
+not come to their end are listed with the command that goes on with them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, report, run_command
+from swcm_fairseq.reporting.figures import draw_table, draw_training
+from swcm_fairseq.reporting.filled_tables import FORMATS, FilledTable, as_markdown, fill
+from swcm_fairseq.reporting.paper import Paper, read_paper
+from swcm_fairseq.reporting.resume_commands import command
+from swcm_fairseq.reporting.runs import Runs
+
+
+def write(filled: FilledTable, output: Path) -> list[Path]:
+    """The files of one table, and its figure if it has one and there is something to draw."""
+    written = []
+    for suffix, render in FORMATS.items():
+        path = output / f"{filled.table.name}{suffix}"
+        path.write_text(render(filled), encoding="utf-8")
+        written.append(path)
+    picture = output / f"{filled.table.name}.png"
+    if filled.table.figure and draw_table(filled, picture):
+        written.append(picture)
+    return written
+
+
+def print_others(runs: Runs, paper: Paper) -> None:
+    """Finished runs that no table has a cell for, such as your own: one line each."""
+    for task in paper.tasks:
+        for run in runs.directories(task):
+            if paper.has(task, run.name):
+                continue
+            cells = {name: runs.number(run, name, "rougeL F1") for name in paper.scores_of(task)}
+            texts = [f"{name} {cell} ({cell.origin})" for name, cell in cells.items() if cell is not None]
+            if texts:
+                print(f"{run}: in no table: ROUGE-L F1 {', '.join(texts)}")
+
+
+def print_unfinished(runs: Runs, paper: Paper) -> None:
+    """Runs that lack something: one line each."""
+    for run, progress in runs.unfinished(paper):
+        print(f"{run}: not finished, {progress}; go on with: {command(runs.root, run)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="directory to write to (default: report in that of the runs)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the tables, write the files, list what is not finished; exit status 1 if a file is damaged."""
+    args = parser().parse_args(argv)
+    if not args.runs.is_dir():
+        raise InputError(
+            f"{args.runs}: no such directory; run a recipe of examples/ first, or name another with --runs"
+        )
+    runs, paper, output = Runs(args.runs), read_paper(), args.output or args.runs / "report"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        written = []
+        for table in paper.tables:
+            filled = fill(table, runs, paper.source)
+            print(as_markdown(filled))
+            written += write(filled, output)
+        written += draw_training(runs, paper.tasks, output)
+    except OSError as error:
+        raise InputError(f"{output}: {error.strerror}; name another directory with --output") from error
+    print_others(runs, paper)
+    print_unfinished(runs, paper)
+    print(f"\nWritten to {output}: {', '.join(path.name for path in written)}")
+    for damage in runs.damaged.values():
+        report(damage)
+    sys.exit(1 if runs.damaged else 0)
+
+
+if __name__ == "__main__":
+    run_command(main)

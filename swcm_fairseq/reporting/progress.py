@@ -1,0 +1,79 @@
+"""Show a fairseq-train run as one progress bar: ``fairseq-train --log-format json ... | progress.py LOG [UNIT]``.
+
+UNIT is "update" or "epoch"; fairseq's log says how many there will be. Everything that fairseq says goes to LOG; the
+terminal gets a bar with the loss, a line per validation, and, if the run fails, its error line or else the last lines
+of the log.
+"""
+
+import json
+import re
+import sys
+
+from tqdm import tqdm
+
+TAIL = 15
+ERROR = re.compile(
+    r"^(?:\[rank\d+\]: )?(error: .*\n)"
+)  # torch puts the rank in front of what a process of several says
+# (Unit of the bar, tag of a log line) -> which of its numbers tells how many have passed.
+COUNTERS = {
+    ("update", "train_inner"): "num_updates",
+    ("update", "train"): "train_num_updates",
+    ("update", "valid"): "valid_num_updates",
+    ("epoch", "train_inner"): "update",
+    ("epoch", "train"): "epoch",
+}
+# In the configuration that fairseq logs first: how many there will be; 0 means no limit of this kind.
+TOTALS = {"update": re.compile(r"'max_update': (\d+)"), "epoch": re.compile(r"'max_epoch': (\d+)")}
+
+
+def statistics(line: str) -> tuple[str, dict[str, str]] | None:
+    """The tag and the numbers of one of fairseq's JSON log lines, or None for any other line."""
+    parts = line.split(" | ", 3)
+    if len(parts) != 4 or not parts[3].startswith("{"):
+        return None
+    try:
+        numbers = json.loads(parts[3])
+    except json.JSONDecodeError:  # a line cut by a kill
+        return None
+    return parts[2].strip(), numbers
+
+
+def validation(numbers: dict[str, str]) -> str:
+    """What a validation found, as one line."""
+    rouge = f", ROUGE-L {numbers['valid_rouge_l']}" if "valid_rouge_l" in numbers else ""
+    return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
+
+
+def main(log_path: str, unit: str = "update") -> int:
+    """Copy standard input to the log and draw the bar; returns the exit status."""
+    finished = False
+    tail: list[str] = []
+    errors: list[str] = []
+    with open(log_path, "a", encoding="utf-8") as log, tqdm(unit=unit, mininterval=1) as bar:
+        for line in sys.stdin:
+            log.write(line)
+            log.flush()
+            tail = [*tail, line][-TAIL:]
+            finished = finished or "done training" in line
+            errors += ERROR.findall(line)
+            if bar.total is None and (total := TOTALS[unit].search(line)):
+                bar.total = int(total[1])
+            found = statistics(line)
+            if found is None:
+                continue
+            tag, numbers = found
+            if tag == "train_inner":
+                bar.set_postfix_str(f"loss {numbers['loss']}", refresh=False)
+            elif tag == "valid":
+                bar.write(validation(numbers))
+            if (unit, tag) in COUNTERS:
+                bar.update(round(float(numbers[COUNTERS[unit, tag]]), 2) - bar.n)
+    if not finished:
+        last_words = errors[:1] or [*tail, f"training stopped early; the whole log is {log_path}\n"]
+        sys.stderr.writelines(last_words)
+    return 0 if finished else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

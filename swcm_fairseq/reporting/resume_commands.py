@@ -1,0 +1,44 @@
+"""The command that goes on with a run."""
+
+import csv
+import shlex
+from pathlib import Path
+
+from swcm_fairseq.reporting.runs import PRETRAINING
+
+GRID = Path(__file__).resolve().parents[2] / "examples/ablations/grid.tsv"
+GRID_COLUMNS = (
+    *("system", "place", "pretraining", "pretraining_options", "common_options"),
+    *("finetuning_options", "tasks", "corpora"),
+)
+OURS = "xlm-swcm"  # in the grid, too, but it has recipes of its own
+MBART = "mbart-cm"
+# Directory of runs -> what the recipes are told for it.
+ENVIRONMENTS = {Path("runs"): "", Path("runs/smoke"): "SCALE=smoke "}
+
+
+def read_grid(path: Path = GRID) -> list[dict[str, str]]:
+    """The rows of the ablations, by :data:`GRID_COLUMNS`."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines, GRID_COLUMNS, delimiter="\t"))
+
+
+def command(root: Path, run: Path) -> str:
+    """What to type to go on with a run, wherever the runs lie.
+
+    A run that no recipe has by name gets that of its task; the options that it was started with have to be added.
+    """
+    environment = ENVIRONMENTS.get(root, f"RUNS={shlex.quote(str(root))} ")
+    return environment + shlex.join(_words(*run.relative_to(root).parts))
+
+
+def _words(stage: str, *task_and_name: str) -> list[str]:
+    *task, name = task_and_name
+    if name == MBART:
+        return ["examples/baselines/mbart_cm.sh"]
+    column = "pretraining" if stage == PRETRAINING else "system"
+    systems = {row[column]: row["system"] for row in reversed(read_grid())}  # the first row of several counts
+    if name in systems and name != OURS and stage != "crosslingual":
+        return ["examples/ablations/run.sh", systems[name]]
+    recipe = "single_gpu" if stage == PRETRAINING else task[0]
+    return [f"examples/{stage}/{recipe}.sh", "--name", name]

@@ -1,0 +1,153 @@
+"""What lies in a directory of runs: scores of finished ones, and what the others still lack."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import load_pickle
+from swcm_fairseq.reporting.paper import Column, Paper, Row
+from swcm_fairseq.restoring import LAST
+from swcm_fairseq.scoring.evaluation import Evaluation
+from swcm_fairseq.scoring.score_report import read_json
+
+LOG_FILE = "train.log"
+PRETRAINING = "pretraining"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a number depends on; only numbers of the same origin can be compared.
+
+    Attributes:
+        signature: of the metric.
+        segments: size of the test set, in lines.
+    """
+
+    signature: str
+    segments: int
+
+    def __str__(self) -> str:
+        return f"{self.signature}, {self.segments:,} lines"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of ours, in percent.
+
+    Attributes:
+        score: the number.
+        interval: half of its bootstrap 95% interval; None if it was left out.
+        origin: how it was computed.
+    """
+
+    score: float
+    interval: float | None
+    origin: Origin
+
+    def __str__(self) -> str:
+        return f"{self.score:.1f}" + ("" if self.interval is None else f" ± {self.interval:.1f}")
+
+
+class Runs:
+    """The runs below one directory.
+
+    Attributes:
+        root: the directory.
+        damaged: what is wrong with each file that could not be read.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.damaged: dict[Path, InputError] = {}
+        self._read: dict[Path, Evaluation] = {}
+
+    def cell(self, row: Row, column: Column) -> Cell | None:
+        """Our number for a cell of a table, if its run has been scored."""
+        if row.run is None:
+            return None
+        return self.number(self.root / column.task / (row.run + column.suffix), column.scores, column.value)
+
+    def number(self, run: Path, scores: str, value: str) -> Cell | None:
+        """One number of a run; None if there is no such file or it cannot be read, which is then noted."""
+        path = run / "scores" / f"{scores}.json"
+        if path in self.damaged or not path.is_file():
+            return None
+        try:
+            evaluation = self._evaluation(path)
+            return _cell(evaluation, value, path)
+        except InputError as error:
+            self.damaged[path] = error
+            return None
+
+    def _evaluation(self, path: Path) -> Evaluation:
+        if path not in self._read:
+            self._read[path] = read_json(path)
+        return self._read[path]
+
+    def directories(self, task: str) -> list[Path]:
+        """All runs of a task, by name."""
+        return sorted(path for path in (self.root / task).glob("*") if path.is_dir())
+
+    def unfinished(self, paper: Paper) -> Iterator[tuple[Path, str]]:
+        """Runs that have not come to their end, each with what it lacks."""
+        for task in (PRETRAINING, *paper.tasks):
+            for run in self.directories(task):
+                missing = [name for name in paper.scores_of(task) if not (run / "scores" / f"{name}.json").is_file()]
+                if not missing and task != PRETRAINING:
+                    continue
+                progress, trained = self._training(run)
+                if missing and trained:
+                    progress += f", no scores of {', '.join(missing)}"
+                if missing or not trained:
+                    yield run, progress
+
+    def _training(self, run: Path) -> tuple[str, bool]:
+        """How far the training of a run has come, and whether to its end; damage is noted."""
+        if not (run / LAST).is_file():
+            return "no checkpoint yet", False
+        try:
+            return training_progress(run / LAST)
+        except InputError as error:
+            self.damaged[run / LAST] = error
+            return f"{LAST} cannot be read", False
+
+
+def training_progress(checkpoint: Path) -> tuple[str, bool]:
+    """How far training had come when a checkpoint was written, e.g. ``update 120 of 500``, and whether to its end.
+
+    Raises:
+        InputError: it is no checkpoint of a training.
+    """
+    state: Any = load_pickle(checkpoint)
+    try:
+        limits = state["cfg"]["optimization"]
+        max_epoch, max_update = limits["max_epoch"], limits["max_update"]
+        epoch = state["extra_state"]["train_iterator"]["epoch"]
+        updates = state["optimizer_history"][-1]["num_updates"]
+    except (LookupError, TypeError) as error:
+        raise InputError(f"{checkpoint}: not a checkpoint of fairseq-train; delete it and train again") from error
+    if max_update > 0:
+        return f"update {updates:,} of {max_update:,}", updates >= max_update
+    if max_epoch > 0:
+        return f"epoch {min(epoch, max_epoch)} of {max_epoch}, update {updates:,}", epoch > max_epoch
+    return f"update {updates:,}", False
+
+
+def _cell(evaluation: Evaluation, value: str, path: Path) -> Cell:
+    """One number of a scores file.
+
+    Raises:
+        InputError: the file is about several systems, or lacks the number.
+    """
+    if len(evaluation.systems) != 1:
+        raise InputError(
+            f"{path}: scores of {len(evaluation.systems)} systems; the report takes one a file: score again"
+        )
+    found, signature = evaluation.systems[0].values.get(value), evaluation.signatures.get(value.split()[0])
+    if found is None or signature is None:
+        raise InputError(
+            f"{path}: has no {value} or no signature of it; score again with python -m swcm_fairseq.scoring"
+        )
+    return Cell(found.score, found.interval, Origin(signature, evaluation.segments))

@@ -1,0 +1,196 @@
+"""The configuration of the task ``multilingual_denoising_mt``."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Optional
+
+from fairseq.dataclass import FairseqDataclass
+from omegaconf import II, MISSING
+
+from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
+from swcm_fairseq.data.noise import MaskLength
+from swcm_fairseq.tasks.validation import EvalMetric
+
+
+class Directions(Enum):
+    """Which way pairs are translated."""
+
+    forward = "forward"
+    both = "both"
+
+
+class LongDocuments(Enum):
+    """What becomes of text that is too long."""
+
+    blocks = "blocks"
+    truncate = "truncate"
+
+
+class SamplingUnit(Enum):
+    """What the sizes of corpora are counted in."""
+
+    samples = "samples"
+    tokens = "tokens"
+
+
+class BatchGroups(Enum):
+    """What the samples of one batch have in common."""
+
+    none = "none"
+    language = "language"
+    corpus = "corpus"
+
+
+@dataclass
+class SamplingConfig(FairseqDataclass):
+    """How often each corpus is drawn: the flags that the tasks of this package share."""
+
+    sampling_alpha: float = field(
+        default=0.3,
+        metadata={
+            "help": "p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta); above 0 to 1, 1 is in proportion to q"
+        },
+    )
+    sampling_beta: float = field(
+        default=0.0,
+        metadata={
+            "help": "l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2); 0 to 1. With "
+            "1 - alpha, the tokens that are seen are in proportion to (tokens that there are)^alpha; 0 ignores lengths"
+        },
+    )
+    sampling_by: SamplingBy = field(
+        default=SamplingBy.language,
+        metadata={
+            "help": "i is a language (that of the target, for pairs), whose corpora are drawn in proportion to q, as "
+            "in the paper; or i is a corpus, so that small corpora, such as the paper's pairs, come up often"
+        },
+    )
+    sampling_unit: SamplingUnit = field(default=SamplingUnit.samples, metadata={"help": "what q counts"})
+    samples_per_epoch: Optional[int] = field(
+        default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
+    )
+
+
+def temperature(cfg: SamplingConfig) -> Temperature:
+    """What the flags mean; raises :class:`InputError` for one out of range."""
+    by_tokens = cfg.sampling_unit is SamplingUnit.tokens
+    return Temperature(cfg.sampling_alpha, cfg.sampling_beta, cfg.sampling_by, by_tokens)
+
+
+@dataclass
+class MultilingualDenoisingMTConfig(SamplingConfig):
+    """Options of the task; the defaults are the paper's (Su et al. 2025, arXiv 2502.10852)."""
+
+    data: str = field(
+        default=MISSING,
+        metadata={"help": "data directory, or several separated by colons, of which each epoch takes one in turn"},
+    )
+    langs: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "language codes separated by commas; their order is that of their tokens, so add new ones at the "
+            "end (default: the checkpoint's when one is loaded to generate, else bo,kk,mn,ug,zh)"
+        },
+    )
+    source_lang: Optional[str] = field(
+        default=None,
+        metadata={
+            "argparse_alias": "-s",
+            "help": "take only directions from this language; text to denoise only if --corpora names it",
+        },
+    )
+    target_lang: Optional[str] = field(
+        default=None,
+        metadata={
+            "argparse_alias": "-t",
+            "help": "take only directions into this language; text to denoise only if --corpora names it",
+        },
+    )
+    corpora: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "take only these corpora (bo, zh-bo, ti_sum) or directions as the table names them (dae_bo, "
+            "mt_bo-zh), separated by commas (default: all)"
+        },
+    )
+    directions: Optional[Directions] = field(
+        default=None,
+        metadata={
+            "help": "translate pairs forward, as they are stored, or both ways (default: both for pairs of two "
+            "languages, forward for pairs that share their language, such as article and title)"
+        },
+    )
+    translation_share: Optional[float] = field(
+        default=None,
+        metadata={
+            "help": "share of the samples that are pairs, 0 to 1; 0 leaves translation out, 1 leaves denoising out "
+            "(default: what --sampling-by and --sampling-alpha give)"
+        },
+    )
+    train_samples: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "train on only so many samples of each corpus, the same ones in every run, fewer ones among more "
+            "ones (default: all)"
+        },
+    )
+    tokens_per_sample: int = field(
+        default=256, metadata={"help": "the most positions of a text, <s>, language token and </s> included"}
+    )
+    long_documents: LongDocuments = field(
+        default=LongDocuments.blocks,
+        metadata={
+            "help": "what is done with text to denoise that is longer: cut into blocks at sentence ends, or truncate "
+            "as the paper does; pairs are always truncated"
+        },
+    )
+    word_units: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "what span noise takes as a word, e.g. bo=piece,zh=space: space (between spaces), tsheg (Tibetan "
+            "syllables) or piece (default: tsheg for bo, piece for zh, space for others)"
+        },
+    )
+    mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
+    mask_length: MaskLength = field(default=MaskLength["span-poisson"], metadata={"help": "what is masked together"})
+    poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a masked span, in words"})
+    replace_length: int = field(
+        default=1, metadata={"help": "masks that take a span's place: 1, 0 (none), -1 (one for each token)"}
+    )
+    mask_random: float = field(default=0.0, metadata={"help": "share of the masks that are a random piece instead"})
+    insert: float = field(default=0.0, metadata={"help": "masks to insert, as a share of the tokens"})
+    rotate: float = field(default=0.0, metadata={"help": "share of the texts that are rotated"})
+    permute_sentences: float = field(default=1.0, metadata={"help": "share of the sentences that change places"})
+    group_batches_by: BatchGroups = field(
+        default=BatchGroups.none,
+        metadata={"help": "put only samples with the same target language, or of the same corpus, into one batch"},
+    )
+    eval_metric: Optional[EvalMetric] = field(
+        default=None,
+        metadata={
+            "help": "decode at every validation and log this score of each pair corpus (mt_zh-bo_rouge_l) and their "
+            "mean (rouge_l), for --best-checkpoint-metric with --maximize-best-checkpoint-metric"
+        },
+    )
+    eval_samples: int = field(
+        default=200, metadata={"help": "the most samples of each corpus and direction that --eval-metric decodes"}
+    )
+    eval_args: str = field(
+        default="{}", metadata={"help": "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'"}
+    )
+    restrict_decoding: bool = field(
+        default=False,
+        metadata={
+            "help": "generate only pieces that the training text of the target language has, as counted in the data "
+            "directory; needs batches of one target language"
+        },
+    )
+    seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
+    valid_subset: str = II("dataset.valid_subset")
+    batch_size_valid: Optional[int] = II("dataset.batch_size_valid")
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
+    update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009
