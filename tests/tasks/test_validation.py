@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.tasks.test_generation import tiny_transformer
+from tests.tasks.test_language_generator import tiny_transformer
 
 from swcm_fairseq.tasks.validation import EvalMetric, _batches, build_metric, chosen_samples, decode_and_score
 
