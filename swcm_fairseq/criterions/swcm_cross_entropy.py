@@ -240,10 +240,9 @@ class Batch:
         if self._vocabulary is None and self.criterion.cfg.restrict_vocabulary:
             if "tgt_lang_id" not in self.sample:
                 raise InputError("--restrict-vocabulary: this task does not name the target language of its samples")
-            words = self.criterion.vocabularies.of_batch(self.sample["tgt_lang_id"], output_weight)
-            target = self.target[self.counted]
-            self.outside = (~words[target]).sum()
-            self._vocabulary = OutputVocabulary(words.index_fill(0, target, True))
+            self._vocabulary, self.outside = self.criterion.vocabularies.output_vocabulary(
+                self.sample["tgt_lang_id"], self.target[self.counted], output_weight
+            )
         return self._vocabulary
 
     def chunk_rows(self, output_weight: Tensor) -> int:

@@ -1,5 +1,6 @@
 """Which words a language uses, and an output matrix that has no others (CINO, section 3.2.2, for generation)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ class OutputVocabulary:
         self._local = kept.cumsum(0) - 1
 
     def weight(self, output_weight: Tensor) -> Tensor:
-        """The rows of ``output_weight`` [V, C] that are kept, [R, C]; gradients flow back into it."""
+        """The rows of ``output_weight`` [V, ...] that are kept, [R, ...]; gradients flow back into it."""
         whole = len(self.ids) == output_weight.size(0)
         return output_weight if whole else output_weight.index_select(0, self.ids)
 
@@ -55,8 +56,13 @@ class RestrictedProjection(nn.Module):
 class LanguageVocabularies:
     """The words of each language, as the task has counted them; specials belong to every language."""
 
-    def __init__(self, task: Any):
+    def __init__(self, task: Any, name: Callable[[int], str] | None = None):
+        """Languages are numbers that ``task.language_vocabulary`` takes; ``name`` says what they are called.
+
+        Without ``name`` they are language tokens of the task's dictionary.
+        """
         self._task = task
+        self._name = name or task.target_dictionary.__getitem__
         self._nspecial = task.target_dictionary.nspecial
         self._words: dict[int, Tensor | None] = {}
 
@@ -83,7 +89,7 @@ class LanguageVocabularies:
             InputError: there are several languages, or the words of the language were not counted.
         """
         languages = lang_tokens.unique().tolist()
-        symbols = [self._task.target_dictionary[token] for token in languages]
+        symbols = [self._name(token) for token in languages]
         if len(languages) > 1:
             raise InputError(
                 f"a batch has the target languages {' '.join(symbols)}, but its vocabulary is to be restricted to one; "
@@ -96,6 +102,15 @@ class LanguageVocabularies:
                 "them with preprocess.binarize"
             )
         return words
+
+    def output_vocabulary(self, lang_tokens: Tensor, target: Tensor, like: Tensor) -> tuple[OutputVocabulary, Tensor]:
+        """What the softmax of a batch of one language runs over, and how many of ``target`` [N] had to be added to it.
+
+        Raises:
+            InputError: see :meth:`of_batch`.
+        """
+        words = self.of_batch(lang_tokens, like)
+        return OutputVocabulary(words.index_fill(0, target, True)), (~words[target]).sum()
 
     def share_known(self, tokens: Tensor, lang_tokens: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """How many of ``tokens`` [N] are words of their language ``lang_tokens`` [N], and of how many this is known."""

@@ -59,6 +59,7 @@ class MaskedDataset(MultilingualDataset):
         bos, eos = self.dictionary.bos(), self.dictionary.eos()
         return {
             "id": index,
+            "lang": self.groups[number],
             "source": torch.from_numpy(np.concatenate(([bos], source, [eos]))),
             "target": torch.from_numpy(np.concatenate(([pad], target, [pad]))),
         }
@@ -77,4 +78,5 @@ class MaskedDataset(MultilingualDataset):
                 "src_lengths": torch.tensor(list(map(len, source))),
             },
             "target": self._padded([sample["target"] for sample in samples]),
+            "lang": torch.tensor([sample["lang"] for sample in samples]),
         }

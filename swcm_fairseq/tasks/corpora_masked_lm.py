@@ -7,6 +7,7 @@ drawn with a temperature and by the mean length of their texts, as CINO does (Ya
 from dataclasses import dataclass, field
 from typing import Optional
 
+import torch
 from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.tasks import FairseqTask, register_task
@@ -18,11 +19,11 @@ from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.masked_dataset import MaskedDataset
 from swcm_fairseq.data.noise import Noise
 from swcm_fairseq.data.streams import FRAME
-from swcm_fairseq.data.vocabulary import add_special_symbols
+from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.restoring import restored_file
 from swcm_fairseq.tasks.restored import read_task_state
-from swcm_fairseq.tasks.task_config import SamplingConfig, temperature
+from swcm_fairseq.tasks.task_config import BatchGroups, SamplingConfig, batch_groups, temperature
 
 
 @dataclass
@@ -41,6 +42,13 @@ class CorporaMaskedLMConfig(SamplingConfig):
         default=0.15,
         metadata={"help": "share of the tokens to predict; of ten, eight become <mask>, one another, one stays"},
     )
+    group_batches_by: BatchGroups = field(
+        default=BatchGroups.none,
+        metadata={
+            "help": "put only texts of the same language, or of the same corpus, into one batch (--criterion "
+            "fast_masked_lm: at least of the same language)"
+        },
+    )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
     save_dir: str = II("checkpoint.save_dir")
@@ -55,6 +63,7 @@ class CorporaMaskedLMTask(FairseqTask):
 
     Attributes:
         dictionary: pieces and ``<mask>``.
+        langs: languages of the data directories; ``sample["lang"]`` indexes them.
         corpora: the text to denoise of the data directory; pairs are left out.
     """
 
@@ -70,10 +79,10 @@ class CorporaMaskedLMTask(FairseqTask):
         self.paths = utils.split_paths(cfg.data)
         self.dictionary = load_vocabulary(self.paths[0])
         add_special_symbols(self.dictionary, [])
-        langs = sorted({corpus.source_lang for path in self.paths for corpus in find_corpora(path)})
+        self.langs = sorted({corpus.source_lang for path in self.paths for corpus in find_corpora(path)})
         wanted = [name.strip() for name in (cfg.corpora or "").split(",") if name.strip()]
         choice = Choice(wanted=wanted, translation_share=0.0, max_positions=cfg.tokens_per_sample)
-        self.corpora = ChosenCorpora(self.paths, self.dictionary, langs, choice)
+        self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
         # What makes a checkpoint of it readable as an encoder, without the data directory.
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})
 
@@ -139,8 +148,26 @@ class CorporaMaskedLMTask(FairseqTask):
             Noise(mask=0.0, permute_sentences=0.0),  # texts keep their length
             cfg.tokens_per_sample,
             cfg.seed,
-            groups=range(len(streams)),
+            groups=[self.langs.index(stream.target_lang) for stream in streams],
             counts=planned_counts(streams, self.temperature, cfg.samples_per_epoch) if is_train else None,
             shards=len(self.paths),
+            batch_groups=batch_groups(cfg.group_batches_by, streams),
             mask_prob=cfg.mask_prob,
         )
+
+    def keep_languages_apart(self) -> None:
+        """What a criterion asks for that needs batches of one language each, before any data is loaded."""
+        if self.cfg.group_batches_by is BatchGroups.none:
+            self.cfg.group_batches_by = BatchGroups.language
+
+    def language_vocabulary(self, lang: int) -> torch.Tensor | None:
+        """What may be predicted in a language: the pieces that its training text has, and ``<mask>``.
+
+        Args:
+            lang: index of the language in ``langs``.
+
+        Returns:
+            int64, ascending; None where nothing was counted.
+        """
+        pieces = self.corpora.vocabulary(self.langs[lang], self.cfg.train_subset)
+        return None if pieces is None else torch.cat((pieces, torch.tensor([self.dictionary.index(MASK)])))

@@ -29,10 +29,10 @@ from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
 from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols, read_task_state
 from swcm_fairseq.tasks.task_config import (
-    BatchGroups,
     Directions,
     LongDocuments,
     MultilingualDenoisingMTConfig,
+    batch_groups,
     temperature,
 )
 from swcm_fairseq.tasks.validation import decode_and_score, parse_generation_options
@@ -206,7 +206,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
             groups=[self.group_names.index(stream.group) for stream in streams],
             counts=counts,
             shards=len(self.paths),
-            batch_groups=self._batch_groups(streams),
+            batch_groups=batch_groups(self.cfg.group_batches_by, streams),
         )
 
     def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
@@ -276,13 +276,6 @@ class MultilingualDenoisingMTTask(InferenceTask):
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
         return planned_counts(streams, self.temperature, cfg.samples_per_epoch, cfg.translation_share)
-
-    def _batch_groups(self, streams: list[Stream]) -> list[int] | None:
-        if self.cfg.group_batches_by is BatchGroups.none:
-            return None
-        if self.cfg.group_batches_by is BatchGroups.language:
-            return [self.langs.index(stream.target_lang) for stream in streams]
-        return list(range(len(streams)))
 
 
 def _end_workers(iterator: EpochBatchIterator) -> None:

@@ -1,5 +1,6 @@
 """The configuration of the task ``multilingual_denoising_mt``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Optional
@@ -9,6 +10,7 @@ from omegaconf import II, MISSING
 
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.noise import MaskLength
+from swcm_fairseq.data.streams import Stream
 from swcm_fairseq.tasks.validation import EvalMetric
 
 
@@ -39,6 +41,16 @@ class BatchGroups(Enum):
     none = "none"
     language = "language"
     corpus = "corpus"
+
+
+def batch_groups(by: BatchGroups, streams: Sequence[Stream]) -> list[int] | None:
+    """A number for each stream; only samples of streams with the same number share a batch. None: all may."""
+    if by is BatchGroups.none:
+        return None
+    if by is BatchGroups.corpus:
+        return list(range(len(streams)))
+    langs = sorted({stream.target_lang for stream in streams})
+    return [langs.index(stream.target_lang) for stream in streams]
 
 
 @dataclass

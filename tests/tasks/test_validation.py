@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tests.tasks.test_language_generator import tiny_transformer
 
 from swcm_fairseq.tasks.validation import EvalMetric, _batches, build_metric, chosen_samples, decode_and_score
+from tests.tasks.test_language_generator import tiny_transformer
 
 
 class Echo:
