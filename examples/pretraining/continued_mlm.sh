@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Continued masked language modelling of an encoder whose vocabulary was extended or pruned, so that its new pieces learn
-# what they mean (CINO, Yang et al. 2022): on the text of the pretraining corpora, languages drawn with a temperature
-# and by the mean length of their texts. The numbers of updates and samples are a start of ours, not CINO's.
+# what they mean: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The numbers are those of
+# its Table 7 and section 3.2: languages drawn by n^0.7 / l^0.3, the softmax over one language's pieces, Chinese documents
+# joined and cut at 256 tokens, other texts as they are.
 #
 #   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
 # ENCODER is the directory that preprocess.vocab_extend or vocab_prune wrote (default:
-# encoders/xlm-roberta-base-extended), of XLM-R base's size; for XLM-R large add: -- --arch roberta_large.
+# encoders/xlm-roberta-base-extended). SIZE=large takes CINO-large's numbers, for XLM-R large (default: base).
+# JOIN names the languages whose documents are joined, such as zh,bo (default: zh; JOIN= joins none).
+# For one GPU and a few days rather than CINO's 150,000 updates of 4,096 texts, add for example:
+#   -- --max-update 20000 --total-num-update 20000 --warmup-updates 1000 --lr 1e-4 --update-freq 8
 # Run: RUNS/pretraining/NAME (default: continued-mlm); the encoder for the other recipes is its folder "encoder".
 set -euo pipefail
 case ${SCALE:-full} in
@@ -21,10 +25,15 @@ parse "$@"
 [ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
 check_numbers GPUS PER_GPU
 RUN=$RUNS/pretraining/$NAME
+case ${SIZE:=base} in
+  base) ARCH=roberta_base UPDATES=150000 WARMUP=10000 LR=2e-4 BATCH_TOTAL=4096 MOST=64 ;;
+  large) ARCH=roberta_large UPDATES=75000 WARMUP=5000 LR=1e-4 BATCH_TOTAL=8192 MOST=32 ;;
+  *) fail "SIZE=$SIZE: use base or large" 2 ;;
+esac
 case $SCALE in
-  full) SIZE=() UPDATES=20000 WARMUP=1000 BATCH_TOTAL=256 MOST=32 TOKENS=256 ;;
+  full) LAYERS=() TOKENS=256 ;;
   smoke)
-    SIZE=(--encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4)
+    LAYERS=(--encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4)
     UPDATES=6 WARMUP=2 BATCH_TOTAL=16 MOST=16
     ;;
 esac
@@ -51,10 +60,11 @@ if ! finished train; then
   read_data
   step train "masked language modelling in all languages"
   batch "$BATCH_TOTAL" "$MOST"
-  command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm
-    --arch roberta_base "${SIZE[@]}" --max-positions 512 --tokens-per-sample "$TOKENS"
-    --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 --sampling-beta 0.7 "${BATCH[@]}"
-    --optimizer fused_adamw --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 --lr 1e-4
+  command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion fast_masked_lm
+    --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 --tokens-per-sample "$TOKENS" --mask-prob 0.2
+    --join-documents "${JOIN-zh}"
+    --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.7 --sampling-beta 0.3 "${BATCH[@]}"
+    --optimizer fused_adamw --adam-betas '(0.9,0.999)' --adam-eps 1e-8 --weight-decay 0 --clip-norm 1.0 --lr "$LR"
     --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES"
     "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
     --save-interval-updates 1000 --keep-interval-updates 1 --validate-interval-updates 1000

@@ -78,8 +78,9 @@ def meaning(streams: Sequence[Stream], counts: np.ndarray, temperature: Temperat
         drawn = f"target languages are drawn by {formula}; corpora of one language in proportion to their {unit}"
     else:
         drawn = f"corpora are drawn by {formula}"
-    pairs = counts[np.array([stream.translation for stream in streams])].sum() / counts.sum()
-    return f"--sampling-by {temperature.by.name}: {drawn}; {100 * pairs:.1f}% of the samples are pairs"
+    pairs = np.array([stream.translation for stream in streams])
+    share = f"; {100 * counts[pairs].sum() / counts.sum():.1f}% of the samples are pairs" if pairs.any() else ""
+    return f"--sampling-by {temperature.by.name}: {drawn}{share}"
 
 
 def too_many_passes(streams: Sequence[Stream], counts: np.ndarray) -> Iterator[str]:

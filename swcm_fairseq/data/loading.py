@@ -12,6 +12,7 @@ import torch
 from swcm_fairseq.data.blocks import Blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Kind
 from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.joined_documents import JoinedDocuments
 from swcm_fairseq.data.languages import WordUnit
 from swcm_fairseq.data.piece_boundaries import PieceTable
 from swcm_fairseq.data.selection import Direction, choose_directions
@@ -35,6 +36,7 @@ class Choice:
         max_positions: of a text, ``<s> <xx>`` and ``</s>`` included.
         blocks: long text to denoise is cut into blocks at sentence ends; otherwise truncated, as pairs always are.
         word_units: what a word is in some languages, if not as usual.
+        joined: languages whose documents to denoise are joined and cut at ``max_positions``.
     """
 
     wanted: Sequence[str] = ()
@@ -45,6 +47,7 @@ class Choice:
     max_positions: int = 256
     blocks: bool = True
     word_units: dict[str, WordUnit] = field(default_factory=dict)
+    joined: Sequence[str] = ()
 
 
 class ChosenCorpora:
@@ -119,19 +122,17 @@ class ChosenCorpora:
             )
         if number is not None:
             data = [DocumentSubset(side, number, direction.corpus.name) for side in data]
-        sides = [
-            Blocks(
-                side,
-                self.choice.max_positions - FRAME,
-                self.dictionary.bos(),
-                self.dictionary.eos(),
-                pieces if self.choice.blocks else None,
-            )
-            for side in data
-        ]
+        sides = [self._texts(side, pieces, direction) for side in data]
         return Stream(
             direction.group, direction.source_lang, direction.target_lang, not mono, sides[0], sides[-1], pieces
         )
+
+    def _texts(self, data, pieces: PieceTable | None, direction: Direction) -> Blocks | JoinedDocuments:
+        """One side of a stream as texts of at most ``max_positions``."""
+        limit, bos, eos = self.choice.max_positions - FRAME, self.dictionary.bos(), self.dictionary.eos()
+        if pieces is not None and direction.source_lang in self.choice.joined:
+            return JoinedDocuments(data, limit, bos, eos)
+        return Blocks(data, limit, bos, eos, pieces if self.choice.blocks else None)
 
     def _piece_table(self, lang: str) -> PieceTable:
         if lang not in self._pieces:
@@ -156,7 +157,10 @@ def cuts(stream: Stream) -> Iterator[str]:
     """Say what of a stream is longer than a text may be, and what becomes of it."""
     sides = {" source": stream.source, " target": stream.target} if stream.translation else {"": stream.target}
     for side, blocks in sides.items():
-        if blocks.documents_cut:
+        if isinstance(blocks, JoinedDocuments):
+            documents = f"{blocks.documents:,} documents are joined and cut into {len(blocks):,} texts"
+            yield f"{stream.group}: {documents} of {blocks.limit} tokens"
+        elif blocks.documents_cut:
             fate = (
                 f"{blocks.tokens_lost:,} of their tokens are left out"
                 if blocks.tokens_lost

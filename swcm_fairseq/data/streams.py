@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swcm_fairseq.data.blocks import Blocks
+from swcm_fairseq.data.joined_documents import JoinedDocuments
 from swcm_fairseq.data.piece_boundaries import PieceTable
 
 FRAME = 3  # <s>, the language token and </s> count towards the positions
@@ -27,8 +28,8 @@ class Stream:
     source_lang: str
     target_lang: str
     translation: bool
-    source: Blocks
-    target: Blocks
+    source: Blocks | JoinedDocuments
+    target: Blocks | JoinedDocuments
     pieces: PieceTable | None = None
 
     def __len__(self) -> int:

@@ -23,7 +23,7 @@ from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.restoring import restored_file
 from swcm_fairseq.tasks.restored import read_task_state
-from swcm_fairseq.tasks.task_config import BatchGroups, SamplingConfig, batch_groups, temperature
+from swcm_fairseq.tasks.task_config import BatchGroups, SamplingConfig, batch_groups, split_list, temperature
 
 
 @dataclass
@@ -37,6 +37,13 @@ class CorporaMaskedLMConfig(SamplingConfig):
     tokens_per_sample: int = field(
         default=256,
         metadata={"help": "the most positions of a text; longer documents are cut into blocks at sentence ends"},
+    )
+    join_documents: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "languages, e.g. zh,mn, whose documents are joined and cut at --tokens-per-sample, as CINO does "
+            "with Chinese (default: none; a text is never longer than its document)"
+        },
     )
     mask_prob: float = field(
         default=0.15,
@@ -80,8 +87,17 @@ class CorporaMaskedLMTask(FairseqTask):
         self.dictionary = load_vocabulary(self.paths[0])
         add_special_symbols(self.dictionary, [])
         self.langs = sorted({corpus.source_lang for path in self.paths for corpus in find_corpora(path)})
-        wanted = [name.strip() for name in (cfg.corpora or "").split(",") if name.strip()]
-        choice = Choice(wanted=wanted, translation_share=0.0, max_positions=cfg.tokens_per_sample)
+        choice = Choice(
+            wanted=split_list(cfg.corpora),
+            translation_share=0.0,
+            max_positions=cfg.tokens_per_sample,
+            joined=split_list(cfg.join_documents),
+        )
+        unknown = sorted(set(choice.joined) - set(self.langs))
+        if unknown:
+            raise InputError(
+                f"--join-documents {','.join(unknown)}: {cfg.data} has text in {', '.join(self.langs) or 'no language'}"
+            )
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
         # What makes a checkpoint of it readable as an encoder, without the data directory.
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})

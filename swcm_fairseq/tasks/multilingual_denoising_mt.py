@@ -33,6 +33,7 @@ from swcm_fairseq.tasks.task_config import (
     LongDocuments,
     MultilingualDenoisingMTConfig,
     batch_groups,
+    split_list,
     temperature,
 )
 from swcm_fairseq.tasks.validation import decode_and_score, parse_generation_options
@@ -62,7 +63,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
             raise InputError(f"the data path {cfg.data!r} has an empty part; write directories as a:b, or one of them")
         self.dictionary = load_vocabulary(self.paths[0])
         self.langs: list[str] = []
-        self._set_langs(_split(cfg.langs) or list(DEFAULT_LANGS))
+        self._set_langs(split_list(cfg.langs) or list(DEFAULT_LANGS))
         self.noise = Noise(
             mask=cfg.mask,
             mask_length=cfg.mask_length,
@@ -101,7 +102,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
         """Set ``corpora``; again where a checkpoint changes languages or positions."""
         cfg = self.cfg
         choice = Choice(
-            wanted=_split(cfg.corpora),
+            wanted=split_list(cfg.corpora),
             both=None if cfg.directions is None else cfg.directions is Directions.both,
             source_lang=cfg.source_lang,
             target_lang=cfg.target_lang,
@@ -287,15 +288,10 @@ def _end_workers(iterator: EpochBatchIterator) -> None:
     iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None
 
 
-def _split(text: str | None) -> list[str]:
-    """Items separated by commas; [] for None or nothing."""
-    return [item.strip() for item in (text or "").split(",") if item.strip()]
-
-
 def _word_units(text: str | None) -> dict[str, WordUnit]:
     """``bo=piece,zh=space`` as a dict; raises :class:`InputError` if it is not of that form."""
     units = {}
-    for item in _split(text):
+    for item in split_list(text):
         lang, _, unit = item.partition("=")
         try:
             units[check_code(lang)] = WordUnit(unit)

@@ -83,6 +83,11 @@ class SamplingConfig(FairseqDataclass):
     )
 
 
+def split_list(text: str | None) -> list[str]:
+    """Items separated by commas; [] for None or nothing."""
+    return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
 def temperature(cfg: SamplingConfig) -> Temperature:
     """What the flags mean; raises :class:`InputError` for one out of range."""
     by_tokens = cfg.sampling_unit is SamplingUnit.tokens

@@ -94,6 +94,13 @@ def test_with_beta_the_tokens_of_a_language_are_drawn_with_the_temperature(make)
     assert seen[1] / seen[0] == pytest.approx((tokens[1] / tokens[0]) ** 0.5, rel=0.01)
 
 
+def test_documents_of_some_languages_are_joined(make, caplog):
+    caplog.set_level("INFO")
+    bo, zh = make(join_documents="zh", tokens_per_sample=53).dataset("train").streams
+    assert set(zh.target.sizes[:-1]) == {50} and len(bo) == 40
+    assert f"train dae_zh: 80 documents are joined and cut into {len(zh)} texts of 50 tokens" in caplog.messages
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -102,6 +109,7 @@ def test_with_beta_the_tokens_of_a_language_are_drawn_with_the_temperature(make)
         ({"tokens_per_sample": 3}, "--tokens-per-sample 3"),
         ({"samples_per_epoch": 0}, "--samples-per-epoch 0"),
         ({"corpora": "kk"}, "kk"),
+        ({"join_documents": "zh,kk"}, "--join-documents kk: .* has text in bo, zh$"),
     ],
 )
 def test_what_is_refused(make, options, message):
