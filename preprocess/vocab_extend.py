@@ -2,8 +2,8 @@
 
 For each language of --input a sentencepiece model of --size pieces is trained; its pieces in the language's own
 scripts that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
-<mask> follows the last piece. If --vocab also holds an encoder, it is written with its rows carried over by piece;
-rows of new pieces are drawn from N(0, 0.02).
+<mask> follows the last piece. If --vocab also holds an encoder, it is written with its rows carried over by piece.
+Rows of new pieces are drawn from N(0, 0.02), or with --align start from the rows of their translations.
 """
 
 import argparse
@@ -13,17 +13,22 @@ import regex
 
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.interop.encoder_rows import has_encoder
 from swcm_fairseq.interop.encoder_source import FORMS, as_directory
+from swcm_fairseq.interop.new_rows import NewRows
 from swcm_fairseq.output_files import check_distinct
 
 from .steps.terminal import print_next
 from .text.reading_options import add_workers_option, check_counts
 from .text.text_files import check_readable_twice
 from .vocab import train
+from .vocabulary.bitext import FORM, Bitext, encode_bitext, parse_bitext, read_bitext
 from .vocabulary.coverage import LanguageFile, parse_language_file
 from .vocabulary.line_sampling import count_lines, rates, sample_lines
-from .vocabulary.sentencepiece_models import ModelProto, add_pieces, is_special, read_model
+from .vocabulary.row_starts import means, translations
+from .vocabulary.sentencepiece_models import ModelProto, add_pieces, is_special, processor_of, read_model
 from .vocabulary.vocab_report import write_changed, written_files
+from .vocabulary.word_alignment import align
 
 
 def pieces_of(model: ModelProto) -> list[str]:
@@ -51,16 +56,50 @@ def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
     return [piece for piece in pieces if character.search(piece)]
 
 
-def extend(model: ModelProto, inputs: list[LanguageFile], args: argparse.Namespace) -> None:
-    """Append to a model, in place, the pieces of other vocabularies and those learned from text; say how many."""
+def extend(model: ModelProto, inputs: list[LanguageFile], args: argparse.Namespace) -> dict[str, str]:
+    """Append to a model, in place, the pieces of other vocabularies and those learned from text; say how many.
+
+    Returns:
+        each new piece and the language that it was learned from ("" for those of other vocabularies).
+    """
+    new: dict[str, str] = {}
     for directory in args.pieces_of:
         added = add_pieces(model, pieces_of(read_model(directory)))
+        new |= dict.fromkeys(added, "")
         print(f"{directory}: {len(added):,} new pieces")
     for lang in dict.fromkeys(file.lang for file in inputs):
         files = [file for file in inputs if file.lang == lang]
         pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed, args.workers)
         added = add_pieces(model, in_scripts_of(str(lang), pieces))
+        new |= dict.fromkeys(added, str(lang))
         print(f"{lang}: {len(added):,} new pieces of {len(pieces):,}")
+    return new
+
+
+def start_rows(
+    old: ModelProto, new: ModelProto, added: dict[str, str], bitexts: list[Bitext], args: argparse.Namespace
+) -> NewRows:
+    """How the rows of the ``added`` pieces start."""
+    processor, links, texts = processor_of(new), [], []
+    for bitext in bitexts:
+        links.append(align(encode_bitext(bitext, processor), len(new.pieces), args.seed))
+        bitext.use_only(links[-1].pairs)
+        texts.append({"align": bitext.files.spec, "lines": dict(+bitext.lines)})
+    starts = means(old, added) if args.new_rows == "mean" else {}
+    return NewRows(starts | translations(links, new, added), args.push_apart, texts)
+
+
+def read_bitexts(args: argparse.Namespace, inputs: list[LanguageFile]) -> list[Bitext]:
+    """The parallel texts of ``--align``; raises :class:`InputError` also where there are no rows to start by them."""
+    files = [parse_bitext(spec, [str(file.lang) for file in inputs]) for spec in args.align]
+    if args.new_rows is None:
+        args.new_rows = "mean" if files else "random"
+    if args.push_apart < 0:
+        raise InputError(f"--push-apart {args.push_apart}: must be 0 or more")
+    if args.push_apart and args.new_rows == "random" and not files:
+        raise InputError("--push-apart moves rows that start from old ones; add --align or --new-rows mean")
+    check_distinct([path for each in files for path in (each.known, each.new)], written_files(args.output))
+    return [read_bitext(each, args.seed) for each in files]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -99,6 +138,29 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", nargs="+", action="extend", default=[], metavar="[LANG=]FILE", help="more text to report on"
     )
+    parser.add_argument(
+        "--align",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar=FORM,
+        help="parallel text of a new and a known language, line by line: rows of new pieces of the encoder start from "
+        "the rows of their translations",
+    )
+    parser.add_argument(
+        "--new-rows",
+        choices=["random", "mean"],
+        help="how the other new rows start: drawn from N(0, 0.02) as CINO's, or as the mean of the old pieces that "
+        "spell the new one, of all old pieces if they cannot (default: mean with --align, random without)",
+    )
+    parser.add_argument(
+        "--push-apart",
+        type=float,
+        default=0.0,
+        metavar="A",
+        help="move the rows of a language that start from old ones in one random direction, by A of the mean length of "
+        "a row, so that the output tells them from their translations (default: 0)",
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of samples and new rows (default: 1)")
     add_workers_option(parser)
     return parser
@@ -117,10 +179,17 @@ def main(argv: list[str] | None = None) -> None:
     texts = [file.path for file in inputs + checks]
     check_readable_twice("--input and --check", texts)
     check_distinct([args.vocab, *args.pieces_of, *texts], written_files(args.output))
+    bitexts = read_bitexts(args, inputs)
     with as_directory(args.vocab) as source:
         old, new = read_model(source), read_model(source)
-        extend(new, inputs, args)
-        write_changed(source, args.output, old, new, inputs + checks, args.workers, args.seed)
+        if (bitexts or args.new_rows == "mean") and not has_encoder(source):
+            flag = "--align" if bitexts else "--new-rows mean"
+            raise InputError(
+                f"{flag}: {args.vocab} holds a vocabulary and no encoder whose rows could start from others"
+            )
+        added = extend(new, inputs, args)
+        new_rows = start_rows(old, new, added, bitexts, args)
+        write_changed(source, args.output, old, new, inputs + checks, args.workers, args.seed, new_rows)
     print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {args.output}")
     print_next(f"python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
 

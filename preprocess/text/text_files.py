@@ -191,7 +191,9 @@ def _all_lines(streams: list[Iterator[bytes]], row: tuple[bytes | None, ...], co
 
 def _mismatch(paths: tuple[Path, ...], counts: list[int]) -> str:
     lengths = ", ".join(f"{path} has {count}" for path, count in zip(paths, counts, strict=True))
-    return f"the files of a pair need the same number of lines: {lengths}; align them again"
+    shortest = min(range(len(counts)), key=counts.__getitem__)
+    place = f"{paths[shortest]}:{counts[shortest] + 1}"
+    return f"{place}: no such line; the files of a pair need the same number of lines: {lengths}; align them again"
 
 
 def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:

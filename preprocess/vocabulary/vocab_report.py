@@ -9,6 +9,7 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.interop.encoder_rows import CarriedRows, carry_rows, has_encoder, write_carried
 from swcm_fairseq.interop.files import SAFETENSORS
 from swcm_fairseq.interop.huggingface import CONFIG_FILE
+from swcm_fairseq.interop.new_rows import NewRows
 
 from ..steps.terminal import percent, print_table
 from ..text.units import unit_name
@@ -23,6 +24,7 @@ from .sentencepiece_models import (
 )
 
 REPORT_FILE = "report.json"
+SHOWN, LIKELY = 5, 0.05  # examples of translations, and from which probability
 
 
 def written_files(target: Path) -> list[Path]:
@@ -31,7 +33,14 @@ def written_files(target: Path) -> list[Path]:
 
 
 def write_changed(
-    source: Path, target: Path, old: ModelProto, new: ModelProto, files: list[LanguageFile], workers: int, seed: int = 1
+    source: Path,
+    target: Path,
+    old: ModelProto,
+    new: ModelProto,
+    files: list[LanguageFile],
+    workers: int,
+    seed: int = 1,
+    new_rows: NewRows | None = None,
 ) -> None:
     """Write the new vocabulary, the encoder if ``source`` has one, and ``report.json``; print the report.
 
@@ -43,13 +52,14 @@ def write_changed(
         files: text to measure both on.
         workers: processes that measure.
         seed: of the rows of new pieces.
+        new_rows: how these start, if not at random.
     """
     make_vocabulary_directory(target, new)
     before = [measure(processor_of(old), file, workers) for file in files]
     after = [measure(processor_of(new), file, workers) for file in files]
     carried = None
     if has_encoder(source):
-        config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed)
+        config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed, new_rows or NewRows())
         write_sentencepiece(target, new)  # first: the same command, run again, sees by it whose the encoder is
         write_carried(target, config, tensors)
     _write_report(target, files, before, after, carried)
@@ -91,3 +101,10 @@ def _print_encoder(carried: CarriedRows) -> None:
         f"\nencoder: {carried.carried:,} of {carried.rows_before:,} embedding rows carried over, {carried.new:,} new; "
         f"{carried.parameters_before / 1e6:.1f}M -> {carried.parameters_after / 1e6:.1f}M parameters"
     )
+    if carried.new:
+        print()
+        print_table(["new rows", "rows"], [[kind, rows] for kind, rows in carried.new_rows["rows"].items() if rows])
+    for example in carried.new_rows["examples"][:SHOWN]:
+        likely = [(piece, share) for piece, share in example["translations"].items() if share >= LIKELY]
+        translations = ", ".join(f"{piece} {share:.2f}" for piece, share in likely)
+        print(f"  {example['piece']} <- {translations}")

@@ -13,8 +13,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from swcm_fairseq.atomic_files import write_atomically
+from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, load_directory, load_json
+from swcm_fairseq.interop.huggingface import SPECIALS
+from swcm_fairseq.interop.new_rows import NewRows, started_rows
 from swcm_fairseq.interop.rows import carried
 from swcm_fairseq.output_files import partial_of
 
@@ -26,7 +29,7 @@ BY_SYMBOL = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_h
 
 @dataclass
 class CarriedRows:
-    """What happened to an encoder: rows and parameters before and after."""
+    """What happened to an encoder: rows and parameters before and after, and how new rows start."""
 
     rows_before: int
     rows_after: int
@@ -34,6 +37,7 @@ class CarriedRows:
     new: int
     parameters_before: int
     parameters_after: int
+    new_rows: dict[str, Any]
 
 
 def has_encoder(directory: Path | str) -> bool:
@@ -43,18 +47,20 @@ def has_encoder(directory: Path | str) -> bool:
 
 
 def carry_rows(
-    source: Path, old: list[str], new: list[str], seed: int
+    source: Path, old: list[str], new: list[str], seed: int, new_rows: NewRows
 ) -> tuple[dict[str, Any], dict[str, Tensor], CarriedRows]:
     """The encoder of ``source`` with one embedding row for each symbol of ``new``.
 
-    Rows of symbols that ``old`` has are copied bit for bit; others are drawn from N(0, 0.02), biases are 0. Rows that
-    belong to no symbol (padding at the end of the table) are dropped. All other tensors stay as they are.
+    Rows of symbols that ``old`` has are copied bit for bit; others start as ``new_rows`` says, or are drawn from
+    N(0, 0.02) and their biases are 0. Rows that belong to no symbol (padding at the end of the table) are dropped. All
+    other tensors stay as they are.
 
     Args:
         source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
         old: symbols of the rows of ``source``, in order.
         new: symbols of the rows that are wanted, in order.
         seed: of the new rows.
+        new_rows: how they start.
 
     Returns:
         its configuration, its tensors by name, and what happened to the rows.
@@ -74,11 +80,16 @@ def carry_rows(
     places = {symbol: i for i, symbol in enumerate(old)}
     index = torch.tensor([places.get(symbol, -1) for symbol in new])
     before = _parameters(tensors)
+    pieces = {symbol: i for symbol, i in places.items() if symbol not in (*SPECIALS, MASK)}
+    started = [i for i, symbol in enumerate(new) if symbol in new_rows.starts]
+    starts = [new_rows.starts[new[i]] for i in started]
     for name, tensor in tensors.items():
         if name.endswith(BY_SYMBOL):
             tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed))
+            tensors[name][started] = started_rows(tensor, pieces, starts, new_rows.push_apart, seed)
     counts = int((index >= 0).sum()), int((index < 0).sum())
-    carried_rows = CarriedRows(rows, len(new), *counts, before, _parameters(tensors))
+    report = new_rows.report(symbol for symbol in new if symbol not in places)
+    carried_rows = CarriedRows(rows, len(new), *counts, before, _parameters(tensors), report)
     return {**config, "vocab_size": len(new), **_special_ids(new)}, tensors, carried_rows
 
 

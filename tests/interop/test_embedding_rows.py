@@ -8,10 +8,11 @@ from fairseq.data import Dictionary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from swcm_fairseq.data.segmentation import best_split, piece_scores
 from swcm_fairseq.data.vocabulary import load_sentencepiece
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.embedding_rows import best_split, match_rows, piece_scores
+from swcm_fairseq.models.embedding_rows import match_rows
 
 XLMR = Path(__file__).with_name("fixtures") / "xlmr"
 

@@ -1,0 +1,113 @@
+"""How the embedding rows of new pieces start, if not at random: as a mean of old rows."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NOISE = 0.25  # standard deviations of the old rows; two pieces with the same translation need two rows
+EXAMPLES = 20
+ALIGNED, SPLIT, MEAN, RANDOM = (
+    "mean of their translations",
+    "mean of the old pieces that spell them",
+    "mean of all old pieces",
+    "random, N(0, 0.02)",
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the row of a new piece comes from.
+
+    Attributes:
+        lang: the language that it was added for.
+        kind: :data:`ALIGNED`, :data:`SPLIT` or :data:`MEAN`.
+        parts: old pieces and their weights, which sum to 1; empty for the mean of all.
+        links: expected number of links to its translations.
+    """
+
+    lang: str
+    kind: str
+    parts: tuple[tuple[str, float], ...] = ()
+    links: float = 0.0
+
+
+@dataclass
+class NewRows:
+    """How all new rows of an encoder start.
+
+    Attributes:
+        starts: by piece; pieces that are not among them start at random.
+        push_apart: see :func:`started_rows`.
+        texts: for the report, what was read of each parallel text.
+    """
+
+    starts: dict[str, Start] = field(default_factory=dict)
+    push_apart: float = 0.0
+    texts: list[dict[str, Any]] = field(default_factory=list)
+
+    def report(self, new: Iterable[str]) -> dict[str, Any]:
+        """Rows by how they start, which sum to the number of ``new`` symbols, and the most frequent translations."""
+        kinds = Counter(dict.fromkeys((ALIGNED, SPLIT, MEAN, RANDOM), 0))
+        kinds.update(self.starts[symbol].kind if symbol in self.starts else RANDOM for symbol in new)
+        aligned = [(piece, start) for piece, start in self.starts.items() if start.kind == ALIGNED]
+        examples = [
+            {"piece": piece, "links": round(start.links, 1), "translations": {p: round(w, 3) for p, w in start.parts}}
+            for piece, start in sorted(aligned, key=lambda item: -item[1].links)[:EXAMPLES]
+        ]
+        return {"rows": dict(kinds), "push_apart": self.push_apart, "texts": self.texts, "examples": examples}
+
+
+def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], push_apart: float, seed: int) -> Tensor:
+    """The rows that ``starts`` describe.
+
+    A row is the weighted mean of old rows with noise and as long as they are on average: a mean of vectors is shorter.
+    ``push_apart`` moves all rows of a language in one random direction, its own, so that a piece and its translation,
+    which lie on top of each other, are told apart at the output by one direction, not by one each.
+
+    Args:
+        table: [V, C], or [V] for the bias of the output, which is averaged alone.
+        places: row of each old piece.
+        starts: n of them.
+        push_apart: how far, as a share of the mean length of old rows.
+        seed: of noise and directions.
+
+    Returns:
+        [n, C] or [n], of the type of ``table``.
+    """
+    if not starts:
+        return table[:0]
+    old = table[list(places.values())].float()
+    flat = old.reshape(len(old), -1)
+    mix = _mixture(list(places), starts)
+    no_parts = torch.tensor([not start.parts for start in starts])
+    rows = torch.sparse.mm(mix, flat)
+    rows[no_parts] = flat.mean(0)
+    if table.dim() == 1:
+        return rows[:, 0].to(table.dtype)
+    lengths = torch.sparse.mm(mix, old.norm(dim=1, keepdim=True))
+    lengths[no_parts] = rows[no_parts].norm(dim=1, keepdim=True)
+    generator = torch.Generator().manual_seed(seed)
+    rows += NOISE * old.std(0) * torch.randn(rows.shape, generator=generator)
+    rows += push_apart * old.norm(dim=1).mean() * _directions(starts, old.size(1), generator)
+    return (rows * lengths / rows.norm(dim=1, keepdim=True)).to(table.dtype)
+
+
+def _mixture(pieces: list[str], starts: list[Start]) -> Tensor:
+    """The weights of ``starts`` as a sparse matrix, float32 [n, pieces]."""
+    places = {piece: i for i, piece in enumerate(pieces)}
+    cells = [(i, places[part], weight) for i, start in enumerate(starts) for part, weight in start.parts]
+    indices = torch.tensor([cell[:2] for cell in cells], dtype=torch.int64).reshape(-1, 2).T
+    weights = torch.tensor([weight for *_, weight in cells], dtype=torch.float32)
+    return torch.sparse_coo_tensor(indices, weights, (len(starts), len(pieces)), check_invariants=True)
+
+
+def _directions(starts: list[Start], width: int, generator: torch.Generator) -> Tensor:
+    """A random direction of length 1 for each language, float32 [n, C]."""
+    langs = sorted({start.lang for start in starts})
+    directions = torch.randn(len(langs), width, generator=generator)
+    directions /= directions.norm(dim=1, keepdim=True)
+    return directions[[langs.index(start.lang) for start in starts]]
