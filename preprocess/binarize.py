@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from swcm_fairseq.atomic_files import cannot_write
 from swcm_fairseq.data.corpora import CORPORA_FILE, Split, pack_counts
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, exists, run_command
-from swcm_fairseq.output_files import check_distinct
+from swcm_fairseq.output_files import cannot_write, check_distinct
 
 from .databin.corpus_specs import (
     MONO_FORM,
@@ -278,7 +277,7 @@ def check_files(args: argparse.Namespace, jobs: list[Job]) -> None:
     names = [f"{prefix}.{ext}" for job in jobs for prefix in job.prefixes for ext in ("bin", "idx")]
     written = [Path(args.output, name) for name in (*names, *vocabulary, CORPORA_FILE)]
     check_distinct([path for job in jobs for part in job.inputs for path in part], [*written, args.rejects])
-    check_distinct([Path(args.vocab, name) for name in vocabulary], [args.rejects])
+    check_distinct([args.vocab, *(Path(args.vocab, name) for name in vocabulary)], [args.rejects])
 
 
 def main(argv: list[str] | None = None) -> None:

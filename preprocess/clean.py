@@ -16,10 +16,9 @@ from statistics import median
 import regex
 from tqdm import tqdm
 
-from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
-from swcm_fairseq.output_files import check_distinct
+from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .steps.ledger import Ledger, Reason, Reject, RejectsFile
 from .steps.parallel import ordered_map

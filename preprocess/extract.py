@@ -14,10 +14,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
-from swcm_fairseq.output_files import check_distinct
+from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .readers import FORMATS, Format
 from .readers.records import Document, Record, Use, lines_of

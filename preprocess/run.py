@@ -34,9 +34,9 @@ if not __package__:  # started by its path: the checkout is where its packages a
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     __package__ = Path(__file__).resolve().parent.name
 
-from swcm_fairseq.atomic_files import write_atomically
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, exists, run_command
+from swcm_fairseq.output_files import check_distinct, check_outside, locked_directory, write_whole
 
 from . import binarize, clean, extract
 from .extract import output_paths
@@ -66,6 +66,14 @@ def check_inputs(manifest: Manifest) -> None:
         missing.append(f"{dictionary} is missing, make a vocabulary with python -m preprocess.vocab")
     if missing:
         raise InputError("; ".join(missing))
+    check_cleaning(manifest.corpora[0])  # no entry before could have made its files
+
+
+def check_cleaning(entry: CorpusEntry) -> None:
+    """Raise :class:`InputError` if a file that cleaning compares with is missing; an entry before may have made it."""
+    for path in _read_by_clean(entry):
+        if not exists(path):
+            raise InputError(f"{path}: no such file (clean of {entry.name}: held_out or boilerplate)")
 
 
 def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
@@ -78,7 +86,7 @@ def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], 
     record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way
     with without_next():
         work()
-    write_atomically(record, state.encode("utf-8"))
+    write_whole(record, state.encode("utf-8"))
 
 
 def _state(path: Path) -> tuple[int, int | str]:
@@ -95,9 +103,7 @@ def _state(path: Path) -> tuple[int, int | str]:
 def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:
     """Extract, clean and divide one corpus; returns the text files of each split."""
     folder = manifest.work / entry.name / "-".join(entry.shares)
-    for path in _read_by_clean(entry):
-        if not exists(path):
-            raise InputError(f"{path}: no such file (clean of {entry.name}: held_out or boilerplate)")
+    check_cleaning(entry)
     files = _extract(manifest, entry, folder)
     if entry.clean is not False:
         files = _clean(manifest, entry, folder, files)
@@ -197,6 +203,22 @@ def main(argv: list[str] | None = None) -> None:
     given = {name: value for name, value in vars(args).items() if name != "manifest" and value is not None}
     manifest = replace(read_manifest(args.manifest), **given)
     check_inputs(manifest)
+    check_places(args.manifest, manifest)
+    with locked_directory(manifest.work):
+        run_steps(manifest)
+
+
+def check_places(path: Path, manifest: Manifest) -> None:
+    """Raise :class:`InputError` if the folders that are written hold what is read, or lie in it."""
+    read = [*(Path(each) for entry in manifest.corpora for each in entry.input), path]
+    check_distinct(read, [manifest.work, manifest.output])
+    for folder in (manifest.work, manifest.output):
+        check_outside(read, folder)
+    check_outside([manifest.vocabulary], manifest.work)
+
+
+def run_steps(manifest: Manifest) -> None:
+    """Prepare all corpora and binarize them."""
     specifications: list[str] = []
     for number, entry in enumerate(manifest.corpora, start=1):
         print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.made}")

@@ -12,7 +12,6 @@ import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 from tqdm import tqdm
 
-from swcm_fairseq.atomic_files import cannot_write
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.directory import check_index, find_corpora, load_vocabulary
@@ -20,6 +19,7 @@ from swcm_fairseq.data.selection import all_directions
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
+from swcm_fairseq.pictures import check_picture, write_picture
 
 from .steps.parallel import ordered_map
 from .steps.terminal import percent, print_table
@@ -198,14 +198,8 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
     right.set(xscale="log", xlabel="tokens a sample (box: quartiles, whiskers: 1% and 99%)", title="Lengths")
     for axes in (left, right):
         axes.invert_yaxis()
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise cannot_write(f"--png {path}", error) from error
-    except ValueError as error:  # an ending that is no format
-        raise InputError(f"--png {path}: {error}") from error
-    finally:
-        pyplot.close(figure)
+    write_picture(figure, path)
+    pyplot.close(figure)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -233,10 +227,8 @@ def main(argv: list[str] | None = None) -> None:
     if not 0 < args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
     check_counts(args, "workers")
-    if args.png is not None and args.png.is_dir():
-        raise InputError(f"--png {args.png}: is a directory; give a file, for example {args.png / 'lengths.png'}")
-    if args.png is not None and not args.png.parent.is_dir():
-        raise InputError(f"--png {args.png}: no such directory; make it, or give another place")
+    if args.png is not None:
+        check_picture("--png", args.png)
     temperature = Temperature(args.alpha, by=SamplingBy[args.sampling_by])
     sides = [
         side

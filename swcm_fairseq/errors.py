@@ -77,9 +77,13 @@ def install_excepthook() -> None:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's ``main``: an :class:`InputError` becomes one line and its status, Ctrl-C one line and 130."""
+    """Run a command's ``main``: an :class:`InputError` becomes one line and its status, Ctrl-C one line and 130.
+
+    So does what the system refuses, such as more text on a full disk that standard output is written to.
+    """
     try:
         main()
+        sys.stdout.flush()
     except InputError as error:
         report(error)
         sys.exit(error.status)
@@ -89,3 +93,7 @@ def run_command(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone (`| head`); nothing to say
         sys.exit(0)
+    except OSError as error:
+        report(InputError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest of it when it exits
+        sys.exit(1)

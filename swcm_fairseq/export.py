@@ -9,12 +9,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.files import load_pickle
-from swcm_fairseq.output_files import whole_directory
+from swcm_fairseq.interop.files import load_pickle, save_pickle
+from swcm_fairseq.output_files import check_distinct, whole_directory
 from swcm_fairseq.tasks.restored import check_same_pieces
 
 MODEL_FILE = "model.pt"
@@ -60,10 +58,7 @@ def export(checkpoint: Path, output: Path, vocabulary: Path | None = None) -> li
     with whole_directory(output, (DICT_FILE, SENTENCEPIECE_FILE, MODEL_FILE)) as partial:
         for name in (DICT_FILE, SENTENCEPIECE_FILE):
             shutil.copyfile(directory / name, partial / name)
-        try:
-            torch.save(state, partial / MODEL_FILE)
-        except RuntimeError as error:  # a full disk, for one
-            raise OSError(str(error)) from error
+        save_pickle(state, partial / MODEL_FILE)
     return list(state["task_state"]["langs"])
 
 
@@ -105,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Export and say what was done."""
     args = parser().parse_args()
+    check_distinct([args.checkpoint, args.vocab], [args.output])
     langs = export(args.checkpoint, args.output, args.vocab)
     print(summary(args.checkpoint, args.output, langs))
 

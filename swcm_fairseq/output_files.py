@@ -1,53 +1,309 @@
-"""No command writes over what it reads, or leaves half-written files."""
+"""Where output is written: no command writes over what it reads, leaves half-written files, or mixes two runs."""
 
 import contextlib
+import errno
+import fcntl
 import filecmp
+import hashlib
 import os
+import re
+import secrets
 import shutil
+import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from swcm_fairseq.errors import InputError, exists
 
 PARTIAL = ".partial"
+_NAME_BYTES = 200  # of the target in the name of its workspace, which may have 255
+_LOCK_ATTEMPTS, _LOCK_WAIT_SECONDS = 50, 0.1  # the processes of a run that was killed a moment ago still end
+_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP}  # of file systems without them
 
 
-def partial_of(path: Path) -> Path:
-    """Where a file is written until it is complete."""
-    return path.with_name(path.name + PARTIAL)
+def cannot_write(path: Path | str, error: OSError) -> InputError:
+    """The message for a full disk or a place that cannot be written."""
+    return InputError(f"{path}: {error.strerror or error}; make room or give another place to write to")
 
 
-def place_of(path: Path) -> Path:
-    """:func:`partial_of`, but devices, pipes and links (such as /dev/stdout) are written as they are."""
-    as_it_is = path.is_symlink() or (exists(path) and not path.is_file())
-    return path if as_it_is else partial_of(path)
+def target_of(path: Path | str) -> Path:
+    """What a name of a file (or folder) to write stands for, links followed.
+
+    Raises:
+        InputError: a device, a pipe or a socket, links in a circle, or a name that the system refuses.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return target
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(f"{path}: is a device or a pipe; give a file to write")
+    return target
 
 
 def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
-    """Raise before work begins if a file to write is also read, or would be written twice.
+    """Raise before work begins if what is written is also read, would be written twice, or cannot be a file.
 
     Args:
         inputs: files that are read, and folders whose files are; None is passed over.
-        outputs: files that are written; None is passed over, and so are devices and pipes.
+        outputs: files and folders that are written; None is passed over.
 
     Raises:
-        InputError: two names are the same file, also through links; or a file to write is in a folder that is read.
+        InputError: two names are the same file, also through links; a file to write is in a folder that is read; or it
+            is a device or a pipe.
     """
     read = [Path(path) for path in inputs if path is not None]
-    names = {name: path for path in read for name in _names(path)}
-    folders = [path.resolve() for path in read if path.is_dir()]
+    names = {name for path in read for name in _names(path)}
+    folders = {Path(os.path.realpath(path)) for path in read if path.is_dir()}
     written: set[object] = set()
     for path in (Path(each) for each in outputs if each is not None):
-        own = _names(path)
-        if _is_special(path):
-            continue
+        own, target = _names(path), target_of(path)
         if not own.isdisjoint(names):
             raise InputError(f"{path}: would overwrite its own input; give another file to write")
-        if exists(path) and any(folder in path.resolve().parents for folder in folders):
-            raise InputError(f"{path}: would overwrite a file in a folder that is read; give another place")
+        if not folders.isdisjoint(target.parents):
+            raise InputError(f"{path}: would be written into a folder that is read; give another place")
         if not own.isdisjoint(written):
             raise InputError(f"{path}: would be written twice; give each output a file of its own")
         written |= own
+
+
+def check_outside(inputs: Iterable[Path | str], folder: Path | str) -> None:
+    """Raise :class:`InputError` for the first of ``inputs`` that lies in a folder that is written."""
+    for path in inputs:
+        if Path(os.path.realpath(folder)) in (own := Path(os.path.realpath(path)), *own.parents):
+            raise InputError(f"{path}: lies in {folder}, which is written and would overwrite it; give another folder")
+
+
+def _names(path: Path) -> set[object]:
+    """What tells a file from others: its resolved path and, if it is there, its device and inode."""
+    names: set[object] = {Path(os.path.realpath(path))}
+    if exists(path):
+        status = path.stat()
+        names.add((status.st_dev, status.st_ino))
+    return names
+
+
+class Workspace:
+    """A new file (or folder) beside the one to write, which is written first and renamed; a context manager.
+
+    Its name is ``.NAME.<16 hex digits>.partial``. It is locked while its process lives, which tells another run with
+    the same output that this one is at work, and that what a killed run has left can be removed. Who writes it may open
+    it again by its name, but not replace it: the lock would stay with the old one.
+
+    Args:
+        path: the file or folder to write. Through a link, what the link leads to is replaced.
+        is_folder: whether it is a folder.
+
+    Attributes:
+        path: as given.
+        target: what is replaced.
+        place: the new file or folder.
+
+    Raises:
+        InputError: another run writes there, it is of another kind, or the place cannot be written.
+    """
+
+    def __init__(self, path: Path | str, is_folder: bool = False):
+        self.path = Path(path)
+        self.target = target_of(path)
+        if self.target.is_dir() and not is_folder:
+            raise InputError(f"{path}: is a directory; name a file in it")
+        if self.target.is_file() and is_folder:
+            raise InputError(f"{path}: is a file; give a directory")
+        self._is_folder = is_folder
+        self.place = self.target
+        self._lock = -1
+
+    def __enter__(self) -> "Workspace":
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            self._claim()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _remove(self.place)
+        os.close(self._lock)
+
+    def commit(self) -> None:
+        """Give the file its name and, if it replaces another, that one's permissions; raises OSError."""
+        if self.target.is_file():
+            shutil.copymode(self.target, self.place)
+        os.replace(self.place, self.target)
+
+    def _claim(self) -> None:
+        """Make and lock the new file, unless another process has one for the same target."""
+        name = os.fsencode(self.target.name)
+        stem = self.target.name if len(name) <= _NAME_BYTES else hashlib.sha256(name).hexdigest()
+        for attempt in range(_LOCK_ATTEMPTS):
+            if attempt:
+                time.sleep(_LOCK_WAIT_SECONDS)
+            with contextlib.suppress(BlockingIOError), _held(self.target.parent):  # others look before or after us
+                _remove_left_over(self.target.parent, stem)
+                self.place = self.target.parent / f".{stem}.{secrets.token_hex(8)}{PARTIAL}"
+                if self._is_folder:
+                    self.place.mkdir()
+                else:
+                    os.close(os.open(self.place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                self._lock = _lock(self.place)[0]
+                return
+        raise InputError(f"{self.path}: another command is writing there; wait until it has ended")
+
+
+def _lock(path: Path) -> tuple[int, bool]:
+    """Open and lock a file or folder; returns the descriptor and whether its file system has locks.
+
+    Raises:
+        BlockingIOError: another process has locked it.
+        OSError: it is not there, or may not be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return descriptor, False
+        os.close(descriptor)
+        raise
+    return descriptor, True
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Hold the lock of a file or folder; yields whether its file system has any."""
+    descriptor, has_locks = _lock(path)
+    try:
+        yield has_locks
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left_over(parent: Path, stem: str) -> None:
+    """Remove what killed runs have left of a file; raises :class:`BlockingIOError` if a run that lives has one."""
+    form = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
+    for path in [Path(entry.path) for entry in os.scandir(parent) if form.fullmatch(entry.name)]:
+        # Gone meanwhile, or another user's.
+        with contextlib.suppress(FileNotFoundError, PermissionError), _held(path) as has_locks:
+            if has_locks:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_left_overs(parent: Path, names: re.Pattern[str]) -> None:
+    """Remove what killed runs have left in a folder of the files whose names match."""
+    form = re.compile(rf"\.(.+)\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
+    found = [form.fullmatch(entry.name) for entry in os.scandir(parent)]
+    for stem in {match[1] for match in found if match and names.fullmatch(match[1])}:
+        with contextlib.suppress(BlockingIOError):
+            _remove_left_over(parent, stem)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """Give a new file to write (see :class:`Workspace`), which gets its name if the block ends without an error.
+
+    Raises:
+        InputError: another run writes there, the place cannot be written, or the disk is full.
+    """
+    with Workspace(path) as workspace:
+        try:
+            yield workspace.place
+            workspace.commit()
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+
+@contextlib.contextmanager
+def locked_directory(directory: Path) -> Iterator[None]:
+    """Make a directory and keep other runs out of it; raises :class:`InputError` if one writes there."""
+    workspace = Workspace(target_of(directory) / "directory")
+    workspace.path = directory  # in messages
+    with workspace:
+        yield
+
+
+def write_whole(path: Path | str, content: bytes) -> None:
+    """Write a file whole or not at all; raises :class:`InputError` as :func:`whole_file`."""
+    with whole_file(path) as place:
+        place.write_bytes(content)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all; raises :class:`InputError` as :func:`whole_file`."""
+    with whole_file(target) as place:
+        shutil.copyfile(source, place)
+
+
+class LineFiles:
+    """Text files, written line by line, all or none; a context manager that removes what is not committed.
+
+    Raises:
+        InputError: another run writes one of them, a file cannot be written, or the disk is full.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = paths
+        self._stack = contextlib.ExitStack()
+        self._workspaces: list[Workspace] = []
+        self._files: list[TextIO] = []
+
+    def __enter__(self) -> "LineFiles":
+        with contextlib.ExitStack() as stack:
+            for path in self.paths:
+                workspace = stack.enter_context(Workspace(path))
+                try:
+                    # Names of files may hold bytes that are not UTF-8.
+                    file = open(workspace.place, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
+                except OSError as error:
+                    raise cannot_write(path, error) from error
+                stack.callback(_close, file)
+                self._workspaces.append(workspace)
+                self._files.append(file)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, line: tuple[str, ...]) -> None:
+        """Append a line to each file."""
+        try:
+            for file, part in zip(self._files, line, strict=True):
+                file.write(f"{part}\n")
+        except OSError as error:
+            raise cannot_write(self.paths[0], error) from error
+
+    def commit(self) -> None:
+        """Give the files their names, all or none."""
+        done: list[Path] = []
+        try:
+            for file in self._files:
+                file.close()
+            for workspace in self._workspaces:
+                workspace.commit()
+                done.append(workspace.target)
+        except OSError as error:
+            for target in done:  # one side of a pair would be taken for the whole
+                target.unlink(missing_ok=True)
+            raise cannot_write(self.paths[len(done)], error) from error
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+
+def _close(file: TextIO) -> None:
+    with contextlib.suppress(OSError):  # what could not be written is removed
+        file.close()
 
 
 @contextlib.contextmanager
@@ -62,26 +318,20 @@ def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
         Where to write them.
 
     Raises:
-        InputError: there is a model or another vocabulary already, or the place cannot be written; nothing
-            half-written remains.
+        InputError: there is a model or another vocabulary already, another run writes there, or the place cannot be
+            written; nothing half-written remains.
     """
-    if (directory / names[-1]).exists():
+    if exists(directory / names[-1]):
         raise InputError(f"{directory}: already holds a model; give another directory")
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory}: is a file; give a directory")
-    partial = partial_of(directory.absolute())
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir(parents=True)
-        yield partial
-        _check_kept(partial, directory, names)
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            os.replace(partial / name, directory / name)
-    except OSError as error:
-        raise InputError(f"{directory}: {error.strerror or error}; make room or give another directory") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with Workspace(directory, is_folder=True) as workspace:
+        try:
+            yield workspace.place
+            _check_kept(workspace.place, directory, names)
+            directory.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                os.replace(workspace.place / name, directory / name)
+        except OSError as error:
+            raise InputError(f"{directory}: {error.strerror or error}; make room or give another directory") from error
 
 
 def _check_kept(partial: Path, directory: Path, names: Sequence[str]) -> None:
@@ -90,16 +340,3 @@ def _check_kept(partial: Path, directory: Path, names: Sequence[str]) -> None:
         path = directory / name
         if path.exists() and not filecmp.cmp(partial / name, path, shallow=False):
             raise InputError(f"{path}: is there already, with other content; give another directory")
-
-
-def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _names(path: Path) -> set[object]:
-    """What tells a file from others: its resolved path and, if it is there, its device and inode."""
-    names: set[object] = {path.resolve()}
-    if exists(path):
-        status = path.stat()
-        names.add((status.st_dev, status.st_ino))
-    return names

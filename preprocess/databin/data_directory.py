@@ -1,20 +1,17 @@
 """The data directory that binarization writes: its vocabulary, its ``corpora.json``, one writer at a time."""
 
-import fcntl
-import os
-import time
+import re
+from contextlib import ExitStack
 from pathlib import Path
 
-from swcm_fairseq.atomic_files import cannot_write, copy_atomically
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Split
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.output_files import PARTIAL, partial_of
+from swcm_fairseq.output_files import cannot_write, copy_whole, locked_directory, remove_left_overs
 
 from .corpus_specs import SPLIT_NAME
 
-LOCK_ATTEMPTS = 50
-LOCK_WAIT_SECONDS = 0.1
+_DATA_FILE = re.compile(rf"{SPLIT_NAME.pattern}\.(.+\.)?(bin|idx)", SPLIT_NAME.flags)
 
 
 class DataBin:
@@ -31,40 +28,20 @@ class DataBin:
     def __init__(self, directory: Path | str, vocabulary: Vocabulary):
         self.directory = Path(directory)
         self._vocabulary = vocabulary
-        self._lock = -1
+        self._stack = ExitStack()
 
     def __enter__(self) -> "DataBin":
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.directory, os.O_RDONLY)
-            self._take_lock()
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise InputError(f"{self.directory}: another command is writing there; wait until it has ended") from error
-        except OSError as error:
-            raise InputError(f"{self.directory}: {error.strerror}; give a directory that can be written") from error
-        try:
-            self._open()
-        except OSError as error:
-            os.close(self._lock)
-            raise cannot_write(self.directory, error) from error
-        except BaseException:
-            os.close(self._lock)
-            raise
+        with ExitStack() as stack:
+            stack.enter_context(locked_directory(self.directory))
+            try:
+                self._open()
+            except OSError as error:
+                raise cannot_write(self.directory, error) from error
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._lock)
-
-    def _take_lock(self) -> None:
-        """Lock the directory; waits a little for the processes of a run that was killed a moment ago."""
-        for attempt in range(LOCK_ATTEMPTS):
-            try:
-                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if attempt == LOCK_ATTEMPTS - 1:
-                    raise
-                time.sleep(LOCK_WAIT_SECONDS)
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
 
     def _open(self) -> None:
         was_ours = (self.directory / DICT_FILE).exists()
@@ -75,12 +52,9 @@ class DataBin:
 
     def _remove_left_overs(self) -> None:
         """Remove what a run that was killed left half-written; files of other names, and data of others, stay."""
-        partial_of(self.directory / CORPORA_FILE).unlink(missing_ok=True)
-        for extension in ("bin", "idx"):
-            for path in [file for form in ("*", "*/*") for file in self.directory.glob(f"{form}.{extension}{PARTIAL}")]:
-                in_another = path.parent != self.directory and (path.parent / DICT_FILE).exists()
-                if SPLIT_NAME.fullmatch(path.name.split(".")[0]) and not in_another:
-                    path.unlink()
+        folders = [each for each in self.directory.iterdir() if each.is_dir() and not (each / DICT_FILE).exists()]
+        for folder in (self.directory, *folders):
+            remove_left_overs(folder, _DATA_FILE)
 
     def _read_corpora(self) -> Corpora:
         if not (self.directory / CORPORA_FILE).exists():
@@ -103,7 +77,7 @@ class DataBin:
         if dictionary.exists():
             self._check_same(checksum(load_dictionary(dictionary)))
         else:
-            copy_atomically(self._vocabulary.directory / DICT_FILE, dictionary)
+            copy_whole(self._vocabulary.directory / DICT_FILE, dictionary)
         source = self._vocabulary.directory / SENTENCEPIECE_FILE
         if model.exists() and model.read_bytes() != source.read_bytes():
             raise InputError(
@@ -111,7 +85,7 @@ class DataBin:
                 "use the vocabulary this directory was made with or another output directory"
             )
         if not model.exists():
-            copy_atomically(source, model)
+            copy_whole(source, model)
 
     def find(self, corpus: Corpus | None) -> Corpus | None:
         """What is recorded under the name of ``corpus``, if anything; plain text (None) is never recorded."""

@@ -2,18 +2,20 @@
 
 import os
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset, _dtype_header_code, best_fitting_int_dtype
 
+from swcm_fairseq.output_files import Workspace
+
 _CHUNK = 1 << 16
 
 
 class IndexedWriter:
-    """Writes ``<prefix>.bin`` and ``<prefix>.idx``, under ``.partial`` names until :func:`commit`.
+    """Writes ``<prefix>.bin`` and ``<prefix>.idx``, which get their names by :func:`commit`.
 
     The bytes are those of fairseq's ``MMapIndexedDatasetBuilder`` on the same sentences.
 
@@ -28,14 +30,14 @@ class IndexedWriter:
         self.sentences = 0
         self.tokens = 0
         self._new_folder = not prefix.parent.exists()
-        prefix.parent.mkdir(parents=True, exist_ok=True)
-        self._bin: BinaryIO = open(self.partial("bin"), "wb")  # noqa: SIM115 (closed by commit and abort)
-        self._idx: BinaryIO = open(self.partial("idx"), "w+b")  # noqa: SIM115
+        self.workspaces = {extension: Workspace(f"{prefix}.{extension}") for extension in ("bin", "idx")}
+        with ExitStack() as stack:
+            for workspace in self.workspaces.values():
+                stack.enter_context(workspace)
+            self._bin: BinaryIO = open(self.workspaces["bin"].place, "wb")  # noqa: SIM115 (closed by commit and abort)
+            self._idx: BinaryIO = open(self.workspaces["idx"].place, "w+b")  # noqa: SIM115
+            self._stack = stack.pop_all()
         self._write_header()
-
-    def partial(self, extension: str) -> Path:
-        """Where the file is written until it is complete."""
-        return Path(f"{self.prefix}.{extension}.partial")
 
     def _write_header(self) -> None:
         """Magic, version 1, number type and the number of sentences, which is known at the end only."""
@@ -55,7 +57,7 @@ class IndexedWriter:
         self.tokens += int(sizes.sum())
 
     def finish(self) -> None:
-        """Complete both files and bring them to the disk; they keep their ``.partial`` names."""
+        """Complete both files and bring them to the disk."""
         self._write_pointers()
         self._idx.seek(0)
         self._write_header()
@@ -83,8 +85,7 @@ class IndexedWriter:
         for file in (self._bin, self._idx):
             with suppress(OSError):  # what could not be written is removed
                 file.close()
-        for extension in ("bin", "idx"):
-            self.partial(extension).unlink(missing_ok=True)
+        self._stack.close()
         if self._new_folder:
             with suppress(OSError):  # it holds the committed files
                 self.prefix.parent.rmdir()
@@ -101,4 +102,4 @@ def commit(writers: list[IndexedWriter]) -> None:
         Path(f"{writer.prefix}.idx").unlink(missing_ok=True)
     for extension in ("bin", "idx"):
         for writer in writers:
-            os.replace(writer.partial(extension), f"{writer.prefix}.{extension}")
+            writer.workspaces[extension].commit()

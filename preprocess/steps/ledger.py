@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from swcm_fairseq.atomic_files import LineFiles
+from swcm_fairseq.output_files import LineFiles
 
 
 class Reason(StrEnum):

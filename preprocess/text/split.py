@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import LineFiles
 
 from ..steps.parallel import ordered_map
 from .duplicates import folded

@@ -7,7 +7,6 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
-from swcm_fairseq.atomic_files import cannot_write, write_atomically
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.data.vocabulary import (
     DICT_FILE,
@@ -20,6 +19,7 @@ from swcm_fairseq.data.vocabulary import (
 )
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_rows import CONFIG_FILE, has_encoder
+from swcm_fairseq.output_files import cannot_write, write_whole
 
 NORMAL = ModelProto.SentencePiece.NORMAL
 UNKNOWN = ModelProto.SentencePiece.UNKNOWN
@@ -66,10 +66,7 @@ def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
 
 def write_sentencepiece(directory: Path, model: ModelProto) -> None:
     """Write ``sentencepiece.bpe.model`` atomically; raises :class:`InputError` if that is not possible."""
-    try:
-        write_atomically(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
-    except OSError as error:
-        raise cannot_write(directory, error) from error
+    write_whole(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
 
 
 def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
@@ -84,10 +81,7 @@ def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
     lines = io.StringIO()
     dictionary.save(lines)
     write_sentencepiece(directory, model)
-    try:
-        write_atomically(directory / DICT_FILE, lines.getvalue().encode("utf-8"))
-    except OSError as error:
-        raise cannot_write(directory, error) from error
+    write_whole(directory / DICT_FILE, lines.getvalue().encode("utf-8"))
 
 
 def read_model(directory: Path | str) -> ModelProto:

@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from swcm_fairseq.atomic_files import cannot_write, write_atomically
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.interop.encoder_rows import CarriedRows, carry_rows, has_encoder, write_carried
 from swcm_fairseq.interop.files import SAFETENSORS
 from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.interop.new_rows import NewRows
+from swcm_fairseq.output_files import write_whole
 
 from ..steps.terminal import percent, print_table
 from ..text.units import unit_name
@@ -81,10 +81,7 @@ def _write_report(
         for file, old, new in zip(files, before, after, strict=True)
     ]
     report = {"coverage": rows, "encoder": asdict(carried) if carried else None}
-    try:
-        write_atomically(target / REPORT_FILE, json.dumps(report, ensure_ascii=False, indent=1).encode("utf-8"))
-    except OSError as error:
-        raise cannot_write(target, error) from error
+    write_whole(target / REPORT_FILE, json.dumps(report, ensure_ascii=False, indent=1).encode("utf-8"))
 
 
 def _print_coverage(files: list[LanguageFile], before: list[Coverage], after: list[Coverage]) -> None:

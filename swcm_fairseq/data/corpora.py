@@ -15,7 +15,6 @@ Paths are relative to the directory, without ``.bin``/``.idx``. A pair may share
 
 import base64
 import json
-import os
 import zlib
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import write_whole
 
 CORPORA_FILE = "corpora.json"
 VERSION = 1
@@ -124,13 +124,7 @@ class Corpora:
             "vocabulary": {"checksum": self.vocabulary_checksum, "size": self.vocabulary_size},
             "corpora": [asdict(corpus) for corpus in self.corpora],
         }
-        partial = path.with_suffix(".json.partial")
-        try:
-            partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        write_whole(path, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8"))
 
     @classmethod
     def read(cls, directory: Path | str) -> "Corpora":

@@ -63,7 +63,7 @@ def find_corpora(directory: Path | str) -> list[Corpus]:
 def _stock_mono(directory: Path) -> list[Corpus]:
     """``<lang>/<split>.{bin,idx}``, as for fairseq's multilingual_denoising."""
     corpora = []
-    for folder in sorted(path for path in directory.iterdir() if path.is_dir()):
+    for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):
         files = sorted(folder.glob("*.idx"))
         if files:
             splits = {file.stem: Split(source=f"{folder.name}/{file.stem}") for file in files if "." not in file.stem}

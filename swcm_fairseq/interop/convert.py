@@ -8,11 +8,12 @@ instead, to go on with masked language modelling from.
 import argparse
 from pathlib import Path
 
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.interop.encoder_weights import HEAD_REASON, EncoderWeights
 from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.interop.write import write_encoder
 from swcm_fairseq.interop.write_fairseq import epsilon_note, write_roberta
+from swcm_fairseq.output_files import check_distinct
 
 DEFAULT_INTERVAL = 3  # of --normal-layer-interval, which may not exceed the number of layers
 HUB_FILES = [
@@ -123,11 +124,12 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Convert and say what was done."""
     args = parser().parse_args()
+    check_distinct([None if args.hub else args.source, args.sentencepiece_model], [args.output])
     weights = read_encoder(download(args.source, args.revision) if args.hub else args.source)
     if args.layers is not None:
         weights = weights.first_layers(args.layers)
     if args.to == "fairseq":
-        if args.output.exists():
+        if exists(args.output):
             raise InputError(f"--output {args.output}: is there already; give another file")
         write_roberta(weights, args.output)
         print(fairseq_summary(weights, args.output))

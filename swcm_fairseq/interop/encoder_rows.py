@@ -1,25 +1,27 @@
 """A Hugging Face encoder directory for another vocabulary: every row of its embeddings follows its piece."""
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
-from swcm_fairseq.atomic_files import write_atomically
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, load_directory, load_json
+from swcm_fairseq.interop.files import (
+    INDEX_SUFFIX,
+    PYTORCH_BIN,
+    SAFETENSORS,
+    load_directory,
+    load_json,
+    save_safetensors,
+)
 from swcm_fairseq.interop.huggingface import SPECIALS
 from swcm_fairseq.interop.new_rows import NewRows, started_rows
 from swcm_fairseq.interop.rows import carried
-from swcm_fairseq.output_files import partial_of
+from swcm_fairseq.output_files import whole_file, write_whole
 
 CONFIG_FILE = "config.json"
 EMBEDDINGS = "word_embeddings.weight"
@@ -106,16 +108,7 @@ def _parameters(tensors: dict[str, Tensor]) -> int:
 
 def write_carried(target: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Write ``config.json`` and ``model.safetensors``; raises :class:`InputError` if that is not possible."""
-    weights = partial_of(target / SAFETENSORS)
-    # Tensors that share memory (a tied output matrix in a .bin file) are written out each.
-    tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-    try:
-        content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(target / CONFIG_FILE, content.encode("utf-8"))
-        save_file(tensors, weights, metadata={"format": "pt"})
-        shutil.copymode(target / CONFIG_FILE, weights)  # safetensors lets only the owner read it
-        os.replace(weights, target / SAFETENSORS)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{target}: {error}; make room or give another --output") from error
-    finally:
-        weights.unlink(missing_ok=True)
+    content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    write_whole(target / CONFIG_FILE, content.encode("utf-8"))
+    with whole_file(target / SAFETENSORS) as place:
+        save_safetensors(tensors, place)

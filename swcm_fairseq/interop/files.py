@@ -6,12 +6,15 @@ import pickle
 import re
 import struct
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from swcm_fairseq.errors import InputError
@@ -54,6 +57,31 @@ def load_pickle(path: Path, lazily: bool = False) -> Any:
         raise InputError(
             f"{path}: not a checkpoint, or a damaged one (cut off?); give a checkpoint or the directory of a model"
         ) from error
+
+
+def save_pickle(content: Any, path: Path) -> None:
+    """``torch.save``; raises OSError."""
+    with _full_disks():
+        torch.save(content, path)
+
+
+def save_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """A safetensors file; raises OSError.
+
+    Tensors that share memory (a tied output matrix in a .bin file) are written out each.
+    """
+    with _full_disks():  # safetensors' own writer makes another file, for the owner alone, and renames it
+        whole = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        path.write_bytes(serialize(whole, {"format": "pt"}))
+
+
+@contextmanager
+def _full_disks() -> Iterator[None]:
+    """What the libraries raise where a file cannot be written, as OSError."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        raise OSError(str(error)) from error
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ normal(0, 0.02), as XLM-SWCM's are. All other tensors stay as they are. MBART_DI
 """
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from torch import Tensor
 from swcm_fairseq.data.languages import DEFAULT_LANGS
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, MultilingualDictionary, add_special_symbols, load_dictionary
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.files import load_pickle
+from swcm_fairseq.interop.files import load_pickle, save_pickle
 from swcm_fairseq.interop.read import FAIRSEQ_MODEL
 from swcm_fairseq.models.embedding_rows import match_rows
 from swcm_fairseq.models.model import INIT_STD
 from swcm_fairseq.models.warm_start import TOKEN_TABLES
-from swcm_fairseq.output_files import check_distinct, partial_of
+from swcm_fairseq.output_files import check_distinct, whole_file
 
 SENTENCEPIECE_FILES = ("sentence.bpe.model", "sentencepiece.bpe.model")
 SHARED_TABLE = "encoder.embed_tokens.weight"
@@ -121,14 +120,8 @@ def write_checkpoint(tensors: dict[str, Tensor], symbols: Sequence[str], langs: 
         "extra_state": {"train_iterator": {"epoch": 1}},
         "task_state": {"symbols": list(symbols), "langs": list(langs)},
     }
-    partial = partial_of(output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, partial)
-        os.replace(partial, output)
-    except (OSError, RuntimeError) as error:  # torch raises the latter where a disk is full
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{output}: {getattr(error, 'strerror', None) or error}; name another file") from error
+    with whole_file(output) as place:
+        save_pickle(state, place)
 
 
 def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
@@ -170,7 +163,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert and say what was done."""
     args = parser().parse_args(argv)
-    check_distinct([args.mbart / FAIRSEQ_MODEL, args.mbart / DICT_FILE], [args.output])
+    read = [args.mbart, args.mbart / FAIRSEQ_MODEL, args.mbart / DICT_FILE, args.vocab, args.vocab / DICT_FILE]
+    check_distinct(read, [args.output])
     dictionary: MultilingualDictionary = load_dictionary(args.vocab / DICT_FILE)
     langs = [lang.strip() for lang in args.langs.split(",")]
     add_special_symbols(dictionary, langs)

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import torch
 from fairseq.data import Dictionary
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
-from swcm_fairseq.interop.files import CHECKSUMS, SAFETENSORS, checksum
+from swcm_fairseq.interop.files import CHECKSUMS, SAFETENSORS, checksum, save_safetensors
 from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, SPECIALS, TOKEN_TYPES, name_table
 from swcm_fairseq.interop.packed_weights import pack
 from swcm_fairseq.output_files import whole_directory
@@ -59,11 +57,7 @@ def _write_files(
     _dictionary(symbols).save(str(directory / DICT_FILE))
     Vocabulary(directory)  # refuses files of two vocabularies
     tensors = _tensors(weights, symbols)
-    try:
-        save_file(pack(tensors) if packed else tensors, directory / SAFETENSORS, metadata={"format": "pt"})
-    except SafetensorError as error:  # a full disk, for one
-        raise OSError(str(error)) from error
-    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
+    save_safetensors(pack(tensors) if packed else tensors, directory / SAFETENSORS)
     config = json.dumps(_config(weights, len(symbols)), indent=2) + "\n"
     (directory / CONFIG_FILE).write_text(config, encoding="utf-8")
 

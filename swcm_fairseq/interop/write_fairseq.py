@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import EPS
+from swcm_fairseq.interop.files import save_pickle
 from swcm_fairseq.interop.rows import INIT_STD, carried
 from swcm_fairseq.interop.write import ordered_symbols
-from swcm_fairseq.output_files import partial_of
+from swcm_fairseq.output_files import whole_file
 
 PREFIX = "encoder.sentence_encoder."
 
@@ -61,16 +61,8 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
         "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
         "task_state": {"symbols": symbols},
     }
-    partial = partial_of(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # RuntimeError: torch's writer on a full disk
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: {reason}; make room or give another --output") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as place:
+        save_pickle(state, place)
 
 
 def epsilon_note(weights: EncoderWeights) -> str | None:

@@ -9,6 +9,8 @@ import logging
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import check_distinct
+from swcm_fairseq.pictures import check_picture, write_picture
 from swcm_fairseq.reporting.progress import statistics
 
 logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
@@ -20,7 +22,6 @@ matplotlib.use("agg")
 from matplotlib import pyplot  # noqa: E402
 
 WIDTH, HEIGHT = 4, 3  # inches of a panel
-DPI = 120
 # (Tag of a log line, its number of updates, its loss): the finer ones first.
 TRAINING_LINES = (("train_inner", "num_updates", "loss"), ("train", "train_num_updates", "train_loss"))
 
@@ -55,6 +56,7 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
     Raises:
         InputError: a log cannot be read, or the picture cannot be written.
     """
+    check_picture("--output", output)
     figure, grid = pyplot.subplots(
         1, len(panels), figsize=(WIDTH * len(panels), HEIGHT), layout="constrained", squeeze=False
     )
@@ -63,14 +65,8 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
             axes.plot(*training_curve(log), label=name, marker=".", markersize=3)
         axes.set(title=title, xlabel="update", ylabel="loss (bits)")
         axes.legend(fontsize="small")
-    try:
-        figure.savefig(output, dpi=DPI)
-    except OSError as error:
-        raise InputError(f"--output {output}: {error.strerror}; give another file") from error
-    except ValueError as error:  # an ending that is no format
-        raise InputError(f"--output {output}: {error}") from error
-    finally:
-        pyplot.close(figure)
+    write_picture(figure, output)
+    pyplot.close(figure)
 
 
 def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
@@ -97,7 +93,9 @@ def main() -> None:
         help="a title, then the name and the log (of --log-format json) of each curve; give it once for each panel",
     )
     args = parser.parse_args()
-    draw_curves(parse_panels(args.panel), args.output)
+    panels = parse_panels(args.panel)
+    check_distinct([log for logs in panels.values() for log in logs.values()], [args.output])
+    draw_curves(panels, args.output)
     print(f"Loss curves: {args.output}")
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from swcm_fairseq.reporting.curves import DPI, draw_curves, pyplot
+from swcm_fairseq.pictures import write_picture
+from swcm_fairseq.reporting.curves import draw_curves, pyplot
 from swcm_fairseq.reporting.filled_tables import FilledTable
 from swcm_fairseq.reporting.runs import LOG_FILE, PRETRAINING, Runs
 
@@ -26,7 +27,7 @@ def draw_table(filled: FilledTable, output: Path) -> bool:
             xlabel=filled.table.figure, ylabel="ROUGE-L F1 (percent)", xticks=[int(r.system) for r in filled.table.rows]
         )
         axes.legend()
-        figure.savefig(output, dpi=DPI)
+        write_picture(figure, output)
     pyplot.close(figure)
     return drawn
 

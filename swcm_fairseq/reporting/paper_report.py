@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, report, run_command
+from swcm_fairseq.output_files import locked_directory, write_whole
 from swcm_fairseq.reporting.figures import draw_table, draw_training
 from swcm_fairseq.reporting.filled_tables import FORMATS, FilledTable, as_markdown, fill
 from swcm_fairseq.reporting.paper import Paper, read_paper
@@ -24,7 +25,7 @@ def write(filled: FilledTable, output: Path) -> list[Path]:
     written = []
     for suffix, render in FORMATS.items():
         path = output / f"{filled.table.name}{suffix}"
-        path.write_text(render(filled), encoding="utf-8")
+        write_whole(path, render(filled).encode("utf-8"))
         written.append(path)
     picture = output / f"{filled.table.name}.png"
     if filled.table.figure and draw_table(filled, picture):
@@ -66,16 +67,13 @@ def main(argv: list[str] | None = None) -> None:
             f"{args.runs}: no such directory; run a recipe of examples/ first, or name another with --runs"
         )
     runs, paper, output = Runs(args.runs), read_paper(), args.output or args.runs / "report"
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        written = []
+    written = []
+    with locked_directory(output):
         for table in paper.tables:
             filled = fill(table, runs, paper.source)
             print(as_markdown(filled))
             written += write(filled, output)
         written += draw_training(runs, paper.tasks, output)
-    except OSError as error:
-        raise InputError(f"{output}: {error.strerror}; name another directory with --output") from error
     print_others(runs, paper)
     print_unfinished(runs, paper)
     print(f"\nWritten to {output}: {', '.join(path.name for path in written)}")

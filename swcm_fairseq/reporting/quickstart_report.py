@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import write_whole
 from swcm_fairseq.scoring.generate_output import read_generation
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
@@ -113,7 +114,7 @@ def main() -> None:
     print_scores(tests)
     print_samples(tests, args.systems[0])
     numbers = {test.lang: {name: vars(score) for name, score in scores(test)[0].items()} for test in tests}
-    (args.out / "scores.json").write_text(json.dumps(numbers, indent=1, default=float) + "\n", encoding="utf-8")
+    write_whole(args.out / "scores.json", (json.dumps(numbers, indent=1, default=float) + "\n").encode("utf-8"))
 
 
 if __name__ == "__main__":

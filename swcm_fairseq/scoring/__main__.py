@@ -76,7 +76,6 @@ def run(args: Namespace) -> str:
     """The report that ``args`` ask for."""
     if args.hyp and not args.ref:
         raise InputError("--hyp needs references: add --ref FILE")
-    check_output(args)
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args)
     evaluation = evaluate(
@@ -89,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv``, score, and write the report."""
     logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok talks
     args = build_parser().parse_args(argv)
-    write_output(run(args), args.output)
+    check_output(args)
+    write_output(lambda: run(args), args.output)
 
 
 if __name__ == "__main__":

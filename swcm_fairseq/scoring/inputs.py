@@ -10,7 +10,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.scoring.evaluation import System
 from swcm_fairseq.scoring.generate_output import Segment, missing_ids, read_generation, references_of
-from swcm_fairseq.scoring.segment_files import check_lengths, check_writable, read_lines, read_texts
+from swcm_fairseq.scoring.segment_files import check_lengths, read_lines, read_texts
 
 
 @dataclass
@@ -45,11 +45,9 @@ def add_input_options(parser: ArgumentParser) -> None:
 
 
 def check_output(args: Namespace, source: Path | None = None) -> None:
-    """Raise :class:`InputError` if ``--output`` is one of the files that are read, or cannot be written."""
+    """Raise :class:`InputError` if ``--output`` is one of the files that are read, a device or a pipe."""
     read = [*args.ref, *(args.hyp or ()), *(args.generated or ()), source, args.sentencepiece_model]
     check_distinct(read, [args.output])
-    if args.output is not None:
-        check_writable(args.output)
 
 
 def system_names(paths: Sequence[Path]) -> list[str]:

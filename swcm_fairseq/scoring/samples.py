@@ -102,7 +102,6 @@ def run(args: Namespace) -> str:
         raise InputError(
             "--limit would break the order of lines in plain text: leave it out or choose another --format"
         )
-    check_output(args, args.src)
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args, args.src)
     samples = collect(inputs, Rouge(RougeType.ROUGE_L, args.lang, tokenizer))
@@ -113,7 +112,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and write the outputs."""
     logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok talks
     args = build_parser().parse_args(argv)
-    write_output(run(args), args.output)
+    check_output(args, args.src)
+    write_output(lambda: run(args), args.output)
     if args.output is not None:
         print(f"wrote {args.output}", file=sys.stderr)
 

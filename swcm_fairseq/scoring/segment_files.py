@@ -1,12 +1,11 @@
 """Reading the files that are scored, one segment a line, every file as long as the others; writing reports."""
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.output_files import place_of
+from swcm_fairseq.output_files import whole_file
 from swcm_fairseq.packed_files import read_unpacked
 
 
@@ -53,41 +52,18 @@ def check_lengths(files: Sequence[tuple[Path, Sequence[str]]]) -> None:
             )
 
 
-def check_writable(path: Path) -> None:
-    """Raise :class:`InputError` before work begins if :func:`write_output` could not write there."""
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a directory; name a file in it")
-        place = place_of(path)
-        if place != path:
-            place.touch()
-            place.unlink()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def write_output(text: str, path: Path | None) -> None:
-    """Write to ``path``, whole or not at all, or to standard output; see :func:`~swcm_fairseq.output_files.place_of`.
+def write_output(make: Callable[[], str], path: Path | None) -> None:
+    """Write what ``make`` returns to ``path``, whole or not at all, or to standard output.
 
     Always UTF-8; what that cannot hold, such as a byte of a file's name, is written as ``\\udcff``.
 
     Raises:
-        InputError: the place cannot be written, or the disk is full.
+        InputError: the place cannot be written, which is found out before ``make`` is called, or the disk is full.
     """
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-        sys.stdout.write(text)
+        sys.stdout.write(make())
         return
-    place = place_of(path)
-    try:
+    with whole_file(path) as place:
+        text = make()
         place.write_text(text, encoding="utf-8", errors="backslashreplace")
-        if place != path:
-            os.replace(place, path)
-    except OSError as error:
-        if place != path:
-            place.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot write it ({error.strerror}); make room or give another file")

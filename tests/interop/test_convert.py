@@ -9,11 +9,10 @@ from types import ModuleType
 import pytest
 import torch
 from fairseq.data import Dictionary
-from safetensors import SafetensorError
 
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop import convert, write
+from swcm_fairseq.interop import convert, files
 from swcm_fairseq.interop.read import read_encoder
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -185,11 +184,10 @@ def test_cannot_be_written(run, tmp_path, monkeypatch):
             run(FIXTURES / "xlmr", "--output", target)
     assert occupied.read_text() == "mine"
 
-    def full(tensors, path, metadata):
-        Path(path).write_bytes(b"half")
-        raise SafetensorError("No space left on device")
+    def full(path, content):
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write, "save_file", full)
+    monkeypatch.setattr(files.Path, "write_bytes", full)
     with pytest.raises(InputError, match="No space left on device; make room"):
         run(FIXTURES / "xlmr", "--output", tmp_path / "encoder")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -20,6 +20,7 @@ from preprocess import binarize, vocab
 from preprocess.databin import data_directory
 from preprocess.databin.encoding import Encoder
 from preprocess.databin.indexed_files import IndexedWriter
+from swcm_fairseq import output_files
 from swcm_fairseq.data.corpora import Corpora, Kind
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
@@ -189,7 +190,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(run, texts, tmp_path, monkeypa
 
 
 def test_two_writers_are_refused(vocabulary_dir, tmp_path, run, texts, monkeypatch):
-    monkeypatch.setattr(data_directory, "LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr(output_files, "_LOCK_ATTEMPTS", 1)
     with (
         data_directory.DataBin(tmp_path / "data-bin", Vocabulary(vocabulary_dir)),
         pytest.raises(InputError, match="another command is writing there"),
@@ -224,14 +225,16 @@ def test_files_of_others_stay_whatever_their_names(run, texts, tmp_path):
         "x.partial",
         "pytorch_model.bin.partial",
         "work/bo/all.bo.partial",
-        "own/train.bin.partial",
+        "own/.train.bin.0123456789abcdef.partial",
+        ".own.0123456789abcdef.partial",
         "own/dict.txt",
     ]
     for name in others:
         (data_bin / name).parent.mkdir(parents=True, exist_ok=True)
         (data_bin / name).write_text("of another command")
     run("--mono", f"bo:train={texts['bo']}")
-    left_over = [data_bin / name for name in ("bo/valid.bin.partial", "train.zh-bo.zh.idx.partial")]
+    names = ("bo/.valid.bin.0123456789abcdef.partial", ".train.zh-bo.zh.idx.0123456789abcdef.partial")
+    left_over = [data_bin / name for name in names]
     for path in left_over:
         path.write_text("of a run that was killed")
     run("--mono", f"bo:train={texts['bo']}")

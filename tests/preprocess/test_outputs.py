@@ -1,15 +1,15 @@
 """A full disk: every command says so in one line and leaves nothing half-written. /dev/full stands for the disk."""
 
 import builtins
+from pathlib import Path
 
 import pytest
 
 from preprocess import binarize, clean, extract, vocab, vocab_extend, vocab_prune
 from preprocess.sentences import main as sentences_main
 from preprocess.steps.ledger import Reject, RejectsFile
-from swcm_fairseq import atomic_files
-from swcm_fairseq.atomic_files import LineFiles
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import LineFiles
 from tests.preprocess.conftest import sentences, write_lines
 
 
@@ -19,12 +19,12 @@ class FullDisk:
     def __init__(self, monkeypatch):
         self._open = builtins.open
         monkeypatch.setattr(builtins, "open", self)
-        monkeypatch.setattr(atomic_files.Path, "write_bytes", self._write_bytes)
+        monkeypatch.setattr(Path, "write_bytes", self._write_bytes)
 
     def __call__(self, file, mode="r", *args, **options):
-        if "w" in mode and ".partial" in str(file):
+        if set(mode) & {"w", "x"} and ".partial" in str(file):
             self._open(file, mode, *args, **options).close()  # the name is there
-            return self._open("/dev/full", mode.replace("+", ""), *args, **options)
+            return self._open("/dev/full", mode.replace("+", "").replace("x", "w"), *args, **options)
         return self._open(file, mode, *args, **options)
 
     def _write_bytes(self, content):

@@ -196,5 +196,5 @@ def test_no_directory(tmp_path):
 
 def test_output_that_cannot_be_written(runs, report):
     (runs / "file").write_text("")
-    with pytest.raises(InputError, match="name another directory with --output"):
+    with pytest.raises(InputError, match="Not a directory; make room or give another place"):
         report("--output", str(runs / "file"))

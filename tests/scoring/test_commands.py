@@ -3,7 +3,6 @@
 import gzip
 import json
 import lzma
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -227,9 +226,8 @@ def test_output_is_no_input(files, tmp_path):
 def test_a_full_disk_leaves_the_report_that_was_there(tmp_path):
     report = tmp_path / "report"
     report.write_text("the one before")
-    (tmp_path / "report.partial").symlink_to("/dev/full")
-    with pytest.raises(InputError, match=r"report: cannot write it \(No space left"):
-        write_output("the new one", report)
+    with pytest.raises(InputError, match=r"report: No space left on device; make room"):
+        write_output(lambda: Path("/dev/full").write_text("the new one"), report)
     assert [path.name for path in tmp_path.iterdir()] == ["report"] and report.read_text() == "the one before"
 
 
@@ -237,8 +235,8 @@ def test_a_full_disk_leaves_the_report_that_was_there(tmp_path):
     ("output", "message"),
     [
         (".", "is a directory; name a file"),
-        ("none/report", "cannot write it .No such file"),
-        ("x" * 250, "cannot write it .File name too long"),
+        ("better.bo/report", "Not a directory"),
+        ("x" * 300, "File name too long"),
     ],
 )
 def test_where_nothing_can_be_written_is_told_before_anything_is_read(files, tmp_path, output, message):
@@ -256,16 +254,11 @@ def test_names_that_are_not_utf8_are_written_escaped(files, tmp_path, capsys):
     assert "better\\udcff.bo" in (tmp_path / "report").read_text(encoding="utf-8")
 
 
-def test_links_and_pipes_stay_what_they_are(tmp_path):
-    report, link, pipe = tmp_path / "report", tmp_path / "link", tmp_path / "pipe"
+def test_a_link_stays_one(tmp_path):
+    report, link = tmp_path / "report", tmp_path / "link"
     link.symlink_to(report)
-    write_output("text", link)
+    write_output(lambda: "text", link)
     assert link.is_symlink() and report.read_text() == "text"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    write_output("text", pipe)
-    assert pipe.is_fifo() and os.read(reader, 10) == b"text"
-    os.close(reader)
 
 
 def test_a_system_that_wrote_nothing_scores_0(files, tmp_path, capsys):

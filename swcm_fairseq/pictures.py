@@ -1,0 +1,42 @@
+"""Pictures of matplotlib as output: whole or not at all, and over nothing but an earlier picture of ours."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import target_of, whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARK = "swcm_fairseq"  # in every picture that is written
+_MOST_BYTES = 1 << 24  # of a picture of ours
+# Ending of the name, which is the format -> the key of its metadata that holds the mark.
+FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
+
+
+def check_picture(option: str, path: Path) -> None:
+    """Raise before work begins if :func:`write_picture` would write over what is no picture of ours.
+
+    Raises:
+        InputError: that is so, or the ending is none of :data:`FORMATS`.
+    """
+    target = target_of(path)
+    if target.is_dir():
+        raise InputError(f"{option} {path}: is a directory; give a file, for example {path / 'picture.png'}")
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{option} {path}: give a name that ends in {', '.join(FORMATS)}")
+    if target.is_file() and not _is_ours(target):
+        raise InputError(f"{option} {path}: is there already and no picture that was made here; give another file")
+
+
+def _is_ours(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return MARK.encode() in file.read(_MOST_BYTES)
+
+
+def write_picture(figure: "Figure", path: Path, dpi: int = 120) -> None:
+    """Write a figure, in the format of the ending of ``path``; raises :class:`InputError` if it cannot be written."""
+    suffix = path.suffix.lower()
+    with whole_file(path) as place:
+        figure.savefig(place, format=suffix.removeprefix("."), dpi=dpi, metadata={FORMATS[suffix]: MARK})
