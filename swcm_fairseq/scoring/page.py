@@ -106,8 +106,11 @@ def _row(sample: Sample, with_source: bool, with_references: bool) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def html_page(samples: Sequence[Sample], title: str) -> str:
-    """The page: a row for each of ``samples``, a column for source, references and every system."""
+def html_page(samples: Sequence[Sample], title: str, introduction: str = "") -> str:
+    """The page: a row for each of ``samples``, a column for source, references and every system.
+
+    ``introduction`` is HTML that comes before the samples.
+    """
     with_source = any(sample.source is not None for sample in samples)
     with_references = any(sample.references for sample in samples)
     titles = ["id", *["source"] * with_source, *["reference"] * with_references]
@@ -126,6 +129,7 @@ def html_page(samples: Sequence[Sample], title: str) -> str:
 </head>
 <body>
 <h1>{escape(title)}</h1>
+{introduction}
 <p>{len(samples)} segments; ROUGE-L: F1 in percent; model: mean log2 probability of a token.</p>
 <div class="wide">
 <table>
