@@ -1,151 +1,180 @@
 #!/usr/bin/env bash
-# The whole way on real text, on a CPU: vocabulary, a small encoder, XLM-SWCM started from it, pretraining by
-# denoising and translation, fine-tuning to write the title of a help section, generation, scores.
+# The whole way on real text: a multilingual encoder that has never seen Tibetan becomes a model that writes the titles
+# of help sections in Tibetan and in Chinese. Beside it, the same model with a randomly started decoder.
 #
-#   examples/quickstart/run.sh             about ten minutes on two cores
-#   SCALE=smoke examples/quickstart/run.sh a minute and a half, on little text: shows that everything runs, no more
-#   COMPARE=1 examples/quickstart/run.sh   the same again with a randomly started decoder
-#   OUT=DIR                                where everything goes (default runs/quickstart or runs/quickstart-smoke)
+#   examples/quickstart/run.sh               ten minutes on two cores
+#   SCALE=smoke examples/quickstart/run.sh   a minute, on little text: shows that everything runs, no more
+#   COMPARE=0                                without the randomly started decoder
+#   ENCODER=DIR                              another encoder (default: examples/quickstart/encoder)
+#   DEVICE=cpu                               stay on the CPU (default: a GPU if there is one, at a larger scale)
+#   OUT=DIR                                  where everything goes (default runs/quickstart or runs/quickstart-smoke)
 #
-# Interrupt it whenever you like: finished steps are skipped, a training goes on from its last checkpoint.
+# Interrupt it whenever you like: finished steps are skipped, a training continues from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 . examples/steps.sh
 
-# Two threads wait for each other without spinning, so that other work on the machine does not stall the training.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
-SCALE=${SCALE:-full}
-COMPARE=${COMPARE:-0}
+SCALE=${SCALE:-full} COMPARE=${COMPARE:-1} ENCODER=${ENCODER:-examples/quickstart/encoder} DEVICE=${DEVICE:-auto}
+case $COMPARE in
+  1) systems=(xlm-swcm random-decoder) ;;
+  0) systems=(xlm-swcm) ;;
+  *) fail "COMPARE=$COMPARE: use 1 or 0" 2 ;;
+esac
+case $DEVICE in
+  auto) DEVICE=$(python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")') ;;
+  cpu | cuda) ;;
+  *) fail "DEVICE=$DEVICE: use cpu or cuda" 2 ;;
+esac
+PIECES=4000 PRETRAINING_TOKENS=64 TITLE_TOKENS=64 RATE=5e-4
 case $SCALE in
   full)
-    TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart} PIECES=6000
-    SIZE=(--encoder-layers 3 --encoder-embed-dim 192 --encoder-ffn-embed-dim 768 --encoder-attention-heads 4)
-    ENCODER_UPDATES=600 PRETRAIN_UPDATES=350 FINETUNE_UPDATES=350 WARMUP=50 TOKENS=1024
+    TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart}
+    PRETRAINING_BATCH=48 PRETRAINING_UPDATES=300 TITLE_BATCH=32 TITLE_UPDATES=300 WARMUP=15 SAVE=100
     ;;
   smoke)
-    TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=2000
-    SIZE=(--encoder-layers 3 --encoder-embed-dim 64 --encoder-ffn-embed-dim 128 --encoder-attention-heads 2)
-    ENCODER_UPDATES=30 PRETRAIN_UPDATES=20 FINETUNE_UPDATES=20 WARMUP=5 TOKENS=1024
+    TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=500
+    PRETRAINING_BATCH=8 PRETRAINING_UPDATES=6 TITLE_BATCH=8 TITLE_UPDATES=6 WARMUP=2 SAVE=3
     ;;
   *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
 esac
-VALID=examples/quickstart/data/sample # a few of the same lines that are held out: validation is quick
-LANGS="bo kk mn ug zh"
-POSITIONS=128 # tokens of one text, <s>, language token and </s> included
-PLUGIN=$(python -m swcm_fairseq)
-CPU=(--cpu --num-workers 1 --seed 1)
-export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu
-LOG=(--log-format json --log-interval 10 --no-epoch-checkpoints)
-OPTIMIZER=(--optimizer adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 --weight-decay 0.01)
-
+if [ "$DEVICE" = cuda ]; then
+  PLACE=(--fp16 --distributed-world-size 1) PARALLEL=0
+  [ "$SCALE" = smoke ] || PRETRAINING_BATCH=256 PRETRAINING_UPDATES=4000 TITLE_BATCH=128 TITLE_UPDATES=1500 WARMUP=200 SAVE=1000
+else
+  export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # fairseq uses GPUs that it sees, even with --cpu
+  PLACE=(--cpu) PARALLEL=$(($(nproc) > 1))
+  if grep -qs 'avx512_bf16\|amx_bf16' /proc/cpuinfo; then
+    PLACE+=(--bf16)
+  elif [ "$SCALE" = full ]; then
+    echo "This CPU has no bfloat16 arithmetic: training takes about three times as long, half an hour in all."
+  fi
+fi
 RUN=$OUT # where steps.sh keeps what is done
 
-# train NAME UPDATES COMMAND...: a fairseq-train run as one progress bar; the log goes to OUT/NAME.log.
-train() {
-  local name=$1 updates=$2
-  shift 2
-  local command=(fairseq-train "$@" --max-update "$updates" --save-dir "$OUT/$name" "${CPU[@]}" "${LOG[@]}")
-  announce "${command[@]}"
-  "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$OUT/$name.log"
+# warn_if_small: say beforehand how long it takes on a machine with less than two cores and 6 GB.
+warn_if_small() {
+  local memory
+  ((PARALLEL)) || [ "$DEVICE" = cuda ] || echo "One core: the systems train one after the other, about twice as long."
+  memory=$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo 2>/dev/null || echo 99)
+  if ((memory < 6)); then
+    echo "$memory GB of memory are free, and two systems at a time need 6: they train one after the other, twice as long."
+    PARALLEL=0
+  fi
+}
+[ "$SCALE" = smoke ] || warn_if_small
+
+# together FUNCTION: FUNCTION SYSTEM ROW for every system, at the same time if there is a core for each.
+together() {
+  local system jobs=() status=0
+  for system in "${systems[@]}"; do
+    if ((PARALLEL)); then
+      "$1" "$system" "${#jobs[@]}" &
+      jobs+=($!)
+    else
+      "$1" "$system" 0
+    fi
+  done
+  for job in "${jobs[@]}"; do wait "$job" || status=$?; done
+  ((PARALLEL)) && printf '\n%.0s' "${jobs[@]}"
+  return "$status"
+}
+set -m # each job is a process group of its own, which ends with this script
+trap 'for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done' EXIT
+
+# options SYSTEM: what makes the difference.
+options() {
+  [ "$1" = xlm-swcm ] || echo --random-inherited-layers
 }
 
-if ! finished vocabulary; then
-  step vocabulary "$PIECES sentencepiece pieces shared by five languages"
-  inputs=()
-  for lang in $LANGS; do inputs+=("$lang=$TEXT/mono.$lang.train.txt$XZ"); done
-  show python -m preprocess.vocab --input "${inputs[@]}" --size "$PIECES" --output "$OUT/vocab"
-  mark vocabulary
-fi
+# train NAME ROW UPDATES OPTION...: a training as one progress bar; its log is OUT/NAME.log.
+train() {
+  local name=$1 row=$2 updates=$3
+  python -m swcm_fairseq.train "${@:4}" --user-dir swcm_fairseq --task multilingual_denoising_mt --langs bo,zh \
+    --arch xlm_swcm --criterion swcm_cross_entropy --dropout 0 --attention-dropout 0 \
+    --optimizer fused_adamw --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 \
+    --lr "$RATE" --lr-scheduler warmup_linear --warmup-updates "$WARMUP" --total-num-update "$updates" \
+    --max-update "$updates" --required-batch-size-multiple 1 --num-workers 0 --seed 1 "${PLACE[@]}" \
+    --disable-validation --save-interval-updates "$SAVE" --keep-interval-updates 1 --no-epoch-checkpoints \
+    --save-dir "$OUT/$name" --log-format json --log-interval 10 2>&1 |
+    python -m swcm_fairseq.reporting.progress "$OUT/$name.log" --label "$name" --row "$row"
+}
+pretrain() {
+  local options
+  finished "$1-pretraining" && return
+  read -ra options <<<"$(options "$1")"
+  train "$1-pretraining" "$2" "$PRETRAINING_UPDATES" "$OUT/data-bin/pretraining" --pretrained-encoder "$OUT/encoder" \
+    "${options[@]}" --tokens-per-sample "$PRETRAINING_TOKENS" --batch-size "$PRETRAINING_BATCH"
+  mark "$1-pretraining"
+}
+finetune() {
+  finished "$1-titles" && return
+  train "$1-titles" "$2" "$TITLE_UPDATES" "$OUT/data-bin/title" \
+    --finetune-from-model "$OUT/$1-pretraining/checkpoint_last.pt" \
+    --tokens-per-sample "$TITLE_TOKENS" --batch-size "$TITLE_BATCH"
+  mark "$1-titles"
+}
+# generate SYSTEM: titles of the held-out sections, with the words of the language only.
+generate() {
+  local lang
+  for lang in bo zh; do
+    finished "$1-generate-$lang" && continue
+    logged "$OUT/$1-generate-$lang.log" fairseq-generate "$OUT/data-bin/title" --user-dir swcm_fairseq \
+      --task multilingual_denoising_mt --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" \
+      --gen-subset test --path "$OUT/$1-titles/checkpoint_last.pt" --tokens-per-sample "$TITLE_TOKENS" \
+      --beam 4 --max-len-b 40 --restrict-decoding --batch-size 64 --remove-bpe sentencepiece \
+      --results-path "$OUT/$1-titles/$lang" "${PLACE[@]:0:1}"
+    mark "$1-generate-$lang"
+  done
+}
 
-if ! finished data; then
-  step data "text to ids: plain text for the encoder, corpora for pretraining, titles for fine-tuning"
-  plain=() mono=() pairs=() titles=()
-  for lang in $LANGS; do
-    plain+=(--plain "train=$TEXT/mono.$lang.train.txt$XZ" --plain "valid=$VALID/mono.$lang.valid.txt")
-    mono+=(--mono "$lang:train=$TEXT/mono.$lang.train.txt$XZ" --mono "$lang:valid=$VALID/mono.$lang.valid.txt")
-  done
-  for lang in bo kk mn ug; do
-    pairs+=(--pair "zh-$lang:train=$TEXT/zh-$lang.train.zh$XZ,$TEXT/zh-$lang.train.$lang$XZ")
-    pairs+=(--pair "zh-$lang:valid=$VALID/zh-$lang.valid.zh,$VALID/zh-$lang.valid.$lang")
-  done
-  for split in train valid test; do
-    for lang in bo zh; do
-      titles+=(--pair "$lang-$lang:title_$lang:$split=$TEXT/title.$lang.$split.article$XZ,$TEXT/title.$lang.$split.title$XZ")
-    done
-  done
-  show python -m preprocess.binarize --vocab "$OUT/vocab" --output "$OUT/data-bin/plain" "${plain[@]}"
-  show python -m preprocess.binarize --vocab "$OUT/vocab" --output "$OUT/data-bin/pretrain" "${mono[@]}" "${pairs[@]}"
-  show python -m preprocess.binarize --vocab "$OUT/vocab" --output "$OUT/data-bin/title" "${titles[@]}"
-  mark data
-fi
-
+# text SIDE... : the options --input for all training text.
+mkdir -p "$OUT"
 if ! finished encoder; then
-  step encoder "a small XLM-R: masked language modelling, with fairseq's own task"
-  train encoder "$ENCODER_UPDATES" "$OUT/data-bin/plain" --task masked_lm --criterion masked_lm --arch roberta_base \
-    "${SIZE[@]}" --max-positions "$POSITIONS" --dropout 0.1 --attention-dropout 0 \
-    --tokens-per-sample 64 --sample-break-mode none --mask-prob 0.3 --max-tokens 1024 \
-    "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" \
-    --total-num-update "$ENCODER_UPDATES" --validate-interval-updates "$ENCODER_UPDATES" \
-    --save-interval-updates 400 --keep-interval-updates 1
+  step encoder "Tibetan pieces for an encoder that has none: each new row starts from the rows of its translations"
+  rm -rf "$OUT/extended" "$OUT/encoder"
+  show python -m preprocess.vocab_extend --vocab "$ENCODER" --input "bo=$TEXT/mono.bo.train.txt$XZ" --size "$PIECES" \
+    --align "zh-bo=$TEXT/zh-bo.train.zh$XZ,$TEXT/zh-bo.train.bo$XZ" --output "$OUT/extended"
+  inputs=()
+  for lang in bo zh; do
+    inputs+=("$lang=$TEXT/mono.$lang.train.txt$XZ" "$lang=$TEXT/zh-bo.train.$lang$XZ")
+    for side in article title; do inputs+=("$lang=$TEXT/title.$lang.train.$side$XZ"); done
+  done
+  show python -m preprocess.vocab_prune --vocab "$OUT/extended" --input "${inputs[@]}" --drop-characters \
+    --output "$OUT/encoder"
   mark encoder
 fi
 
-# learn NAME [OPTION...]: pretraining, fine-tuning and generation of one system.
-learn() {
-  local name=$1
-  shift
-  if ! finished "$name-pretrain"; then
-    step "$name-pretrain" "denoising in five languages and translation between Chinese and four"
-    train "$name-pretrain" "$PRETRAIN_UPDATES" "$OUT/data-bin/pretrain" --user-dir "$PLUGIN" \
-      --task multilingual_denoising_mt --criterion swcm_cross_entropy --arch xlm_swcm "${SIZE[@]}" \
-      --pretrained-encoder "$OUT/encoder/checkpoint_last.pt" "$@" \
-      --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
-      --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
-      "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
-      --total-num-update "$PRETRAIN_UPDATES" --validate-interval-updates "$PRETRAIN_UPDATES" \
-      --save-interval-updates 250 --keep-interval-updates 1
-    mark "$name-pretrain"
-  fi
-  if ! finished "$name-finetune"; then
-    step "$name-finetune" "help section -> its title, in Tibetan and Chinese"
-    train "$name-finetune" "$FINETUNE_UPDATES" "$OUT/data-bin/title" --user-dir "$PLUGIN" \
-      --task multilingual_denoising_mt --criterion swcm_cross_entropy --arch xlm_swcm "${SIZE[@]}" \
-      --finetune-from-model "$OUT/$name-pretrain/checkpoint_last.pt" \
-      --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" \
-      --tokens-per-sample "$POSITIONS" --max-tokens "$TOKENS" \
-      "${OPTIMIZER[@]}" --lr 1e-3 --lr-scheduler warmup_linear --warmup-updates "$WARMUP" \
-      --total-num-update "$FINETUNE_UPDATES" --validate-interval-updates 100 \
-      --save-interval-updates 100 --keep-interval-updates 1
-    mark "$name-finetune"
-  fi
+if ! finished data; then
+  step data "text to ids: text and translations for pretraining, sections and their titles for fine-tuning"
+  rm -rf "$OUT/data-bin"
+  mono=() titles=()
   for lang in bo zh; do
-    finished "$name-generate-$lang" && continue
-    step "$name-generate-$lang" "titles of held-out sections, beam 4"
-    local command=(fairseq-generate "$OUT/data-bin/title" --user-dir "$PLUGIN" --task multilingual_denoising_mt
-      --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" --gen-subset test
-      --path "$OUT/$name-finetune/checkpoint_best.pt" --beam 4 --max-len-b 40 --batch-size 32 --cpu
-      --remove-bpe sentencepiece --scoring rouge_l --results-path "$OUT/$name-titles/$lang")
-    announce "${command[@]}"
-    logged "$OUT/$name-generate-$lang.log" "${command[@]}"
-    tail -n 1 "$OUT/$name-titles/$lang/generate-test.txt"
-    mark "$name-generate-$lang"
+    mono+=(--mono "$lang:train=$TEXT/mono.$lang.train.txt$XZ")
+    for split in train valid test; do
+      titles+=(--pair "$lang-$lang:title_$lang:$split=$TEXT/title.$lang.$split.article$XZ,$TEXT/title.$lang.$split.title$XZ")
+    done
   done
-}
-
-systems=(xlm-swcm)
-learn xlm-swcm
-if [ "$COMPARE" = 1 ]; then
-  systems+=(random-decoder)
-  learn random-decoder --random-inherited-layers
+  pairs=(--pair "zh-bo:train=$TEXT/zh-bo.train.zh$XZ,$TEXT/zh-bo.train.bo$XZ")
+  show python -m preprocess.binarize --vocab "$OUT/encoder" --output "$OUT/data-bin/pretraining" "${mono[@]}" "${pairs[@]}"
+  show python -m preprocess.binarize --vocab "$OUT/encoder" --output "$OUT/data-bin/title" "${titles[@]}"
+  mark data
 fi
 
+step pretraining "denoising in Tibetan and Chinese, translation between them"
+together pretrain
+step titles "help section -> its title, in both languages"
+together finetune
+step generate "titles of held-out sections, beam 4"
+together generate
+
 step report "scores on held-out sections"
-show python -m swcm_fairseq.reporting.quickstart_report --out "$OUT" --text "$TEXT" --systems "${systems[@]}"
-pretraining=() finetuning=()
+pretraining=() titles=()
 for system in "${systems[@]}"; do
-  pretraining+=("$system=$OUT/$system-pretrain.log") finetuning+=("$system=$OUT/$system-finetune.log")
+  pretraining+=("$system=$OUT/$system-pretraining.log") titles+=("$system=$OUT/$system-titles.log")
 done
-show python -m swcm_fairseq.reporting.curves --output "$OUT/loss.png" --panel "encoder (masked LM)" "encoder=$OUT/encoder.log" \
-  --panel pretraining "${pretraining[@]}" --panel fine-tuning "${finetuning[@]}"
-printf '\nTook %s seconds. Everything is in %s. Next: README.md, "A real pretraining run".\n' "$SECONDS" "$OUT"
+python -m swcm_fairseq.reporting.curves --output "$OUT/loss.png" \
+  --panel pretraining "${pretraining[@]}" --panel titles "${titles[@]}"
+python -m swcm_fairseq.reporting.quickstart_report --out "$OUT" --text "$TEXT" --systems "${systems[@]}" \
+  --curves "$OUT/loss.png"
+printf '\nTook %s seconds. Next: README.md, "A real pretraining run".\n' "$SECONDS"

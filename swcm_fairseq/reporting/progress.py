@@ -1,10 +1,13 @@
-"""Show a fairseq-train run as one progress bar: ``fairseq-train --log-format json ... | progress.py LOG [UNIT]``.
+"""Show a fairseq-train run as one progress bar.
+
+    fairseq-train --log-format json ... | python -m swcm_fairseq.reporting.progress LOG [UNIT]
 
 UNIT is "update" or "epoch"; fairseq's log says how many there will be. Everything that fairseq says goes to LOG; the
 terminal gets a bar with the loss, a line per validation, and, if the run fails, its error line or else the last lines
 of the log.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -45,12 +48,12 @@ def validation(numbers: dict[str, str]) -> str:
     return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
 
 
-def main(log_path: str, unit: str = "update") -> int:
-    """Copy standard input to the log and draw the bar; returns the exit status."""
+def main(log_path: str, unit: str = "update", label: str | None = None, row: int = 0) -> int:
+    """Copy standard input to the log and draw the bar, ``row`` lines further down; returns the exit status."""
     finished = False
     tail: list[str] = []
     errors: list[str] = []
-    with open(log_path, "a", encoding="utf-8") as log, tqdm(unit=unit, mininterval=1) as bar:
+    with open(log_path, "a", encoding="utf-8") as log, tqdm(desc=label, unit=unit, mininterval=1, position=row) as bar:
         for line in sys.stdin:
             log.write(line)
             log.flush()
@@ -75,5 +78,15 @@ def main(log_path: str, unit: str = "update") -> int:
     return 0 if finished else 1
 
 
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("log_path", metavar="LOG", help="file that everything is appended to")
+    parser.add_argument("unit", metavar="UNIT", nargs="?", choices=["update", "epoch"], default="update")
+    parser.add_argument("--label", metavar="TEXT", help="name in front of the bar")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, where several run at once")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(**vars(parse())))

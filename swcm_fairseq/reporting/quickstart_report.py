@@ -1,53 +1,71 @@
-"""The end of the quickstart: ROUGE-L per language and five samples.
+"""The end of the demonstration: a table, five samples side by side, one page, and the sentence the numbers allow.
 
-    python -m swcm_fairseq.reporting.quickstart_report --out runs/quickstart \
-        --text examples/quickstart/data/libreoffice --systems xlm-swcm random-decoder
+    python -m swcm_fairseq.reporting.quickstart_report --out runs/quickstart \\
+        --text examples/quickstart/data/libreoffice --systems xlm-swcm random-decoder --curves loss.png
 """
 
 import argparse
+import base64
 import json
-import lzma
 import statistics
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tabulate import tabulate
 
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import write_whole
+from swcm_fairseq.packed_files import read_unpacked
+from swcm_fairseq.scoring.evaluation import Evaluation, System, Value, evaluate
 from swcm_fairseq.scoring.generate_output import read_generation
-from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
+from swcm_fairseq.scoring.page import Output, Sample, escape, html_page
 from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
-BASELINE = "first words of the text"
+NAMES = {"xlm-swcm": "XLM-SWCM", "random-decoder": "random decoder"}
+BASELINE = "first words of the section"
+F1 = "rougeL F1"
+HEADERS = ["", "ROUGE-L F1", "P", "R", "different titles", "in the language"]
 SHOWN = 70  # characters of an input
 
 
 @dataclass
 class TestSet:
-    """Held-out sections of one language: texts, their titles, and what each system wrote."""
+    """Held-out sections of one language.
+
+    Attributes:
+        lang: its code.
+        articles: the sections.
+        titles: their titles.
+        systems: what each system wrote; the baseline is the last.
+        evaluation: the scores of all systems.
+    """
 
     lang: str
     articles: list[str]
     titles: list[str]
-    outputs: dict[str, list[str]]
+    systems: list[System]
+    evaluation: Evaluation
 
 
-def lines(text: Path, lang: str, split: str, side: str) -> list[str]:
-    """One side of the title files, compressed or not."""
+def read_lines(text: Path, lang: str, split: str, side: str) -> list[str]:
+    """One side of the title files, compressed or not; raises :class:`InputError` if it is missing."""
     plain = text / f"title.{lang}.{split}.{side}"
-    if plain.exists():
-        content = plain.read_bytes()
-    else:
-        content = lzma.decompress(plain.with_name(plain.name + ".xz").read_bytes())
+    content = read_unpacked(plain if plain.exists() else plain.with_name(plain.name + ".xz"))
     return content.decode("utf-8").removesuffix("\n").split("\n")
 
 
-def generated(path: Path) -> list[str]:
-    """The detokenized hypotheses of a fairseq-generate output file, in input order."""
+def hypotheses(path: Path, count: int) -> list[str]:
+    """The detokenized outputs of a fairseq-generate file, in the order of the input.
+
+    Raises:
+        InputError: there are not ``count``.
+    """
     segments = read_generation(path)
-    if [segment.id for segment in segments] != list(range(len(segments))):
-        raise InputError(f"{path}: hypotheses are missing; delete the step's mark in done/ and run again")
+    if [segment.id for segment in segments] != list(range(count)):
+        raise InputError(f"{path}: outputs are missing; delete the mark of its step in done/ and run again")
     return [segment.hypothesis or "" for segment in segments]
 
 
@@ -59,62 +77,123 @@ def first_words(article: str, tokenizer: Tokenizer, count: int) -> str:
     return article
 
 
-def read(out: Path, text: Path, lang: str, systems: list[str]) -> TestSet:
-    """All of one language; the baseline takes as many words as a training title has (median)."""
+def read_test_set(out: Path, text: Path, lang: str, names: Sequence[str]) -> TestSet:
+    """All of one language, scored; the baseline takes as many words as a training title has (median)."""
     tokenizer = build_tokenizer(lang)
-    articles = lines(text, lang, "test", "article")
-    count = int(statistics.median(len(tokenizer.tokenize(title)) for title in lines(text, lang, "train", "title")))
-    outputs = {BASELINE: [first_words(article, tokenizer, count) for article in articles]}
-    for system in systems:
-        outputs[system] = generated(out / f"{system}-titles" / lang / "generate-test.txt")
-    return TestSet(lang, articles, lines(text, lang, "test", "title"), outputs)
+    articles, titles = (read_lines(text, lang, "test", side) for side in ("article", "title"))
+    count = int(statistics.median(len(tokenizer.tokenize(line)) for line in read_lines(text, lang, "train", "title")))
+    systems = [
+        System(NAMES.get(name, name), hypotheses(out / f"{name}-titles" / lang / "generate-test.txt", len(titles)))
+        for name in names
+    ]
+    systems.append(System(BASELINE, [first_words(article, tokenizer, count) for article in articles]))
+    return TestSet(lang, articles, titles, systems, evaluate(systems, [titles], lang, tokenizer, trials=1000))
 
 
-def scores(test: TestSet) -> tuple[dict[str, RougeScore], str]:
-    """ROUGE-L of every system, and the signature of these numbers."""
-    rouge = Rouge(RougeType.ROUGE_L, test.lang, build_tokenizer(test.lang))
-    result = {
-        name: rouge.corpus_score(output, [test.titles], n_bootstrap=1000) for name, output in test.outputs.items()
-    }
-    return result, str(rouge.get_signature())
+def with_interval(value: Value) -> str:
+    """``31.5 ± 3.3``; the second number is half of the 95% interval."""
+    return f"{value.score:.1f} ± {value.interval or 0:.1f}"
 
 
-def print_scores(tests: list[TestSet]) -> None:
-    """The small table."""
+def score_rows(test: TestSet) -> list[list[str]]:
+    """The rows of the table."""
+    rows = []
+    for system, scores in zip(test.systems, test.evaluation.systems, strict=True):
+        values = scores.values
+        language = f"{values['language'].score:.0f}%" if "language" in values else "-"
+        parts = [f"{values[f'rougeL {part}'].score:.1f}" for part in ("P", "R")]
+        different = f"{len(set(system.hypotheses))} of {len(system.hypotheses)}"
+        rows.append([system.name, with_interval(values[F1]), *parts, different, language])
+    return rows
+
+
+def outcome(ours: Value, theirs: Value) -> str:
+    """How two scores compare: they differ only where their 95% intervals are apart."""
+    gap = (ours.interval or 0) + (theirs.interval or 0)
+    if abs(ours.score - theirs.score) <= gap:
+        return "titles that do not differ clearly from"
+    return "better titles than" if ours.score > theirs.score else "worse titles than"
+
+
+def listed(names: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def verdict(tests: Sequence[TestSet]) -> str:
+    """The sentence that the numbers allow: each rival, and in which languages it was beaten."""
+    findings: dict[tuple[str, str], list[str]] = {}
     for test in tests:
-        table, signature = scores(test)
-        print(f"\nROUGE-L of {len(test.titles)} titles in {LANGS[test.lang]}, in percent (± half of the 95% interval)")
-        print(f"  {'':26}{'F1':>14}{'P':>8}{'R':>8}")
-        for name, score in table.items():
-            f1 = f"{score.score:.1f} ± {score.intervals['score']:.1f}"
-            print(f"  {name:26}{f1:>14}{score.precision:8.1f}{score.recall:8.1f}")
-        print(f"  {signature}")
+        ours, *rivals = test.evaluation.systems
+        for rival in rivals:
+            found = outcome(ours.values[F1], rival.values[F1]), f"the {rival.name}"
+            findings.setdefault(found, []).append(LANGS[test.lang])
+    parts = [f"{found} {rival} in {listed(langs)}" for (found, rival), langs in findings.items()]
+    return f"Started from the encoder's own layers, the model writes {listed(parts)}."
 
 
-def print_samples(tests: list[TestSet], system: str) -> None:
-    """Five sections spread over the test sets."""
-    print("\nFive of the held-out sections")
+def samples(tests: Sequence[TestSet]) -> list[Sample]:
+    """Sections spread over the test sets, with what every system wrote."""
+    chosen = []
     for test in tests:
         step = max(1, len(test.titles) // SAMPLES[test.lang])
         for i in range(0, len(test.titles), step)[: SAMPLES[test.lang]]:
-            article = test.articles[i]
-            print(f"\n  input      {article[:SHOWN]}{'…' if len(article) > SHOWN else ''}")
-            print(f"  reference  {test.titles[i]}")
-            print(f"  output     {test.outputs[system][i]}")
+            outputs = [Output(system.name, system.hypotheses[i]) for system in test.systems]
+            chosen.append(Sample(i, test.articles[i], [test.titles[i]], outputs))
+    return chosen
+
+
+def as_text(tests: Sequence[TestSet]) -> str:
+    """Tables and samples for the terminal."""
+    blocks = []
+    for test in tests:
+        title = f"{len(test.titles)} titles in {LANGS[test.lang]}; scores in percent, ± half of the 95% interval"
+        table = tabulate(score_rows(test), HEADERS, disable_numparse=True)
+        blocks.append(f"{title}\n{table}\n{test.evaluation.signatures['rougeL']}")
+    for sample in samples(tests):
+        source = sample.source or ""
+        lines = [("section", source[:SHOWN] + "…" * (len(source) > SHOWN)), ("its title", sample.references[0])]
+        lines += [(output.system, output.hypothesis) for output in sample.outputs]
+        blocks.append("\n".join(f"{name:<{len(BASELINE)}}  {line}" for name, line in lines))
+    return "\n\n".join(blocks)
+
+
+def as_page(tests: Sequence[TestSet], curves: Path | None) -> str:
+    """The same as one web page, with all samples and the loss curves."""
+    parts = [f"<p><strong>{escape(verdict(tests))}</strong></p>"]
+    for test in tests:
+        table = tabulate(score_rows(test), HEADERS, tablefmt="html", disable_numparse=True)
+        heading = f"<h2>{len(test.titles)} titles in {LANGS[test.lang]}</h2>"
+        signature = escape(test.evaluation.signatures["rougeL"])
+        parts.append(f"{heading}\n{table}\n<p>Percent, ± half of the 95% interval; <code>{signature}</code></p>")
+    if curves is not None:
+        picture = base64.b64encode(curves.read_bytes()).decode()
+        parts.append(f'<h2>Losses</h2>\n<img alt="loss curves" src="data:image/png;base64,{picture}">')
+    parts.append("<h2>Samples</h2>")
+    return html_page(samples(tests), "A model that writes titles", "\n".join(parts))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the run")
+    parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="directory of the title files")
+    parser.add_argument("--systems", nargs="+", required=True, metavar="NAME", help="the first one is compared")
+    parser.add_argument("--curves", type=Path, metavar="PNG", help="picture of the losses, for the page")
+    return parser
 
 
 def main() -> None:
-    """Print the tables and samples; the numbers also go to scores.json."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="directory of the run")
-    parser.add_argument("--text", type=Path, required=True, help="directory of the title files")
-    parser.add_argument("--systems", nargs="+", required=True, help="names of the systems; samples are of the first")
-    args = parser.parse_args()
-    tests = [read(args.out, args.text, lang, args.systems) for lang in LANGS]
-    print_scores(tests)
-    print_samples(tests, args.systems[0])
-    numbers = {test.lang: {name: vars(score) for name, score in scores(test)[0].items()} for test in tests}
-    write_whole(args.out / "scores.json", (json.dumps(numbers, indent=1, default=float) + "\n").encode("utf-8"))
+    """Print tables, samples and the sentence; write ``scores.json`` and ``report.html``."""
+    args = build_parser().parse_args()
+    tests = [read_test_set(args.out, args.text, lang, args.systems) for lang in LANGS]
+    print(f"\n{as_text(tests)}\n\n{verdict(tests)}")
+    numbers = {test.lang: asdict(test.evaluation) for test in tests}
+    write_whole(args.out / "scores.json", (json.dumps(numbers, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+    page = args.out / "report.html"
+    write_whole(page, as_page(tests, args.curves).encode("utf-8"))
+    print(f"\nEverything on one page, for a browser: {page}")
 
 
 if __name__ == "__main__":
