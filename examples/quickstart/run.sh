@@ -128,20 +128,10 @@ generate() {
   done
 }
 
-# text SIDE... : the options --input for all training text.
 mkdir -p "$OUT"
 if ! finished encoder; then
   step encoder "Tibetan pieces for an encoder that has none: each new row starts from the rows of its translations"
-  rm -rf "$OUT/extended" "$OUT/encoder"
-  show python -m preprocess.vocab_extend --vocab "$ENCODER" --input "bo=$TEXT/mono.bo.train.txt$XZ" --size "$PIECES" \
-    --align "zh-bo=$TEXT/zh-bo.train.zh$XZ,$TEXT/zh-bo.train.bo$XZ" --output "$OUT/extended"
-  inputs=()
-  for lang in bo zh; do
-    inputs+=("$lang=$TEXT/mono.$lang.train.txt$XZ" "$lang=$TEXT/zh-bo.train.$lang$XZ")
-    for side in article title; do inputs+=("$lang=$TEXT/title.$lang.train.$side$XZ"); done
-  done
-  show python -m preprocess.vocab_prune --vocab "$OUT/extended" --input "${inputs[@]}" --drop-characters \
-    --output "$OUT/encoder"
+  PIECES=$PIECES examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$OUT/encoder"
   mark encoder
 fi
 

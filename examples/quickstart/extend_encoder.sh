@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# An encoder learns Tibetan pieces, and loses those that the text does not use:
+#
+#   examples/quickstart/extend_encoder.sh ENCODER TEXT OUT
+#
+#   ENCODER     directory of the encoder
+#   TEXT        directory with text in the layout of examples/quickstart/data
+#   OUT         directory to write
+#   PIECES=N    Tibetan pieces to learn (default: 4000)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+. examples/steps.sh
+
+[ $# = 3 ] || fail "give ENCODER, TEXT and OUT; see the head of $0" 2
+encoder=$1 text=$2 out=$3
+[ -e "$text/mono.bo.train.txt.xz" ] && xz=.xz || xz=
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Tibetan and Chinese sentences that translate each other tell which rows a new row starts from.
+show python -m preprocess.vocab_extend --vocab "$encoder" --input "bo=$text/mono.bo.train.txt$xz" --size "${PIECES:-4000}" \
+  --align "zh-bo=$text/zh-bo.train.zh$xz,$text/zh-bo.train.bo$xz" --output "$work/extended"
+inputs=()
+for lang in bo zh; do
+  inputs+=("$lang=$text/mono.$lang.train.txt$xz" "$lang=$text/zh-bo.train.$lang$xz")
+  for side in article title; do inputs+=("$lang=$text/title.$lang.train.$side$xz"); done
+done
+rm -rf "$out"
+show python -m preprocess.vocab_prune --vocab "$work/extended" --input "${inputs[@]}" --drop-characters --output "$out"

@@ -1,0 +1,98 @@
+"""``python -m swcm_fairseq.study``: run a study, or report what has been run.
+
+Interrupt it whenever you like. The same command continues: finished runs are kept in RESULTS, a training continues from
+its last checkpoint.
+"""
+
+import argparse
+import os
+import platform
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from tqdm import tqdm
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.study.study_plan import StudyPlan, read_plan
+from swcm_fairseq.study.study_report import write_report
+from swcm_fairseq.study.study_results import RunResult, read_results
+from swcm_fairseq.study.study_runner import Job, Places, jobs, train_job
+
+
+def machine() -> str:
+    """The processor and the threads of one training."""
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s)"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def run_job(plan: StudyPlan, job: Job, places: Places, bar: tqdm) -> None:
+    """One job, with its results on the bar."""
+    for result in train_job(plan, job, places, machine()):
+        bar.update()
+        bar.write(
+            f"{result.system}, {result.task}, lr {result.rate:g}, seed {result.seed}: "
+            f"validation loss {result.validation_loss:.3f}, {result.seconds:.0f} s"
+        )
+
+
+def run_study(plan: StudyPlan, places: Places, at_once: int) -> None:
+    """Everything that is not finished, ``at_once`` trainings at a time; the first failure ends it."""
+    finished = read_results(places.results)
+    total = len(plan.systems) * len(plan.tasks) * (len(plan.scale.rates) + len(plan.scale.seeds) - 1)
+    running: dict[Future[None], Job] = {}
+    with tqdm(total=total, initial=len(finished), unit="run", smoothing=0) as bar, ThreadPoolExecutor(at_once) as pool:
+        while True:
+            for job in jobs(plan, read_results(places.results)):
+                if len(running) < at_once and job not in running.values():
+                    running[pool.submit(run_job, plan, job, places, bar)] = job
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                del running[future]
+                future.result()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m swcm_fairseq.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["run", "report"], help="train what is missing, or write the report")
+    parser.add_argument("--plan", type=Path, default=Path("examples/study/plan.yaml"), metavar="YAML")
+    parser.add_argument("--scale", required=True, metavar="NAME", help="of the plan: smoke, cpu or gpu")
+    parser.add_argument("--encoder", type=Path, metavar="DIR", help="what all systems start from")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one for each task")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints and logs")
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results and report")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time (default: 1)")
+    return parser
+
+
+def report(plan: StudyPlan, results: list[RunResult], folder: Path) -> None:
+    """Write the report and say where it is."""
+    from swcm_fairseq.study.study_curves import draw  # matplotlib takes a second to import
+
+    for path in write_report(plan, results, folder, draw(plan, results, folder / "curves.png")):
+        print(path)
+
+
+def main() -> None:
+    """Run the command line."""
+    args = build_parser().parse_args()
+    plan = read_plan(args.plan, args.scale)
+    if args.action == "run":
+        if args.encoder is None or args.data is None or args.work is None:
+            raise InputError("run needs --encoder, --data and --work")
+        if args.jobs < 1:
+            raise InputError(f"--jobs {args.jobs}: give 1 or more")
+        run_study(plan, Places(args.encoder, args.data, args.work, args.results), args.jobs)
+    report(plan, read_results(args.results), args.results)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,106 @@
+"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and what became of the paper's order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sacrebleu.metrics.base import Metric
+
+from swcm_fairseq.scoring.evaluation import build_metrics
+from swcm_fairseq.scoring.language_id import language_accuracy
+from swcm_fairseq.scoring.significance import approximate_randomization, seed
+from swcm_fairseq.scoring.tokenizers import build_tokenizer
+from swcm_fairseq.study.study_plan import Claim
+from swcm_fairseq.study.study_results import RunResult
+
+TRIALS = 1000  # of the bootstrap and of the tests
+SIGNIFICANT = 0.05
+
+
+@dataclass
+class StudyScore:
+    """One system on one test set, over all its seeds.
+
+    Attributes:
+        system: name of the system.
+        seeds: number of runs.
+        score: in percent, of all runs' outputs together.
+        low: lower end of the 95% interval over items and seeds.
+        high: its upper end.
+        by_seed: the score of each run.
+        different: mean number of different outputs of a run.
+        language: percent of the outputs that are in the language; None where it cannot be told.
+        stats: the metric's statistics, [seeds, items, numbers].
+    """
+
+    system: str
+    seeds: int
+    score: float
+    low: float
+    high: float
+    by_seed: list[float]
+    different: float
+    language: float | None
+    stats: np.ndarray
+
+
+def metric_named(name: str, language: str) -> Metric:
+    """The metric behind a row of the scoring report, such as ``rougeL F1``."""
+    metrics = build_metrics(language, build_tokenizer(language))
+    by_name = dict(zip(("rougeL F1", "rouge1 F1", "rouge2 F1", "BLEU", "chrF2++"), metrics, strict=True))
+    return by_name[name]
+
+
+def interval(metric: Metric, stats: np.ndarray) -> tuple[float, float]:
+    """95% interval: each resample draws seeds, then items, with replacement; ``stats`` is [seeds, items, numbers]."""
+    random = np.random.default_rng(seed())
+    runs, items, _ = stats.shape
+    scores = []
+    for _ in range(TRIALS):
+        rows = stats[random.integers(runs, size=runs)].sum(axis=0)
+        counts = np.bincount(random.integers(items, size=items), minlength=items)
+        scores.append(metric._compute_score_from_stats((counts @ rows).tolist()).score)
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def score_system(metric: Metric, runs: Sequence[RunResult], direction: str, references: list[str]) -> StudyScore:
+    """A system's runs on one test set."""
+    language = direction.rpartition("-")[2]
+    outputs = [run.outputs[direction] for run in runs]
+    stats = np.asarray([metric._extract_corpus_statistics(each, [references]) for each in outputs], dtype=float)
+    total = metric._compute_score_from_stats(stats.sum(axis=(0, 1)).tolist()).score
+    by_seed = [metric._compute_score_from_stats(each.sum(axis=0).tolist()).score for each in stats]
+    low, high = interval(metric, stats)
+    accuracy = [language_accuracy(each, language).language for each in outputs]
+    known = [each for each in accuracy if each is not None]
+    return StudyScore(
+        system=runs[0].system,
+        seeds=len(runs),
+        score=total,
+        low=low,
+        high=high,
+        by_seed=by_seed,
+        different=float(np.mean([len(set(each)) for each in outputs])),
+        language=float(np.mean(known)) if known else None,
+        stats=stats,
+    )
+
+
+def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
+    """Approximate randomization on the items; an item's statistics are summed over the seeds that both have."""
+    seeds = min(one.seeds, other.seeds)
+    return approximate_randomization(
+        metric, one.stats[:seeds].sum(axis=0), other.stats[:seeds].sum(axis=0), trials=TRIALS
+    )
+
+
+def judged(metric: Metric, claim: Claim, scores: dict[str, StudyScore]) -> tuple[str, float, float] | None:
+    """What became of a claim: the word, the difference, and its p-value; None while one of the two is missing."""
+    if claim.better not in scores or claim.worse not in scores:
+        return None
+    better, worse = scores[claim.better], scores[claim.worse]
+    difference, p = better.score - worse.score, p_value(metric, better, worse)
+    if p >= SIGNIFICANT:
+        return "not confirmed", difference, p
+    return "confirmed" if difference > 0 else "contradicted", difference, p

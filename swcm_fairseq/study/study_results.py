@@ -1,0 +1,105 @@
+"""Results of a study's runs: one compressed JSON file a run, small enough to be kept in a repository."""
+
+import json
+import lzma
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import partial_of
+
+SUFFIX = ".json.xz"
+
+
+@dataclass(frozen=True)
+class RunName:
+    """Which run it is.
+
+    Attributes:
+        system: name of the system.
+        task: name of the task.
+        rate: peak learning rate of both stages.
+        seed: of initialization, sampling and noise.
+    """
+
+    system: str
+    task: str
+    rate: float
+    seed: int
+
+    @property
+    def file(self) -> str:
+        """Name of the result file."""
+        return f"{self.system}.{self.task}.lr-{self.rate:g}.seed-{self.seed}{SUFFIX}"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of a run.
+
+    Attributes:
+        system: name of the system.
+        task: name of the task.
+        rate: peak learning rate of both stages.
+        seed: of the run.
+        updates: updates of pretraining and of fine-tuning.
+        parameters: number of parameters of the model.
+        validation_loss: at the end of fine-tuning, in bits a token.
+        seconds: of both trainings, on the machine that it ran on.
+        machine: its processor or GPU, and the number of threads.
+        curves: ``pretraining`` and the task -> update and training loss, every ten updates.
+        outputs: direction -> one hypothesis for each line of the test set.
+    """
+
+    system: str
+    task: str
+    rate: float
+    seed: int
+    updates: list[int]
+    parameters: int
+    validation_loss: float
+    seconds: float
+    machine: str
+    curves: dict[str, list[tuple[int, float]]]
+    outputs: dict[str, list[str]]
+
+    @property
+    def name(self) -> RunName:
+        """Which run it is."""
+        return RunName(self.system, self.task, self.rate, self.seed)
+
+
+def write_result(result: RunResult, folder: Path) -> None:
+    """Write the run's file, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / result.name.file
+    content = json.dumps(asdict(result), ensure_ascii=False, indent=0).encode("utf-8")
+    partial_of(path).write_bytes(lzma.compress(content, preset=9))
+    partial_of(path).replace(path)
+
+
+def read_results(folder: Path) -> list[RunResult]:
+    """All runs of a folder, by name; raises :class:`InputError` for a file that is no result."""
+    results = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            results.append(RunResult(**json.loads(lzma.decompress(path.read_bytes()))))
+        except (lzma.LZMAError, EOFError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: not the result of a run ({error}); delete it, and the study makes it") from error
+    return results
+
+
+def best_rate(results: list[RunResult], system: str, rates: list[float], seed: int) -> float | None:
+    """The learning rate of a system: the lowest mean validation loss over its tasks at one seed.
+
+    Returns:
+        None while runs are missing.
+    """
+    losses: dict[float, dict[str, float]] = {rate: {} for rate in rates}
+    for result in results:
+        if result.system == system and result.seed == seed and result.rate in losses:
+            losses[result.rate][result.task] = result.validation_loss
+    tasks = {task for by_task in losses.values() for task in by_task}
+    if not tasks or any(by_task.keys() != tasks for by_task in losses.values()):
+        return None
+    return min(rates, key=lambda rate: sum(losses[rate].values()))

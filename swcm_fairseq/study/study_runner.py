@@ -1,0 +1,163 @@
+"""Train, fine-tune and decode the systems of a study; what is finished is never done again."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.reporting.curves import training_curve
+from swcm_fairseq.reporting.progress import ERROR, statistics
+from swcm_fairseq.scoring.generate_output import read_generation
+from swcm_fairseq.study.study_plan import StudyPlan, StudySystem, StudyTask
+from swcm_fairseq.study.study_results import RunName, RunResult, best_rate, write_result
+
+LAST = "checkpoint_last.pt"
+PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
+TASK = ["--user-dir", "swcm_fairseq", "--task", "multilingual_denoising_mt"]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a study reads and writes.
+
+    Attributes:
+        encoder: directory of the encoder that all systems start from.
+        data: data directories: ``pretraining`` and one for each task.
+        work: checkpoints and logs.
+        results: result files.
+    """
+
+    encoder: Path
+    data: Path
+    work: Path
+    results: Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """A system at one learning rate and seed: its pretraining, and its fine-tuning on every task."""
+
+    system: StudySystem
+    rate: float
+    seed: int
+
+
+def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
+    """What can be trained now and is not finished: the grid of rates at the first seed, then the other seeds.
+
+    A system's other seeds wait until its grid is complete. Seeds are in the outer loop, so that every system has one
+    result before any has two.
+    """
+    finished = {result.name for result in results}
+    for seed in plan.scale.seeds:
+        for system in plan.systems:
+            best = best_rate(results, system.name, plan.scale.rates, plan.scale.seeds[0])
+            rates = plan.scale.rates if seed == plan.scale.seeds[0] else [best] if best is not None else []
+            for rate in rates:
+                if any(RunName(system.name, task.name, rate, seed) not in finished for task in plan.tasks):
+                    yield Job(system, rate, seed)
+
+
+def run(command: list[str], log: Path) -> None:
+    """Run a command with its output in ``log``; raises :class:`InputError` with its error line if it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    if status:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        found = [match[1] for line in lines for match in [ERROR.match(line + "\n")] if match]
+        said = found[-1].strip() if found else f"status {status}"
+        raise InputError(f"{log}: {said}")
+
+
+def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, options: list[str]) -> None:
+    """One stage; nothing if it has been finished."""
+    if (save_dir / "finished").exists():
+        return
+    shared = [*TASK, "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm", *plan.scale.options]
+    schedule = ["--lr", f"{job.rate:g}", "--lr-scheduler", "warmup_linear", "--total-num-update", str(updates)]
+    saving = ["--save-dir", str(save_dir), "--no-epoch-checkpoints", "--keep-interval-updates", "1"]
+    said = ["--log-format", "json", "--log-interval", "10"]
+    command = [sys.executable, "-m", "swcm_fairseq.train", str(data), *shared, *schedule, *saving, *said]
+    command += ["--max-update", str(updates), "--seed", str(job.seed), *job.system.options, *options]
+    run(command, save_dir / "train.log")
+    (save_dir / "finished").touch()
+
+
+def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> list[str]:
+    """What fine-tuning starts from: the system's pretraining, which is done first, or the encoder itself."""
+    from_encoder = ["--pretrained-encoder", str(places.encoder)]
+    if job.system.pretraining is None:
+        return from_encoder
+    pretrained = folder / "pretraining"
+    options = [*from_encoder, "--disable-validation", *plan.scale.pretraining, *job.system.pretraining]
+    train(plan, job, plan.scale.pretraining_updates, places.data / "pretraining", pretrained, options)
+    return ["--finetune-from-model", str(pretrained / LAST)]
+
+
+def generate(task: StudyTask, direction: str, data: Path, folder: Path, device: list[str]) -> list[str]:
+    """The outputs for one test set, in its order."""
+    corpus, _, languages = direction.partition(":")
+    source, _, target = languages.partition("-")
+    place = folder / "generated" / direction.replace(":", "-")
+    command = ["fairseq-generate", str(data), *TASK, "--corpora", corpus, "--source-lang", source]
+    command += ["--target-lang", target, "--gen-subset", "test", "--path", str(folder / LAST), *device]
+    command += ["--remove-bpe", "sentencepiece", "--results-path", str(place), *task.generation]
+    run(command, folder / "generate.log")
+    segments = read_generation(place / "generate-test.txt")
+    return [segment.hypothesis or "" for segment in segments]
+
+
+def read_log(log: Path) -> tuple[int, float, float]:
+    """Parameters, last validation loss in bits a token, and seconds of a training.
+
+    Raises:
+        InputError: the log has no validation.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace")
+    found = [each for each in map(statistics, text.splitlines()) if each]
+    losses = [float(numbers["valid_nll_loss"]) for tag, numbers in found if tag == "valid"]
+    sizes = PARAMETERS.findall(text)
+    if not losses or not sizes:
+        raise InputError(f"{log}: no validation; delete its folder and run the study again")
+    seconds = max(float(numbers["train_wall"]) for tag, numbers in found if tag == "train")
+    return int(sizes[-1].replace(",", "")), losses[-1], seconds
+
+
+def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterator[RunResult]:
+    """Both stages of a job, task by task; results are written as they come, then its checkpoints are deleted."""
+    folder = places.work / job.system.name / f"lr-{job.rate:g}.seed-{job.seed}"
+    updates = [0 if job.system.pretraining is None else plan.scale.pretraining_updates, plan.scale.task_updates]
+    device = [option for option in plan.scale.options if option in ("--cpu", "--fp16", "--bf16")]
+    for task in plan.tasks:
+        name = RunName(job.system.name, task.name, job.rate, job.seed)
+        if (places.results / name.file).exists():
+            continue
+        options = [*start_options(plan, job, places, folder), *task.options]
+        data = places.data / task.name
+        train(plan, job, plan.scale.task_updates, data, folder / task.name, options)
+        generation = [each for each in device if each != "--bf16"]
+        outputs = {each: generate(task, each, data, folder / task.name, generation) for each in task.directions}
+        parameters, loss, seconds = read_log(folder / task.name / "train.log")
+        logs = {stage: folder / stage / "train.log" for stage in ("pretraining", task.name)}
+        curves = {stage: list(zip(*training_curve(log), strict=True)) for stage, log in logs.items() if log.exists()}
+        result = RunResult(
+            system=job.system.name,
+            task=task.name,
+            rate=job.rate,
+            seed=job.seed,
+            updates=updates,
+            parameters=parameters,
+            validation_loss=loss,
+            seconds=seconds,
+            machine=machine,
+            curves=curves,
+            outputs=outputs,
+        )
+        write_result(result, places.results)
+        yield result
+    for checkpoint in folder.glob("*/*.pt"):
+        checkpoint.unlink()

@@ -1,0 +1,138 @@
+"""The study: its plan, the order of its runs, its statistics and what it says of the paper's orders."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.study.study_analysis import interval, judged, metric_named, score_system
+from swcm_fairseq.study.study_plan import Claim, StudyPlan, StudyScale, StudySystem, StudyTask, read_plan
+from swcm_fairseq.study.study_report import write_report
+from swcm_fairseq.study.study_results import RunResult, best_rate, read_results, write_result
+from swcm_fairseq.study.study_runner import jobs
+
+PLAN = Path(__file__).parents[2] / "examples" / "study" / "plan.yaml"
+DIRECTION = "title_zh:zh-zh"
+REFERENCES = [f"第{number}个标题" for number in "一二三四五六七八九十"]
+
+
+def plan(systems=("xlm-swcm", "no-ws"), rates=(0.1, 0.2), seeds=(1, 2)) -> StudyPlan:
+    scale = StudyScale(1, 1, [], [], list(rates), list(seeds))
+    task = StudyTask("titles", [DIRECTION], "rougeL F1")
+    return StudyPlan(scale, [StudySystem(name, "3") for name in systems], [task], [Claim(*systems, "Table 3")])
+
+
+def result(system="xlm-swcm", rate=0.1, seed=1, loss=1.0, outputs=None) -> RunResult:
+    curves = {"titles": [(10, 3.0), (20, 2.0)]}
+    texts = {DIRECTION: outputs or REFERENCES}
+    return RunResult(system, "titles", rate, seed, [1, 1], 100, loss, 1.0, "a machine", curves, texts)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu"])
+def test_the_plan_names_real_options(scale):
+    """Every option of the plan is one of fairseq-train's or fairseq-generate's."""
+    from fairseq import options
+    from fairseq.utils import import_user_module
+
+    import_user_module(options.get_parser("x", "translation").parse_args(["--user-dir", "swcm_fairseq"]))
+    real = read_plan(PLAN, scale)
+    fixed = ["data", "--task", "multilingual_denoising_mt", "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm"]
+    for system in real.systems:
+        given = [*real.scale.options, *system.options, *real.scale.pretraining, *(system.pretraining or [])]
+        parser = options.get_training_parser()
+        options.parse_args_and_arch(parser, [*fixed, "--lr-scheduler", "warmup_linear", *given])
+    for task in real.tasks:
+        fixed = ["data", "--task", "multilingual_denoising_mt"]
+        options.parse_args_and_arch(options.get_generation_parser(), [*fixed, *task.generation])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "not YAML"),
+        ("a: 1", "give scales, systems, tasks and claims"),
+        ("{scales: {cpu: {seed: 1}}, systems: [], tasks: [], claims: []}", "'seed' is not one of"),
+        ("{scales: {}, systems: [], tasks: [], claims: []}", "no scale cpu"),
+    ],
+)
+def test_a_bad_plan_is_one_line(tmp_path, content, message):
+    (tmp_path / "plan.yaml").write_text(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_plan(tmp_path / "plan.yaml", "cpu")
+    assert "\n" not in str(error.value)
+
+
+def test_the_rate_has_the_lowest_validation_loss():
+    runs = [result(rate=0.1, loss=2.0), result(rate=0.2, loss=1.5), result(rate=0.2, seed=2, loss=9.0)]
+    assert best_rate(runs, "xlm-swcm", [0.1, 0.2], 1) == 0.2
+    assert best_rate(runs[:1], "xlm-swcm", [0.1, 0.2], 1) is None
+
+
+def test_the_grid_comes_first_and_nothing_is_done_twice():
+    def listed(done):
+        return [(job.system.name, job.rate, job.seed) for job in jobs(plan(), done)]
+
+    assert listed([]) == [(name, rate, 1) for name in ("xlm-swcm", "no-ws") for rate in (0.1, 0.2)]
+    done = [result(rate=0.1, loss=1.0), result(rate=0.2, loss=2.0)]
+    assert listed(done) == [("no-ws", 0.1, 1), ("no-ws", 0.2, 1), ("xlm-swcm", 0.1, 2)]
+    done.append(result(rate=0.1, seed=2))
+    assert listed(done) == [("no-ws", 0.1, 1), ("no-ws", 0.2, 1)]
+
+
+def test_results_come_back_and_damage_is_named(tmp_path):
+    write_result(result(), tmp_path)
+    assert read_results(tmp_path)[0].outputs == result().outputs
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="not the result of a run"):
+        read_results(tmp_path)
+
+
+def test_intervals_cover_items_and_seeds():
+    """Two seeds that differ widen the interval; two that agree leave the spread of the items."""
+    metric = metric_named("rougeL F1", "zh")
+    random = np.random.default_rng(0)
+    same = np.ones((2, 50, 4)) * random.random((1, 50, 1))
+    same[..., 0] = 1
+    apart = same.copy()
+    apart[1, :, 1:] /= 4
+    widths = [high - low for low, high in (interval(metric, stats) for stats in (same, apart))]
+    assert widths[1] > 2 * widths[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "word"),
+    [
+        (REFERENCES, ["别的"] * 10, "confirmed"),
+        (["别的"] * 10, REFERENCES, "contradicted"),
+        (REFERENCES, REFERENCES, "not confirmed"),
+    ],
+)
+def test_what_became_of_an_order(ours, theirs, word):
+    metric = metric_named("rougeL F1", "zh")
+    runs = {"xlm-swcm": ours, "no-ws": theirs}
+    scores = {
+        name: score_system(metric, [result(name, outputs=texts)], DIRECTION, REFERENCES) for name, texts in runs.items()
+    }
+    found = judged(metric, Claim("xlm-swcm", "no-ws", "Table 3"), scores)
+    assert found is not None
+    assert found[0] == word
+    assert judged(metric, Claim("xlm-swcm", "x9", "Table 3"), scores) is None
+
+
+def test_the_report(tmp_path):
+    (tmp_path / "references").mkdir()
+    (tmp_path / "references" / "title_zh.zh-zh.txt").write_text("".join(f"{line}\n" for line in REFERENCES))
+    runs = [
+        result(name, rate, 1, rate, ["别的"] * 10 if name == "no-ws" else None)
+        for name in ("xlm-swcm", "no-ws")
+        for rate in (0.1, 0.2)
+    ]
+    markdown, page, numbers = write_report(plan(), runs, tmp_path, None)
+    text = markdown.read_text()
+    assert "4 of 6 runs are finished" in text
+    assert "xlm-swcm > no-ws | Table 3 | confirmed (+100.0, p 0.00" in text.replace("  ", " ").replace("  ", " ")
+    assert "别的" in page.read_text()
+    assert json.loads(numbers.read_text())[0]["systems"]["xlm-swcm"]["score"] == 100
