@@ -87,16 +87,22 @@ options() {
   [ "$1" = xlm-swcm ] || echo --random-inherited-layers
 }
 
+# only_first ROW COMMAND...: show the command of the first system; those of the others differ in names and options alone.
+only_first() {
+  (($1)) || announce "${@:2}"
+}
 # train NAME ROW UPDATES OPTION...: a training as one progress bar; its log is OUT/NAME.log.
 train() {
-  local name=$1 row=$2 updates=$3
-  python -m swcm_fairseq.train "${@:4}" --user-dir swcm_fairseq --task multilingual_denoising_mt --langs bo,zh \
+  local name=$1 row=$2 updates=$3 command
+  command=(python -m swcm_fairseq.train "${@:4}" --user-dir swcm_fairseq --task multilingual_denoising_mt --langs 'bo,zh' \
     --arch xlm_swcm --criterion swcm_cross_entropy --dropout 0 --attention-dropout 0 \
     --optimizer fused_adamw --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 \
     --lr "$RATE" --lr-scheduler warmup_linear --warmup-updates "$WARMUP" --total-num-update "$updates" \
     --max-update "$updates" --required-batch-size-multiple 1 --num-workers 0 --seed 1 "${PLACE[@]}" \
     --disable-validation --save-interval-updates "$SAVE" --keep-interval-updates 1 --no-epoch-checkpoints \
-    --save-dir "$OUT/$name" --log-format json --log-interval 10 2>&1 |
+    --save-dir "$OUT/$name" --log-format json --log-interval 10)
+  only_first "$row" "${command[@]}"
+  "${command[@]}" 2>&1 |
     python -m swcm_fairseq.reporting.progress "$OUT/$name.log" --label "$name" --row "$row"
 }
 pretrain() {
@@ -116,14 +122,16 @@ finetune() {
 }
 # generate SYSTEM: titles of the held-out sections, with the words of the language only.
 generate() {
-  local lang
+  local lang command
   for lang in bo zh; do
     finished "$1-generate-$lang" && continue
-    logged "$OUT/$1-generate-$lang.log" fairseq-generate "$OUT/data-bin/title" --user-dir swcm_fairseq \
+    command=(fairseq-generate "$OUT/data-bin/title" --user-dir swcm_fairseq \
       --task multilingual_denoising_mt --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" \
       --gen-subset test --path "$OUT/$1-titles/checkpoint_last.pt" --tokens-per-sample "$TITLE_TOKENS" \
       --beam 4 --max-len-b 40 --restrict-decoding --batch-size 64 --remove-bpe sentencepiece \
-      --results-path "$OUT/$1-titles/$lang" "${PLACE[@]:0:1}"
+      --results-path "$OUT/$1-titles/$lang" "${PLACE[@]:0:1}")
+    only_first "$2" "${command[@]}"
+    logged "$OUT/$1-generate-$lang.log" "${command[@]}"
     mark "$1-generate-$lang"
   done
 }

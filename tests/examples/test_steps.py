@@ -36,11 +36,12 @@ def test_a_logged_command_speaks_only_if_it_fails(repository, tmp_path, script, 
 def test_a_generation_that_fails_in_the_quickstart_is_one_line(repository, tmp_path):
     out = tmp_path / "my run"
     (out / "done").mkdir(parents=True)
-    for name in ("vocabulary", "data", "encoder", "xlm-swcm-pretrain", "xlm-swcm-finetune"):
+    for name in ("encoder", "data", "xlm-swcm-pretraining", "xlm-swcm-titles"):
         (out / "done" / name).touch()
     program(tmp_path / "bin/python", "echo plugin")
     program(tmp_path / "bin/fairseq-generate", f"{CHATTER}; echo 'error: no checkpoint; train first' >&2; exit 1")
-    environment = {"PATH": f"{tmp_path / 'bin'}:{os.defpath}", "OUT": str(out), "SCALE": "smoke"}
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.defpath}", "OUT": str(out), "SCALE": "smoke", "COMPARE": "0"}
+    environment["DEVICE"] = "cpu"
     command = [str(repository / "examples/quickstart/run.sh")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (1, "error: no checkpoint; train first\n")
