@@ -5,12 +5,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.search import DiverseBeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
+
+
+class RepeatBlock(NGramRepeatBlock):
+    """``--no-repeat-ngram-size``. fairseq's compares with the unused end of the token buffer, so it blocks nothing."""
+
+    def _no_repeat_ngram(self, tokens: torch.Tensor, lprobs: torch.Tensor, bsz: int, beam_size: int, step: int):
+        return super()._no_repeat_ngram(tokens[:, : step + 1], lprobs, bsz, beam_size, step)
 
 
 class LanguageGenerator(SequenceGenerator):
@@ -41,6 +49,8 @@ class LanguageGenerator(SequenceGenerator):
         kwargs["min_len"] = kwargs.get("min_len", 1) + 1
         kwargs["max_len_b"] = kwargs.get("max_len_b", 200) + 1
         super().__init__(models, tgt_dict, symbols_to_strip_from_output=stripped, **kwargs)
+        if self.repeat_ngram_blocker is not None:
+            self.repeat_ngram_blocker = RepeatBlock(kwargs["no_repeat_ngram_size"])
         for model in self.model.models:
             rows = model.decoder.output_projection.weight.size(0)
             if rows != len(tgt_dict):
