@@ -18,7 +18,10 @@ class RepeatBlock(NGramRepeatBlock):
     """``--no-repeat-ngram-size``. fairseq's compares with the unused end of the token buffer, so it blocks nothing."""
 
     def _no_repeat_ngram(self, tokens: torch.Tensor, lprobs: torch.Tensor, bsz: int, beam_size: int, step: int):
-        return super()._no_repeat_ngram(tokens[:, : step + 1], lprobs, bsz, beam_size, step)
+        written = tokens[:, : step + 1]
+        if self.no_repeat_ngram_size == 1:  # fairseq's looks for what comes after the last 0 tokens
+            return lprobs.scatter_(1, written, -torch.inf)
+        return super()._no_repeat_ngram(written, lprobs, bsz, beam_size, step)
 
 
 class LanguageGenerator(SequenceGenerator):

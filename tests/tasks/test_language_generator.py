@@ -85,6 +85,20 @@ def test_hypotheses_have_no_special_tokens(decode, options):
             assert len(beam["positional_scores"]) == len(tokens)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_ngram_is_repeated(decode, size):
+    """Random weights write the same tokens again and again, unless they are kept from it."""
+
+    def repeats(**options) -> int:
+        _, _, _, hypotheses = decode(**options)
+        rows = [beam["tokens"].tolist() for beams in hypotheses for beam in beams]
+        ngrams = [list(zip(*(row[i:] for i in range(size)), strict=False)) for row in rows]
+        return sum(len(row) - len(set(row)) for row in ngrams)
+
+    assert repeats() > 0
+    assert repeats(no_repeat_ngram_size=size) == 0
+
+
 def test_scores_are_the_models_own(decode):
     """Summed log-probabilities of words and </s>, divided by their number: the language token counts for nothing."""
     task, (model,), batch, hypotheses = decode(lenpen=1.0)
