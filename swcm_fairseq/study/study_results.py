@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.output_files import partial_of
+from swcm_fairseq.output_files import write_whole
 
 SUFFIX = ".json.xz"
 
@@ -74,8 +74,7 @@ def write_result(result: RunResult, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / result.name.file
     content = json.dumps(asdict(result), ensure_ascii=False, indent=0).encode("utf-8")
-    partial_of(path).write_bytes(lzma.compress(content, preset=9))
-    partial_of(path).replace(path)
+    write_whole(path, lzma.compress(content, preset=9))
 
 
 def read_results(folder: Path) -> list[RunResult]:

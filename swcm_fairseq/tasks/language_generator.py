@@ -52,7 +52,7 @@ class LanguageGenerator(SequenceGenerator):
         kwargs["min_len"] = kwargs.get("min_len", 1) + 1
         kwargs["max_len_b"] = kwargs.get("max_len_b", 200) + 1
         super().__init__(models, tgt_dict, symbols_to_strip_from_output=stripped, **kwargs)
-        if self.repeat_ngram_blocker is not None:
+        if kwargs.get("no_repeat_ngram_size"):
             self.repeat_ngram_blocker = RepeatBlock(kwargs["no_repeat_ngram_size"])
         for model in self.model.models:
             rows = model.decoder.output_projection.weight.size(0)
