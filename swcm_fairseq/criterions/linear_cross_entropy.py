@@ -7,17 +7,37 @@ and the backward pass only scales them. The logits are therefore computed once, 
 
 torch's own ``linear_cross_entropy`` (2.13) works in the same way. It is used where it gives what is asked for: sums,
 no label smoothing, float32 (in half precision it rounds the loss and adds up the weight's gradient in that precision).
+
+On CUDA the passes over a chunk's logits are fused by ``torch.compile`` where a compiler is at hand.
 """
 
+import logging
+from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from swcm_fairseq.compilation import compile_problem
+from swcm_fairseq.errors import InputError
+
+logger = logging.getLogger(__name__)
+
 # Gradients of the logits are multiplied by this before they are rounded to fp16, and divided by it after the matrix
 # product: with 100,000 words a probability is around 1e-5, where fp16 has few digits left. Their size is at most 1.
 _FP16_SCALE = 4096.0
+# A row of logits takes a multiple of so many elements, so that every row of a half-precision product is aligned to
+# 16 bytes and more, whatever the size of the vocabulary (135,364 is no multiple of 8).
+ALIGNMENT = 64
+CPU_MEMORY = 256.0  # MiB of float32 logits: what a chunk has on a CPU if nothing else is asked for
+# On CUDA a chunk reads and writes the weight's gradient once, 416 MB for 135,364 x 768: few, large chunks.
+CUDA_ROWS = 3072
+# torch.addmm that adds up in float32 what it multiplies in half precision (CUDA only).
+_ADDMM_WIDENS = "dtype_out" in torch.ops.aten.addmm.overloads()
+
+LossOfRows = Callable[[Tensor, Tensor, float, float, Tensor | None], tuple[Tensor, Tensor]]  # see _loss_
 
 
 class CrossEntropy(NamedTuple):
@@ -41,6 +61,17 @@ def rows_per_chunk(vocabulary: int, memory: float) -> int:
     return max(1, int(memory * 2**20) // (4 * vocabulary))
 
 
+def default_chunk_rows(vocabulary: int, device: torch.device) -> int:
+    """Rows of a chunk where none are asked for, for an output matrix of ``vocabulary`` rows on ``device``."""
+    return CUDA_ROWS if device.type == "cuda" else rows_per_chunk(vocabulary, CPU_MEMORY)
+
+
+def aligned_rows(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Uninitialized memory [rows, width] whose rows start :data:`ALIGNMENT` elements, or a multiple of it, apart."""
+    padded = -(-width // ALIGNMENT) * ALIGNMENT
+    return torch.empty(rows, padded, dtype=dtype, device=device)[:, :width]
+
+
 def torch_applies(features: Tensor, label_smoothing: float, per_row: bool) -> bool:
     """Whether ``F.linear_cross_entropy`` does all that is asked for, as fast and as exactly."""
     return (
@@ -57,8 +88,9 @@ def linear_cross_entropy(
     weight: Tensor,
     target: Tensor,
     label_smoothing: float = 0.0,
-    chunk_rows: int = 512,
+    chunk_rows: int | None = None,
     per_row: bool = True,
+    fused: bool | None = None,
 ) -> CrossEntropy:
     """Sum of the label-smoothed cross entropies of ``features @ weight.T``.
 
@@ -70,18 +102,31 @@ def linear_cross_entropy(
         weight: [V, C], the output matrix.
         target: int64 [N].
         label_smoothing: e, in [0, 1).
-        chunk_rows: rows whose logits exist at one time.
+        chunk_rows: rows whose logits exist at one time; None: :func:`default_chunk_rows`.
         per_row: whether the terms of each row are wanted.
+        fused: whether the passes over the logits are compiled into few; None: on CUDA, where there is a compiler.
 
     Half-precision inputs are multiplied in their own precision and summed in float32. Inside ``torch.autocast`` the
     products on CUDA run in the autocast dtype; the gradient of ``weight`` is accumulated in float32 all the same.
+
+    Raises:
+        InputError: ``chunk_rows`` is less than 1.
     """
+    if chunk_rows is None:
+        chunk_rows = default_chunk_rows(weight.size(0), weight.device)
+    if chunk_rows < 1:
+        raise InputError(f"chunk_rows={chunk_rows}: give 1 or more rows of logits")
     if torch_applies(features, label_smoothing, per_row):
         options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=chunk_rows, acc_policy="compact")
         loss = F.linear_cross_entropy(features, weight, target, reduction="sum", options=options)
         return CrossEntropy(loss, loss.detach().clone(), None, None)
     wanted = [torch.is_grad_enabled() and tensor.requires_grad for tensor in (features, weight)]
-    loss, *rows = _LinearCrossEntropy.apply(features, weight, target, label_smoothing, chunk_rows, *wanted)
+    if fused is None:
+        fused = features.is_cuda and not compile_problem("cuda")
+    loss_of_rows = fused_loss() if fused else _loss_
+    loss, *rows = _LinearCrossEntropy.apply(
+        features, weight, target, label_smoothing, chunk_rows, loss_of_rows, *wanted
+    )
     return CrossEntropy(loss, rows[1].sum(), *rows)
 
 
@@ -108,12 +153,19 @@ def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
     """Add ``left @ right`` to ``total``, which may be of higher precision."""
     if left.dtype == total.dtype:
         total.addmm_(left, right)
+    elif total.is_cuda and _ADDMM_WIDENS:
+        torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
     else:
         total += matmul(left, right)
 
 
-def _loss_(logits: Tensor, target: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
-    """Loss and nll of each row; ``logits`` [n, V] become the gradient of the loss, in place."""
+def _loss_(
+    logits: Tensor, target: Tensor, label_smoothing: float, scale: float, gradient: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Loss and nll, [n] each, of the rows of ``logits`` [n, V], of which nothing is left afterwards.
+
+    ``gradient`` [n, V], which may be ``logits`` itself, receives ``scale`` times the loss's gradient; None: not wanted.
+    """
     other = label_smoothing / (logits.size(1) - 1)
     own = 1.0 - label_smoothing - other  # on top of ``other``, which every word gets
     index = target.unsqueeze(1)
@@ -122,12 +174,61 @@ def _loss_(logits: Tensor, target: Tensor, label_smoothing: float) -> tuple[Tens
     smooth = logits.sum(dim=1) if label_smoothing else 0.0
     total = logits.exp_().sum(dim=1)
     log_total = total.log()
-    logits.div_(total.unsqueeze(1))
-    logits.scatter_add_(1, index, logits.new_full(index.shape, -own))
-    if label_smoothing:
-        logits.sub_(other)
+    if gradient is not None:
+        logits.div_(total.unsqueeze(1))
+        logits.scatter_add_(1, index, logits.new_full(index.shape, -own))
+        if label_smoothing:
+            logits.sub_(other)
+        if scale != 1.0:
+            logits.mul_(scale)
+        if gradient is not logits:
+            gradient.copy_(logits)
     # own + V * other = 1, so the shift by the maximum cancels
     return log_total - own * target_logit - other * smooth, log_total - target_logit
+
+
+def _fusible_loss(
+    logits: Tensor, target: Tensor, label_smoothing: float, scale: float, gradient: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """:func:`_loss_` to be compiled: one reading pass for the sums and one that writes the gradient."""
+    other = label_smoothing / (logits.size(1) - 1)
+    own = 1.0 - label_smoothing - other
+    index = target.unsqueeze(1)
+    shifted = logits - logits.amax(dim=1, keepdim=True)
+    target_logit = shifted.gather(1, index).squeeze(1)
+    smooth = shifted.sum(dim=1) if label_smoothing else 0.0
+    powers = shifted.exp()
+    total = powers.sum(dim=1)
+    log_total = total.log()
+    if gradient is not None:
+        is_target = torch.arange(logits.size(1), device=logits.device) == index
+        gradient.copy_((powers / total.unsqueeze(1) - own * is_target - other) * scale)
+    return log_total - own * target_logit - other * smooth, log_total - target_logit
+
+
+class _FusedLoss:
+    """:func:`_fusible_loss` compiled, and :func:`_loss_` from the first time on that the compiler fails."""
+
+    def __init__(self, backend: str = "inductor") -> None:
+        self._compiled: LossOfRows | None = torch.compile(_fusible_loss, fullgraph=True, dynamic=True, backend=backend)
+
+    def __call__(
+        self, logits: Tensor, target: Tensor, label_smoothing: float, scale: float, gradient: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if self._compiled is not None:
+            try:
+                return self._compiled(logits, target, label_smoothing, scale, gradient)
+            except torch._dynamo.exc.TorchDynamoException as error:  # nothing has been computed yet
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                logger.warning(f"the loss is not compiled, which makes it slower but not different: {reason}")
+                self._compiled = None
+        return _loss_(logits, target, label_smoothing, scale, gradient)
+
+
+@cache
+def fused_loss() -> LossOfRows:
+    """The compiled loss, one for the process; compiled when it is first called."""
+    return _FusedLoss()
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -141,6 +242,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         target: Tensor,
         label_smoothing: float,
         chunk_rows: int,
+        loss_of_rows: LossOfRows,
         wants_features: bool,
         wants_weight: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,12 +254,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
             grad_features = torch.empty_like(left, dtype=exact) if wants_features else None
             grad_weight = torch.zeros_like(matrix, dtype=exact) if wants_weight else None
             # One buffer for all chunks: on a CPU, fresh memory costs a fifth of the matrix product's time.
-            buffer = torch.empty(min(chunk_rows, len(left)), len(matrix), dtype=exact, device=left.device)
+            size = min(chunk_rows, len(left))
+            buffer = aligned_rows(size, len(matrix), exact, left.device)
+            # What the gradient of the logits is rounded to for the products; in float32 it stays where it is.
+            rounded = buffer if left.dtype == exact else aligned_rows(size, len(matrix), left.dtype, left.device)
             for start in range(0, len(left), chunk_rows):
                 rows = slice(start, start + chunk_rows)
                 logits = matmul(left[rows], matrix.t(), out=buffer[: len(left[rows])])
-                row_loss[rows], row_nll[rows] = _loss_(logits, target[rows], label_smoothing)
-                grad_logits = (logits.mul_(scale) if scale != 1.0 else logits).to(left.dtype)
+                grad_logits = logits if rounded is buffer else rounded[: len(logits)]
+                wanted = grad_logits if wants_features or wants_weight else None
+                row_loss[rows], row_nll[rows] = loss_of_rows(logits, target[rows], label_smoothing, scale, wanted)
                 if grad_features is not None:
                     matmul(grad_logits, matrix, out=grad_features[rows])
                 if grad_weight is not None:
@@ -178,9 +284,5 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (
             grad_features.mul_(factor).to(ctx.dtypes[0]) if needed[0] else None,
             grad_weight.mul_(factor).to(ctx.dtypes[1]) if needed[1] else None,
-            None,
-            None,
-            None,
-            None,
-            None,
+            *[None] * 6,
         )

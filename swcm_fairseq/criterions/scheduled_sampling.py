@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from swcm_fairseq.criterions.linear_cross_entropy import matmul, operands
+from swcm_fairseq.criterions.linear_cross_entropy import aligned_rows, matmul, operands
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def predict(
     tokens = torch.empty(len(left), dtype=torch.long, device=left.device)
     with torch.no_grad(), torch.autocast(left.device.type, enabled=False):
         exact = torch.promote_types(left.dtype, torch.float32)
-        buffer = torch.empty(min(chunk_rows, len(left)), len(matrix), dtype=exact, device=left.device)
+        buffer = aligned_rows(min(chunk_rows, len(left)), len(matrix), exact, left.device)
         for start in range(0, len(left), chunk_rows):
             rows = slice(start, start + chunk_rows)
             logits = matmul(left[rows], matrix.t(), out=buffer[: len(left[rows])])

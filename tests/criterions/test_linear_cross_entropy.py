@@ -3,7 +3,13 @@ import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 
 from swcm_fairseq.criterions import linear_cross_entropy as module
-from swcm_fairseq.criterions.linear_cross_entropy import linear_cross_entropy, rows_per_chunk, torch_applies
+from swcm_fairseq.criterions.linear_cross_entropy import (
+    default_chunk_rows,
+    linear_cross_entropy,
+    rows_per_chunk,
+    torch_applies,
+)
+from swcm_fairseq.errors import InputError
 
 
 def operands(rows=11, words=37, width=8, dtype=torch.float32):
@@ -127,3 +133,69 @@ def test_a_second_backward_is_refused():
 def test_rows_per_chunk():
     assert rows_per_chunk(135_364, 256) == 495
     assert rows_per_chunk(10**9, 1) == 1
+
+
+@pytest.mark.parametrize("chunk_rows", [0, -5])
+def test_a_chunk_has_rows(chunk_rows):
+    with pytest.raises(InputError, match="give 1 or more"):
+        linear_cross_entropy(*operands(), chunk_rows=chunk_rows)
+
+
+def test_default_chunks():
+    assert 2000 <= default_chunk_rows(135_364, torch.device("cuda")) <= 4000
+    assert default_chunk_rows(135_364, torch.device("cpu")) == rows_per_chunk(135_364, 256)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [64, 100, 135_364])
+def test_rows_of_logits_are_aligned(dtype, width):
+    rows = module.aligned_rows(3, width, dtype, torch.device("cpu"))
+    assert rows.shape == (3, width)
+    assert rows.stride(0) * rows.element_size() % 128 == 0 and rows.stride(0) - width < 64
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_loss_to_be_compiled_is_the_loss(smoothing, dtype):
+    """Loss, nll and scaled gradient; in float32 in place of the logits, in half precision beside them."""
+    torch.manual_seed(0)
+    logits, target = 3 * torch.randn(7, 101), torch.randint(101, (7,))
+    results = []
+    for loss_of_rows in (module._loss_, module._fusible_loss):
+        own = module.aligned_rows(7, 101, torch.float32, logits.device).copy_(logits)
+        gradient = own if dtype == torch.float32 else module.aligned_rows(7, 101, dtype, logits.device)
+        results.append((*loss_of_rows(own, target, smoothing, 16.0, gradient), gradient.clone().float()))
+        own.copy_(logits)
+        again = loss_of_rows(own, target, smoothing, 16.0, None)
+        assert all(torch.equal(a, b) for a, b in zip(again, results[-1][:2], strict=True))
+    for eager, fusible in zip(*results, strict=True):
+        torch.testing.assert_close(fusible, eager, rtol=1e-5 if dtype == torch.float32 else 8e-3, atol=1e-6)
+
+
+def test_the_loss_is_one_graph(monkeypatch):
+    """Traced as on a GPU, where a compiler then makes kernels of it: no breaks, and shapes may change."""
+    loss = module._FusedLoss(backend="eager")
+    monkeypatch.setattr(module, "fused_loss", lambda: loss)
+    features, weight, target = operands(rows=23)
+    for chunk_rows in (8, 10):
+        expected = linear_cross_entropy(features, weight, target, 0.1, chunk_rows, fused=False)
+        gradients = torch.autograd.grad(expected.loss, [features, weight])
+        ours = linear_cross_entropy(features, weight, target, 0.1, chunk_rows, fused=True)
+        assert loss._compiled is not None, "the compiler has failed"
+        torch.testing.assert_close(ours.loss, expected.loss, rtol=1e-5, atol=0)
+        for mine, theirs in zip(torch.autograd.grad(ours.loss, [features, weight]), gradients, strict=True):
+            assert (mine - theirs).norm() <= 1e-5 * theirs.norm()
+
+
+def test_a_compiler_that_fails_is_reported_and_done_without(monkeypatch, caplog):
+    def fail(*_):
+        raise torch._dynamo.exc.TorchDynamoException("no space left\nmore")
+
+    loss = module._FusedLoss()
+    loss._compiled = fail
+    monkeypatch.setattr(module, "fused_loss", lambda: loss)
+    both = operands()
+    for _ in range(2):
+        found = linear_cross_entropy(*both, 0.1, 4, fused=True)
+        torch.testing.assert_close(found.loss, linear_cross_entropy(*both, 0.1, 4, fused=False).loss, rtol=0, atol=0)
+    assert [record.message.endswith("no space left") for record in caplog.records] == [True]
