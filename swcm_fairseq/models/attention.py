@@ -4,16 +4,21 @@ Parameter names, incremental state (``prev_key``, ``prev_value``, ``prev_key_pad
 are the parent's, so that fairseq's tools keep working.
 """
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from fairseq.modules import MultiheadAttention
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 IncrementalState = dict[str, dict[str, Tensor | None]]
 
 GROWTH = 32  # positions by which the buffer of self-attention's keys and values grows
+# In which order SDPA's kernels are tried without and with a mask, as benchmarks/attention.py finds it; None: torch's.
+KERNELS: dict[str, list[SDPBackend] | None] = {"unmasked": None, "masked": None}
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,13 @@ class CausalMask:
     blocked: Tensor | None = None
 
     @classmethod
-    def of(cls, tokens: Tensor, padding_idx: int) -> "CausalMask":
-        """The mask of a batch: ``tokens`` [B, T] int64, padded with ``padding_idx`` on either side."""
+    def of(cls, tokens: Tensor, padding_idx: int, left_padded: bool | None = None) -> "CausalMask":
+        """The mask of a batch: ``tokens`` [B, T] int64, padded with ``padding_idx`` on either side.
+
+        ``left_padded`` says whether there is padding on the left; None: look, which waits for a GPU.
+        """
         padding = tokens.eq(padding_idx)
-        if not padding[:, :1].any():
+        if not (padding[:, :1].any() if left_padded is None else left_padded):
             return cls()
         length = tokens.size(1)
         future = torch.ones(length, length, dtype=torch.bool, device=tokens.device).triu(1)
@@ -45,7 +53,14 @@ class Attention(MultiheadAttention):
 
     Cross-attention keeps one row of keys and values per source sentence: all beams of a sentence are queries
     of the same row. :class:`~swcm_fairseq.models.decoder.Decoder` sets ``beam_size``.
+
+    Queries, keys and values that come from one input are one product; their parameters keep fairseq's names.
+
+    Attributes:
+        given_keys: keys and values [B, H, S, D] of cross-attention that were computed beforehand, see :meth:`project`.
     """
+
+    given_keys: tuple[Tensor, Tensor] | None = None
 
     def forward(
         self,
@@ -78,11 +93,15 @@ class Attention(MultiheadAttention):
                 before_softmax,
                 need_head_weights,
             )
-        if self.self_attention and incremental_state is not None:
-            q, k, v, padding = self._next_positions(query, key_padding_mask, incremental_state)
-        else:
-            q = self._split_heads(self.q_proj(query))
+        padding = key_padding_mask
+        if not self.self_attention:
+            q = self.project(query, self.q_proj)[0]
             k, v, padding = self._keys_and_values(key, key_padding_mask, incremental_state, static_kv)
+        elif incremental_state is None:
+            q, k, v = self.project(query, self.q_proj, self.k_proj, self.v_proj)
+        else:
+            # Every position so far is a word: the search never chooses padding, and finished rows do not matter.
+            (q, k, v), padding = self._next_positions(query, incremental_state), None
         if isinstance(attn_mask, CausalMask):
             blocked = attn_mask.blocked
         else:
@@ -96,14 +115,15 @@ class Attention(MultiheadAttention):
         rows = k.size(0)
         if rows != batch:  # B' x beams x H x T x D -> B' x H x (beams T) x D: beams are just more queries
             q = q.view(rows, -1, heads, length, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
-        x = F.scaled_dot_product_attention(
-            _kernel_precision(q),
-            _kernel_precision(k),
-            _kernel_precision(v),
-            attn_mask=None if blocked is None else ~blocked,
-            dropout_p=self.dropout_module.p if self.training or self.dropout_module.apply_during_inference else 0.0,
-            is_causal=causal,
-        ).to(q)
+        order = KERNELS["unmasked" if blocked is None else "masked"]
+        exact = self.training or torch.is_grad_enabled()  # see _kernel_precision
+        with nullcontext() if order is None else sdpa_kernel(order, set_priority=True):
+            x = F.scaled_dot_product_attention(
+                *(_kernel_precision(part) if exact else part for part in (q, k, v)),
+                attn_mask=None if blocked is None else ~blocked,
+                dropout_p=self.dropout_module.p if self.training or self.dropout_module.apply_during_inference else 0.0,
+                is_causal=causal,
+            ).to(q)
         if rows != batch:
             x = x.view(rows, heads, -1, length, dim).transpose(1, 2).reshape(batch, heads, length, dim)
         return x.permute(2, 0, 1, 3).reshape(length, batch, heads * dim)
@@ -112,28 +132,26 @@ class Attention(MultiheadAttention):
         """[T, B, C] -> [B, H, T, D]."""
         return x.view(x.size(0), x.size(1), self.num_heads, self.head_dim).permute(1, 2, 0, 3)
 
-    def _next_positions(
-        self, x: Tensor, key_padding_mask: Tensor | None, incremental_state: IncrementalState
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Step by step: queries of ``x`` [T, B, C], and keys, values and padding of all positions so far.
+    def project(self, x: Tensor, *projections: nn.Linear) -> list[Tensor]:
+        """``x`` [T, B, C] through several of the projections, by one product: [B, H, T, D] each."""
+        # Contiguous: otherwise it depends on whether a gradient is wanted how torch multiplies, and hence rounds.
+        joined = F.linear(x.contiguous(), *_joined(projections))
+        return [self._split_heads(part) for part in joined.split(self.embed_dim, dim=-1)]
 
-        The three projections are one product; at a few rows a step, each by itself is mostly overhead. Their weights
-        are joined in the first step of a batch.
+    def _next_positions(self, x: Tensor, incremental_state: IncrementalState) -> tuple[Tensor, Tensor, Tensor]:
+        """Step by step: queries of ``x`` [T, B, C], and keys and values of all positions so far.
+
+        The weights of the three projections are joined in the first step of a batch.
         """
         saved = self._get_input_buffer(incremental_state)
         if "joined_weight" not in saved:
-            projections = (self.q_proj, self.k_proj, self.v_proj)
-            saved["joined_weight"] = torch.cat([projection.weight for projection in projections])
-            saved["joined_bias"] = torch.cat([projection.bias for projection in projections])
+            saved["joined_weight"], saved["joined_bias"] = _joined((self.q_proj, self.k_proj, self.v_proj))
         joined = F.linear(x, saved["joined_weight"], saved["joined_bias"])
         # [T, B, 3 C] -> [B, 3, H, T, D]
         joined = joined.view(*x.shape[:2], 3, self.num_heads, self.head_dim).permute(1, 2, 3, 0, 4)
         k, v = _append(saved, joined[:, 1:])
-        saved["prev_key_padding_mask"] = self._append_prev_key_padding_mask(
-            key_padding_mask, saved.get("prev_key_padding_mask"), k.size(0), k.size(2), False
-        )
         self._set_input_buffer(incremental_state, saved)
-        return joined[:, 0], k, v, saved["prev_key_padding_mask"]
+        return joined[:, 0], k, v
 
     def _keys_and_values(
         self,
@@ -147,8 +165,7 @@ class Attention(MultiheadAttention):
         if static_kv and "prev_key" in saved:
             return saved["prev_key"], saved["prev_value"], saved["prev_key_padding_mask"]
         assert key is not None
-        k = self._split_heads(self.k_proj(key))
-        v = self._split_heads(self.v_proj(key))
+        k, v = self.given_keys or self.project(key, self.k_proj, self.v_proj)
         if incremental_state is None:
             return k, v, key_padding_mask
         k, v = k.contiguous(), v.contiguous()
@@ -166,8 +183,6 @@ class Attention(MultiheadAttention):
         buffer = saved.get("buffer")
         if buffer is None:
             return super().reorder_incremental_state(incremental_state, new_order)
-        padding = saved["prev_key_padding_mask"]
-        saved["prev_key_padding_mask"] = None if padding is None else padding.index_select(0, new_order)
         _show(saved, buffer.index_select(0, new_order), saved["prev_key"].size(2))
         return incremental_state
 
@@ -175,6 +190,13 @@ class Attention(MultiheadAttention):
 def _kernel_precision(x: Tensor) -> Tensor:
     """``x``, in float32 on a CPU: in half precision the backward pass of torch's CPU kernel is several times slower."""
     return x.float() if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _joined(projections: Sequence[nn.Linear]) -> tuple[Tensor, Tensor]:
+    """Weights [n C, C] and biases [n C] of n projections as those of one."""
+    if len(projections) == 1:
+        return projections[0].weight, projections[0].bias
+    return torch.cat([each.weight for each in projections]), torch.cat([each.bias for each in projections])
 
 
 def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:

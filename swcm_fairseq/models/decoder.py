@@ -1,5 +1,7 @@
 """The decoder: inherited layers with normal ones in between, on fairseq's own decoder loop."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,6 +44,8 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         super().__init__(cfg, dictionary, embed_tokens)
         self.plan = plan
         self.need_attn = False
+        # For fairseq's loop: take the mask of padding as it is, instead of asking the GPU whether there is any padding.
+        self.cross_self_attention = True
         # A list, not a ModuleList: they are the layers' already. Walking all modules would cost a tenth of a step.
         self._attentions = [module for module in self.modules() if isinstance(module, Attention)]
         self.set_layer_norm_eps(DEFAULT_EPS)
@@ -64,18 +68,17 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         full_context_alignment: bool = False,
         alignment_layer: int | None = None,
         alignment_heads: int | None = None,
+        left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
         """As fairseq's, but attention weights are computed only where they are asked for.
 
         ``prev_output_tokens`` [B, T]; returns features [B, T, C] and ``{"attn": [weights or None], ...}``.
+        ``left_padded``: whether there is padding on the left; None: look, which waits for a GPU.
         """
         if incremental_state is None:
-            self._future_mask = CausalMask.of(prev_output_tokens, self.padding_idx)
+            self._future_mask = CausalMask.of(prev_output_tokens, self.padding_idx, left_padded)
         elif not incremental_state and encoder_out is not None:  # the first step of a batch
             self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
-            if not any(mask.any() for mask in encoder_out["encoder_padding_mask"]):
-                # Cross-attention keeps the mask of the first step; without one, its fastest kernels can be taken.
-                encoder_out = {**encoder_out, "encoder_padding_mask": []}
         if alignment_layer is None and not self.need_attn:
             alignment_layer = NO_LAYER
         return super().extract_features(
@@ -86,6 +89,24 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
             alignment_layer,
             alignment_heads,
         )
+
+    @contextlib.contextmanager
+    def keys_computed_once(self, encoder_out: EncoderOut) -> Iterator[None]:
+        """While it lasts, cross-attention's keys and values of ``encoder_out`` serve every pass of the decoder.
+
+        Where activations are computed again in the backward pass, so are these, and every pass has its own.
+        """
+        source = encoder_out["encoder_out"][0]
+        cross = [each for each in self._attentions if each.encoder_decoder_attention]
+        cross = [] if self.cfg.checkpoint_activations else cross
+        try:
+            for attention in cross:
+                keys, values = attention.project(source, attention.k_proj, attention.v_proj)
+                attention.given_keys = keys, values
+            yield
+        finally:
+            for attention in cross:
+                attention.given_keys = None
 
     def reorder_incremental_state_scripting(self, incremental_state: IncrementalState, new_order: Tensor) -> None:
         """Called by the generator before every step but the first; ``new_order`` int64, [B], are rows to go on with.

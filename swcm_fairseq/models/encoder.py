@@ -32,6 +32,44 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
             return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
         return layer
 
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor | None = None,
+        return_all_hiddens: bool = False,
+        token_embeddings: Tensor | None = None,
+        padded: bool | None = None,
+    ) -> EncoderOut:
+        """Encode ``src_tokens`` int64 [B, S]; the arguments and the result are those of fairseq's encoder.
+
+        fairseq's loop asks the GPU before each layer whether there is padding. Here it is known or asked once, and
+        without padding there is no mask, neither here nor in cross-attention, so the fastest kernels can be taken.
+
+        Args:
+            src_tokens: [B, S].
+            src_lengths: not needed.
+            return_all_hiddens: keep the hidden states of all layers.
+            token_embeddings: [B, S, C], instead of those of ``src_tokens``.
+            padded: whether ``src_tokens`` have padding; None: look, which waits for a GPU.
+        """
+        padding = src_tokens.eq(self.padding_idx)
+        mask = padding if (bool(padding.any()) if padded is None else padded) else None
+        x, embedding = self.forward_embedding(src_tokens, token_embeddings)
+        if mask is not None:
+            x = x.masked_fill(mask.unsqueeze(-1), 0.0)
+        states = [x := x.transpose(0, 1)]  # [S, B, C]
+        for layer in self.layers:
+            states.append(x := layer(x, encoder_padding_mask=mask))
+        return {
+            "encoder_out": [x],
+            "encoder_padding_mask": [] if mask is None else [mask],
+            "encoder_embedding": [embedding],
+            "encoder_states": states if return_all_hiddens else [],
+            "fc_results": [None] * (len(states) - 1) if return_all_hiddens else [],
+            "src_tokens": [],
+            "src_lengths": [(~padding).sum(dim=1, dtype=torch.int32).reshape(-1, 1)],
+        }
+
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
         """Reorder with one row per sentence, however many beams are asked for; ``beams`` says how many there are.
 

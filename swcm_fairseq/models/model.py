@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.decoder import Decoder
-from swcm_fairseq.models.encoder import Encoder
+from swcm_fairseq.models.encoder import Encoder, EncoderOut
 from swcm_fairseq.models.encoder_sizes import EncoderSizedConfig
 from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
@@ -185,6 +185,8 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         return_all_hiddens: bool = False,
         alignment_layer: int | None = None,
         alignment_heads: int | None = None,
+        source_padded: bool | None = None,
+        left_padded: bool | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Encode once, decode once or twice.
 
@@ -202,6 +204,8 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             return_all_hiddens: keep the hidden states of all encoder layers.
             alignment_layer: return the cross-attention weights of this decoder layer.
             alignment_heads: average them over this many heads.
+            source_padded: whether ``src_tokens`` have padding; None: look, which waits for a GPU.
+            left_padded: whether ``prev_output_tokens`` have padding on the left; None: the same.
 
         Returns:
             Logits [B, T, V], features, or the result of ``output_head``; and fairseq's dictionary, in which
@@ -210,28 +214,40 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         if self.training:
             self.require_weights()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_frozen):
-            encoder_out = self.encoder(src_tokens, src_lengths=src_lengths, return_all_hiddens=return_all_hiddens)
-        if sample_inputs is not None:
-            prev_output_tokens = self._sampled_inputs(sample_inputs, prev_output_tokens, encoder_out, share_dropout)
-        x, extra = self.decoder(
-            prev_output_tokens,
-            encoder_out=encoder_out,
-            features_only=features_only or output_head is not None,
-            alignment_layer=alignment_layer,
-            alignment_heads=alignment_heads,
-        )
+            encoder_out = self.encoder(
+                src_tokens, src_lengths=src_lengths, return_all_hiddens=return_all_hiddens, padded=source_padded
+            )
+        with self.decoder.keys_computed_once(encoder_out) if sample_inputs else contextlib.nullcontext():
+            if sample_inputs is not None:
+                prev_output_tokens = self._sampled_inputs(
+                    sample_inputs, prev_output_tokens, encoder_out, share_dropout, left_padded
+                )
+            x, extra = self.decoder.extract_features(
+                prev_output_tokens,
+                encoder_out,
+                alignment_layer=alignment_layer,
+                alignment_heads=alignment_heads,
+                left_padded=left_padded,
+            )
         if output_head is not None:
             x = output_head(x, self.output_weight)
+        elif not features_only:
+            x = self.decoder.output_layer(x)
         return x, {**extra, "prev_output_tokens": prev_output_tokens}
 
     def _sampled_inputs(
-        self, sample_inputs: SampleInputs, tokens: Tensor, encoder_out: dict[str, list], share_dropout: bool
+        self,
+        sample_inputs: SampleInputs,
+        tokens: Tensor,
+        encoder_out: EncoderOut,
+        share_dropout: bool,
+        left_padded: bool | None,
     ) -> Tensor:
         """The first pass; with ``share_dropout`` the random state is put back, so the second pass drops the same."""
         devices = [tokens.device] if tokens.is_cuda else []
         fork = torch.random.fork_rng(devices) if share_dropout else contextlib.nullcontext()
         with torch.no_grad(), fork:
-            features, _ = self.decoder(tokens, encoder_out=encoder_out, features_only=True)
+            features, _ = self.decoder.extract_features(tokens, encoder_out, left_padded=left_padded)
             return sample_inputs(features, self.output_weight, tokens)
 
 

@@ -104,3 +104,71 @@ def test_attention_dropout_is_applied():
     x = torch.randn(6, 3, 16)
     first, second = (ours(x, x, x, need_weights=False)[0] for _ in range(2))
     assert not torch.equal(first, second)
+
+
+@pytest.fixture
+def masks(monkeypatch):
+    """The masks that attention is given, in order."""
+    seen = []
+    original = F.scaled_dot_product_attention
+
+    def spy(q, k, v, attn_mask=None, **options):
+        seen.append(attn_mask)
+        return original(q, k, v, attn_mask=attn_mask, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    return seen
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_no_mask_without_padding(build, batch, masks, said):
+    """Neither in the encoder nor in cross-attention; whether the model is told or looks itself."""
+    model, lengths = build().train(), batch["src_lengths"]
+    source = batch["src_tokens"][:, : int(lengths.min())]
+    flags = {"source_padded": False, "left_padded": False} if said else {}
+    model(source, lengths, batch["prev_output_tokens"], **flags)
+    assert masks and all(mask is None for mask in masks)
+    masks.clear()
+    flags = {"source_padded": True, "left_padded": False} if said else {}
+    model(**batch, **flags)
+    assert sum(mask is not None for mask in masks) == len(model.encoder.layers) + len(model.decoder.layers)
+
+
+def test_projections_of_one_input_are_one_product(build, batch, monkeypatch):
+    products = []
+    original = F.linear
+    monkeypatch.setattr(F, "linear", lambda x, *rest: products.append(rest[0].shape) or original(x, *rest))
+    model = build(encoder_layers=1, normal_layer_interval=0)
+    model(**batch)
+    width = model.cfg.encoder_embed_dim
+    joined = [tuple(shape) for shape in products if shape[0] in (2 * width, 3 * width) and shape[1] == width]
+    assert joined.count((3 * width, width)) == 2 and (2 * width, width) in joined
+
+
+def test_scheduled_sampling_computes_keys_and_values_once(build, batch, monkeypatch):
+    """The same result and gradients as without sharing, and half the products."""
+    model = build()
+    calls = []
+    original = Attention.project
+
+    def counting(self, x, *projections):
+        calls.append(self.encoder_decoder_attention and len(projections) == 2)
+        return original(self, x, *projections)
+
+    monkeypatch.setattr(Attention, "project", counting)
+
+    def run():
+        calls.clear()
+        model.zero_grad()
+        x, _ = model(**batch, sample_inputs=lambda features, weight, tokens: tokens.roll(1, 0))
+        x.sum().backward()
+        return x, [p.grad.clone() for p in model.parameters()], sum(calls)
+
+    shared = run()
+    monkeypatch.setattr(model.decoder.cfg, "checkpoint_activations", True)  # has every pass compute its own
+    apart = run()
+    assert (shared[2], apart[2]) == (len(model.decoder.layers), 2 * len(model.decoder.layers))
+    assert torch.equal(shared[0], apart[0])
+    for one, other in zip(shared[1], apart[1], strict=True):
+        torch.testing.assert_close(one, other)
+    assert all(module.given_keys is None for module in model.modules() if isinstance(module, Attention))
