@@ -38,7 +38,9 @@ class FastMaskedLMCriterion(MaskedLmLoss):
                 "--criterion fast_masked_lm needs a model with RoBERTa's head, such as --arch roberta_base"
             )
         predicted = sample["target"][sample["target"].ne(self.padding_idx)]
-        vocabulary, outside = self.vocabularies.output_vocabulary(sample["lang"], predicted, head.weight)
+        vocabulary, outside = self.vocabularies.output_vocabulary(
+            sorted(set(sample["lang"].tolist())), predicted.cpu().numpy(), head.weight.device
+        )
         local = {**sample, "target": vocabulary.local(sample["target"])}  # specials, padding included, keep their ids
         loss, sample_size, log = super().forward(RestrictedOutput(model, vocabulary), local, reduce)
         return loss, sample_size, {**log, "outside_vocabulary": outside}

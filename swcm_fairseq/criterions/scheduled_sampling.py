@@ -6,13 +6,14 @@ and what the model predicts there.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from swcm_fairseq.criterions.linear_cross_entropy import aligned_rows, matmul, operands
+from swcm_fairseq.data.batch_facts import replaceable_positions  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,8 @@ def seeded_generator(device: torch.device, *key: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
-def replaceable_positions(prev_output_tokens: Tensor, target: Tensor, padding_idx: int) -> Tensor:
-    """Where a target-side input is a word that was predicted: bool [B, T], of two int64 [B, T].
-
-    The input at t is the target's word at t - 1. For ``<s>`` that word is missing, for the language token it is
-    padding; the last word, ``</s>``, is predicted but stands in no input, so padding must be looked at as well.
-    """
-    replaceable = prev_output_tokens.ne(padding_idx)
-    replaceable[:, 0] = False
-    replaceable[:, 1:] &= target[:, :-1].ne(padding_idx)
-    return replaceable
-
-
 def draw_positions(replaceable: Tensor, ratio: float, generator: torch.Generator) -> Tensor:
-    """Each replaceable position with probability ``1 - ratio``; bool [B, T]."""
+    """Each of the ``replaceable`` positions, bool [B, T], with probability ``1 - ratio``; bool [B, T]."""
     chance = torch.rand(replaceable.shape, generator=generator, device=replaceable.device)
     return replaceable & (chance >= ratio)
 
@@ -84,11 +73,18 @@ def _choose(logits: Tensor, prediction: Prediction, generator: torch.Generator) 
     if not prediction.sample:
         return logits.argmax(dim=1)
     if not prediction.topk:
-        probabilities = _tempered(logits, prediction.temperature)
-        return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+        return _drawn(_tempered(logits, prediction.temperature), generator)
     values, tokens = logits.topk(min(prediction.topk, logits.size(1)), dim=1)
-    probabilities = _tempered(values, prediction.temperature)
-    return tokens.gather(1, torch.multinomial(probabilities, 1, generator=generator)).squeeze(1)
+    chosen = _drawn(_tempered(values, prediction.temperature), generator)
+    return tokens.gather(1, chosen.unsqueeze(1)).squeeze(1)
+
+
+def _drawn(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """A place in each row of ``probabilities`` [n, V] at random; int64 [n].
+
+    As ``torch.multinomial`` draws one, without its checks, each of which waits for the GPU.
+    """
+    return (probabilities / torch.empty_like(probabilities).exponential_(1.0, generator=generator)).argmax(dim=1)
 
 
 def _tempered(logits: Tensor, temperature: float) -> Tensor:
@@ -101,15 +97,15 @@ def mix_inputs(prev_output_tokens: Tensor, replaced: Tensor, predictions: Tensor
     return prev_output_tokens.masked_scatter(replaced, predictions)
 
 
-def features_before(features: Tensor, replaced: Tensor) -> Tensor:
-    """Features [N, C] at t - 1 for each replaced position t: what stands at t was predicted there."""
-    return features[:, :-1][replaced[:, 1:]]
+def features_before(features: Tensor, places: Tensor) -> Tensor:
+    """Features [N, C] at t - 1 for flat ``places`` int64 [N] in [B, T], t > 0: what stands at t was predicted there."""
+    return features.flatten(0, 1).index_select(0, places - 1)
 
 
-def batch_key(seed: int, update: int, rank: int, ids: Tensor) -> Sequence[int]:
+def batch_key(seed: int, update: int, rank: int, ids: Iterable[int]) -> Sequence[int]:
     """What the random choices of a batch depend on.
 
     The sample ids tell apart the batches of one update (``--update-freq``) without any counter, so nothing has to
     be saved and a batch that is tried again (gradient overflow) gets the same choices.
     """
-    return (seed, update, rank, *ids.tolist())
+    return (seed, update, rank, *map(int, ids))

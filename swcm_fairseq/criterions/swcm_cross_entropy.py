@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+import numpy as np
 import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
@@ -21,7 +22,9 @@ from swcm_fairseq.criterions.linear_cross_entropy import (
     linear_cross_entropy,
     rows_per_chunk,
 )
+from swcm_fairseq.criterions.logging_sums import summed
 from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
+from swcm_fairseq.data.batch_facts import BatchFacts, on_device
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.errors import InputError
 
@@ -140,8 +143,10 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         batch = Batch(self, sample)
         ratio = self.teacher_forcing_ratio(model)
         mixer = InputMixer(batch, ratio, model.num_updates) if ratio < 1.0 else None
+        padding = {"source_padded": batch.facts.source_padded, "left_padded": batch.facts.left_padded}
         entropy, _ = model(
             **sample["net_input"],
+            **(padding if "facts" in sample else {}),
             output_head=batch.cross_entropy,
             sample_inputs=mixer,
             share_dropout=self.cfg.share_dropout,
@@ -155,9 +160,9 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
             "sample_size": sample_size,
             "batches": 1,
             "teacher_forcing": ratio,
-            "replaceable": batch.replaceable.sum(),
+            "replaceable": int(batch.facts.replaceable.sum()),
             "outside_vocabulary": batch.outside,
-            **(mixer.counts if mixer else dict.fromkeys(InputMixer.COUNTS, batch.target.new_zeros(()))),
+            **(mixer.counts if mixer else batch.no_counts()),
             **batch.group_sums(entropy),
         }
         return entropy.loss, sample_size, logging_output
@@ -165,7 +170,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
         """Log ratios of the sums over workers and batches; losses in base 2, as fairseq's criterions do."""
-        total = {key: sum(utils.item(log[key]) for log in logging_outputs) for key in logging_outputs[0]}
+        total = summed(logging_outputs)
 
         def log_ratio(name: str, part: str, whole: str) -> None:
             if total[whole]:
@@ -226,22 +231,26 @@ class Batch:
 
     Attributes:
         target: int64 [B, T].
-        counted: bool [B, T], where the loss counts.
-        replaceable: bool [B, T], see :func:`scheduled_sampling.replaceable_positions`.
+        facts: what is known of it on the CPU.
+        counted: int64 [N], flat places in ``target`` where the loss counts.
         outside: how many target words the language was not known to use; they are added to its vocabulary.
     """
 
     def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: dict[str, Any]):
         self.criterion, self.sample = criterion, sample
         self.target: Tensor = sample["target"]
-        padding_idx = criterion.padding_idx
-        self.counted = self.target.ne(padding_idx)
-        tokens = sample["net_input"]["prev_output_tokens"]
-        self.replaceable = sampling.replaceable_positions(tokens, self.target, padding_idx)
-        self.outside = self.target.new_zeros(())
+        # Other tasks' batches come without: looking at them waits for a GPU.
+        self.facts: BatchFacts = sample["facts"] if "facts" in sample else BatchFacts.of(sample, criterion.padding_idx)
+        self.counted = on_device(self.facts.counted, self.target.device)
+        self.outside = 0
         self._vocabulary: OutputVocabulary | None = None
         names = getattr(criterion.task, "group_names", None)  # other tasks have no groups
         self.group_names: list[str] = names if names and "group" in sample else []
+
+    def no_counts(self) -> dict[str, Any]:
+        """The counts of :class:`InputMixer` where nothing is replaced: of the same kinds, as workers add them up."""
+        replaced, *others = InputMixer.COUNTS
+        return {replaced: 0, **dict.fromkeys(others, self.target.new_zeros(()))}
 
     def vocabulary(self, output_weight: Tensor) -> OutputVocabulary | None:
         """The words that the softmax runs over; None means all."""
@@ -249,7 +258,7 @@ class Batch:
             if "tgt_lang_id" not in self.sample:
                 raise InputError("--restrict-vocabulary: this task does not name the target language of its samples")
             self._vocabulary, self.outside = self.criterion.vocabularies.output_vocabulary(
-                self.sample["tgt_lang_id"], self.target[self.counted], output_weight
+                self.facts.target_langs, self.facts.words, output_weight.device
             )
         return self._vocabulary
 
@@ -262,11 +271,11 @@ class Batch:
 
     def cross_entropy(self, features: Tensor, output_weight: Tensor) -> CrossEntropy:
         """The loss, given ``features`` [B, T, C] and ``output_weight`` [V, C]."""
-        vocabulary, target = self.vocabulary(output_weight), self.target[self.counted]
+        vocabulary, target = self.vocabulary(output_weight), self.target.flatten().index_select(0, self.counted)
         if vocabulary is not None:
             output_weight, target = vocabulary.weight(output_weight), vocabulary.local(target)
         return linear_cross_entropy(
-            features[self.counted],
+            features.flatten(0, 1).index_select(0, self.counted),
             output_weight,
             target,
             self.criterion.cfg.label_smoothing,
@@ -280,11 +289,13 @@ class Batch:
         if not names:
             return {}
         if entropy.row_loss is None or entropy.row_nll is None:
-            return _group_keys(names, self.counted.sum(), entropy.loss.detach(), entropy.nll)
-        group = self.sample["group"].unsqueeze(1).expand_as(self.counted)[self.counted]
-        zeros = entropy.nll.new_zeros(len(names))
-        sums = [zeros.index_add(0, group, row) for row in (entropy.row_loss, entropy.row_nll)]
-        return _group_keys(names, torch.bincount(group, minlength=len(names)), *sums)
+            tokens = entropy.nll.new_full((), len(self.counted))
+            return _group_keys(names, tokens, entropy.loss.detach(), entropy.nll)
+        group = self.sample["group"].index_select(0, self.counted // self.target.size(1))
+        zeros, ones = entropy.nll.new_zeros(len(names)), torch.ones_like(entropy.row_nll)
+        return _group_keys(
+            names, *(zeros.index_add(0, group, row) for row in (ones, entropy.row_loss, entropy.row_nll))
+        )
 
 
 def _group_keys(names: list[str], *sums: Tensor) -> dict[str, Tensor]:
@@ -299,42 +310,51 @@ class InputMixer:
     """Replaces a random part of one batch's target-side inputs by what the model predicts.
 
     Attributes:
-        counts: sums over the replaced positions, 0-dim int64: how many there are, how many predictions are the
-            reference, how many are words of the target language, of how many this is known.
+        counts: sums over the replaced positions, a number and three of 0-dim int64: how many there are, how many
+            predictions are the reference, how many are words of the target language, of how many this is known.
     """
 
     COUNTS = ("replaced", "first_pass_correct", "first_pass_inside", "first_pass_known")
 
     def __init__(self, batch: Batch, ratio: float, update: int):
         self.batch, self.ratio = batch, ratio
-        self.counts: dict[str, Tensor] = {}
+        self.counts: dict[str, Any] = {}
         seed, rank = batch.criterion.cfg.seed, distributed_utils.get_global_rank()
-        key = sampling.batch_key(seed, update, rank, batch.sample["id"])
-        self.generator = sampling.seeded_generator(batch.target.device, *key)
+        key = sampling.batch_key(seed, update, rank, batch.facts.ids)
+        self.generator = sampling.seeded_generator(torch.device("cpu"), *key)
+        self.drawing = (
+            self.generator
+            if batch.target.device.type == "cpu"
+            else sampling.seeded_generator(batch.target.device, *key)
+        )
 
     @torch.no_grad()
     def __call__(self, features: Tensor, output_weight: Tensor, prev_output_tokens: Tensor) -> Tensor:
         """The mixed ``prev_output_tokens`` [B, T], given the first pass's ``features`` [B, T, C]."""
-        positions = sampling.draw_positions(self.batch.replaceable, self.ratio, self.generator)
-        tokens = self._predict(sampling.features_before(features, positions), output_weight)
-        self._count(positions, tokens, prev_output_tokens[positions], output_weight)
-        return sampling.mix_inputs(prev_output_tokens, positions, tokens)
+        replaceable = torch.from_numpy(self.batch.facts.replaceable)
+        positions = sampling.draw_positions(replaceable, self.ratio, self.generator).numpy()
+        places = on_device(np.flatnonzero(positions), features.device)
+        tokens = self._predict(sampling.features_before(features, places), output_weight)
+        self._count(places, tokens, prev_output_tokens.flatten().index_select(0, places))
+        return sampling.mix_inputs(prev_output_tokens, on_device(positions, features.device), tokens)
 
     def _predict(self, features: Tensor, output_weight: Tensor) -> Tensor:
         """Tokens [N] for ``features`` [N, C]."""
         criterion = self.batch.criterion
-        forbidden = self.batch.target.new_tensor([criterion.padding_idx, criterion.task.target_dictionary.bos()])
+        never = [criterion.padding_idx, criterion.task.target_dictionary.bos()]
+        forbidden = on_device(np.array(never), features.device)
         vocabulary = self.batch.vocabulary(output_weight)
         if vocabulary is not None:
             output_weight, forbidden = vocabulary.weight(output_weight), vocabulary.local(forbidden)
         rows = self.batch.chunk_rows(output_weight)
-        tokens = sampling.predict(features, output_weight, forbidden, criterion.prediction, self.generator, rows)
+        tokens = sampling.predict(features, output_weight, forbidden, criterion.prediction, self.drawing, rows)
         return tokens if vocabulary is None else vocabulary.ids[tokens]
 
-    def _count(self, positions: Tensor, tokens: Tensor, reference: Tensor, output_weight: Tensor) -> None:
+    def _count(self, places: Tensor, tokens: Tensor, reference: Tensor) -> None:
         inside = known = tokens.new_zeros(())
-        if "tgt_lang_id" in self.batch.sample:
-            langs = self.batch.sample["tgt_lang_id"].unsqueeze(1).expand_as(positions)[positions]
-            inside, known = self.batch.criterion.vocabularies.share_known(tokens, langs, output_weight)
-        counts = (positions.sum(), tokens.eq(reference).sum(), inside, known)
+        if self.batch.facts.target_langs:
+            langs = self.batch.sample["tgt_lang_id"].index_select(0, places // self.batch.target.size(1))
+            vocabularies = self.batch.criterion.vocabularies
+            inside, known = vocabularies.share_known(tokens, langs, self.batch.facts.target_langs)
+        counts = (len(places), tokens.eq(reference).sum(), inside, known)
         self.counts = dict(zip(self.COUNTS, counts, strict=True))

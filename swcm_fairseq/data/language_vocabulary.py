@@ -1,11 +1,13 @@
 """Which words a language uses, and an output matrix that has no others (CINO, section 3.2.2, for generation)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from swcm_fairseq.data.batch_facts import on_device
 from swcm_fairseq.errors import InputError
 
 
@@ -16,10 +18,10 @@ class OutputVocabulary:
         ids: int64 [R], ascending, the rows that are kept.
     """
 
-    def __init__(self, kept: Tensor):
-        """Keep the words where ``kept``, bool [V], is true."""
-        self.ids = kept.nonzero().squeeze(1)
-        self._local = kept.cumsum(0) - 1
+    def __init__(self, kept: np.ndarray, device: torch.device):
+        """Keep the words where ``kept``, bool [V], is true, for an output matrix on ``device``."""
+        self.ids = on_device(np.flatnonzero(kept), device)
+        self._local = on_device(np.cumsum(kept) - 1, device)
 
     def weight(self, output_weight: Tensor) -> Tensor:
         """The rows of ``output_weight`` [V, ...] that are kept, [R, ...]; gradients flow back into it."""
@@ -63,39 +65,36 @@ class LanguageVocabularies:
         """
         self._task = task
         self._name = name or task.target_dictionary.__getitem__
-        self._nspecial = task.target_dictionary.nspecial
-        self._words: dict[int, Tensor | None] = {}
+        self._words: dict[int, np.ndarray | None] = {}
+        self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
-    def words(self, lang_token: int, like: Tensor) -> Tensor | None:
-        """bool [V] on the device of ``like`` [V, C], true for the words of a language; None if it was not counted."""
+    def words(self, lang_token: int) -> np.ndarray | None:
+        """bool [V], true for the words of a language; None if it was not counted."""
         if lang_token not in self._words:
-            self._words[lang_token] = self._mask(lang_token, like)
+            count = getattr(self._task, "language_vocabulary", None)  # other tasks count nothing
+            ids = count(lang_token) if count else None
+            self._words[lang_token] = None if ids is None else self._mask(ids)
         return self._words[lang_token]
 
-    def _mask(self, lang_token: int, like: Tensor) -> Tensor | None:
-        count = getattr(self._task, "language_vocabulary", None)  # other tasks count nothing
-        ids = count(lang_token) if count else None
-        if ids is None:
-            return None
-        mask = torch.zeros(like.size(0), dtype=torch.bool, device=like.device)
-        mask[: self._nspecial] = True
-        mask[ids.to(like.device)] = True
+    def _mask(self, ids: Tensor) -> np.ndarray:
+        mask = np.zeros(len(self._task.target_dictionary), dtype=bool)
+        mask[: self._task.target_dictionary.nspecial] = True
+        mask[ids.numpy()] = True
         return mask
 
-    def of_batch(self, lang_tokens: Tensor, like: Tensor) -> Tensor:
-        """The words, bool [V], of the one target language of a batch with the language tokens ``lang_tokens``.
+    def of_batch(self, languages: Sequence[int]) -> np.ndarray:
+        """The words, bool [V], of a batch's one language.
 
         Raises:
-            InputError: there are several languages, or the words of the language were not counted.
+            InputError: there are several ``languages``, or the words of the language were not counted.
         """
-        languages = lang_tokens.unique().tolist()
         symbols = [self._name(token) for token in languages]
         if len(languages) > 1:
             raise InputError(
                 f"a batch has the target languages {' '.join(symbols)}, but its vocabulary is to be restricted to one; "
                 "keep them apart with --group-batches-by language"
             )
-        words = self.words(languages[0], like)
+        words = self.words(languages[0])
         if words is None:
             raise InputError(
                 f"the vocabulary is to be restricted, but the data directory has no counts for {symbols[0]}; write "
@@ -103,22 +102,41 @@ class LanguageVocabularies:
             )
         return words
 
-    def output_vocabulary(self, lang_tokens: Tensor, target: Tensor, like: Tensor) -> tuple[OutputVocabulary, Tensor]:
-        """What the softmax of a batch of one language runs over, and how many of ``target`` [N] had to be added to it.
+    def output_vocabulary(
+        self, languages: Sequence[int], given: np.ndarray, device: torch.device
+    ) -> tuple[OutputVocabulary, int]:
+        """What the softmax of a batch of one language runs over, and how many of the words ``given`` it had to get.
+
+        Args:
+            languages: those of the batch, each once.
+            given: int64, words that must be in it.
+            device: of the output matrix.
 
         Raises:
             InputError: see :meth:`of_batch`.
         """
-        words = self.of_batch(lang_tokens, like)
-        return OutputVocabulary(words.index_fill(0, target, True)), (~words[target]).sum()
+        words = self.of_batch(languages)
+        kept = words.copy()
+        kept[given] = True
+        return OutputVocabulary(kept, device), int((~words[given]).sum())
 
-    def share_known(self, tokens: Tensor, lang_tokens: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """How many of ``tokens`` [N] are words of their language ``lang_tokens`` [N], and of how many this is known."""
+    def share_known(self, tokens: Tensor, lang_tokens: Tensor, languages: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """How many of ``tokens`` [N] are words of their language ``lang_tokens`` [N], and of how many this is known.
+
+        ``languages`` are all that ``lang_tokens`` may have.
+        """
         inside = known = tokens.new_zeros(())
-        for lang_token in lang_tokens.unique().tolist():
-            words = self.words(lang_token, like)
+        for lang_token in languages:
+            words = self._words_on(lang_token, tokens.device)
             if words is not None:
                 own = lang_tokens.eq(lang_token)
                 inside = inside + (words[tokens] & own).sum()
                 known = known + own.sum()
         return inside, known
+
+    def _words_on(self, lang_token: int, device: torch.device) -> Tensor | None:
+        """:meth:`words` as a tensor."""
+        words, key = self.words(lang_token), (lang_token, device)
+        if words is not None and key not in self._on_device:
+            self._on_device[key] = on_device(words, device)
+        return self._on_device.get(key)

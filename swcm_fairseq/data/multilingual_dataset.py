@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from fairseq.data import Dictionary, FairseqDataset, data_utils
 
+from swcm_fairseq.data.batch_facts import BatchFacts
 from swcm_fairseq.data.corpus_sampling import Purpose, generator, plan_epoch
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.noise import Noise, NoiseIds, add_noise
@@ -146,7 +147,7 @@ class MultilingualDataset(FairseqDataset):
         target = [sample["target"] for sample in samples]
         # The language token is given, not predicted: the target has padding in its place.
         predicted = [_first_replaced(tokens[1:], self.dictionary.pad()) for tokens in target]
-        batch = {
+        batch: dict[str, Any] = {
             "id": torch.tensor([sample["id"] for sample in samples]),
             "nsentences": len(samples),
             "ntokens": sum(len(tokens) - 1 for tokens in predicted),
@@ -159,6 +160,7 @@ class MultilingualDataset(FairseqDataset):
             "tgt_lang_id": torch.stack([tokens[1] for tokens in target]),
             "group": torch.tensor([sample["group"] for sample in samples]),
         }
+        batch["facts"] = BatchFacts.of(batch, self.dictionary.pad())
         if any("full_target" in sample for sample in samples):
             whole = [sample.get("full_target", sample["target"])[1:] for sample in samples]
             batch["full_target"] = self._padded([_first_replaced(t, self.dictionary.pad()) for t in whole])

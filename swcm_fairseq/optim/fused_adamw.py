@@ -10,6 +10,7 @@ anew from the model's rounded ones when training goes on; what had not added up 
 
 import ast
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,19 @@ class FusedAdamW(FairseqOptimizer):
             "eps": self.cfg.adam_eps,
             "weight_decay": self.cfg.weight_decay,
         }
+
+    def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Callable | None = None) -> torch.Tensor:
+        """fairseq's, with all gradients in a few kernels; returns their norm before, 0-dim float32."""
+        gradients = [parameter.grad for parameter in self.params if parameter.grad is not None]
+        if not gradients:
+            return super().clip_grad_norm(max_norm, aggregate_norm_fn)
+        norms = torch._foreach_norm(gradients, 2.0, dtype=torch.float32)
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        if aggregate_norm_fn is not None:
+            norm = aggregate_norm_fn(norm)
+        if max_norm > 0:
+            torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_(max=1))
+        return norm
 
     @property
     def _copies(self) -> list[torch.Tensor]:

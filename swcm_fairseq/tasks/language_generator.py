@@ -9,7 +9,7 @@ from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.search import DiverseBeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 
-from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
 
@@ -91,8 +91,9 @@ class LanguageGenerator(SequenceGenerator):
         whole = [(model.decoder, model.decoder.output_projection) for model in self.model.models]
         try:
             for decoder, projection in whole:
-                words = self.vocabularies.of_batch(lang_tokens, projection.weight)
-                vocabulary = OutputVocabulary(words.index_fill(0, given.flatten(), True))
+                languages = sorted(set(lang_tokens.flatten().tolist()))
+                device = projection.weight.device
+                vocabulary, _ = self.vocabularies.output_vocabulary(languages, given.cpu().numpy(), device)
                 decoder.output_projection = RestrictedProjection(projection, vocabulary)
             yield
         finally:

@@ -13,6 +13,7 @@ from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from omegaconf import open_dict
 
+from swcm_fairseq.criterions.logging_sums import summed
 from swcm_fairseq.data.directory import load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code
@@ -250,6 +251,8 @@ class MultilingualDenoisingMTTask(InferenceTask):
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
         """fairseq's, and in validation the scores of ``--eval-metric``."""
+        if criterion.logging_outputs_can_be_summed():
+            logging_outputs = [summed(logging_outputs)]
         super().reduce_metrics(logging_outputs, criterion)
         if not criterion.training:
             for name, score in self._eval_scores.items():

@@ -1,0 +1,29 @@
+"""Sums of what a criterion logs, brought from the GPU at once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def summed(logging_outputs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Every key's sum over ``logging_outputs``, whose values are numbers or tensors of one number.
+
+    Reading tensors one by one would wait for the GPU once for each.
+    """
+    totals: dict[str, float] = {}
+    tensors: dict[tuple[torch.dtype, torch.device], list[tuple[str, Tensor]]] = defaultdict(list)
+    for log in logging_outputs:
+        for key, value in log.items():
+            if isinstance(value, Tensor):
+                tensors[value.dtype, value.device].append((key, value.detach().reshape(())))
+            totals[key] = totals.get(key, 0) + (0 if isinstance(value, Tensor) else value)
+    stacks = [torch.stack([value for _, value in pairs]).double() for pairs in tensors.values()]
+    names = [key for pairs in tensors.values() for key, _ in pairs]
+    if stacks:
+        device = stacks[0].device
+        for key, number in zip(names, torch.cat([stack.to(device) for stack in stacks]).tolist(), strict=True):
+            totals[key] += number
+    return totals
