@@ -51,3 +51,29 @@ def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int
             pairs = make_texts(dictionary, [room] * max(1, samples // 10), 10 + seed)
             for side in ("zh", lang):
                 write_texts(directory / f"train.zh-{lang}.{side}", pairs, dictionary)
+
+
+def document_data(directory: Path, samples: int) -> None:
+    """Documents of five languages, and pairs of Chinese with the other four, half of them articles with their titles.
+
+    Lengths are as uneven as those of real text. ``samples`` are those of each language; of pairs there are half.
+    """
+    dictionary = make_dictionary(1_000)
+    directory.mkdir(parents=True, exist_ok=True)
+    dictionary.save(str(directory / "dict.txt"))
+    generator, number = np.random.default_rng(0), max(1, samples // 4)
+
+    def lengths(mean: float, spread: float, number: int) -> np.ndarray:
+        return np.clip(generator.lognormal(mean, spread, number), 1, 250).astype(int)
+
+    for seed, lang in enumerate(LANGS):
+        write_texts(directory / lang / "train", make_texts(dictionary, lengths(5.0, 0.8, samples), seed), dictionary)
+        if lang == "zh":
+            continue
+        sentences = lengths(3.4, 0.6, number)
+        translated = np.clip(sentences * generator.lognormal(0, 0.25, number), 1, 250).astype(int)
+        source = [*sentences, *lengths(5.5, 0.7, number)]
+        target = [*translated, *lengths(2.7, 0.4, number)]
+        for side, texts in (("zh", source), (lang, target)):
+            made = make_texts(dictionary, texts, 10 + 2 * seed + (side == "zh"))
+            write_texts(directory / f"train.zh-{lang}.{side}", made, dictionary)

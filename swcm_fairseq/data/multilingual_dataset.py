@@ -19,6 +19,24 @@ from swcm_fairseq.data.piece_boundaries import PieceTable
 from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.vocabulary import MASK
 
+_BUCKET = 8  # positions of the target that count as one length
+
+
+def padding_shares(sizes: np.ndarray, batches: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """The share of positions that are padding, of each side.
+
+    Args:
+        sizes: positions of source and target, integers, shape (samples, 2).
+        batches: indices of samples; none empty.
+    """
+    if not len(batches):
+        return 0.0, 0.0
+    samples = np.array([len(batch) for batch in batches])
+    in_order = sizes[np.concatenate([np.asarray(batch) for batch in batches])].astype(np.int64)
+    longest = np.maximum.reduceat(in_order, np.cumsum([0, *samples[:-1]]), axis=0)
+    shares = 1 - in_order.sum(axis=0) / (longest * samples[:, None]).sum(axis=0)
+    return float(shares[0]), float(shares[1])
+
 
 class MultilingualDataset(FairseqDataset):
     """The samples of one split.
@@ -26,7 +44,9 @@ class MultilingualDataset(FairseqDataset):
     Attributes:
         streams: where samples come from.
         epoch: the epoch whose samples are given; set by :meth:`set_epoch`.
-        sizes: positions of source and target of every sample of the epoch, int32, shape (samples, 2).
+        sizes: positions of source and target of every sample of the epoch, int32, shape (samples, 2); the most that
+            they can be.
+        expected_sources: positions of its source that are to be expected after the noise, int32, shape (samples,).
     """
 
     def __init__(
@@ -63,7 +83,8 @@ class MultilingualDataset(FairseqDataset):
             [np.array([dictionary.bos(), dictionary.index(language_token(lang))]) for lang in langs]
             for langs in ((s.source_lang, s.target_lang) for s in self.streams)
         ]
-        self._stream_sizes = [self._positions(stream) for stream in self.streams]
+        self._stream_sizes = np.concatenate([self._positions(stream) for stream in self.streams])
+        self._stream_sources = np.concatenate([self._expected_sources(stream) for stream in self.streams])
         self.epoch = 0
         self.set_epoch(1)
 
@@ -72,6 +93,12 @@ class MultilingualDataset(FairseqDataset):
         target = stream.target.sizes.astype(np.int64)
         source = stream.source.sizes.astype(np.int64) if stream.translation else self.noise.longest(target)
         return np.minimum(np.stack((source, target), axis=1) + FRAME, self.max_positions).astype(np.int32)
+
+    def _expected_sources(self, stream: Stream) -> np.ndarray:
+        """Positions of the source that are to be expected after the noise, int32, shape (len(stream),)."""
+        sizes = stream.source.sizes
+        left = sizes if stream.translation else np.rint(self.noise.expected(sizes.astype(np.int64)))
+        return np.minimum(left + FRAME, self.max_positions).astype(np.int32)
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
@@ -94,7 +121,8 @@ class MultilingualDataset(FairseqDataset):
         else:
             return
         offsets = np.cumsum([0, *lengths[:-1]])
-        self.sizes = np.concatenate(self._stream_sizes)[offsets[self.stream_of] + self.index_of]
+        places = offsets[self.stream_of] + self.index_of
+        self.sizes, self.expected_sources = self._stream_sizes[places], self._stream_sources[places]
 
     def __len__(self) -> int:
         return len(self.stream_of)
@@ -183,12 +211,19 @@ class MultilingualDataset(FairseqDataset):
         return int(self.sizes[index, 0]), int(self.sizes[index, 1])
 
     def ordered_indices(self) -> np.ndarray:
-        """Samples from short to long, those of one length in random order; batches are cut from this order."""
+        """Samples from short to long, those of one length in random order; batches are cut from this order.
+
+        By target, in buckets of a few positions, and within a bucket by source: little padding on both sides.
+        """
         if self.counts is None:
             order = np.arange(len(self))
         else:
             order = generator(self.seed, Purpose.BATCHES, self.epoch).permutation(len(self))
-        return order[np.lexsort((self.sizes[order, 0], self.sizes[order, 1]))]
+        return order[np.lexsort((self.expected_sources[order], self.sizes[order, 1] // _BUCKET))]
+
+    def padding(self, batches: Sequence[Sequence[int]]) -> tuple[float, float]:
+        """The shares of source and target positions that are padding in ``batches``, sources as they are expected."""
+        return padding_shares(np.stack((self.expected_sources, self.sizes[:, 1]), axis=1), batches)
 
     def filter_indices_by_size(self, indices: np.ndarray, max_sizes) -> tuple[np.ndarray, list[int]]:
         """As fairseq's, without a Python loop. The task sees to it that nothing is too long."""

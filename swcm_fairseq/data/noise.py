@@ -15,6 +15,7 @@ from swcm_fairseq.errors import InputError
 MaskLength = Enum("MaskLength", {"subword": "subword", "word": "word", "span-poisson": "span-poisson"})
 SPAN_POISSON = MaskLength["span-poisson"]
 
+_PIECES_PER_WORD = 1.4  # with the default noise, 0.72 of a text is left in the project's languages (sd 0.08)
 _BURN_IN = 24  # words before the window of `span_lengths`: by then the row of spans has forgotten its start
 
 
@@ -59,6 +60,13 @@ class Noise:
         """
         room = 1 + length // 16 if self.replace_length == -1 else 0
         return length + np.ceil(self.insert * length).astype(np.int64) + room
+
+    def expected(self, length: np.ndarray) -> np.ndarray:
+        """About how many tokens a text of ``length`` tokens has after the noise; float64, shape of ``length``."""
+        words = {MaskLength.subword: 1.0, MaskLength.word: _PIECES_PER_WORD}
+        hidden = words.get(self.mask_length, self.poisson_lambda * _PIECES_PER_WORD)  # tokens behind one mask
+        masks = {-1: 1.0, 0: 0.0, 1: 1 / hidden}[self.replace_length]
+        return length * (1 - self.mask + self.mask * masks + self.insert)
 
 
 @dataclass(frozen=True)

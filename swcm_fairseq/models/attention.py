@@ -115,15 +115,18 @@ class Attention(MultiheadAttention):
         rows = k.size(0)
         if rows != batch:  # B' x beams x H x T x D -> B' x H x (beams T) x D: beams are just more queries
             q = q.view(rows, -1, heads, length, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
-        order = KERNELS["unmasked" if blocked is None else "masked"]
-        exact = self.training or torch.is_grad_enabled()  # see _kernel_precision
+        order, dtype = KERNELS["unmasked" if blocked is None else "masked"], q.dtype
+        if self.training or torch.is_grad_enabled():
+            q, k, v = _kernel_precision(q), _kernel_precision(k), _kernel_precision(v)
         with nullcontext() if order is None else sdpa_kernel(order, set_priority=True):
             x = F.scaled_dot_product_attention(
-                *(_kernel_precision(part) if exact else part for part in (q, k, v)),
+                q,
+                k,
+                v,
                 attn_mask=None if blocked is None else ~blocked,
                 dropout_p=self.dropout_module.p if self.training or self.dropout_module.apply_during_inference else 0.0,
                 is_causal=causal,
-            ).to(q)
+            ).to(dtype)
         if rows != batch:
             x = x.view(rows, heads, -1, length, dim).transpose(1, 2).reshape(batch, heads, length, dim)
         return x.permute(2, 0, 1, 3).reshape(length, batch, heads * dim)

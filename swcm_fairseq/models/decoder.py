@@ -31,6 +31,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         plan: the layers, see :func:`~swcm_fairseq.models.layer_plan.layer_plan`.
     """
 
+    cfg: TransformerConfig
     embed_tokens: nn.Embedding
     embed_positions: nn.Embedding
     layers: nn.ModuleList
@@ -59,6 +60,34 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         if cfg.checkpoint_activations:
             return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
         return layer
+
+    def forward(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: EncoderOut | None = None,
+        incremental_state: IncrementalState | None = None,
+        features_only: bool = False,
+        full_context_alignment: bool = False,
+        alignment_layer: int | None = None,
+        alignment_heads: int | None = None,
+        src_lengths: Tensor | None = None,
+        return_all_hiddens: bool = False,
+        left_padded: bool | None = None,
+    ) -> tuple[Tensor, dict[str, list]]:
+        """As fairseq's: logits [B, T, V], or with ``features_only`` features [B, T, C], and what was found on the way.
+
+        For ``left_padded`` see :meth:`extract_features`.
+        """
+        x, extra = self.extract_features(
+            prev_output_tokens,
+            encoder_out,
+            incremental_state,
+            full_context_alignment,
+            alignment_layer,
+            alignment_heads,
+            left_padded,
+        )
+        return (x if features_only else self.output_layer(x)), extra
 
     def extract_features(
         self,

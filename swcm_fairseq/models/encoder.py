@@ -19,6 +19,7 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
     embed_tokens: nn.Embedding
     embed_positions: nn.Embedding
     layers: nn.ModuleList
+    padding_idx: int
 
     def __init__(self, cfg: TransformerConfig, dictionary: Dictionary, embed_tokens: nn.Embedding):
         super().__init__(cfg, dictionary, embed_tokens)
@@ -54,7 +55,7 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
         """
         padding = src_tokens.eq(self.padding_idx)
         mask = padding if (bool(padding.any()) if padded is None else padded) else None
-        x, embedding = self.forward_embedding(src_tokens, token_embeddings)
+        x, embedding = self.forward_embedding(src_tokens, token_embeddings)  # type: ignore[operator]
         if mask is not None:
             x = x.masked_fill(mask.unsqueeze(-1), 0.0)
         states = [x := x.transpose(0, 1)]  # [S, B, C]

@@ -222,17 +222,16 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
                 prev_output_tokens = self._sampled_inputs(
                     sample_inputs, prev_output_tokens, encoder_out, share_dropout, left_padded
                 )
-            x, extra = self.decoder.extract_features(
+            x, extra = self.decoder(
                 prev_output_tokens,
-                encoder_out,
+                encoder_out=encoder_out,
+                features_only=features_only or output_head is not None,
                 alignment_layer=alignment_layer,
                 alignment_heads=alignment_heads,
                 left_padded=left_padded,
             )
         if output_head is not None:
             x = output_head(x, self.output_weight)
-        elif not features_only:
-            x = self.decoder.output_layer(x)
         return x, {**extra, "prev_output_tokens": prev_output_tokens}
 
     def _sampled_inputs(
@@ -247,7 +246,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         devices = [tokens.device] if tokens.is_cuda else []
         fork = torch.random.fork_rng(devices) if share_dropout else contextlib.nullcontext()
         with torch.no_grad(), fork:
-            features, _ = self.decoder.extract_features(tokens, encoder_out, left_padded=left_padded)
+            features, _ = self.decoder(tokens, encoder_out=encoder_out, features_only=True, left_padded=left_padded)
             return sample_inputs(features, self.output_weight, tokens)
 
 

@@ -229,6 +229,8 @@ class MultilingualDenoisingMTTask(InferenceTask):
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         if is_train:
             self.train_iterator = iterator
+            source, target = self.datasets[self.cfg.train_subset].padding(iterator.frozen_batches)
+            logger.info(f"padding: about {source:.1%} of the source's positions, {target:.1%} of the target's")
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
         return iterator
 

@@ -2,6 +2,7 @@
 
 import binarize_throughput
 import noise_throughput
+import padding
 from binarize_throughput import OURS, STOCK
 
 
@@ -33,3 +34,10 @@ def test_noise(run):
     ours, theirs = (report["raw"][row[0]][0] for row in report["rows"])
     assert ours["batches"] == theirs["batches"] == 5
     assert ratio["values"] == [ours["tokens"] / ours["seconds"] / (theirs["tokens"] / theirs["seconds"])]
+
+
+def test_padding(run):
+    report = run(padding, "--samples", 400, "--batch-size", 16)
+    assert [row[0] for row in report["rows"]] == list(padding.ORDERS)
+    shares, lost = report["raw"]["shares"], report["raw"]["work"]
+    assert shares["ours"][0] < shares["by target"][0] and lost["ours"] < lost["by target"]

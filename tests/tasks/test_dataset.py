@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
-from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
+from swcm_fairseq.data.multilingual_dataset import MultilingualDataset, padding_shares
 from tests.tasks.support import fill, random_texts, write_dictionary, write_indexed
 
 
@@ -234,3 +234,36 @@ def test_words_of_a_language_come_from_the_counts(make_task, tmp_path):
     task = make_task(tmp_path)
     assert task.language_vocabulary(task.dictionary.index("<bo>")).tolist() == [5, 9]
     assert task.language_vocabulary(task.dictionary.index("<zh>")) is None
+
+
+def test_batches_have_like_targets_and_like_sources(make_task):
+    """Buckets of eight target positions; within one, sources as they are expected; the same order in every process."""
+    dataset = make_task(samples_per_epoch=400)
+    dataset.load_dataset("train")
+    dataset = dataset.dataset("train")
+    order = dataset.ordered_indices()
+    buckets, sources = dataset.sizes[order, 1] // 8, dataset.expected_sources[order]
+    assert sorted(order.tolist()) == list(range(400))
+    assert (np.diff(buckets) >= 0).all() and (np.diff(sources)[np.diff(buckets) == 0] >= 0).all()
+    assert np.array_equal(order, dataset.ordered_indices())
+    dataset.set_epoch(2)
+    assert not np.array_equal(order, dataset.ordered_indices())
+    dataset.set_epoch(1)
+    assert np.array_equal(order, dataset.ordered_indices())
+
+
+def test_expected_sources_are_those_that_come(make_task):
+    dataset = make_task(samples_per_epoch=400)
+    dataset.load_dataset("train")
+    dataset = dataset.dataset("train")
+    made = np.array([len(dataset[i]["source"]) for i in range(400)])
+    pairs = np.array([stream.translation for stream in dataset.streams])[dataset.stream_of]
+    assert np.array_equal(made[pairs], dataset.expected_sources[pairs])
+    assert made[~pairs].mean() == pytest.approx(dataset.expected_sources[~pairs].mean(), rel=0.1)
+
+
+def test_padding_shares():
+    sizes = np.array([[4, 2], [2, 2], [3, 1], [1, 1]])
+    assert padding_shares(sizes, [[0, 1], [2, 3]]) == (4 / 14, 0.0)
+    assert padding_shares(sizes, [np.array([0, 3]), [1], [2]]) == pytest.approx((3 / 13, 1 / 7))
+    assert padding_shares(sizes, []) == (0.0, 0.0)
