@@ -61,7 +61,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
     state = _load(path)
     model: dict[str, Any] = state["model"]
     prefix = _prefix(path, model)
-    options, task = _options(state, "model"), _options(state, "task")
+    options, task = options_of(state, "model"), options_of(state, "task")
     tensors, names, left_out, decoder = _sort(path, model, prefix)
     rows = tensors["embed_tokens.weight"].size(0)
     extra = model.get(f"{prefix}_extra_state")
@@ -82,7 +82,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
 def read_fairseq_sizes(path: Path) -> EncoderSizes:
     """The sizes of the encoder of a fairseq checkpoint; raises :class:`InputError` where there is none."""
     state = _load(path, lazily=True)
-    options = _options(state, "model")
+    options = options_of(state, "model")
     positions = state["model"][f"{_prefix(path, state['model'])}embed_positions.weight"]
     return EncoderSizes(
         layers=_number(path, options, "encoder_layers"),
@@ -96,7 +96,7 @@ def read_fairseq_sizes(path: Path) -> EncoderSizes:
 
 def read_model_options(path: Path) -> dict[str, Any]:
     """The model's options that a fairseq checkpoint remembers; {} if it has none."""
-    return _options(_load(path, lazily=True), "model")
+    return options_of(_load(path, lazily=True), "model")
 
 
 def _load(path: Path, lazily: bool = False) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _prefix(path: Path, model: dict[str, Tensor]) -> str:
     return prefix
 
 
-def _options(state: dict[str, Any], part: str) -> dict[str, Any]:
+def options_of(state: dict[str, Any], part: str) -> dict[str, Any]:
     """Options of the model or the task: a namespace in old files, a part of ``cfg`` in new ones."""
     options = (state.get("cfg") or {}).get(part) or state.get("args") or {}
     return vars(options) if isinstance(options, Namespace) else dict(options)

@@ -139,7 +139,7 @@ def check_checksums(directory: Path) -> None:
 
 
 def _load_bin(path: Path) -> dict[str, Tensor]:
-    tensors = load_pickle(path)
+    tensors = load_pickle(path, lazily=True)
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise InputError(f"{path}: not a state dict (names to tensors)")
     return tensors

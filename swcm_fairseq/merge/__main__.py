@@ -1,0 +1,149 @@
+"""Merge models that were trained from one base into one, without training.
+
+Models are checkpoints of this project or of fairseq, encoders (Hugging Face directories), or state dicts (torch or
+safetensors) with the same names and shapes. What is written has the form of the first one. Methods:
+
+  average          weighted average of the models
+  task-arithmetic  base + lambda x the weighted sum of the task vectors (model - base)
+  ties             trim each task vector to its largest magnitudes, elect a sign for each parameter, merge the values
+                   that have it (Yadav et al. 2023)
+  ties-sv          the same, but the first model, the more important one, keeps a share of what it would lose at the
+                   election, where its loss is narrowest (Tao et al. 2024)
+  dare             drop a random share of each task vector, rescale the rest, then task arithmetic (Yu et al. 2024)
+  dare-ties        the same, then the election of TIES
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.merge.merging import Merge
+from swcm_fairseq.merge.merge_methods import METHODS
+from swcm_fairseq.merge.merge_outputs import check_output, write
+from swcm_fairseq.merge.merge_recipe import DENSITY, SCOPES, SLACK, Recipe, make_recipe
+from swcm_fairseq.merge.shares import table
+from swcm_fairseq.merge.merge_sources import open_model
+
+
+def numbers(text: str) -> list[float]:
+    """``0.2,1.0`` -> [0.2, 1.0], for argparse."""
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers with commas between them, such as 0.2,1.0") from error
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m swcm_fairseq.merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="two or more; ties-sv favors the first")
+    parser.add_argument("--method", choices=METHODS, required=True, help="see above")
+    parser.add_argument("--base", type=Path, help="what the models were trained from; needed by all but average")
+    parser.add_argument("--output", type=Path, required=True, help="file or directory to write")
+    parser.add_argument("--weights", type=numbers, metavar="W,W", help="of the models (default: 1 each)")
+    parser.add_argument(
+        "--densities",
+        type=numbers,
+        metavar="K,K",
+        help=f"share of each task vector to keep, 0 < k <= 1 (default: {DENSITY} each)",
+    )
+    parser.add_argument(
+        "--lambda",
+        type=float,
+        dest="scale",
+        metavar="L",
+        help="what the merged task vector is multiplied by (default: 1)",
+    )
+    parser.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        help="divide by the sum of the weights that entered, so that task vectors are averaged and not added (default: "
+        "with average, ties and ties-sv)",
+    )
+    parser.add_argument(
+        "--slack",
+        type=float,
+        metavar="S",
+        help=f"ties-sv: share of what the first model would lose at the election that it keeps (default: {SLACK})",
+    )
+    parser.add_argument(
+        "--scope",
+        choices=SCOPES,
+        default=SCOPES[0],
+        help="take densities and slack of each tensor, as MergeKit does, or of the whole model, as the authors of TIES "
+        "do, which passes over the models several times (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of dare (default: %(default)s)")
+    parser.add_argument("--shares", type=Path, metavar="FILE", help="also write the table of shares, as JSON")
+    return parser
+
+
+def summary(merge: Merge, output: Path) -> str:
+    """What was merged and written."""
+    recipe, merged = merge.merge_recipe, len(merge.owners)
+    normalized = ", normalized" if recipe.normalize else ""
+    scale = "" if merge.base is None else f", lambda {recipe.scale:g}"
+    lines = [f"method      {recipe.method.title}{scale}{normalized}"]
+    if merge.base is not None:
+        lines.append(f"base        {merge.base.path}")
+    lines += [f"model       {model.path} ({recipe.describe(i)})" for i, model in enumerate(merge.models)]
+    lines += [
+        f"merged      {merged:,} tensors, {merged - len(merge.names):,} of them tied to another; "
+        f"{merge.parameters:,} parameters",
+        f"as it was   {len(merge.models[0].tensors) - merged:,} tensors that hold no weights",
+        f"written to  {output}",
+    ]
+    if merge.base is not None:
+        paths = [model.path for model in merge.models]
+        lines += ["", table(paths, merge.shares, recipe.method.elects, recipe.method.slack)]
+    return "\n".join(lines)
+
+
+def provenance(recipe: Recipe, models: list[Path], base: Path | None) -> dict:
+    """What was merged and how, as plain data."""
+    return {"models": [str(path) for path in models], "base": None if base is None else str(base), **asdict(recipe)}
+
+
+def main() -> None:
+    """Merge, write and say what was done."""
+    args = parser().parse_args()
+    recipe = make_recipe(
+        args.method,
+        len(args.models),
+        base=args.base,
+        weights=args.weights,
+        densities=args.densities,
+        scale=args.scale,
+        normalize=args.normalize,
+        slack=args.slack,
+        scope=args.scope,
+        seed=args.seed,
+    )
+    models = [open_model(path) for path in args.models]
+    base = None if args.base is None else open_model(args.base)
+    inputs = [*args.models, *([] if base is None else [base.path])]
+    check_output(args.output, inputs, models[0])
+    merge = Merge(models, base, recipe)
+    write(merge, args.output, provenance(recipe, args.models, args.base))
+    print(summary(merge, args.output))
+    if args.shares is not None:
+        write_shares(merge, args.shares)
+
+
+def write_shares(merge: Merge, path: Path) -> None:
+    """The table as JSON: one object per model, in percent."""
+    content = [
+        {"model": str(model.path), **shares.percent()} for model, shares in zip(merge.models, merge.shares, strict=True)
+    ]
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--shares {path}: {error.strerror}; give another file") from error
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,83 @@
+"""The n largest or smallest of many magnitudes, found without sorting them or holding them all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LOW_BITS = 16
+LOW_VALUES, HIGH_VALUES = 1 << LOW_BITS, 1 << (31 - LOW_BITS)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which values of one tensor are among the n largest (or smallest).
+
+    Attributes:
+        bits: of the last value that belongs to them.
+        equal: how many values equal to it do, the first ones of the tensor.
+        largest: whether the largest are taken, or the smallest.
+    """
+
+    bits: int
+    equal: int
+    largest: bool = True
+
+    def take(self, magnitudes: Tensor) -> Tensor:
+        """The chosen values, bool, in the shape of ``magnitudes``."""
+        bits = _bits(magnitudes)
+        taken = bits > self.bits if self.largest else bits < self.bits
+        ties = (bits == self.bits).nonzero()[: self.equal, 0]
+        taken[ties] = True
+        return taken.view(magnitudes.shape)
+
+
+def cuts(names: Sequence[str], magnitudes: Callable[[str], Tensor], count: int, largest: bool = True) -> dict[str, Cut]:
+    """Find the ``count`` largest (or smallest) values of several tensors together, exactly.
+
+    The bits of non-negative floats are ordered as the floats are, so the last value is found from two histograms, of
+    the upper and of the lower half of the bits. Of equal values the first ones are taken. Every tensor is asked for
+    three times, and none is kept.
+
+    Args:
+        names: of the tensors.
+        magnitudes: gives a tensor, float32, non-negative, any shape.
+        count: how many, at least 0 and at most all.
+
+    Returns:
+        What to take of each tensor.
+    """
+    high_counts = sum(_histogram(_bits(magnitudes(name)) >> LOW_BITS, HIGH_VALUES) for name in names)
+    high, count = _reach(torch.as_tensor(high_counts), count, largest)
+    low_counts = sum(_histogram(_low_bits(_bits(magnitudes(name)), high), LOW_VALUES) for name in names)
+    low, count = _reach(torch.as_tensor(low_counts), count, largest)
+    last = (high << LOW_BITS) | low
+    found = {}
+    for name in names:
+        equal = min(count, int((_bits(magnitudes(name)) == last).sum()))
+        found[name] = Cut(last, equal, largest)
+        count -= equal
+    return found
+
+
+def _bits(magnitudes: Tensor) -> Tensor:
+    """int32, flat; -0.0 has been made 0.0 by whoever took the magnitude."""
+    return magnitudes.reshape(-1).view(torch.int32)
+
+
+def _low_bits(bits: Tensor, high: int) -> Tensor:
+    return bits[(bits >> LOW_BITS) == high] & (LOW_VALUES - 1)
+
+
+def _histogram(values: Tensor, bins: int) -> Tensor:
+    return torch.bincount(values, minlength=bins)
+
+
+def _reach(counts: Tensor, count: int, largest: bool) -> tuple[int, int]:
+    """The bin in which the ``count``-th value lies, seen from the end, and how many of that bin are needed."""
+    order = counts.flip(0) if largest else counts
+    sums = order.cumsum(0)
+    place = int(torch.searchsorted(sums, count))
+    needed = count - int(sums[place] - order[place])
+    return (len(counts) - 1 - place if largest else place), needed

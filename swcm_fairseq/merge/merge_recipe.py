@@ -1,0 +1,126 @@
+"""What the user asks for: method, weights, densities, lambda."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.merge.merge_methods import METHODS, Method, Sparsify
+
+DENSITY = 0.2  # of the authors of TIES, where nothing can be chosen on validation data
+SLACK = 0.04  # Tao et al. 2024, section 6.2
+SCOPES = ("tensor", "model")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to merge; one weight and one density for each model.
+
+    Attributes:
+        name: of the method.
+        weights: of the models.
+        densities: share of each task vector that is kept, 0 < k <= 1.
+        scale: lambda, what the merged task vector is multiplied by.
+        normalize: divide by the sum of weights.
+        slack: share of the parameters that the first model would lose at the election and keeps.
+        scope: whether shares are taken of each tensor, as MergeKit does, or of the whole model.
+        seed: of DARE.
+    """
+
+    name: str
+    weights: tuple[float, ...]
+    densities: tuple[float, ...]
+    scale: float = 1.0
+    normalize: bool = True
+    slack: float = SLACK
+    scope: str = SCOPES[0]
+    seed: int = 1
+
+    @property
+    def method(self) -> Method:
+        """The method."""
+        return METHODS[self.name]
+
+    def describe(self, model: int) -> str:
+        """Weight and density of a model, as far as the method has them."""
+        density = "" if self.method.sparsify is Sparsify.NOTHING else f", density {self.densities[model]:g}"
+        return f"weight {self.weights[model]:g}{density}"
+
+
+def make_recipe(
+    name: str,
+    models: int,
+    *,
+    base: Path | None,
+    weights: list[float] | None = None,
+    densities: list[float] | None = None,
+    scale: float | None = None,
+    normalize: bool | None = None,
+    slack: float | None = None,
+    scope: str = SCOPES[0],
+    seed: int = 1,
+) -> Recipe:
+    """Fill in the defaults and refuse what cannot be meant.
+
+    Raises:
+        InputError: one line for the first mistake.
+    """
+    method = METHODS[name]
+    if models < 2:
+        raise InputError("give at least two models to merge")
+    if method.needs_base and base is None:
+        raise InputError(f"--base is missing: {name} merges what the models have learned since their common base")
+    _refuse_unused(name, method, base, densities, scale, slack)
+    recipe = Recipe(
+        name,
+        weights=_one_each("--weights", weights, models, 1.0),
+        densities=_one_each("--densities", densities, models, DENSITY),
+        scale=1.0 if scale is None else scale,
+        normalize=method.normalize if normalize is None else normalize,
+        slack=SLACK if slack is None else slack,
+        scope=scope,
+        seed=seed,
+    )
+    _check_ranges(recipe)
+    return recipe
+
+
+def _refuse_unused(
+    name: str,
+    method: Method,
+    base: Path | None,
+    densities: list[float] | None,
+    scale: float | None,
+    slack: float | None,
+) -> None:
+    """An option that would have no effect is a mistake."""
+    unused = [
+        ("--base", base is not None and not method.needs_base),
+        ("--densities", densities is not None and method.sparsify is Sparsify.NOTHING),
+        ("--lambda", scale is not None and not method.needs_base),
+        ("--slack", slack is not None and not method.slack),
+    ]
+    for option, found in unused:
+        if found:
+            raise InputError(f"{option} has no effect with --method {name}; leave it out or choose another method")
+
+
+def _one_each(option: str, numbers: list[float] | None, models: int, default: float) -> tuple[float, ...]:
+    """One number a model; a single one is for all."""
+    numbers = [default] if numbers is None else numbers
+    if len(numbers) not in (1, models):
+        raise InputError(f"{option}: {len(numbers)} numbers for {models} models; give one for each, or one for all")
+    return tuple(numbers * models if len(numbers) == 1 else numbers)
+
+
+def _check_ranges(recipe: Recipe) -> None:
+    for number in (*recipe.weights, recipe.scale):
+        if not math.isfinite(number):
+            raise InputError(f"--weights and --lambda must be finite numbers, not {number}")
+    for density in recipe.densities:
+        if not 0 < density <= 1:
+            raise InputError(f"--densities {density:g}: the share of a task vector to keep; give 0 < k <= 1")
+    if not 0 <= recipe.slack <= 1:
+        raise InputError(f"--slack {recipe.slack:g}: a share of what the first model would lose; give 0 to 1")
+    if recipe.normalize and sum(recipe.weights) == 0:
+        raise InputError("--weights add up to 0, which nothing can be divided by; give others or --no-normalize")

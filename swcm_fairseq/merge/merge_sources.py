@@ -1,0 +1,132 @@
+"""Models to merge. Their files are mapped into memory, so that no tensor is read before it is used."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, load_dictionary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.fairseq_checkpoint import options_of
+from swcm_fairseq.interop.files import load_directory, load_json, load_pickle, load_safetensors
+from swcm_fairseq.interop.huggingface import CONFIG_FILE, TOKENIZER_FILE, read_symbols
+from swcm_fairseq.interop.read import FAIRSEQ_MODEL
+
+SAFETENSORS_SUFFIX = ".safetensors"
+# Options that change what a model computes and not the names or shapes of its tensors, so that nothing else shows that
+# two models differ in them. fairseq's, then Hugging Face's.
+COMPARED = (
+    *("encoder_attention_heads", "decoder_attention_heads", "activation_fn", "no_scale_embedding"),
+    *("encoder_normalize_before", "decoder_normalize_before", "separate_embeddings", "output_matrix"),
+    *("tie_self_attention", "tie_ffn", "duplicate_inserted_layers"),
+    *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "position_embedding_type"),
+)
+# Of a directory, what goes along with the weights.
+COMPANIONS = ("*.json", "*.txt", "*.model")
+
+
+@dataclass
+class Source:
+    """One model.
+
+    Attributes:
+        path: as the user gave it.
+        tensors: by name, as they lie in the file.
+        others: what else is in the state dict (no tensors).
+        state: the rest of a fairseq checkpoint; None for a bare state dict or a Hugging Face directory.
+        symbols: of the embedding rows, if the file or its directory tells.
+        langs: languages of one of our checkpoints.
+        options: those of :data:`COMPARED` that it tells.
+        safetensors: its weights are, or in a Hugging Face directory will be, a safetensors file.
+        companions: files that belong to it, if it is a directory.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    others: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+    symbols: list[str] | None = None
+    langs: list[str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    safetensors: bool = False
+    companions: list[Path] = field(default_factory=list)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory, so that what is written becomes one, too."""
+        return self.path.is_dir()
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in float32, a copy.
+
+        Raises:
+            InputError: it holds infinities or NaN.
+        """
+        tensor = self.tensors[name].to(torch.float32, copy=True)
+        if not tensor.isfinite().all():
+            raise InputError(f"{self.path}: {name} holds numbers that are not finite; give a sound checkpoint")
+        return tensor
+
+
+def open_model(path: Path) -> Source:
+    """Open a fairseq checkpoint, a state dict (torch or safetensors), or a directory with one of them.
+
+    Raises:
+        InputError: there is none, or none that can be read.
+    """
+    if path.is_dir():
+        return _open_directory(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such model; give a checkpoint, a safetensors file or the directory of a model")
+    if path.suffix == SAFETENSORS_SUFFIX:
+        return Source(path, load_safetensors(path), symbols=_symbols_beside(path), safetensors=True)
+    return _open_torch_file(path)
+
+
+def _open_torch_file(path: Path) -> Source:
+    state = load_pickle(path, lazily=True)
+    if not isinstance(state, dict):
+        raise InputError(f"{path}: neither a checkpoint of fairseq nor a state dict (names to tensors)")
+    model = state.pop("model", None)
+    if not isinstance(model, dict):
+        if not all(isinstance(value, Tensor) for value in state.values()):
+            raise InputError(f"{path}: neither a checkpoint of fairseq nor a state dict (names to tensors)")
+        return Source(path, state, symbols=_symbols_beside(path))
+    task = state.get("task_state") or {}
+    options = options_of(state, "model")
+    return Source(
+        path,
+        tensors={name: value for name, value in model.items() if isinstance(value, Tensor)},
+        others={name: value for name, value in model.items() if not isinstance(value, Tensor)},
+        state=state,
+        symbols=task.get("symbols") or _symbols_beside(path),
+        langs=task.get("langs"),
+        options={name: options[name] for name in COMPARED if name in options},
+    )
+
+
+def _open_directory(path: Path) -> Source:
+    """A Hugging Face directory, or one with ``model.pt``, such as swcm_fairseq.export writes."""
+    companions = sorted({file for pattern in COMPANIONS for file in path.glob(pattern)})
+    companions = [file for file in companions if not file.name.endswith(".index.json")]
+    if (path / FAIRSEQ_MODEL).is_file() and not (path / CONFIG_FILE).is_file():
+        source = _open_torch_file(path / FAIRSEQ_MODEL)
+        source.path, source.companions = path, companions
+        return source
+    config = load_json(path / CONFIG_FILE)
+    known = any((path / name).is_file() for name in (DICT_FILE, SENTENCEPIECE_FILE, TOKENIZER_FILE))
+    return Source(
+        path,
+        load_directory(path),
+        symbols=read_symbols(path) if known else None,
+        options={name: config[name] for name in COMPARED if name in config},
+        safetensors=True,
+        companions=companions,
+    )
+
+
+def _symbols_beside(path: Path) -> list[str] | None:
+    place = path.parent / DICT_FILE
+    return list(load_dictionary(place).symbols) if place.is_file() else None
