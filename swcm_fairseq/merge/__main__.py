@@ -19,12 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.merge.merge_methods import METHODS
 from swcm_fairseq.merge.merge_outputs import check_output, write
 from swcm_fairseq.merge.merge_recipe import DENSITY, SCOPES, SLACK, Recipe, make_recipe
-from swcm_fairseq.merge.shares import table
 from swcm_fairseq.merge.merge_sources import open_model
+from swcm_fairseq.merge.merging import Merge
+from swcm_fairseq.merge.shares import table
 
 
 def numbers(text: str) -> list[float]:
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
 def summary(merge: Merge, output: Path) -> str:
     """What was merged and written."""
-    recipe, merged = merge.merge_recipe, len(merge.owners)
+    recipe, merged = merge.recipe, len(merge.owners)
     normalized = ", normalized" if recipe.normalize else ""
     scale = "" if merge.base is None else f", lambda {recipe.scale:g}"
     lines = [f"method      {recipe.method.title}{scale}{normalized}"]

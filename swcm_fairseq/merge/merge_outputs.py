@@ -16,8 +16,8 @@ from torch import Tensor
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import SAFETENSORS
 from swcm_fairseq.interop.read import FAIRSEQ_MODEL
-from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.merge.merge_sources import SAFETENSORS_SUFFIX, Source
+from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.output_files import check_distinct, partial_of, whole_directory
 
 KEPT = ("args", "cfg", "task_state")  # of the first model's checkpoint

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from swcm_fairseq.merge.compatible import check_compatible, is_merged, tied
+from swcm_fairseq.merge.magnitude_cuts import Cut, cuts
 from swcm_fairseq.merge.merge_methods import Sparsify, add_up, disjoint_merge, draw, elect, lost, weighted_average
 from swcm_fairseq.merge.merge_recipe import Recipe
-from swcm_fairseq.merge.magnitude_cuts import Cut, cuts
-from swcm_fairseq.merge.shares import Shares, count
 from swcm_fairseq.merge.merge_sources import Source
+from swcm_fairseq.merge.shares import Shares, count
 
 
 class Merge:
