@@ -18,13 +18,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import run_command
 from swcm_fairseq.merge.merge_methods import METHODS
 from swcm_fairseq.merge.merge_outputs import check_output, write
 from swcm_fairseq.merge.merge_recipe import DENSITY, SCOPES, SLACK, Recipe, make_recipe
 from swcm_fairseq.merge.merge_sources import open_model
 from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.merge.shares import table
+from swcm_fairseq.output_files import check_distinct, write_whole
 
 
 def numbers(text: str) -> list[float]:
@@ -126,6 +127,7 @@ def main() -> None:
     models = [open_model(path) for path in args.models]
     base = None if args.base is None else open_model(args.base)
     inputs = [*args.models, *([] if base is None else [base.path])]
+    check_distinct(inputs, [args.shares])
     check_output(args.output, inputs, models[0])
     merge = Merge(models, base, recipe)
     write(merge, args.output, provenance(recipe, args.models, args.base))
@@ -139,10 +141,7 @@ def write_shares(merge: Merge, path: Path) -> None:
     content = [
         {"model": str(model.path), **shares.percent()} for model, shares in zip(merge.models, merge.shares, strict=True)
     ]
-    try:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--shares {path}: {error.strerror}; give another file") from error
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.files import SAFETENSORS, save_pickle
 from swcm_fairseq.interop.read import FAIRSEQ_MODEL
 from swcm_fairseq.merge.merge_sources import SAFETENSORS_SUFFIX, Source
 from swcm_fairseq.merge.merging import Merge
-from swcm_fairseq.output_files import check_distinct, partial_of, whole_directory
+from swcm_fairseq.output_files import Workspace, check_distinct, whole_directory, whole_file
 
 KEPT = ("args", "cfg", "task_state")  # of the first model's checkpoint
 PROVENANCE = "merge"  # key of what was merged, and how
+SCRATCH = ".tensors"
 
 
 def check_output(output: Path, inputs: list[Path], first: Source) -> None:
@@ -49,19 +48,17 @@ def write(merge: Merge, output: Path, provenance: dict[str, Any]) -> None:
         InputError: the place cannot be written to, or a tensor of a model cannot be used.
     """
     first = merge.models[0]
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{output.name}.", dir=output.parent) as scratch:
-            state = _merged_state(merge, _Scratch(Path(scratch)))
-            if _is_dir(first):
-                _write_directory(first, state, output, provenance)
-            else:
-                _write_file(first, state, partial_of(output), provenance)
-                partial_of(output).replace(output)
-    except (OSError, SafetensorError, RuntimeError) as error:  # torch's and safetensors' writers on a full disk
-        raise InputError(f"{output}: {getattr(error, 'strerror', None) or error}; make room or give another") from error
-    finally:
-        partial_of(output).unlink(missing_ok=True)
+    with Workspace(output.with_name(output.name + SCRATCH), is_folder=True) as workspace:
+        scratch = _Scratch(workspace.place)
+        try:
+            state = _merged_state(merge, scratch)
+        except (OSError, RuntimeError) as error:  # the second is torch's on a full disk
+            raise InputError(f"{output}: {error}; make room or give another place to write to") from error
+        if _is_dir(first):
+            _write_directory(first, state, output, provenance, scratch)
+        else:
+            with whole_file(output) as place:
+                _write_file(first, state, place, provenance, scratch)
 
 
 def _is_dir(first: Source) -> bool:
@@ -72,13 +69,13 @@ class _Scratch:
     """A folder that tensors are moved to, so that they take no memory."""
 
     def __init__(self, folder: Path):
-        self._folder, self._numbers = folder, itertools.count()
+        self.folder, self._numbers = folder, itertools.count()
 
     def keep(self, tensor: Tensor) -> Tensor:
         """The same numbers, mapped to a file."""
         if not tensor.numel():
             return tensor
-        path = str(self._folder / str(next(self._numbers)))
+        path = str(self.folder / str(next(self._numbers)))
         mapped = torch.from_file(path, shared=True, size=tensor.numel(), dtype=tensor.dtype)
         return mapped.copy_(tensor.reshape(-1)).view(tensor.shape)
 
@@ -94,24 +91,30 @@ def _merged_state(merge: Merge, scratch: _Scratch) -> dict[str, Tensor]:
     return state
 
 
-def _write_directory(first: Source, state: dict[str, Tensor], output: Path, provenance: dict[str, Any]) -> None:
+def _write_directory(
+    first: Source, state: dict[str, Tensor], output: Path, provenance: dict[str, Any], scratch: _Scratch
+) -> None:
     weights = SAFETENSORS if first.safetensors else FAIRSEQ_MODEL
     with whole_directory(output, (*(file.name for file in first.companions), weights)) as partial:
         for file in first.companions:
             shutil.copyfile(file, partial / file.name)
-        _write_file(first, state, partial / weights, provenance)
+        _write_file(first, state, partial / weights, provenance, scratch)
 
 
-def _write_file(first: Source, state: dict[str, Tensor], path: Path, provenance: dict[str, Any]) -> None:
-    if first.safetensors:
-        save_file(state, path, metadata={"format": "pt", PROVENANCE: json.dumps(provenance)})
-        mask = os.umask(0)
-        os.umask(mask)
-        path.chmod(0o666 & ~mask)  # safetensors lets only the owner read it
-    elif first.state is None:
-        torch.save(state, path)
-    else:
-        torch.save(_checkpoint(first, state, provenance), path)
+def _write_file(
+    first: Source, state: dict[str, Tensor], path: Path, provenance: dict[str, Any], scratch: _Scratch
+) -> None:
+    """Raises OSError."""
+    if not first.safetensors:
+        save_pickle(state if first.state is None else _checkpoint(first, state, provenance), path)
+        return
+    # Not save_safetensors, which holds all tensors in memory; and not to ``path``, which this writer would replace.
+    file = scratch.folder / SAFETENSORS
+    try:
+        save_file(state, file, metadata={"format": "pt", PROVENANCE: json.dumps(provenance)})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    shutil.copyfile(file, path)
 
 
 def _checkpoint(first: Source, state: dict[str, Tensor], provenance: dict[str, Any]) -> dict[str, Any]:
