@@ -1,12 +1,13 @@
 # make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
 # make recipes all recipes in examples/, on little text: shows that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
+# make faults  30 kills of trainings at random moments, and 30 epochs with a look at processes and memory
 # make docs    run every command of the documentation at the smallest size (a part of make test)
 # All set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help .venv demo recipes test docs lint format clean
+.PHONY: help .venv demo recipes test faults docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -31,6 +32,10 @@ recipes: .venv/.ready
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+faults: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.kills --kills 30
+	OMP_NUM_THREADS=1 SWCM_SOAK_EPOCHS=30 $(BIN)/python -m pytest -q tests/faults/test_soak.py
 
 docs: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs

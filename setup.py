@@ -20,6 +20,7 @@ setup(
         "datasketch",  # near duplicates
         "defusedxml",  # TMX
         "hydra-core>=1.3.2",
+        "iopath",  # by which fairseq writes checkpoints without leaving half of one
         "omegaconf>=2.3",
         "numpy",
         "openpyxl",  # TibetanQA

@@ -72,14 +72,8 @@ parse() {
     shift
   done
 }
-# check_numbers VARIABLE...: each is a number of at least 1, if it is set.
-check_numbers() {
-  local variable
-  for variable in "$@"; do
-    [ -z "${!variable:-}" ] || [[ ${!variable} =~ ^[1-9][0-9]*$ ]] ||
-      fail "$variable=${!variable}: give a number of at least 1" 2
-  done
-}
+
+check_variables
 
 # --- the two scales: one table; the commands are the same ---
 
@@ -110,7 +104,6 @@ case $SCALE in
     # each other without spinning.
     export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
     ;;
-  *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
 esac
 ENCODER=${ENCODER:-$DEFAULT_ENCODER}
 OWN_ENCODER=()
@@ -124,7 +117,6 @@ case $PRECISION in
   fp16) PRECISION_OPTION=(--fp16) ;;
   bf16) PRECISION_OPTION=(--bf16) TRAIN=(python -m swcm_fairseq.train) ;; # fairseq-train takes --bf16 to mean TPUs
   fp32) PRECISION_OPTION=() ;;
-  *) fail "PRECISION=$PRECISION: use fp16, bf16 or fp32" 2 ;;
 esac
 GPUS=${GPUS:-1}
 MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
@@ -259,8 +251,7 @@ finish() {
 # pretrain OPTION...: denoising and translation, from the encoder.
 pretrain() {
   parse "$@"
-  check_numbers GPUS MACHINES PER_GPU
-  [[ $MACHINE =~ ^[0-9]+$ && $MACHINE -lt $MACHINES ]] ||
+  ((MACHINE < MACHINES)) ||
     fail "MACHINE=$MACHINE: number the $MACHINES machines from 0 to $((MACHINES - 1))" 2
   ((MACHINES == 1 || DRY_RUN)) || [ -n "${RENDEZVOUS:-}" ] ||
     fail "RENDEZVOUS is not set: give the name of machine 0 and a free port on it, such as first:29500" 2
@@ -302,7 +293,6 @@ finetune() {
   local kind=$1 task=$2 directions direction
   read -ra directions <<<"${DIRECTIONS:-$3}"
   parse "${@:4}"
-  check_numbers GPUS PER_GPU
   RUN=$RUNS/$kind/$task/$NAME
   case $kind in
     finetuning) choose_data "$task" ;;

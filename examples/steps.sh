@@ -8,6 +8,33 @@ fail() {
   echo "error: $1" >&2
   exit "${2:-1}"
 }
+# check_variables: whatever the environment may set is what it should be, before any of it is used. In arithmetic bash
+# would run a command that a value names.
+check_variables() {
+  local variable direction directions
+  for variable in GPUS MACHINES PER_GPU LAYERS OMP_NUM_THREADS SLURM_CPUS_PER_TASK SLURM_GPUS_ON_NODE SLURM_JOB_ID \
+    SLURM_JOB_NUM_NODES; do
+    [[ ${!variable:-1} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$variable=${!variable}: give a number of at least 1" 2
+  done
+  for variable in MACHINE SLURM_NODEID; do
+    [[ ${!variable:-0} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "$variable=${!variable}: give a number of at least 0" 2
+  done
+  for variable in RUNS OUT ENCODER MANIFEST DATA MBART; do
+    [[ ${!variable:-} != -* && ${!variable:-} != *$'\n'* ]] || fail "$variable=${!variable@Q}: give a path" 2
+  done
+  [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2
+  [[ ${PRECISION:-fp16} =~ ^(fp16|bf16|fp32)$ ]] || fail "PRECISION=$PRECISION: use fp16, bf16 or fp32" 2
+  [[ ${COMPARE:-0} =~ ^[01]$ ]] || fail "COMPARE=$COMPARE: use 0 or 1" 2
+  [[ ${OMP_WAIT_POLICY:-PASSIVE} =~ ^(ACTIVE|PASSIVE)$ ]] ||
+    fail "OMP_WAIT_POLICY=$OMP_WAIT_POLICY: use ACTIVE or PASSIVE" 2
+  [[ ${RENDEZVOUS:-first:29500} =~ ^[^[:space:]]+:[0-9]{1,5}$ ]] ||
+    fail "RENDEZVOUS=$RENDEZVOUS: give the name of machine 0 and a free port on it, such as first:29500" 2
+  read -ra directions <<<"${DIRECTIONS:-}"
+  for direction in "${directions[@]}"; do
+    [[ $direction =~ ^[A-Za-z0-9_]+-[A-Za-z0-9_]+$ ]] ||
+      fail "DIRECTIONS=$DIRECTIONS: write SOURCE-TARGET, several separated by spaces" 2
+  done
+}
 # command_line COMMAND...: a command as it can be typed.
 command_line() {
   local line

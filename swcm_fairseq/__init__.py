@@ -20,8 +20,10 @@ from swcm_fairseq import (  # noqa: E402
     scoring,  # noqa: F401
     tasks,  # noqa: F401
 )
+from swcm_fairseq.checkpoint_writing import install as install_checkpoint_writing  # noqa: E402
 from swcm_fairseq.command_help import add_to_fairseq_help  # noqa: E402
 
 add_to_fairseq_help()
+install_checkpoint_writing()
 
 __version__ = "0.1.0"

@@ -52,7 +52,9 @@ def input_error(error: BaseException | None) -> InputError | None:
 
 
 def install_excepthook() -> None:
-    """Show an uncaught :class:`InputError`, wrapped or not, and Ctrl-C as one line; all else keeps its traceback.
+    """Show what the user can fix, and Ctrl-C, as one line; all else keeps its traceback.
+
+    The user can fix an :class:`InputError`, wrapped or not, and what :func:`_explained` knows of fairseq's own errors.
 
     fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook, and with 130
     after Ctrl-C, which may come while modules are still imported.
@@ -70,10 +72,23 @@ def install_excepthook() -> None:
         elif issubclass(kind, KeyboardInterrupt):
             print(INTERRUPTED, file=sys.stderr)
         else:
-            previous(kind, error, trace)
+            line = _explained(error)
+            if line is not None:
+                print(f"error: {line}", file=sys.stderr)
+            else:
+                previous(kind, error, trace)
 
     hook.shows_input_errors = True  # type: ignore[attr-defined]
     sys.excepthook = hook
+
+
+def _explained(error: BaseException) -> str | None:
+    """What :mod:`swcm_fairseq.fairseq_errors` says of an error, if fairseq is there by now."""
+    if "fairseq" not in sys.modules:
+        return None
+    from swcm_fairseq.fairseq_errors import explained
+
+    return explained(error)
 
 
 def run_command(main: Callable[[], None]) -> None:

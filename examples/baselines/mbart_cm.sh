@@ -16,7 +16,6 @@ set -euo pipefail
 NAME=mbart-cm
 parse "$@"
 [ -z "$START" ] || fail "--start: mBART-CM starts from MBART; see $RECIPE --help" 2
-check_numbers GPUS PER_GPU
 own_data_refused
 
 # Pre-norm, as mbart.cc25 was trained.

@@ -23,7 +23,6 @@ esac
 NAME=continued-mlm
 parse "$@"
 [ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
-check_numbers GPUS PER_GPU
 RUN=$RUNS/pretraining/$NAME
 case ${SIZE:=base} in
   base) ARCH=roberta_base UPDATES=150000 WARMUP=10000 LR=2e-4 BATCH_TOTAL=4096 MOST=64 ;;

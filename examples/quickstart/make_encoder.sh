@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 . examples/steps.sh
+check_variables
 
 ENCODER=${ENCODER:-} LAYERS=${LAYERS:-4} OUT=${OUT:-encoders/demonstration}
 TEXT=examples/quickstart/data/libreoffice

@@ -14,6 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 . examples/steps.sh
+check_variables
 
 SCALE=${SCALE:-full} COMPARE=${COMPARE:-1} ENCODER=${ENCODER:-examples/quickstart/encoder} DEVICE=${DEVICE:-auto}
 case $COMPARE in
@@ -36,7 +37,6 @@ case $SCALE in
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=500
     PRETRAINING_BATCH=8 PRETRAINING_UPDATES=6 TITLE_BATCH=8 TITLE_UPDATES=6 WARMUP=2 SAVE=3
     ;;
-  *) fail "SCALE=$SCALE: use full or smoke" 2 ;;
 esac
 if [ "$DEVICE" = cuda ]; then
   PLACE=(--fp16 --distributed-world-size 1) PARALLEL=0

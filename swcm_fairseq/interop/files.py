@@ -1,8 +1,10 @@
 """Read tensor files without ever running what they hold."""
 
+import errno
 import hashlib
 import json
 import pickle
+import pickletools
 import re
 import struct
 import zipfile
@@ -35,28 +37,63 @@ NOT_A_CHECKPOINT = (
     AttributeError,
     struct.error,
 )
-NAMED_CODE = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")  # in torch's long message
+HARMLESS = ("argparse", "collections", "fairseq", "numpy", "omegaconf", "torch", "typing")  # what checkpoints name
+NAMED_CODE = re.compile(r"[Uu]nsupported (?:(?:global: )?GLOBAL|class) (\S+)")  # in torch's long message
+
+
+class DamagedFileError(InputError):
+    """A file that is not what it should be, or only a part of it."""
 
 
 def load_pickle(path: Path, lazily: bool = False) -> Any:
-    """``torch.load(weights_only=True)`` on the CPU; raises :class:`InputError` for damaged and unsafe files.
+    """``torch.load(weights_only=True)`` on the CPU.
 
     With ``lazily``, tensors are read from the disk when they are used, if the file's format allows it.
+
+    Raises:
+        DamagedFileError: the file is cut off, or no pickle.
+        InputError: it is not there, or unsafe.
     """
     try:
         mapped = lazily and zipfile.is_zipfile(path)  # the format of torch before 1.6 cannot be mapped
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
+        if error.errno == errno.EINVAL:  # what a file says of itself leads out of it
+            raise unreadable(path, error) from error
         raise InputError(f"{path}: {error.strerror or error}") from error
     except NOT_A_CHECKPOINT as error:
-        named = NAMED_CODE.search(str(error))
-        if named:
-            raise InputError(
-                f"{path}: refused: it wants to run code ({named[1]}); use a safetensors file of the same model"
-            ) from error
-        raise InputError(
-            f"{path}: not a checkpoint, or a damaged one (cut off?); give a checkpoint or the directory of a model"
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: BaseException) -> InputError:
+    """What torch's long message about a file comes to: code that it wants to run, or damage."""
+    named = NAMED_CODE.search(str(error))
+    code = named[1] if named else _named_code(path)
+    if code is not None:
+        return InputError(f"{path}: refused: it wants to run code ({code}); use a safetensors file of the same model")
+    return DamagedFileError(
+        f"{path}: not a checkpoint, or a damaged one (cut off?); give a checkpoint or the directory of a model"
+    )
+
+
+def _named_code(path: Path) -> str | None:
+    """The first function or class, beyond what checkpoints hold, that a pickle names; read without running anything.
+
+    torch's reader gives up on some pickles (of another protocol, say) before it comes to what they name.
+    """
+    texts: list[str] = []
+    try:
+        with open(path, "rb") as stream:
+            while True:
+                for opcode, argument, _ in pickletools.genops(stream):
+                    if isinstance(argument, str):
+                        texts.append(argument)
+                    if opcode.name == "GLOBAL":
+                        texts[-1:] = str(argument).split(" ")
+                    if opcode.name in ("GLOBAL", "STACK_GLOBAL") and texts[-2].split(".")[0] not in HARMLESS:
+                        return ".".join(texts[-2:])
+    except (OSError, ValueError, LookupError):  # the end of the pickles, or of what can be read of them
+        return None
 
 
 def save_pickle(content: Any, path: Path) -> None:

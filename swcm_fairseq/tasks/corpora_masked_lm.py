@@ -5,12 +5,12 @@ drawn with a temperature and by the mean length of their texts, as CINO does (Ya
 """
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
@@ -21,9 +21,8 @@ from swcm_fairseq.data.noise import Noise
 from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.restoring import restored_file
-from swcm_fairseq.tasks.restored import read_task_state
 from swcm_fairseq.tasks.task_config import BatchGroups, SamplingConfig, batch_groups, split_list, temperature
+from swcm_fairseq.tasks.training import TrainingTask
 
 
 @dataclass
@@ -65,7 +64,7 @@ class CorporaMaskedLMConfig(SamplingConfig):
 
 
 @register_task("corpora_masked_lm", dataclass=CorporaMaskedLMConfig)
-class CorporaMaskedLMTask(FairseqTask):
+class CorporaMaskedLMTask(TrainingTask):
     """Masked language modelling with the sampling of ``multilingual_denoising_mt``: exact on resume, in one stream.
 
     Attributes:
@@ -102,11 +101,6 @@ class CorporaMaskedLMTask(FairseqTask):
         # What makes a checkpoint of it readable as an encoder, without the data directory.
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})
 
-    @classmethod
-    def setup_task(cls, cfg: CorporaMaskedLMConfig, **kwargs) -> "CorporaMaskedLMTask":
-        """Make the task; ``kwargs`` make no difference to it."""
-        return cls(cfg)
-
     @property
     def source_dictionary(self) -> Dictionary:
         """Pieces and ``<mask>``."""
@@ -128,19 +122,12 @@ class CorporaMaskedLMTask(FairseqTask):
             InputError: the checkpoint to start from is missing or has other pieces than the data.
         """
         if not from_checkpoint:
-            self._check_restored()
+            self.begin_training(cfg)
         return super().build_model(cfg, from_checkpoint)
 
-    def _check_restored(self) -> None:
-        """fairseq does not show the task the checkpoint that it resumes or starts from."""
-        cfg = self.cfg
-        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
-        if path is None and cfg.finetune_from_model is not None:
-            raise InputError(f"--finetune-from-model {cfg.finetune_from_model}: no such file; give a checkpoint")
-        if (
-            path is not None
-            and read_task_state(path).get("symbols", self.dictionary.symbols) != self.dictionary.symbols
-        ):
+    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+        """Refuse a checkpoint with other pieces than the data."""
+        if state.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
             raise InputError(f"{path}: has other pieces than {self.paths[0]}; binarize the text with its vocabulary")
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import torch
 from fairseq.data import LanguagePairDataset
+from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask
+from omegaconf import OmegaConf
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import check_code, language_token
@@ -52,6 +54,12 @@ class InferenceTask(FairseqTask):
         """fairseq's generator, started from ``<s> <xx>``."""
         if getattr(args, "print_alignment", None):
             raise InputError("--print-alignment: this task does not print alignments")
+        for model in models:
+            if not isinstance(model, FairseqEncoderDecoderModel):
+                raise InputError(
+                    f"--path: the checkpoint holds a {type(model).__name__}, which writes no text; give one of a model "
+                    "with a decoder"
+                )
         self._check_direction()
         extra = dict(extra_gen_cls_kwargs or {})
         if not getattr(args, "score_reference", False):
@@ -73,6 +81,20 @@ class InferenceTask(FairseqTask):
             # --prefix-size counts from the first word; position 0 of the target is the language token's.
             prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
+
+    def build_bpe(self, args):
+        """fairseq's; raises :class:`InputError` where it is sentencepiece and its model cannot be read."""
+        if getattr(args, "_name", None) != "sentencepiece":
+            return super().build_bpe(args)
+        if OmegaConf.is_missing(args, "sentencepiece_model"):
+            raise InputError("--sentencepiece-model is missing: --bpe sentencepiece needs the model of the vocabulary")
+        try:
+            return super().build_bpe(args)
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"--sentencepiece-model {args.sentencepiece_model}: no such file, or not a sentencepiece model; give "
+                "sentencepiece.bpe.model of the vocabulary"
+            ) from error
 
     def get_interactive_tokens_and_lengths(self, lines, encode_fn):
         """Lines of text as ids; :meth:`build_dataset_for_inference` puts ``<s> <xx>`` and ``</s>`` around them."""

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
-from fairseq.data.iterators import EpochBatchIterator
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from omegaconf import open_dict
@@ -25,10 +24,10 @@ from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_sym
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.optim import epoch_length
-from swcm_fairseq.restoring import restored_file
 from swcm_fairseq.tasks.inference import InferenceTask
+from swcm_fairseq.tasks.interactive_input import is_interactive, open_input
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
-from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols, read_task_state
+from swcm_fairseq.tasks.restored import check_same_pieces, check_same_symbols
 from swcm_fairseq.tasks.task_config import (
     Directions,
     LongDocuments,
@@ -37,6 +36,7 @@ from swcm_fairseq.tasks.task_config import (
     split_list,
     temperature,
 )
+from swcm_fairseq.tasks.training import TrainingTask, whole_configuration
 from swcm_fairseq.tasks.validation import decode_and_score, parse_generation_options
 
 logger = logging.getLogger(__name__)
@@ -45,14 +45,13 @@ _EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is 
 
 
 @register_task("multilingual_denoising_mt", dataclass=MultilingualDenoisingMTConfig)
-class MultilingualDenoisingMTTask(InferenceTask):
+class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
     """Denoising in many languages and translation (or summarization, or reading comprehension) in one stream.
 
     Attributes:
         dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
         langs: language codes, in the order of their tokens.
         corpora: the chosen corpora of the data directories.
-        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
     cfg: MultilingualDenoisingMTConfig
@@ -84,12 +83,18 @@ class MultilingualDenoisingMTTask(InferenceTask):
             parse_generation_options(cfg.eval_args)
         self._eval_generator: LanguageGenerator | None = None
         self._eval_scores: dict[str, float] = {}
-        self.train_iterator: EpochBatchIterator | None = None
 
     @classmethod
-    def setup_task(cls, cfg: MultilingualDenoisingMTConfig, **kwargs) -> "MultilingualDenoisingMTTask":
-        """Make the task; ``kwargs`` (whether ``cfg`` is a checkpoint's) make no difference to it."""
-        return cls(cfg)
+    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: Any) -> "TrainingTask":
+        """As any task's; and ``fairseq-interactive`` reads its lines as this package does."""
+        options = whole_configuration(cfg)
+        if options is None or from_checkpoint or not is_interactive():
+            return super().setup_task(cfg, from_checkpoint, **kwargs)
+        if options.common_eval.path is None:
+            raise InputError("--path is missing: give a checkpoint")
+        task = super().setup_task(cfg, from_checkpoint, **kwargs)
+        open_input(options)
+        return task
 
     def _set_langs(self, langs: list[str]) -> None:
         """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
@@ -139,6 +144,8 @@ class MultilingualDenoisingMTTask(InferenceTask):
         if "symbols" not in state_dict:
             return  # a checkpoint of another task
         check_same_pieces(state_dict, self.dictionary.symbols[: self.dictionary.num_pieces], self.paths[0])
+        if "langs" not in state_dict:
+            raise InputError("--path: a checkpoint of masked language modelling, which writes no text; give another")
         langs = list(state_dict["langs"])
         if self.cfg.langs is not None and self.langs != langs:
             raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; leave --langs out")
@@ -155,7 +162,7 @@ class MultilingualDenoisingMTTask(InferenceTask):
             with open_dict(cfg):
                 cfg.pretrained_encoder, cfg.pretrained_decoder = None, False
         if not from_checkpoint:
-            self._check_restored()
+            self.begin_training(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, XLMSWCMModel) and not from_checkpoint:
             model.require_weights()
@@ -172,15 +179,10 @@ class MultilingualDenoisingMTTask(InferenceTask):
             )
         return model
 
-    def _check_restored(self) -> None:
-        """fairseq does not show the task the checkpoint that it resumes or fine-tunes from."""
-        cfg = self.cfg
-        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
-        if path is None and cfg.finetune_from_model is not None:  # a resumed run does not need it any more
-            raise InputError(f"--finetune-from-model {cfg.finetune_from_model}: no such file; give a checkpoint")
-        if path is not None:
-            finetune = path == cfg.finetune_from_model
-            check_same_symbols(read_task_state(path), self.dictionary.symbols, self.langs, path, finetune)
+    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+        """Refuse a checkpoint with other pieces, or other languages; a new run from it may add languages."""
+        finetune = path == self.cfg.finetune_from_model
+        check_same_symbols(state, self.dictionary.symbols, self.langs, path, finetune)
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
         """Load a split of every chosen corpus that has it.
@@ -223,12 +225,8 @@ class MultilingualDenoisingMTTask(InferenceTask):
                     f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
                     "--tokens-per-sample"
                 )
-        is_train = dataset is self.datasets.get(self.cfg.train_subset)
-        if is_train and self.train_iterator is not None:
-            _end_workers(self.train_iterator)
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        if is_train:
-            self.train_iterator = iterator
+        if iterator is self.train_iterator:
             source, target = self.datasets[self.cfg.train_subset].padding(iterator.frozen_batches)
             logger.info(f"padding: about {source:.1%} of the source's positions, {target:.1%} of the target's")
             epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
@@ -282,15 +280,6 @@ class MultilingualDenoisingMTTask(InferenceTask):
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
         return planned_counts(streams, self.temperature, cfg.samples_per_epoch, cfg.translation_share)
-
-
-def _end_workers(iterator: EpochBatchIterator) -> None:
-    """End the loading processes of an epoch that is over.
-
-    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
-    told to end (their queues are closed before), and training stands still for five seconds for each of them.
-    """
-    iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None
 
 
 def _word_units(text: str | None) -> dict[str, WordUnit]:

@@ -4,19 +4,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import DamagedFileError, load_pickle
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """All of a checkpoint of fairseq's; its tensors stay in the file.
+
+    Raises:
+        DamagedFileError: it is cut off, or no checkpoint of fairseq's.
+        InputError: it cannot be read, or is unsafe.
+    """
+    try:
+        state = load_pickle(Path(path), lazily=True)
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{path}: not a checkpoint that can be read (damaged, or cut off?)") from error
+    if not isinstance(state, dict) or not isinstance(state.get("model", {}), dict):
+        raise DamagedFileError(f"{path}: not a checkpoint of fairseq's; give one that fairseq-train has saved")
+    return state
 
 
 def read_task_state(path: str) -> dict[str, Any]:
-    """The task's part of a checkpoint; the tensors are not read."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise InputError(f"{path}: not a checkpoint that can be read ({str(error).splitlines()[0]})") from error
-    return state.get("task_state") or {}
+    """The task's part of a checkpoint; raises as :func:`read_checkpoint` does."""
+    return read_checkpoint(path).get("task_state") or {}
 
 
 def check_same_pieces(state: dict[str, Any], pieces: Sequence[str], directory: Path | str) -> None:
@@ -44,7 +55,11 @@ def check_same_symbols(
     old = list(state.get("symbols", symbols))
     if old == list(symbols) or (finetune and old == list(symbols)[: len(old)]):
         return
-    theirs = state["langs"]
+    theirs = state.get("langs")
+    if theirs is None:
+        raise InputError(
+            f"{path}: is of masked language modelling, not of this task; start from it with --pretrained-encoder {path}"
+        )
     if old[: -len(theirs)] == list(symbols)[: -len(langs)]:
         raise InputError(
             f"{path}: was trained with --langs {','.join(theirs)}, not {','.join(langs)}; go on with its languages, or "

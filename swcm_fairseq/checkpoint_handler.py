@@ -1,0 +1,37 @@
+"""How iopath, by which fairseq reads and writes, treats local files in this package: none is left half-written."""
+
+import io
+import os
+from typing import IO, Any
+
+from iopath.common.file_io import NativePathHandler
+
+from swcm_fairseq.checkpoint_writing import copy_whole
+
+
+class _RemovedOnError(io.BufferedWriter):
+    """A file to write that does not stay if writing it fails."""
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        whole = False
+        try:
+            self.close()
+            whole = kind is None
+        finally:
+            if not whole:
+                os.unlink(self.raw.name)  # type: ignore[attr-defined]
+
+
+class CheckpointPathHandler(NativePathHandler):
+    """Local files, as before, but none is left half-written."""
+
+    def _open(self, path: str, mode: str = "r", buffering: int = -1, **kwargs: Any) -> IO[str] | IO[bytes]:
+        if mode == "wb" and buffering != 0:
+            return _RemovedOnError(io.FileIO(path, "w"))  # type: ignore[return-value]
+        return super()._open(path, mode, buffering=buffering, **kwargs)
+
+    def _copy(self, src_path: str, dst_path: str, overwrite: bool = False, **kwargs: Any) -> bool:
+        if not overwrite:
+            return super()._copy(src_path, dst_path, overwrite, **kwargs)
+        copy_whole(src_path, dst_path)
+        return True

@@ -1,0 +1,62 @@
+"""What ``fairseq-interactive`` reads: lines end where they end in a file, and what is not UTF-8 is refused by its line.
+
+fairseq takes a carriage return within a line for the end of it, so all outputs below would belong to other lines.
+"""
+
+import io
+import sys
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from omegaconf import DictConfig
+
+from swcm_fairseq.errors import InputError
+
+
+def is_interactive() -> bool:
+    """Whether this process runs ``fairseq-interactive``."""
+    return Path(sys.argv[0]).stem.removeprefix("fairseq-") == "interactive"
+
+
+class Utf8Lines(io.TextIOBase):
+    """Lines of UTF-8 text that end with a line feed; a carriage return within one is a space."""
+
+    def __init__(self, stream: BinaryIO, name: str, owner: TextIO | None = None):
+        """Args:
+        stream: what is read.
+        name: of it, in messages.
+        owner: the text stream that would close ``stream`` when it is no longer referred to.
+        """
+        self.stream, self.name, self.owner, self.number = stream, name, owner, 0
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+        """The next line, "" at the end; raises :class:`InputError` if it is not UTF-8."""
+        raw = self.stream.readline()
+        self.number += 1
+        try:
+            text = raw.decode("utf-8-sig" if self.number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self.name}:{self.number}: not UTF-8 ({error.reason} at byte {error.start + 1} of the line); "
+                "convert the text, for example with iconv"
+            ) from error
+        return text.replace("\r", " ")
+
+
+def open_input(options: DictConfig) -> None:
+    """Make fairseq read ``--input`` by way of :class:`Utf8Lines`, as its standard input.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    name = options.interactive.input
+    if name == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin = Utf8Lines(sys.stdin.buffer, "standard input", sys.stdin)  # type: ignore[assignment]
+        return
+    try:
+        stream = open(name, "rb")  # noqa: SIM115  (read until the process ends)
+    except OSError as error:
+        raise InputError(f"--input {name}: {error.strerror}") from error
+    sys.stdin = Utf8Lines(stream, name)  # type: ignore[assignment]
+    options.interactive.input = "-"

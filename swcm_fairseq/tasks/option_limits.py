@@ -1,0 +1,172 @@
+"""Options that fairseq takes as they come: numbers, the launcher's promise, the checkpoints to decode with."""
+
+import ast
+import math
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fairseq import utils
+from omegaconf import DictConfig, OmegaConf
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.tasks.restored import read_checkpoint
+
+FLOAT_BYTES = 4
+MOST = 2**31 - 1  # of what is counted in 32 bits
+# Group and option -> the least and the most. What fairseq makes of other numbers are divisions by zero, a SIGFPE,
+# negative lengths, or nothing at all.
+LIMITS: dict[str, tuple[float, float]] = {
+    "common.seed": (0, 2**32 - 1),
+    "common.log_interval": (1, MOST),
+    "common.empty_cache_freq": (0, MOST),
+    "dataset.num_workers": (0, 1024),
+    "dataset.data_buffer_size": (0, MOST),
+    "dataset.batch_size": (1, MOST),
+    "dataset.batch_size_valid": (1, MOST),
+    "dataset.max_tokens": (1, MOST),
+    "dataset.max_tokens_valid": (1, MOST),
+    "dataset.max_valid_steps": (1, MOST),
+    "dataset.required_batch_size_multiple": (1, MOST),
+    "dataset.validate_interval": (1, MOST),
+    "dataset.validate_interval_updates": (0, MOST),
+    "dataset.validate_after_updates": (0, MOST),
+    "dataset.fixed_validation_seed": (0, 2**32 - 1),
+    "dataset.curriculum": (0, MOST),
+    "optimization.max_epoch": (0, MOST),
+    "optimization.max_update": (0, MOST),
+    "optimization.stop_time_hours": (0, math.inf),
+    "optimization.clip_norm": (0, math.inf),
+    "optimization.update_freq": (1, MOST),
+    "optimization.lr": (0, math.inf),
+    "checkpoint.save_interval": (1, MOST),
+    "checkpoint.save_interval_updates": (0, MOST),
+    "checkpoint.keep_interval_updates": (-1, MOST),
+    "checkpoint.keep_last_epochs": (-1, MOST),
+    "checkpoint.keep_best_checkpoints": (-1, MOST),
+    "checkpoint.patience": (-1, MOST),
+    "distributed_training.distributed_world_size": (1, MOST),
+    "generation.beam": (1, 10_000),
+    "generation.nbest": (1, 10_000),
+    "generation.max_len_a": (0, math.inf),
+    "generation.max_len_b": (0, MOST),
+    "generation.min_len": (0, MOST),
+    "generation.lenpen": (-math.inf, math.inf),
+    "generation.unkpen": (-math.inf, math.inf),
+    "generation.temperature": (1e-6, math.inf),
+    "generation.sampling_topk": (-1, MOST),
+    "generation.sampling_topp": (-1, 1),
+    "generation.diverse_beam_groups": (-1, MOST),
+    "generation.diverse_beam_strength": (-math.inf, math.inf),
+    "generation.prefix_size": (0, MOST),
+}
+
+
+def check_options(options: DictConfig) -> None:
+    """Refuse what fairseq would stumble over.
+
+    Args:
+        options: its whole configuration.
+
+    Raises:
+        InputError: names the option and says what it may be.
+    """
+    for key, (least, most) in LIMITS.items():
+        value = OmegaConf.select(options, key)
+        for number in value if OmegaConf.is_list(value) else [value]:
+            if number is not None and not (least <= number <= most and math.isfinite(number)):
+                raise InputError(f"--{key.split('.')[1].replace('_', '-')} {number}: give {_range(least, most)}")
+    if options.checkpoint.write_checkpoints_asynchronously:
+        raise InputError(
+            "--write-checkpoints-asynchronously: leave it out: fairseq writes no checkpoint_last.pt with it, so a "
+            "killed training would start again from the beginning"
+        )
+    if options.common_eval.path is None:
+        check_launcher(options)
+    else:
+        check_models(options)
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(least):
+        return "a finite number"
+    return f"{least:g} or more" if most in (MOST, math.inf) else f"a number from {least:g} to {most:g}"
+
+
+def check_size(model: DictConfig | Namespace, symbols: int) -> None:
+    """Refuse a model whose parameters alone are more than this machine's memory, before it is built.
+
+    Args:
+        model: the options of its architecture.
+        symbols: in the dictionary.
+    """
+    options = vars(model) if isinstance(model, Namespace) else model
+    width, ffn, layers, decoder_layers, source, target, positions = (
+        int(options.get(name) or 0)
+        for name in (
+            *("encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_layers", "decoder_layers"),
+            *("max_source_positions", "max_target_positions", "max_positions"),
+        )
+    )
+    rows = symbols + source + target + positions
+    parameters = rows * width + (layers + decoder_layers) * (4 * width**2 + 2 * width * ffn)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if parameters * FLOAT_BYTES > memory:
+        raise InputError(
+            f"--encoder-layers {layers}, --encoder-embed-dim {width}, --encoder-ffn-embed-dim {ffn}, {rows:,} rows of "
+            f"embeddings: about {parameters:,} parameters, more than fit into this machine's {memory / 2**30:.0f} GB; "
+            "give smaller sizes"
+        )
+
+
+def check_launcher(options: DictConfig) -> None:
+    """Refuse a training of one process that was started as one of several: each would train alone."""
+    promised = os.environ.get("WORLD_SIZE", "1")
+    if promised.isdecimal() and int(promised) > 1 and options.distributed_training.distributed_world_size == 1:
+        cpu = (
+            " --distributed-init-method env:// --distributed-no-spawn --distributed-rank -1 --distributed-backend gloo "
+            "--ddp-backend legacy_ddp"
+        )
+        raise InputError(
+            f"--distributed-world-size 1: the launcher has started {promised} processes (WORLD_SIZE={promised}), and "
+            f"each would train a model of its own; give --distributed-world-size {promised}"
+            f"{cpu if options.common.cpu else ''}"
+        )
+
+
+def check_models(options: DictConfig) -> None:
+    """Refuse checkpoints to decode with that cannot be read, and overrides that they have no use for."""
+    states = []
+    if options.checkpoint.checkpoint_shard_count == 1 and not options.checkpoint.checkpoint_suffix:
+        for path in utils.split_paths(options.common_eval.path):
+            if not Path(path).is_file():
+                raise InputError(f"--path {path}: no such file; give a checkpoint, or several separated by colons")
+            states.append(read_checkpoint(path))
+            if not states[-1].get("model") or not (states[-1].get("cfg") or states[-1].get("args")):
+                raise InputError(f"--path {path}: holds no model that fairseq-train has saved; give its checkpoint")
+    overrides = _overrides(options.common_eval.model_overrides)
+    known = {name for state in states for name in _names(state.get("cfg") or vars(state["args"]))}
+    for name in overrides:
+        if states and name not in known:
+            raise InputError(f"--model-overrides: no checkpoint has an option {name!r}; leave it out")
+
+
+def _overrides(text: str) -> dict[str, Any]:
+    """``--model-overrides`` as a dictionary."""
+    try:
+        overrides = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        overrides = None
+    if not isinstance(overrides, dict) or not all(isinstance(name, str) for name in overrides):
+        raise InputError(f"--model-overrides {text}: write a dictionary, e.g. \"{{'data': 'data-bin'}}\"")
+    return overrides
+
+
+def _names(tree: Any) -> Iterator[str]:
+    """All options in a configuration, which is nested dictionaries, and Namespaces of older architectures."""
+    for name, value in tree.items():
+        yield str(name)
+        if isinstance(value, dict | Namespace):
+            yield from _names(vars(value) if isinstance(value, Namespace) else value)

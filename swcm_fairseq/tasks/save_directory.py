@@ -1,0 +1,135 @@
+"""The directory that a training saves into: one training at a time, a whole checkpoint to continue from, and an end."""
+
+import errno
+import fcntl
+import logging
+import re
+from pathlib import Path
+from typing import IO, Any
+
+from swcm_fairseq.checkpoint_writing import HALF_WRITTEN, copy_whole
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import DamagedFileError
+from swcm_fairseq.restoring import LAST
+from swcm_fairseq.tasks.restored import read_checkpoint
+
+logger = logging.getLogger(__name__)
+
+LOCK = "training.lock"
+# What fairseq saves beside checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt, checkpoint_best.pt,
+# checkpoint.best_loss_2.150.pt.
+_OTHERS = re.compile(r"checkpoint(\d+|_\d+_\d+|_best|\.best_.+)\.pt")
+_held: dict[Path, IO[str]] = {}  # locks of this process, kept until it ends
+
+
+def lock(save_dir: str) -> None:
+    """Claim ``save_dir`` for this process until it ends, however it ends.
+
+    The lock is the process's own: loading processes that outlive a killed training for a moment do not hold it.
+
+    Raises:
+        InputError: another process trains into it.
+    """
+    path = Path(save_dir).resolve() / LOCK
+    if path in _held:
+        return
+    try:
+        file = open(path, "a")  # noqa: SIM115  (open as long as the process lives)
+    except OSError as error:
+        raise InputError(f"--save-dir {save_dir}: {error.strerror}; give a directory that can be written") from error
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise InputError(
+                f"--save-dir {save_dir}: another training saves into it (it holds {path}); wait for its end, or give "
+                "another directory"
+            ) from error
+        logger.warning(f"{path}: {error.strerror}: this file system has no locks; start only one training for it")
+    _held[path] = file
+
+
+def recover(save_dir: str) -> None:
+    """See to it that fairseq finds a whole ``checkpoint_last.pt`` if there is any checkpoint to continue from.
+
+    Call it with the lock held.
+
+    Raises:
+        InputError: ``checkpoint_last.pt`` is damaged, and no other checkpoint is whole.
+    """
+    directory, last = Path(save_dir), Path(save_dir) / LAST
+    interrupted = _remove_half_written(directory)
+    damage = None
+    if last.exists():
+        try:
+            read_checkpoint(last)
+            return
+        except DamagedFileError as error:
+            damage = str(error)
+    elif not interrupted:
+        return
+    others = sorted((found for path in directory.iterdir() if (found := _updates(path)) is not None), reverse=True)
+    if not others:
+        if damage is None:
+            return
+        raise InputError(f"{damage}; no other checkpoint in {save_dir} is whole: remove it to start from the beginning")
+    updates, whole = others[0]
+    if damage is not None:
+        last.replace(last.with_name(LAST + ".damaged"))
+        damage = f"it is damaged (kept as {LAST}.damaged)"
+    copy_whole(whole, last)
+    logger.warning(
+        f"{last}: {damage or 'a kill came before it was written'}; training continues from {whole.name} beside it, "
+        f"which is whole and has {updates} updates"
+    )
+
+
+def _remove_half_written(directory: Path) -> bool:
+    """Remove what a kill during a save has left; whether there was something."""
+    left = [path for path in directory.iterdir() if path.name.endswith(HALF_WRITTEN) and "checkpoint" in path.name]
+    for path in left:
+        path.unlink()
+    return bool(left)
+
+
+def _updates(path: Path) -> tuple[int, Path] | None:
+    """How many updates a checkpoint has; None for other files and damaged ones."""
+    if not _OTHERS.fullmatch(path.name):
+        return None
+    try:
+        return num_updates(read_checkpoint(path)), path
+    except DamagedFileError:
+        return None
+
+
+def num_updates(state: dict[str, Any]) -> int:
+    """The updates after which a checkpoint was saved."""
+    history = state.get("optimizer_history") or [{}]
+    return int(history[-1].get("num_updates", 0))
+
+
+def why_finished(state: dict[str, Any], options: Any, early_stopping_runs: int) -> str | None:
+    """Why the training that saved a checkpoint has come to its end, or None if it has not.
+
+    fairseq looks for the end only after an update, so it would train another one.
+
+    Args:
+        state: the checkpoint.
+        options: fairseq's whole configuration.
+        early_stopping_runs: validations without an improvement.
+    """
+    limits, extra = options.optimization, state.get("extra_state") or {}
+    updates = 0 if options.checkpoint.reset_optimizer else num_updates(state)
+    if 0 < limits.max_update <= updates:
+        return f"it has {updates} updates, --max-update {limits.max_update}"
+    if options.checkpoint.reset_dataloader:
+        return None
+    epoch = (extra.get("train_iterator") or {}).get("epoch", 1)
+    if 0 < limits.max_epoch < epoch:
+        return f"it has {epoch - 1} epochs, --max-epoch {limits.max_epoch}"
+    hours = extra.get("previous_training_time", 0) / 3600
+    if 0 < limits.stop_time_hours < hours:
+        return f"it took {hours:.2f} hours, --stop-time-hours {limits.stop_time_hours}"
+    if 0 < options.checkpoint.patience <= early_stopping_runs:
+        return f"{early_stopping_runs} validations were no better, --patience {options.checkpoint.patience}"
+    return None

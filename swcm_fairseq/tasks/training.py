@@ -1,0 +1,189 @@
+"""What every task of this package does around a training: it starts once, continues where it was, and ends once."""
+
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from fairseq.data.iterators import EpochBatchIterator
+from fairseq.distributed import utils as distributed_utils
+from fairseq.tasks import FairseqTask
+from omegaconf import DictConfig
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.restoring import LAST, restored_file
+from swcm_fairseq.tasks import save_directory
+from swcm_fairseq.tasks.option_limits import check_options, check_size
+from swcm_fairseq.tasks.restored import read_checkpoint
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class TrainingTask(FairseqTask):
+    """A task that is trained with; fairseq's commands come here before they build a model.
+
+    Attributes:
+        options: fairseq's whole configuration; None where the task is made without a command.
+        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
+    """
+
+    def __init__(self, cfg: DictConfig):
+        super().__init__(cfg)
+        self.options = whole_configuration(cfg)
+        self.train_iterator: EpochBatchIterator | None = None
+
+    @classmethod
+    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: Any) -> "TrainingTask":
+        """Make the task.
+
+        Args:
+            cfg: its options.
+            from_checkpoint: they are a checkpoint's, and no command line was given for them.
+            kwargs: fairseq's, not needed.
+
+        Raises:
+            InputError: an option of the command cannot be used.
+        """
+        options = whole_configuration(cfg)
+        if options is not None and not from_checkpoint:
+            check_options(options)
+        return cls(cfg)
+
+    def begin_training(self, model: DictConfig | Namespace | None) -> None:
+        """Called before the model of a training is built: fairseq tells a task nothing of ``--save-dir``.
+
+        Args:
+            model: the options of its architecture.
+
+        Raises:
+            InputError: another training saves there, or the checkpoint to start from is missing or does not fit, or
+                the model is larger than the machine.
+            SystemExit: with status 0, the training is finished.
+        """
+        end = on_first_process(self._prepare_save_dir)
+        if end is not None:
+            logger.info(f"finished, done training: {end}; raise it to train longer")
+            sys.exit(0)
+        if model is not None:
+            check_size(model, len(self.source_dictionary))
+
+    def _prepare_save_dir(self) -> str | None:
+        """Why the training is finished, if it is."""
+        cfg = self.cfg
+        if self.options is not None and os.path.isdir(cfg.save_dir) and not self.options.checkpoint.no_save:
+            save_directory.lock(cfg.save_dir)
+            if cfg.restore_file == LAST:
+                save_directory.recover(cfg.save_dir)
+        path = self._check_restored()
+        if path is None or path == cfg.finetune_from_model or self.options is None:
+            return None
+        state = read_checkpoint(path)
+        runs = (_own_state(self, state).get("early_stopping") or {}).get("num_runs", 0)
+        why = save_directory.why_finished(state, self.options, runs)
+        return None if why is None else f"{path}: {why}"
+
+    def _check_restored(self) -> str | None:
+        """The checkpoint that fairseq will restore; it shows it neither to the task nor to the model.
+
+        Raises:
+            InputError: it is missing, or :meth:`check_restored_state` refuses it.
+        """
+        cfg = self.cfg
+        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
+        if path is None:
+            for flag, value in (
+                ("--restore-file", None if cfg.restore_file == LAST else cfg.restore_file),
+                ("--continue-once", cfg.continue_once),
+                ("--finetune-from-model", cfg.finetune_from_model),
+            ):
+                if value is not None:  # a resumed run does not need the last two any more
+                    raise InputError(f"{flag} {value}: no such file; give a checkpoint")
+            return None
+        self.check_restored_state(read_checkpoint(path).get("task_state") or {}, path)
+        return path
+
+    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+        """Refuse a checkpoint that does not fit the data.
+
+        Args:
+            state: the task's part of the checkpoint.
+            path: where it is.
+        """
+
+    # --- what a checkpoint has of the task, beside its state ---
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """What fairseq forgets: how many validations were no better, for ``--patience``."""
+        counters = _early_stopping()
+        kept = {name: counters[name] for name in ("best", "num_runs") if name in counters}
+        return {type(self).__name__: {"early_stopping": kept}}
+
+    def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
+        """Take up :meth:`get_checkpoint_dict`."""
+        _early_stopping().update(state.get("early_stopping") or {})
+
+    # --- loading processes ---
+
+    def get_batch_iterator(self, dataset, *args, **kwargs):
+        """fairseq's; the loading processes of an epoch that is over are ended."""
+        is_train = dataset is self.datasets.get(self.cfg.train_subset)
+        if is_train and self.train_iterator is not None:
+            _end_workers(self.train_iterator)
+        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
+        if is_train:
+            self.train_iterator = iterator
+        return iterator
+
+
+def whole_configuration(cfg: DictConfig) -> DictConfig | None:
+    """The configuration of the command that a task's options are a part of; None if they stand alone."""
+    root = cfg._get_root()
+    return root if isinstance(root, DictConfig) and "optimization" in root and "checkpoint" in root else None
+
+
+def on_first_process(work: Callable[[], T]) -> T:
+    """Do something on the first process of a training only; all of them get its result, or its :class:`InputError`.
+
+    ``work`` returns something plain: text, a number, None.
+    """
+    if not torch.distributed.is_initialized():
+        return work()
+    group = distributed_utils.get_data_parallel_group()
+    outcome: dict[str, Any] = {}
+    if distributed_utils.get_data_parallel_rank() == 0:
+        try:
+            outcome = {"result": work()}
+        except InputError as error:
+            outcome = {"error": str(error)}
+    outcome = distributed_utils.broadcast_object(outcome, 0, group)
+    if "error" in outcome:
+        raise InputError(outcome["error"])
+    return outcome["result"]
+
+
+def _own_state(task: FairseqTask, state: dict[str, Any]) -> dict[str, Any]:
+    """What :meth:`TrainingTask.get_checkpoint_dict` has put into a checkpoint."""
+    return (state.get("extra_state") or {}).get(type(task).__name__) or {}
+
+
+def _early_stopping() -> dict[str, Any]:
+    """fairseq's counters for ``--patience``: attributes of the function that uses them, in the command that runs."""
+    for name in ("__main__", "fairseq_cli.train"):
+        function = vars(sys.modules.get(name, object)).get("should_stop_early")
+        if function is not None:
+            return vars(function)
+    return {}
+
+
+def _end_workers(iterator: EpochBatchIterator) -> None:
+    """End the loading processes of an epoch that is over.
+
+    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
+    told to end (their queues are closed before), and training stands still for five seconds for each of them.
+    """
+    iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None

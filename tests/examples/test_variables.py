@@ -1,0 +1,68 @@
+"""What the environment says to a recipe is checked before it is used; bash would run a command in a "number"."""
+
+import os
+import subprocess
+
+import pytest
+
+RECIPES = (
+    "examples/pretraining/single_gpu.sh",
+    "examples/pretraining/several_machines.sh",
+    "examples/pretraining/continued_mlm.sh",
+    "examples/finetuning/translation.sh",
+    "examples/ablations/run.sh",
+    "examples/quickstart/run.sh",
+)
+NUMBERS = ("GPUS", "MACHINES", "MACHINE", "PER_GPU", "OMP_NUM_THREADS", "SLURM_JOB_ID", "SLURM_NODEID")
+
+
+def refused(recipe, repository, **variables) -> str:
+    done = subprocess.run(
+        ["bash", repository / recipe, "--dry-run"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        cwd=repository,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path):
+    trap = tmp_path / "executed"
+    for variable in NUMBERS:
+        line = refused(recipe, repository, **{variable: f"PATH[$(touch {trap})]"})
+        assert line.startswith("error: ") and f"=PATH[$(touch {trap})]: give a number of at least" in line
+        assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "mend"),
+    [
+        ("GPUS", "0", "give a number of at least 1"),
+        ("GPUS", "08", "give a number of at least 1"),
+        ("PER_GPU", "99999999999999999999", "give a number of at least 1"),
+        ("MACHINE", "-1", "give a number of at least 0"),
+        ("SCALE", "huge", "use full or smoke"),
+        ("PRECISION", "int4", "use fp16, bf16 or fp32"),
+        ("RENDEZVOUS", "first", "give the name of machine 0 and a free port"),
+        ("DIRECTIONS", "zh-bo $(date)", "write SOURCE-TARGET"),
+        ("RUNS", "--help", "give a path"),
+        ("COMPARE", "yes", "use 0 or 1"),
+        ("OMP_WAIT_POLICY", "lazy", "use ACTIVE or PASSIVE"),
+    ],
+)
+def test_values(variable, value, mend, repository):
+    assert mend in refused("examples/finetuning/translation.sh", repository, **{variable: value})
+
+
+def test_every_variable_with_a_default_is_checked(repository):
+    """The one function names all that recipes take from the environment."""
+    import re
+
+    checked = re.search(r"check_variables\(\) \{.*?\n\}", (repository / "examples/steps.sh").read_text(), re.DOTALL)[0]
+    for path in [*(repository / "examples").rglob("*.sh"), *(repository / "examples").rglob("*.sbatch")]:
+        for variable in re.findall(r"\b([A-Z][A-Z_]+)=\$\{\1:-", path.read_text()):
+            assert variable in checked, f"{path}: {variable}"

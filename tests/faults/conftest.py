@@ -1,0 +1,59 @@
+"""What fairseq's commands say at the terminal, and a trained checkpoint to damage."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from swcm_fairseq.errors import input_error
+from swcm_fairseq.fairseq_errors import explained
+from tests.commands import run
+from tests.faults.support import train
+from tests.tasks.support import fill
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """A data directory of a few lines."""
+    return fill(tmp_path_factory.mktemp("data-bin"), train=6, longest=9)
+
+
+@pytest.fixture(scope="session")
+def _trained(data, tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("trained")
+    train(data, place, "multilingual_denoising_mt", "--max-update", 2, "--disable-validation")
+    return place
+
+
+@pytest.fixture()
+def trained(_trained, tmp_path) -> Path:
+    """The directory of a training of two updates, to do with as the test likes."""
+    return shutil.copytree(_trained, tmp_path / "trained")
+
+
+@pytest.fixture()
+def error_line(capsys) -> Callable[..., str]:
+    """Run a fairseq command that must be refused; return the one line that it ends with at the terminal."""
+
+    def of(program: str, *arguments: str | int | Path) -> str:
+        hook = sys.excepthook
+        try:
+            run(program, *map(str, arguments))
+        except SystemExit as end:
+            assert end.code, "the command has succeeded"
+            return capsys.readouterr().err.strip().splitlines()[-1]
+        except Exception as error:
+            capsys.readouterr()
+            line = input_error(error) or explained(error)
+            if line is None:
+                raise
+            hook(type(error), error, error.__traceback__)
+            assert capsys.readouterr().err == f"error: {line}\n"
+            assert not re.search(r"Traceback|weights_only|\n", str(line))
+            return str(line)
+        pytest.fail("the command has succeeded")
+
+    return of

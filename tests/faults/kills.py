@@ -1,0 +1,190 @@
+"""Kill trainings at random, start them again with the same command, and compare what comes out with a run that lived.
+
+    python -m tests.faults.kills [--kills 30] [--seed 1]
+
+Trainings of both tasks, with and without loading processes, which save a checkpoint every second update. A third of
+the kills come at any time, a third while a checkpoint is written, a third while it is copied. Nothing is repaired
+between a kill and the next start. The table at the end counts what the kills have hit.
+"""
+
+import argparse
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from swcm_fairseq.checkpoint_writing import COPY_SUFFIX
+from tests.faults.support import TASKS, quiet, train
+from tests.tasks.support import fill
+
+UPDATES, PATIENCE_S = 12, 600
+WRITING, COPYING = "while a checkpoint was written", "while a checkpoint was copied"
+ANY_TIME = "at any time"
+BEFORE, BETWEEN = "before the first checkpoint", "between two checkpoints"
+# Checkpoints of some MB, so that there is time to kill while one is written.
+SIZE = ("--encoder-embed-dim", 256, "--encoder-ffn-embed-dim", 512)
+OFTEN = ("--save-interval-updates", 2, "--keep-interval-updates", 2, "--samples-per-epoch", 80, "--max-update", UPDATES)
+
+
+@dataclass
+class Victim:
+    """A training that is killed.
+
+    Attributes:
+        task, workers: what is trained, and the number of loading processes.
+        data, place: its data directory and the directory of this training.
+        hit: what the kills have come upon.
+    """
+
+    task: str
+    workers: int
+    data: Path
+    place: Path
+    hit: Counter[str] = field(default_factory=Counter)
+
+    def start(self) -> BaseProcess:
+        """The training in a process of its own: the same command each time."""
+        arguments = (self.data, self.place / "run", self.task, "--num-workers", self.workers, *SIZE, *OFTEN)
+        process = multiprocessing.get_context("fork").Process(target=_run, args=(self.place / "log", arguments))
+        process.start()
+        return process
+
+    def finish(self) -> dict[str, torch.Tensor]:
+        """Let it run to its end; its parameters and the state of its optimizer."""
+        process = self.start()
+        process.join(PATIENCE_S)
+        if process.exitcode != 0:
+            raise SystemExit(f"error: {self.place}: ended with {process.exitcode}; the log is {self.place / 'log'}")
+        return tensors(self.place / "run/checkpoint_last.pt")
+
+    def kill(self, when: str, rng: random.Random) -> bool:
+        """Start it and kill it; False if it was finished before."""
+        process = self.start()
+        state = deque(self._moments(process, when, rng), maxlen=1)
+        if not process.is_alive():
+            return False
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        self.hit[state.pop() if state else BEFORE] += 1
+        return True
+
+    def _moments(self, process: BaseProcess, when: str, rng: random.Random) -> Iterator[str]:
+        """What the training is at, until the time to kill it has come."""
+        end = time.monotonic() + (rng.uniform(0, 4) if when == ANY_TIME else PATIENCE_S)
+        skip = rng.randrange(4) if when != ANY_TIME else 0  # not always the first of a run
+        seen = ""
+        while process.is_alive() and time.monotonic() < end:
+            state = self.state()
+            yield state
+            if state == when and seen != when:
+                if skip == 0:
+                    time.sleep(rng.uniform(0, 0.003))
+                    return
+                skip -= 1
+            seen = state
+
+    def state(self) -> str:
+        """What the files say that the training is at."""
+        try:
+            names = os.listdir(self.place / "run")
+        except FileNotFoundError:
+            return BEFORE
+        if any(name.endswith(".pt.tmp") for name in names):
+            return WRITING
+        if any(name.endswith(COPY_SUFFIX) for name in names):
+            return COPYING
+        return BETWEEN if "checkpoint_last.pt" in names else BEFORE
+
+
+def _run(log: Path, arguments: tuple) -> None:
+    quiet(log)
+    train(*arguments)
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a checkpoint, by the way to them."""
+    found: dict[str, torch.Tensor] = {}
+
+    def walk(name: str, value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            found[name] = value
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                walk(f"{name}.{key}", each)
+
+    state = torch.load(path, weights_only=True)
+    walk("model", state["model"])
+    walk("optimizer", state["last_optimizer_state"])
+    return found
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two trainings have come to the same, bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def campaign(place: Path, kills: int, seed: int, workers: Sequence[int] = (0, 2)) -> tuple[Counter[str], int]:
+    """Kill so many trainings.
+
+    Args:
+        place: an empty directory.
+        kills: how many.
+        seed: of when they come.
+        workers: numbers of loading processes; each task is trained with each of them.
+
+    Returns:
+        what the kills have hit, and how many of them were in trainings whose result is the same.
+    """
+    data, rng, hit, unharmed = fill(place / "data", train=30, longest=9), random.Random(seed), Counter[str](), 0
+    kinds = [(task, number) for task in TASKS for number in workers]
+    for number, (task, loaders) in enumerate(kinds):
+        (place / f"whole-{number}").mkdir()
+        whole = Victim(task, loaders, data, place / f"whole-{number}").finish()
+        share, round_ = kills * (number + 1) // len(kinds) - kills * number // len(kinds), 0
+        while share > 0:
+            (place / f"killed-{number}-{round_}").mkdir()
+            victim = Victim(task, loaders, data, place / f"killed-{number}-{round_}")
+            times = 0
+            while times < min(share, 4) and victim.kill(rng.choice((ANY_TIME, WRITING, COPYING)), rng):
+                times += 1
+            identical = same(victim.finish(), whole)
+            print(
+                f"{task}, {loaders} workers: killed {times} times, {'identical' if identical else 'DIFFERENT'}",
+                flush=True,
+            )
+            hit += victim.hit
+            unharmed += times if identical else 0
+            share, round_ = share - times, round_ + 1
+    return hit, unharmed
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as place:
+        hit, unharmed = campaign(Path(place), args.kills, args.seed)
+    print("\n| killed | kills |\n|---|---|")
+    for state, number in hit.most_common():
+        print(f"| {state} | {number} |")
+    print(f"\n{unharmed} of {sum(hit.values())} kills: final parameters and optimizer identical, nothing repaired")
+    sys.exit(0 if unharmed == sum(hit.values()) else 1)
+
+
+if __name__ == "__main__":
+    import swcm_fairseq  # noqa: F401  (registers the tasks)
+
+    main()
