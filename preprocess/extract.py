@@ -6,153 +6,24 @@ are damaged or lack a field are left out and counted by reason.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
+from .databin.corpus_specs import Job, corpus_of
 from .readers import FORMATS, Format
-from .readers.records import Document, Record, Use, lines_of
-from .readers.source import Item, Source, Unread
-from .steps.ledger import Ledger, Reject, RejectsFile
-from .steps.parallel import batches, ordered_map
+from .readers.extraction import Extraction, ExtractOptions, LineMaker, count_paragraphs, extract_lines, output_paths
+from .readers.records import Use
+from .readers.source import Source
+from .steps.ledger import RejectsFile
+from .steps.schema import add_options, parsed
 from .steps.terminal import print_next, print_table
-from .text.paragraphs import MOST, Marked, ParagraphCounts, RepeatedParagraphs, document_keys
-from .text.reading_options import add_workers_option, check_counts
-from .text.text_files import DEFAULT_ENCODING, check_encoding, check_readable_twice
-
-BATCH = 200  # records that a worker process gets at a time
-
-
-def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
-    """The files that are written."""
-    if use is Use.TEXT:
-        return [Path(f"{prefix}.{langs[0]}")]
-    sides = langs if use is Use.PAIR and langs[0] != langs[-1] else ("source", "target")
-    return [Path(f"{prefix}.{side}") for side in sides]
-
-
-@dataclass
-class Lines:
-    """What records of a corpus give.
-
-    Attributes:
-        records: how many there were.
-        found: a line (a tuple of its sides) or why there is none, in the order of the records; a document whose
-            repeated paragraphs have to be taken out first stands there itself.
-    """
-
-    records: int
-    found: list[tuple[str, ...] | Reject | Marked]
-
-
-@dataclass
-class LineMaker:
-    """Makes lines of records; sent to each worker process.
-
-    Attributes:
-        use: what to make of them.
-        all_answers: a line for each answer of a question.
-        repeated: finds paragraphs that many documents have; None: they stay.
-    """
-
-    use: Use
-    all_answers: bool = False
-    repeated: RepeatedParagraphs | None = None
-
-    def __call__(self, items: list[Item]) -> Lines:
-        """The lines of some records."""
-        lines = Lines(len(items), [])
-        for item in items:
-            record = item.record() if isinstance(item, Unread) else item
-            marked = self.repeated.mark(record) if self.repeated and isinstance(record, Document) else None
-            lines.found += [record] if isinstance(record, Reject) else [marked] if marked else self.lines(record)
-        return lines
-
-    def lines(self, record: Record) -> list[tuple[str, ...] | Reject]:
-        """The lines of one record."""
-        return list(lines_of(record, self.use, self.all_answers))
-
-
-@dataclass
-class Extraction:
-    """What was read: records (or answers), and the paragraphs that were left out of documents.
-
-    Attributes:
-        records: counts of records.
-        paragraphs: repeated paragraphs that were left out.
-        documents: documents that lost some.
-    """
-
-    records: Ledger = field(default_factory=Ledger)
-    paragraphs: int = 0
-    documents: int = 0
-
-
-def items_of(kind: Format, source: Source, work: Callable[[list[Item]], Any], workers: int) -> Iterator[Any]:
-    """What ``work`` makes of the corpus, some records at a time, in its order."""
-    return ordered_map(work, batches(kind.read(source), BATCH), workers)
-
-
-def count_paragraphs(kind: Format, source: Source, workers: int) -> ParagraphCounts:
-    """In how many documents of a corpus each paragraph stands."""
-    counts = ParagraphCounts()
-    with tqdm(desc=f"{kind.name} paragraphs", unit=" records", leave=False, disable=None) as bar:
-        for records, keys in items_of(kind, source, document_keys, workers):
-            counts.add(keys)
-            bar.update(records)
-    return counts
-
-
-def extract(
-    kind: Format, source: Source, maker: LineMaker, output: LineFiles, rejects: RejectsFile, workers: int
-) -> Extraction:
-    """Write the lines of a corpus; returns the counts."""
-    counts, seen = Extraction(), set[int]()
-    with tqdm(desc=kind.name, unit=" records", leave=False, disable=None) as bar:
-        for lines in items_of(kind, source, maker, workers):
-            for each in lines.found:
-                found = [each]
-                if isinstance(each, Marked):
-                    found = _unmarked(each, maker, seen, counts, rejects)
-                left_out = [one for one in found if isinstance(one, Reject)]
-                counts.records.add(len(found), len(found) - len(left_out), left_out)
-                rejects.write(left_out)
-                for line in found:
-                    if not isinstance(line, Reject):
-                        output.write(line)
-            bar.update(lines.records)
-    counts.records.close()
-    return counts
-
-
-def _unmarked(
-    marked: Marked, maker: LineMaker, seen: set[int], counts: Extraction, rejects: RejectsFile
-) -> list[tuple[str, ...] | Reject]:
-    """The lines of a document without the paragraphs that came before; counts and writes those."""
-    least = maker.repeated.least if maker.repeated else 0
-    document, left_out = marked.without(seen, f"stands in {least} documents or more")
-    counts.paragraphs += len(left_out)
-    counts.documents += bool(left_out)
-    rejects.write(left_out)
-    return maker.lines(document) if document.text else [Reject(*document.where, "only repeated paragraphs")]
-
-
-def parse_fields(text: str) -> dict[str, str]:
-    """``text=content,title=headline``."""
-    fields = dict(part.partition("=")[::2] for part in text.split(",") if part)
-    known = ("text", "title", "source", "target")
-    for name, value in fields.items():
-        if name not in known or not value:
-            raise InputError(f"--fields {text}: expected NAME=FIELD,... with NAME one of {', '.join(known)}")
-    return fields
+from .steps.work_options import LineWorkOptions
+from .text.paragraphs import RepeatedParagraphs
+from .text.text_files import check_readable_twice
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -179,33 +50,76 @@ examples:
     parser.add_argument(
         "--use", choices=[str(use) for use in Use], help="what to make of it (default: the first of the format)"
     )
-    parser.add_argument("--fields", default="", metavar="NAME=FIELD,...", help="names of JSON fields or CSV columns")
-    parser.add_argument("--encoding", default=DEFAULT_ENCODING, metavar="NAME", help="of its text (default: utf-8)")
-    parser.add_argument("--min-label", type=int, default=0, metavar="N", help="lcsts: least human_label (usual: 3)")
-    parser.add_argument("--all-answers", action="store_true", help="a line for each answer, not for the first alone")
-    parser.add_argument(
-        "--repeated-paragraphs",
-        type=int,
-        metavar="N",
-        help="leave out paragraphs that stand in N documents or more, but for the first of them: menus and notices of "
-        "the sites (10 is a good start; default: all stay). Reads the corpus twice",
-    )
-    parser.add_argument(
-        "--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every record (and paragraph) left out"
-    )
-    add_workers_option(parser)
+    for options in (ExtractOptions, LineWorkOptions):
+        add_options(parser, options)
     return parser
 
 
-def check_repeated(least: int | None, kind: Format, paths: list[Path]) -> None:
-    """Raise :class:`InputError` if repeated paragraphs cannot be found."""
-    if least is None:
-        return
-    if not 2 <= least <= MOST:
-        raise InputError(f"--repeated-paragraphs {least}: give a number of documents from 2 to {MOST}")
-    if Use.TEXT not in kind.uses:
-        raise InputError(f"--repeated-paragraphs: {kind.name} has no documents")
-    check_readable_twice("--repeated-paragraphs", paths)
+def extract(
+    kind: Format,
+    inputs: list[Path],
+    langs: tuple[str, ...],
+    use: Use,
+    prefix: str,
+    options: ExtractOptions,
+    work: LineWorkOptions,
+) -> list[Path]:
+    """Read a corpus and write its lines; print how many records were read, kept and left out.
+
+    Args:
+        kind: how the corpus is written.
+        inputs: its files, or folder.
+        langs: its language, or the two of pairs.
+        use: what to make of it.
+        prefix: of the files to write.
+        options: how it is read.
+        work: processes, and the file of what is left out.
+
+    Returns:
+        the files written, one of text or two of pairs.
+
+    Raises:
+        InputError: the format does not give ``use``, a file is missing or would be overwritten, or no record is left.
+    """
+    _check_use(kind, use, options, inputs)
+    for path in inputs:
+        if not exists(path):
+            raise InputError(f"{path}: no such file")
+    source = Source(inputs, langs, options.fields, options.encoding, options.min_label)
+    paths = output_paths(prefix, use, langs)
+    check_distinct(inputs, [*paths, work.rejects])
+    maker = LineMaker(use, options.all_answers)
+    if options.repeated_paragraphs is not None:
+        counted = count_paragraphs(kind, source, work.workers)
+        maker.repeated = RepeatedParagraphs(counted, options.repeated_paragraphs)
+    with ExitStack() as stack:
+        output = stack.enter_context(LineFiles(paths))
+        rejects = stack.enter_context(RejectsFile(work.rejects))
+        counts = extract_lines(kind, source, maker, output, rejects, work.workers)
+        rejects.commit()
+        if not counts.records.kept:
+            raise InputError(f"{inputs[0]}: no record is left ({counts.records.describe()})")
+        output.commit()
+    _print_counts(paths, counts)
+    if maker.repeated:
+        print(f"\nleft out of {counts.documents:,} documents: {counts.paragraphs:,} repeated paragraphs")
+    return paths
+
+
+def _check_use(kind: Format, use: Use, options: ExtractOptions, inputs: list[Path]) -> None:
+    """Raise :class:`InputError` for a use or an option that the format does not have."""
+    if use not in kind.uses:
+        raise InputError(f"--use {use}: {kind.name} gives {' or '.join(kind.uses)}")
+    if options.repeated_paragraphs is not None:
+        if Use.TEXT not in kind.uses:
+            raise InputError(f"--repeated-paragraphs: {kind.name} has no documents")
+        check_readable_twice("--repeated-paragraphs", inputs)
+
+
+def _print_counts(paths: list[Path], counts: Extraction) -> None:
+    ledger = counts.records
+    rows = [[" ".join(map(str, paths)), ledger.lines, ledger.kept, ledger.describe()]]
+    print_table(["file", "records", "kept", "left out"], rows)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -213,42 +127,11 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     kind = FORMATS[args.format]
     use = Use(args.use) if args.use else kind.uses[0]
-    if use not in kind.uses:
-        raise InputError(f"--use {use}: {kind.name} gives {' or '.join(kind.uses)}")
-    for path in args.input:
-        if not exists(path):
-            raise InputError(f"{path}: no such file")
-    check_counts(args, "workers")
-    check_repeated(args.repeated_paragraphs, kind, args.input)
     langs = tuple(map(check_code, args.lang.split("-")))
-    source = Source(args.input, langs, parse_fields(args.fields), check_encoding(args.encoding), args.min_label)
-    paths = output_paths(args.output, use, langs)
-    check_distinct(args.input, [*paths, args.rejects])
-    maker = LineMaker(use, args.all_answers)
-    if args.repeated_paragraphs is not None:
-        counted = count_paragraphs(kind, source, args.workers)
-        maker.repeated = RepeatedParagraphs(counted, args.repeated_paragraphs)
-    with ExitStack() as stack:
-        output = stack.enter_context(LineFiles(paths))
-        rejects = stack.enter_context(RejectsFile(args.rejects))
-        counts = extract(kind, source, maker, output, rejects, args.workers)
-        rejects.commit()
-        ledger = counts.records
-        if not ledger.kept:
-            raise InputError(f"{args.input[0]}: no record is left ({ledger.describe()})")
-        output.commit()
-    rows = [[" ".join(map(str, paths)), ledger.lines, ledger.kept, ledger.describe()]]
-    print_table(["file", "records", "kept", "left out"], rows)
-    if maker.repeated:
-        print(f"\nleft out of {counts.documents:,} documents: {counts.paragraphs:,} repeated paragraphs")
-    print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {_binarize_flag(use, args.lang, paths)}")
-
-
-def _binarize_flag(use: Use, lang: str, paths: list[Path]) -> str:
-    if use is Use.TEXT:
-        return f"--mono {lang}:train={paths[0]}"
-    langs = lang if use is Use.PAIR else f"{lang}-{lang}:NAME"
-    return f"--pair {langs}:train={paths[0]},{paths[1]}"
+    options, work = parsed(ExtractOptions, args), parsed(LineWorkOptions, args)
+    paths = extract(kind, args.input, langs, use, args.output, options, work)
+    job = Job(corpus_of(langs if len(langs) == len(paths) else langs * 2), "train", [tuple(paths)])
+    print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {job.flag}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,25 @@ from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import check_distinct, check_outside, locked_directory, write_whole
 
-from . import binarize, clean, extract
-from .extract import output_paths
+from .binarize import binarize
+from .clean import clean
+from .databin.corpus_specs import Job, corpus_of
+from .extract import extract
+from .readers import FORMATS
+from .readers.extraction import ExtractOptions, output_paths
 from .readers.records import Use
 from .steps.manifest import CorpusEntry, Manifest, read_manifest
-from .steps.terminal import print_table, without_next
-from .text.reading_options import check_counts
+from .steps.schema import parsed
+from .steps.terminal import print_next, print_table
+from .steps.work_options import LineWorkOptions, WorkOptions
+from .text.cleaning import RATIO, CleanOptions
+from .text.reading_options import ReadingOptions
 from .text.split import split_lines
 
 # Steps that would be wrong for a use: titles and answers are as short as they like, answers are often numbers or names.
 UNFIT = {
-    Use.SUMMARY: (clean.RATIO,),
-    Use.ANSWER: (clean.RATIO, "letters", "script", "language"),
+    Use.SUMMARY: (RATIO,),
+    Use.ANSWER: (RATIO, "letters", "script", "language"),
 }
 
 
@@ -69,23 +77,31 @@ def check_inputs(manifest: Manifest) -> None:
     check_cleaning(manifest.corpora[0])  # no entry before could have made its files
 
 
+def check_places(path: Path, manifest: Manifest) -> None:
+    """Raise :class:`InputError` if the folders that are written hold what is read, or lie in it."""
+    read = [*(each for entry in manifest.corpora for each in entry.input), path]
+    check_distinct(read, [manifest.work, manifest.output])
+    for folder in (manifest.work, manifest.output):
+        check_outside(read, folder)
+    check_outside([manifest.vocabulary], manifest.work)
+
+
 def check_cleaning(entry: CorpusEntry) -> None:
     """Raise :class:`InputError` if a file that cleaning compares with is missing; an entry before may have made it."""
-    for path in _read_by_clean(entry):
+    for path in entry.clean.read if entry.clean else []:
         if not exists(path):
             raise InputError(f"{path}: no such file (clean of {entry.name}: held_out or boilerplate)")
 
 
-def once(record: Path, key: list[str], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
+def once(record: Path, key: list[Any], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
     """Do ``work`` unless ``record`` says that it was done with this key on these inputs and its outputs are there."""
-    state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]])
+    state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]], default=str)
     there = all(exists(path) for path in outputs)
     if there and exists(record) and record.read_text(encoding="utf-8") == state:
         print(f"done before: {' '.join(key[:2])}")
         return
     record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way
-    with without_next():
-        work()
+    work()
     write_whole(record, state.encode("utf-8"))
 
 
@@ -100,86 +116,48 @@ def _state(path: Path) -> tuple[int, int | str]:
     return len(files), whole.hexdigest()
 
 
-def prepare(manifest: Manifest, entry: CorpusEntry) -> dict[str, list[Path]]:
-    """Extract, clean and divide one corpus; returns the text files of each split."""
+def prepare(manifest: Manifest, entry: CorpusEntry) -> list[Job]:
+    """Extract, clean and divide one corpus; returns its splits, to be binarized."""
     folder = manifest.work / entry.name / "-".join(entry.shares)
     check_cleaning(entry)
     files = _extract(manifest, entry, folder)
-    if entry.clean is not False:
-        files = _clean(manifest, entry, folder, files)
+    if entry.clean:
+        files = _clean(manifest, entry, entry.clean, folder, files)
     outputs = {split: [folder / f"{split}{path.suffix}" for path in files] for split in entry.shares}
     every = [path for paths in outputs.values() for path in paths]
-    key = ["split", entry.name, json.dumps(entry.shares), json.dumps(entry.limits)]
-    once(folder / "split.json", key, files, every, lambda: _split(manifest, entry, files, outputs))
-    return outputs
+    key = ["split", entry.name, entry.shares, entry.limits]
+    once(folder / "split.json", key, files, every, partial(_split, manifest, entry, files, outputs))
+    corpus = corpus_of(entry.sides, entry.name)
+    return [Job(corpus, split, [tuple(paths)]) for split, paths in outputs.items()]
 
 
 def _extract(manifest: Manifest, entry: CorpusEntry, folder: Path) -> list[Path]:
     files = output_paths(str(folder / "all"), entry.made, entry.langs)
-    argv = [entry.format, "--input", *entry.input, "--lang", entry.lang, "--use", str(entry.made)]
-    argv += ["--output", str(folder / "all"), "--rejects", str(folder / "extract.rejects")]
-    if entry.fields:
-        argv += ["--fields", ",".join(f"{name}={value}" for name, value in entry.fields.items())]
-    if entry.min_label:
-        argv += ["--min-label", str(entry.min_label)]
-    if entry.repeated_paragraphs is not None:
-        argv += ["--repeated-paragraphs", str(entry.repeated_paragraphs)]
-    inputs = [Path(path) for path in entry.input]
-    work = [*argv, "--workers", str(manifest.workers)]
-    once(folder / "extract.json", ["extract", entry.name, *argv], inputs, files, lambda: extract.main(work))
+    options = ExtractOptions(**{each.name: getattr(entry, each.name) for each in fields(ExtractOptions)})
+    key = ["extract", entry.name, entry.format, entry.langs, entry.made, asdict(options), folder]
+    work = LineWorkOptions(manifest.workers, folder / "extract.rejects")
+    kind, prefix = FORMATS[entry.format], str(folder / "all")
+    step = partial(extract, kind, entry.input, entry.langs, entry.made, prefix, options, work)
+    once(folder / "extract.json", key, entry.input, files, step)
     return files
 
 
-def _clean(manifest: Manifest, entry: CorpusEntry, folder: Path, files: list[Path]) -> list[Path]:
-    options = entry.clean if isinstance(entry.clean, dict) else {}
+def _clean(
+    manifest: Manifest, entry: CorpusEntry, options: CleanOptions, folder: Path, files: list[Path]
+) -> list[Path]:
     cleaned = [folder / f"clean{path.suffix}" for path in files]
-    lang = entry.lang if len(entry.langs) == len(files) else f"{entry.lang}-{entry.lang}"
-    argv = ["--lang", lang, "--input", *map(str, files), "--output", *map(str, cleaned)]
-    argv += ["--rejects", str(folder / "clean.rejects")]
-    argv += _flags(options)
-    argv += ["--without", *UNFIT[entry.made]] if entry.made in UNFIT else []
-    work = [*argv, "--workers", str(manifest.workers)]
-    inputs = [*files, *_read_by_clean(entry)]
-    once(folder / "clean.json", ["clean", entry.name, *argv], inputs, cleaned, lambda: clean.main(work))
+    options = replace(options, without=[*options.without, *UNFIT.get(entry.made, ())])
+    key = ["clean", entry.name, entry.sides, asdict(options), folder]
+    work = LineWorkOptions(manifest.workers, folder / "clean.rejects")
+    step = partial(clean, entry.sides, files, cleaned, options, ReadingOptions(), work)
+    once(folder / "clean.json", key, [*files, *options.read], cleaned, step)
     return cleaned
-
-
-def _read_by_clean(entry: CorpusEntry) -> list[Path]:
-    """The files that cleaning compares with; an entry before may have made them."""
-    options = entry.clean if isinstance(entry.clean, dict) else {}
-    return [Path(path) for key in ("held_out", "boilerplate") for path in _as_list(options.get(key, []))]
-
-
-def _flags(options: dict[str, Any]) -> list[str]:
-    """``{min_chars: 5, fold: true}`` as options of a command line."""
-    flags = []
-    for name, value in options.items():
-        flag = f"--{name.replace('_', '-')}"
-        if value is True:
-            flags.append(flag)
-        elif value is not False and value is not None:
-            flags += [flag, *map(str, _as_list(value))]
-    return flags
-
-
-def _as_list(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
 
 
 def _split(manifest: Manifest, entry: CorpusEntry, files: list[Path], outputs: dict[str, list[Path]]) -> None:
     counts = split_lines(files, outputs, entry.shares, entry.limits, manifest.workers)
     rows = [[name, counts[name]] for name in (*entry.shares, *(set(counts) - set(entry.shares)))]
     print_table([f"{entry.name} split", "lines"], rows)
-
-
-def specification(entry: CorpusEntry, split: str, files: list[Path]) -> list[str]:
-    """The option of preprocess.binarize for a split."""
-    names = ",".join(map(str, files))
-    if entry.made is Use.TEXT:
-        return ["--mono", f"{entry.lang}:{split}={names}"]
-    langs = entry.lang if len(entry.langs) == 2 else f"{entry.lang}-{entry.lang}"
-    name = "" if entry.name == langs else f":{entry.name}"
-    return ["--pair", f"{langs}{name}:{split}={names}"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -196,37 +174,42 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def run(manifest: Manifest, path: Path) -> None:
+    """Prepare all corpora of a manifest and binarize them.
+
+    Args:
+        manifest: what to do.
+        path: the file that it was read from; it may not lie in a folder that is written.
+
+    Raises:
+        InputError: a corpus or the vocabulary is missing, or a step fails; finished steps are not done again.
+    """
+    check_inputs(manifest)
+    check_places(path, manifest)
+    with locked_directory(manifest.work):
+        _run_steps(manifest)
+
+
+def _run_steps(manifest: Manifest) -> None:
+    jobs: list[Job] = []
+    for number, entry in enumerate(manifest.corpora, start=1):
+        print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.made}")
+        jobs += prepare(manifest, entry)
+    print(f"\nbinarize into {manifest.output}")
+    binarize(manifest.vocabulary, manifest.output, jobs, ReadingOptions(), LineWorkOptions(manifest.workers))
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    check_counts(args, "workers")
+    if args.workers is not None:
+        parsed(WorkOptions, args)  # checks it
     given = {name: value for name, value in vars(args).items() if name != "manifest" and value is not None}
     manifest = replace(read_manifest(args.manifest), **given)
-    check_inputs(manifest)
-    check_places(args.manifest, manifest)
-    with locked_directory(manifest.work):
-        run_steps(manifest)
-
-
-def check_places(path: Path, manifest: Manifest) -> None:
-    """Raise :class:`InputError` if the folders that are written hold what is read, or lie in it."""
-    read = [*(Path(each) for entry in manifest.corpora for each in entry.input), path]
-    check_distinct(read, [manifest.work, manifest.output])
-    for folder in (manifest.work, manifest.output):
-        check_outside(read, folder)
-    check_outside([manifest.vocabulary], manifest.work)
-
-
-def run_steps(manifest: Manifest) -> None:
-    """Prepare all corpora and binarize them."""
-    specifications: list[str] = []
-    for number, entry in enumerate(manifest.corpora, start=1):
-        print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.made}")
-        for split, files in prepare(manifest, entry).items():
-            specifications += specification(entry, split, files)
-    print(f"\nbinarize into {manifest.output}")
-    arguments = ["--vocab", str(manifest.vocabulary), "--output", str(manifest.output)]
-    binarize.main([*arguments, "--workers", str(manifest.workers), *specifications])
+    run(manifest, args.manifest)
+    print_next(
+        f"fairseq-train {manifest.output} --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt ..."
+    )
 
 
 if __name__ == "__main__":

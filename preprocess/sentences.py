@@ -6,123 +6,35 @@ keep the order of the document; no character but the spaces between parts is los
 """
 
 import argparse
-from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import regex
-from tqdm import tqdm
-
-from swcm_fairseq.data.languages import CLOSERS, WordUnit, check_code, language
+from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.options import option
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
-from .steps.ledger import Ledger, Reason, Reject, RejectsFile
-from .steps.parallel import ordered_map
+from .steps.ledger import RejectsFile
+from .steps.schema import COUNT, add_options, parsed
 from .steps.terminal import print_next, print_table
-from .text.reading_options import ReadingOptions, add_reading_options, check_counts
-from .text.text_files import Block, read_blocks
+from .steps.work_options import LineWorkOptions
+from .text.reading_options import ReadingOptions
+from .text.sentence_splitting import BlockSplitter, SentenceSplitter, pack, split_file
+
+__all__ = ["SentenceSplitter", "SplitOptions", "pack", "split_sentences"]
 
 
-class SentenceSplitter:
-    """Finds the sentences of one language, by the ends in its row of the language table.
+@dataclass
+class SplitOptions:
+    """What the text is cut into."""
 
-    A run of ends and closing quotes ends one sentence ("!”", "། །"). Where words are spaced a space must follow, and a
-    full stop after a single letter (an initial) or before a small letter (an abbreviation) is none. An end at the start
-    of the text belongs to the first sentence.
-    """
-
-    def __init__(self, lang: str):
-        row = language(lang)
-        ends, closers = regex.escape(row.sentence_ends), regex.escape(CLOSERS)
-        run = rf"[{ends}](?:\s*[{ends}]|[{closers}])*"
-        self._end = regex.compile(run)
-        self._spaced = row.word_unit is WordUnit.SPACE
-        # An initial: one letter after a space, a bracket or the start. Several in a row: "А. Б."
-        self._initial = regex.compile(r"(?<![\p{L}\p{M}\p{N}])\p{L}\.$")
-
-    def split(self, text: str) -> list[str]:
-        """The sentences of ``text`` without the spaces between them; [] for blank text."""
-        sentences, start = [], 0
-        for end in self._end.finditer(text):
-            if text[start : end.start()].strip() and self._ends(text, start, end.end()):
-                sentences.append(text[start : end.end()].strip())
-                start = end.end()
-        rest = text[start:].strip()
-        return [*sentences, rest] if rest else sentences
-
-    def _ends(self, text: str, start: int, end: int) -> bool:
-        if not self._spaced or end == len(text):
-            return True
-        if not text[end].isspace():
-            return False
-        if text[end - 1] != ".":
-            return True
-        following = text[end:].lstrip()[:1]
-        return not (following.islower() or self._initial.search(text[start:end]))
-
-
-def pack(sentences: list[str], max_chars: int) -> Iterator[str]:
-    """Consecutive sentences joined by a space while they fit ``max_chars``; a longer sentence is cut into pieces."""
-    part = ""
-    for sentence in sentences:
-        if part and len(part) + 1 + len(sentence) > max_chars:
-            yield part
-            part = ""
-        part = f"{part} {sentence}" if part else sentence
-        while len(part) > max_chars:
-            cut = part.rfind(" ", 1, max_chars + 1)
-            cut = cut if cut > 0 else max_chars
-            yield part[:cut].rstrip()
-            part = part[cut:].lstrip()
-    if part:
-        yield part
-
-
-class BlockSplitter:
-    """Splits blocks of documents; sent to each worker process.
-
-    Args:
-        lang: of the text.
-        options: how lines are read.
-        max_chars: of a part; None for a sentence a line.
-    """
-
-    def __init__(self, lang: str, options: ReadingOptions, max_chars: int | None):
-        self._splitter = SentenceSplitter(lang)
-        self._options = options
-        self._max_chars = max_chars
-
-    def __call__(self, block: Block) -> tuple[int, list[str], list[Reject], int]:
-        """Lines read, parts, rejects, position."""
-        parts: list[str] = []
-        rejects = []
-        for number, raw in enumerate(block.sides[0], start=block.first_line):
-            text = self._options.read(raw, block.paths[0], number)
-            sentences = [] if isinstance(text, Reason) else self._splitter.split(text)
-            if not sentences:
-                reason = text if isinstance(text, Reason) else Reason.BLANK
-                rejects.append(Reject(str(block.paths[0]), number, reason))
-            parts += sentences if self._max_chars is None else pack(sentences, self._max_chars)
-        return len(block.sides[0]), parts, rejects, block.position
-
-
-def split_file(
-    path: Path, work: BlockSplitter, max_bytes: int, output: LineFiles, rejects: RejectsFile, workers: int
-) -> tuple[Ledger, int]:
-    """Split a file; returns the counts of its lines and the number of parts written."""
-    ledger, written = Ledger(), 0
-    total = path.stat().st_size if path.is_file() else None
-    with tqdm(total=total, unit="B", unit_scale=True, desc="sentences", leave=False, disable=None) as bar:
-        for lines, parts, left_out, position in ordered_map(work, read_blocks((path,), max_bytes), workers):
-            ledger.add(lines, lines - len(left_out), left_out)
-            rejects.write(left_out)
-            for part in parts:
-                output.write((part,))
-            written += len(parts)
-            bar.update(position - bar.n)
-    ledger.close()
-    return ledger, written
+    part_chars: int | None = option(
+        None,
+        "write parts of whole sentences with at most N characters (default: a sentence a line)",
+        metavar="N",
+        rule=COUNT,
+    )
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -135,36 +47,49 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--lang", required=True, metavar="LANG", help="language of the text")
     parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="a document a line")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")
-    parser.add_argument(
-        "--part-chars",
-        type=int,
-        metavar="N",
-        help="write parts of whole sentences with at most N characters (default: a sentence a line)",
-    )
-    add_reading_options(parser)
+    for options in (SplitOptions, ReadingOptions, LineWorkOptions):
+        add_options(parser, options)
     parser.set_defaults(max_chars=10_000_000)
     return parser
+
+
+def split_sentences(
+    lang: str, path: Path, output: Path, options: SplitOptions, reading: ReadingOptions, work: LineWorkOptions
+) -> None:
+    """Cut a file into sentences or parts, and print how many.
+
+    Args:
+        lang: of the text.
+        path: a document a line.
+        output: file to write.
+        options: what to cut it into.
+        reading: how lines are read.
+        work: processes, and the file of what is left out.
+
+    Raises:
+        InputError: the file cannot be read, or no line is left; nothing half-written remains.
+    """
+    check_distinct([path], [output, work.rejects])
+    splitter = BlockSplitter(lang, reading, options.part_chars)
+    with ExitStack() as stack:
+        parts = stack.enter_context(LineFiles([output]))
+        rejects = stack.enter_context(RejectsFile(work.rejects))
+        ledger, written = split_file(path, splitter, reading.max_bytes, parts, rejects, work.workers)
+        rejects.commit()
+        if not ledger.kept:
+            raise InputError(f"{path}: no line is left ({ledger.describe()})")
+        parts.commit()
+    print_table(
+        ["file", "documents", "kept", "left out", "parts"],
+        [[output, ledger.lines, ledger.kept, ledger.describe(), written]],
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    options = ReadingOptions.of(args)
-    check_counts(args, "part_chars")
-    check_distinct([args.input], [args.output, args.rejects])
-    work = BlockSplitter(check_code(args.lang), options, args.part_chars)
-    with ExitStack() as stack:
-        output = stack.enter_context(LineFiles([args.output]))
-        rejects = stack.enter_context(RejectsFile(args.rejects))
-        ledger, written = split_file(args.input, work, options.max_bytes, output, rejects, args.workers)
-        rejects.commit()
-        if not ledger.kept:
-            raise InputError(f"{args.input}: no line is left ({ledger.describe()})")
-        output.commit()
-    print_table(
-        ["file", "documents", "kept", "left out", "parts"],
-        [[args.output, ledger.lines, ledger.kept, ledger.describe(), written]],
-    )
+    options, reading, work = parsed(SplitOptions, args), parsed(ReadingOptions, args), parsed(LineWorkOptions, args)
+    split_sentences(check_code(args.lang), args.input, args.output, options, reading, work)
     print_next(f"python -m preprocess.clean --lang {args.lang} --input {args.output} --output FILE")
 
 

@@ -36,6 +36,18 @@ class Job:
         return f"{self.corpus.name} {self.split}" if self.corpus else f"(plain) {self.split}"
 
     @property
+    def flag(self) -> str:
+        """The option of preprocess.binarize that names it."""
+        files = ",".join(map(str, self.inputs[0]))
+        if self.corpus is None:
+            return f"--plain {self.split}={files}"
+        source, target = self.corpus.source_lang, self.corpus.target_lang
+        if self.corpus.kind is Kind.MONO:
+            return f"--mono {source}:{self.split}={files}"
+        name = "" if self.corpus.name == f"{source}-{target}" and source != target else f":{self.corpus.name}"
+        return f"--pair {source}-{target}{name}:{self.split}={files}"
+
+    @property
     def prefixes(self) -> tuple[str, ...]:
         """Output files of each side, relative to the data directory, without extension."""
         if self.corpus is None:
@@ -46,6 +58,19 @@ class Job:
         if name == f"{source}-{target}":
             return (f"{self.split}.{name}.{source}", f"{self.split}.{name}.{target}")
         return (f"{self.split}.{name}.source", f"{self.split}.{name}.target")
+
+
+def corpus_of(langs: tuple[str, ...], name: str = "") -> Corpus:
+    """Text of one language, or pairs of two.
+
+    Args:
+        langs: one or two languages.
+        name: of pairs (default: SRC-TGT, or NAME within one language, where they need one of their own).
+    """
+    if len(langs) == 1:
+        return Corpus(langs[0], Kind.MONO, *langs, *langs)
+    source, target = langs
+    return Corpus(name or (f"{source}-{target}" if source != target else "NAME"), Kind.PAIR, source, target)
 
 
 def _halves(spec: str, flag: str, form: str) -> tuple[list[str], str]:
@@ -73,7 +98,7 @@ def parse_mono(spec: str) -> Job:
     if len(keys) != 2:
         raise InputError(f"--mono {spec}: expected {MONO_FORM}")
     lang = check_code(keys[0])
-    return Job(Corpus(lang, Kind.MONO, lang, lang), keys[1], [(Path(file),)])
+    return Job(corpus_of((lang,)), keys[1], [(Path(file),)])
 
 
 def parse_pair(spec: str) -> Job:
@@ -86,12 +111,12 @@ def parse_pair(spec: str) -> Job:
     if len(langs) != 2:
         raise InputError(f"--pair {spec}: {keys[0]!r} is not two languages; write SRC-TGT, regions with _ (kk_arab)")
     source, target = map(check_code, langs)
-    if len(keys) == 2 and source == target:
+    if source == target and (len(keys) == 2 or keys[1] == keys[0]):
         raise InputError(f"--pair {spec}: pairs within one language need a name: {keys[0]}:NAME:{keys[1]}=...")
     name = keys[1] if len(keys) == 3 else keys[0]
     if not CORPUS_NAME.fullmatch(name):
         raise InputError(f"--pair {spec}: {name!r} cannot be a name; use letters, digits, _ and -")
-    return Job(Corpus(name, Kind.PAIR, source, target), keys[-1], [paths])
+    return Job(corpus_of((source, target), name), keys[-1], [paths])
 
 
 def gather(jobs: list[Job]) -> list[Job]:

@@ -1,28 +1,13 @@
 """Tables, percentages and the next command for the terminal."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 
 from tabulate import tabulate
-
-_shows_next: ContextVar[bool] = ContextVar("_shows_next", default=True)
 
 
 def print_next(command: str) -> None:
     """Print the command that comes next, set off by an empty line."""
-    if _shows_next.get():
-        print(f"\nnext: {command}")
-
-
-@contextmanager
-def without_next() -> Iterator[None]:
-    """While it lasts, :func:`print_next` is silent: for commands that are steps of another one."""
-    token = _shows_next.set(False)
-    try:
-        yield
-    finally:
-        _shows_next.reset(token)
+    print(f"\nnext: {command}")
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

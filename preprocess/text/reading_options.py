@@ -5,40 +5,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
 
 from ..steps.ledger import Reason
-from .text_files import DEFAULT_ENCODING, check_encoding, not_decodable
+from ..steps.schema import COUNT, Rule
+from . import text_files
+from .text_files import DEFAULT_ENCODING, not_decodable
 
 BYTES_PER_CHARACTER = 4
-
-
-def check_counts(args: argparse.Namespace, *names: str) -> None:
-    """Raise :class:`InputError` for the first of these options (None is passed over) that is below 1."""
-    for name in names:
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+ENCODING = Rule(
+    "not a known encoding that contains ASCII; give for example utf-8 or gb18030", text_files.contains_ascii
+)
 
 
 @dataclass
 class ReadingOptions:
-    """What is read and what is left out.
+    """What is read and what is left out."""
 
-    Attributes:
-        max_chars: longer lines are left out.
-        encoding: of the text files.
-        skip_invalid: leave out lines that cannot be decoded or hold NUL bytes; otherwise the first one raises.
-    """
-
-    max_chars: int = 100_000
-    encoding: str = DEFAULT_ENCODING
-    skip_invalid: bool = False
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> "ReadingOptions":
-        """From the options of :func:`add_reading_options`; raises :class:`InputError` for impossible ones."""
-        check_counts(args, "max_chars", "workers")
-        return cls(args.max_chars, check_encoding(args.encoding), args.skip_invalid)
+    max_chars: int = option(100_000, "leave out lines of more characters", metavar="N", rule=COUNT)
+    encoding: str = option(
+        DEFAULT_ENCODING, "encoding of all text files, for example gb18030", metavar="NAME", rule=ENCODING
+    )
+    skip_invalid: bool = option(
+        False, "leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command"
+    )
 
     @property
     def max_bytes(self) -> int:
@@ -68,29 +58,12 @@ class ReadingOptions:
         return text
 
 
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """The options of :class:`ReadingOptions`, ``--workers`` and ``--rejects``."""
-    default = ReadingOptions()
-    parser.add_argument(
-        "--max-chars",
-        type=int,
-        default=default.max_chars,
-        metavar="N",
-        help=f"leave out lines of more characters (default: {default.max_chars})",
-    )
-    parser.add_argument(
-        "--encoding",
-        default=default.encoding,
-        metavar="NAME",
-        help=f"of all text files (default: {default.encoding}); for example gb18030",
-    )
-    parser.add_argument(
-        "--skip-invalid",
-        action="store_true",
-        help="leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command",
-    )
-    parser.add_argument("--rejects", type=Path, metavar="FILE", help="write FILE:LINE:REASON of every line left out")
-    add_workers_option(parser)
+def check_counts(args: argparse.Namespace, *names: str) -> None:
+    """Raise :class:`InputError` for the first of these options (None is passed over) that is below 1."""
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} {value}: must be at least 1")
 
 
 def add_workers_option(parser: argparse.ArgumentParser) -> None:

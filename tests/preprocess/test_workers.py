@@ -12,6 +12,7 @@ import yaml
 from preprocess import clean, extract, run, stats, vocab, vocab_extend, vocab_prune
 from preprocess.sentences import main as sentences_main
 from preprocess.steps.parallel import ordered_map
+from preprocess.steps.work_options import WorkOptions
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import SENTENCES, sentences, write_lines
 
@@ -121,14 +122,15 @@ def test_statistics_with_four_workers(run, texts, capsys):
 
 def test_the_manifests_workers_reach_every_step(corpus, vocabulary_dir, tmp_path, monkeypatch):
     """The option of the command line goes before the manifest's; both give the same files as one process."""
-    asked: dict[str, set[str]] = {}
-    for command in (extract, clean, run.binarize):
+    asked: dict[str, set[int]] = {}
+    for step in (run.extract, run.clean, run.binarize):
 
-        def main(argv, command=command, original=command.main):
-            asked.setdefault(command.__name__, set()).add(argv[argv.index("--workers") + 1])
-            original(argv)
+        def recorded(*arguments, step=step):
+            (work,) = (each for each in arguments if isinstance(each, WorkOptions))
+            asked.setdefault(step.__name__, set()).add(work.workers)
+            return step(*arguments)
 
-        monkeypatch.setattr(command, "main", main)
+        monkeypatch.setattr(run, step.__name__, recorded)
     entry = {"name": "bo", "format": "mc2", "input": str(corpus), "lang": "bo", "repeated_paragraphs": 9}
     content = {"vocabulary": str(vocabulary_dir), "output": "unused", "work": "unused", "workers": 3}
     entries = [{**entry, "split": {"train": 0.9, "valid": 0.1}, "limit": {"train": 500}}]
@@ -137,7 +139,7 @@ def test_the_manifests_workers_reach_every_step(corpus, vocabulary_dir, tmp_path
     for workers in ([], ["--workers", "1"]):
         out = tmp_path / "-".join(["out", *workers[1:]])
         run.main([str(manifest), "--output", f"{out}/data-bin", "--work", f"{out}/work", *workers])
-    assert set(map(frozenset, asked.values())) == {frozenset({"3", "1"})} and len(asked) == 3
+    assert set(map(frozenset, asked.values())) == {frozenset({3, 1})} and len(asked) == 3
     several, one = (
         {name: data for name, data in written(tmp_path / folder).items() if not name.endswith(".json")}
         for folder in ("out", "out-1")

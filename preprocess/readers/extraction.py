@@ -1,0 +1,169 @@
+"""Extracting lines from a corpus as it is published: the options, and the work of one process and of all."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from swcm_fairseq.options import option
+from swcm_fairseq.output_files import LineFiles
+
+from ..steps.ledger import Ledger, Reject, RejectsFile
+from ..steps.parallel import batches, ordered_map
+from ..steps.schema import NOT_NEGATIVE, Rule
+from ..text.paragraphs import MOST, Marked, ParagraphCounts, RepeatedParagraphs, document_keys
+from ..text.reading_options import ENCODING
+from ..text.text_files import DEFAULT_ENCODING
+from . import Format
+from .records import Document, Record, Use, lines_of
+from .source import Item, Source, Unread
+
+BATCH = 200  # records that a worker process gets at a time
+FIELDS = ("text", "title", "source", "target")
+
+
+def parse_fields(text: str) -> dict[str, str]:
+    """``text=content,title=headline``."""
+    return dict(part.partition("=")[::2] for part in text.split(",") if part)
+
+
+@dataclass
+class ExtractOptions:
+    """How a corpus is read."""
+
+    fields: dict[str, str] = option(
+        factory=dict,
+        help="names of JSON fields or CSV columns",
+        metavar="NAME=FIELD,...",
+        parse=parse_fields,
+        rule=Rule(
+            f"expected NAME=FIELD,... with NAME one of {', '.join(FIELDS)}",
+            lambda names: all(name in FIELDS and field for name, field in names.items()),
+        ),
+    )
+    encoding: str = option(DEFAULT_ENCODING, "of its text", metavar="NAME", rule=ENCODING)
+    min_label: int = option(0, "lcsts: least human_label (usual: 3)", metavar="N", rule=NOT_NEGATIVE)
+    all_answers: bool = option(False, "a line for each answer, not for the first alone")
+    repeated_paragraphs: int | None = option(
+        None,
+        "leave out paragraphs that stand in N documents or more, but for the first of them: menus and notices of the "
+        "sites (10 is a good start; default: all stay). Reads the corpus twice",
+        metavar="N",
+        rule=Rule(f"give a number of documents from 2 to {MOST}", lambda least: 2 <= least <= MOST),
+    )
+
+
+def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
+    """The files that are written."""
+    if use is Use.TEXT:
+        return [Path(f"{prefix}.{langs[0]}")]
+    sides = langs if use is Use.PAIR and langs[0] != langs[-1] else ("source", "target")
+    return [Path(f"{prefix}.{side}") for side in sides]
+
+
+@dataclass
+class Lines:
+    """What records of a corpus give.
+
+    Attributes:
+        records: how many there were.
+        found: a line (a tuple of its sides) or why there is none, in the order of the records; a document whose
+            repeated paragraphs have to be taken out first stands there itself.
+    """
+
+    records: int
+    found: list[tuple[str, ...] | Reject | Marked]
+
+
+@dataclass
+class LineMaker:
+    """Makes lines of records; sent to each worker process.
+
+    Attributes:
+        use: what to make of them.
+        all_answers: a line for each answer of a question.
+        repeated: finds paragraphs that many documents have; None: they stay.
+    """
+
+    use: Use
+    all_answers: bool = False
+    repeated: RepeatedParagraphs | None = None
+
+    def __call__(self, items: list[Item]) -> Lines:
+        """The lines of some records."""
+        lines = Lines(len(items), [])
+        for item in items:
+            record = item.record() if isinstance(item, Unread) else item
+            marked = self.repeated.mark(record) if self.repeated and isinstance(record, Document) else None
+            lines.found += [record] if isinstance(record, Reject) else [marked] if marked else self.lines(record)
+        return lines
+
+    def lines(self, record: Record) -> list[tuple[str, ...] | Reject]:
+        """The lines of one record."""
+        return list(lines_of(record, self.use, self.all_answers))
+
+
+@dataclass
+class Extraction:
+    """What was read: records (or answers), and the paragraphs that were left out of documents.
+
+    Attributes:
+        records: counts of records.
+        paragraphs: repeated paragraphs that were left out.
+        documents: documents that lost some.
+    """
+
+    records: Ledger = field(default_factory=Ledger)
+    paragraphs: int = 0
+    documents: int = 0
+
+
+def items_of(kind: Format, source: Source, work: Callable[[list[Item]], Any], workers: int) -> Iterator[Any]:
+    """What ``work`` makes of the corpus, some records at a time, in its order."""
+    return ordered_map(work, batches(kind.read(source), BATCH), workers)
+
+
+def count_paragraphs(kind: Format, source: Source, workers: int) -> ParagraphCounts:
+    """In how many documents of a corpus each paragraph stands."""
+    counts = ParagraphCounts()
+    with tqdm(desc=f"{kind.name} paragraphs", unit=" records", leave=False, disable=None) as bar:
+        for records, keys in items_of(kind, source, document_keys, workers):
+            counts.add(keys)
+            bar.update(records)
+    return counts
+
+
+def extract_lines(
+    kind: Format, source: Source, maker: LineMaker, output: LineFiles, rejects: RejectsFile, workers: int
+) -> Extraction:
+    """Write the lines of a corpus; returns the counts."""
+    counts, seen = Extraction(), set[int]()
+    with tqdm(desc=kind.name, unit=" records", leave=False, disable=None) as bar:
+        for lines in items_of(kind, source, maker, workers):
+            for each in lines.found:
+                found = [each]
+                if isinstance(each, Marked):
+                    found = _unmarked(each, maker, seen, counts, rejects)
+                left_out = [one for one in found if isinstance(one, Reject)]
+                counts.records.add(len(found), len(found) - len(left_out), left_out)
+                rejects.write(left_out)
+                for line in found:
+                    if not isinstance(line, Reject):
+                        output.write(line)
+            bar.update(lines.records)
+    counts.records.close()
+    return counts
+
+
+def _unmarked(
+    marked: Marked, maker: LineMaker, seen: set[int], counts: Extraction, rejects: RejectsFile
+) -> list[tuple[str, ...] | Reject]:
+    """The lines of a document without the paragraphs that came before; counts and writes those."""
+    least = maker.repeated.least if maker.repeated else 0
+    document, left_out = marked.without(seen, f"stands in {least} documents or more")
+    counts.paragraphs += len(left_out)
+    counts.documents += bool(left_out)
+    rejects.write(left_out)
+    return maker.lines(document) if document.text else [Reject(*document.where, "only repeated paragraphs")]
