@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from fairseq import utils
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_MODEL_REGISTRY
@@ -22,7 +23,9 @@ from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
 from torch import Tensor, nn
 
 import swcm_fairseq  # noqa: F401  (registers the architectures)
+from swcm_fairseq.criterions import linear_cross_entropy
 from swcm_fairseq.criterions.swcm_cross_entropy import SWCMCrossEntropyConfig, SWCMCrossEntropyCriterion
+from swcm_fairseq.data.batch_facts import BatchFacts
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.layer_plan import LayerKind
@@ -46,6 +49,25 @@ def add_model_options(parser: argparse.ArgumentParser, vocabulary: int, sentence
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="of model and optimizer")
     parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="everywhere (default: %(default)s)")
     parser.add_argument("--label-smoothing", type=float, default=0.0, metavar="E", help="default: 0")
+    parser.add_argument("--padding", type=float, default=0.0, metavar="SHARE", help="of the positions (default: 0)")
+    parser.add_argument("--chunk-rows", type=int, metavar="N", help="of our logits (default: the criterion's)")
+    parser.add_argument("--alignment", type=int, metavar="N", help="elements, of our rows of logits (default: 64)")
+
+
+def check_model_options(options: argparse.Namespace) -> None:
+    """Refuse numbers that cannot be; and set how rows of logits are aligned.
+
+    Raises:
+        InputError: a number is out of range.
+    """
+    for name in ("chunk_rows", "alignment"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} {value}: give 1 or more")
+    if not 0 <= options.padding < 0.5:
+        raise InputError(f"--padding {options.padding}: give a share from 0 to less than 0.5")
+    if options.alignment is not None:
+        linear_cross_entropy.ALIGNMENT = options.alignment
 
 
 def describe(options: argparse.Namespace) -> str:
@@ -53,7 +75,8 @@ def describe(options: argparse.Namespace) -> str:
     layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
     return (
         f"{options.arch}{layers}, {options.vocabulary:,} symbols, {options.sentences} x {options.tokens} tokens, "
-        f"{options.precision}, dropout {options.dropout}, label smoothing {options.label_smoothing}"
+        f"{options.padding:.0%} padding, {options.precision}, dropout {options.dropout}, "
+        f"label smoothing {options.label_smoothing}"
     )
 
 
@@ -68,26 +91,42 @@ def make_task(vocabulary: int) -> SimpleNamespace:
     )
 
 
-def make_batch(sentences: int, tokens: int, vocabulary: int, device: str) -> dict[str, Any]:
-    """``<s> <xx> words </s>`` on both sides, ``tokens`` positions each, words at random from the first quarter."""
+def make_batch(
+    sentences: int, tokens: int, vocabulary: int, device: str, padding: float = 0.0, facts: bool = False
+) -> dict[str, Any]:
+    """``<s> <xx> words </s>`` on both sides, at most ``tokens`` positions each, words at random from the first quarter.
+
+    Lengths are spread evenly so that ``padding`` is the share of positions that are padding. ``facts`` of the batch,
+    which the task's batches have, are for our model alone.
+    """
     generator = torch.Generator().manual_seed(0)
     words = torch.randint(LANGUAGE + 1, vocabulary // 4, (2, sentences, tokens + 1), generator=generator)
     words[:, :, 0], words[:, :, 1], words[:, :, -1] = 0, LANGUAGE, 2
-    source, target = words.to(device)
+    shortest = max(4, round(tokens * (1 - 2 * padding)))
+    lengths = torch.linspace(tokens, shortest, sentences).round().long()  # positions that are no padding
+    places = torch.arange(tokens + 1)
+    for side, shift in ((0, 0), (1, 1)):  # the longest first on both sides
+        end = lengths[:, None] - 1 + shift
+        words[side] = torch.where(places == end, 2, words[side]).masked_fill(places > end, 1)
+    source, target = words
+    source = source[:, :tokens]
     predicted = target[:, 1:].clone()
     predicted[:, 0] = 1  # the language token is given
-    return {
-        "id": torch.arange(sentences, device=device),
+    previous = target[:, :tokens].masked_fill(places[:tokens] >= lengths[:, None], 1)
+    batch: dict[str, Any] = {
+        "id": torch.arange(sentences),
         "nsentences": sentences,
-        "ntokens": predicted.numel() - sentences,
+        "ntokens": int(predicted.ne(1).sum()),
         "net_input": {
-            "src_tokens": source[:, :tokens].contiguous(),
-            "src_lengths": torch.full((sentences,), tokens, device=device),
-            "prev_output_tokens": target[:, :tokens].contiguous(),
+            "src_tokens": source.contiguous(),
+            "src_lengths": lengths,
+            "prev_output_tokens": previous.contiguous(),
         },
         "target": predicted,
-        "tgt_lang_id": torch.full((sentences,), LANGUAGE, device=device),
+        "tgt_lang_id": torch.full((sentences,), LANGUAGE),
     }
+    known = {"facts": BatchFacts.of(batch, 1)} if facts else {}
+    return {**utils.apply_to_sample(lambda tensor: tensor.to(device), batch), **known}
 
 
 def our_config(options: argparse.Namespace, **changes: Any) -> XLMSWCMConfig:
@@ -112,6 +151,8 @@ def our_model(options: argparse.Namespace, task: SimpleNamespace, **changes: Any
 def our_criterion(options: argparse.Namespace, task: SimpleNamespace, **changes: Any) -> SWCMCrossEntropyCriterion:
     """Our criterion."""
     settings = {"label_smoothing": options.label_smoothing, "sentence_avg": False, "seed": 1, **changes}
+    if options.chunk_rows:
+        settings["logits_memory"] = options.chunk_rows * 4 * options.vocabulary / 2**20
     return SWCMCrossEntropyCriterion(SWCMCrossEntropyConfig(**settings), task)
 
 
@@ -188,30 +229,6 @@ def copy_weights(ours: XLMSWCMModel, theirs: nn.Module, names: dict[str, str]) -
         if parts[-1] != "_extra_state":
             state[".".join(parts)] = tensor
     theirs.load_state_dict(state)
-
-
-def huggingface_model(options: argparse.Namespace) -> nn.Module:
-    """EncoderDecoderModel of XLM-R layers, as many as ours on both sides, with embeddings shared like ours."""
-    from transformers import EncoderDecoderConfig, EncoderDecoderModel, XLMRobertaConfig
-
-    config = our_config(options)
-    size = {
-        "vocab_size": options.vocabulary,
-        "hidden_size": config.encoder_embed_dim,
-        "intermediate_size": config.encoder_ffn_embed_dim,
-        "num_attention_heads": config.encoder_attention_heads,
-        "max_position_embeddings": options.tokens + 2,
-        "hidden_dropout_prob": options.dropout,
-        "attention_probs_dropout_prob": options.dropout,
-        "type_vocab_size": 1,
-    }
-    encoder = XLMRobertaConfig(**size, num_hidden_layers=config.encoder_layers)
-    decoder = XLMRobertaConfig(**size, num_hidden_layers=len(config.layer_plan()))
-    both = EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder, pad_token_id=1)
-    model = EncoderDecoderModel(config=both)
-    model.decoder.set_input_embeddings(model.encoder.get_input_embeddings())
-    model.decoder.tie_weights()
-    return model
 
 
 def huggingface_criterion(model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:

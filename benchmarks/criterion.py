@@ -33,7 +33,8 @@ def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     schedule = {"teacher_forcing_final_ratio": VARIANTS[name], "teacher_forcing_decay_end": 1}
     stock = name == STOCK
     criterion = models.stock_criterion(options, task) if stock else models.our_criterion(options, task, **schedule)
-    sample = models.make_batch(options.sentences, options.tokens, options.vocabulary, options.device)
+    size = options.sentences, options.tokens, options.vocabulary, options.device
+    sample = models.make_batch(*size, options.padding, facts=not stock)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
     before = measure.peak_memory(options.device)
     logs: list[dict[str, Any]] = []
@@ -83,6 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Measure all variants and write the report."""
     options = make_parser().parse_args()
+    models.check_model_options(options)
     torch.set_num_threads(options.threads)
     results = measure.alternate(
         options.rounds, {name: partial(measure.apart, one_turn, name, options) for name in VARIANTS}

@@ -30,10 +30,10 @@ PAIRS, LONGEST, WINDOW = 4000, 40, 20
 FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
-def make_data(directory: Path, vocabulary: int) -> None:
+def make_data(directory: Path, vocabulary: int, pairs: int = PAIRS) -> None:
     """Pairs; piece k has a probability proportional to 1/k."""
     dictionary = made_up_data.make_dictionary(vocabulary)
-    lengths = np.random.default_rng(0).integers(5, LONGEST, PAIRS)
+    lengths = np.random.default_rng(0).integers(5, LONGEST, pairs)
     texts = made_up_data.make_texts(dictionary, lengths)
     for lang, step in (("zh", 1), ("bo", -1)):
         made_up_data.write_texts(directory / f"train.zh-bo.{lang}", [text[::step] for text in texts], dictionary)

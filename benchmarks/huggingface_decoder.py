@@ -80,6 +80,8 @@ def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
         "intermediate_size": cfg.encoder_ffn_embed_dim,
         "num_attention_heads": cfg.encoder_attention_heads,
         "hidden_act": cfg.activation_fn,
+        "hidden_dropout_prob": cfg.dropout,
+        "attention_probs_dropout_prob": cfg.attention_dropout,
         "layer_norm_eps": ours.decoder.layer_norm_eps,
         "type_vocab_size": 1,
         "pad_token_id": ours.decoder.padding_idx,

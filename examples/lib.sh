@@ -33,7 +33,8 @@ Environment of every recipe:
   DIRECTIONS="S-T .." what fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a language
                       that scores do not know yet needs a line in swcm_fairseq/scoring/tokenizers/__init__.py
   GPUS=N              GPUs of this machine; the total batch stays the paper's
-  PER_GPU=N           samples at a time on a GPU, at most; smaller needs less memory, and the total batch stays
+  PER_GPU=N           samples at a time on a GPU, at most (default: as its memory allows, in pretraining 300 on 141 GB, 150
+                      on 80 GB, else 75); smaller needs less memory, and the total batch stays
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
 
 Paths are relative to the root of the repository. Interrupt a recipe whenever you like: the same command goes on,
@@ -75,6 +76,20 @@ parse() {
 
 check_variables
 
+# pretraining_per_gpu: how many samples of 256 tokens this machine's GPUs have the memory for, at a time.
+pretraining_per_gpu() {
+  local mebibytes
+  mebibytes=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2>/dev/null | sort -n | head -n 1)
+  [[ $mebibytes =~ ^[0-9]+$ ]] || mebibytes=0
+  if ((mebibytes >= 140000)); then # 141 GB
+    echo 300
+  elif ((mebibytes >= 79000)); then # 80 GB
+    echo 150
+  else
+    echo 75
+  fi
+}
+
 # --- the two scales: one table; the commands are the same ---
 
 SCALE=${SCALE:-full}
@@ -83,9 +98,9 @@ case $SCALE in
     RUNS=${RUNS:-runs} DEFAULT_ENCODER=encoders/cino-base-v2 PRECISION=${PRECISION:-fp16} ARCH=xlm_swcm_base
     MANIFESTS=examples/manifests DATA_BIN=data-bin TEXT=text
     # Su et al. 2025, section 4.1: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs; fine-tuning 50 of 200.
-    TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=75
+    TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=$(pretraining_per_gpu)
     FINETUNING_EPOCHS=50 FINETUNING_BATCH=200 FINETUNING_PER_GPU=50
-    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=()
+    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=(--gradient-as-bucket-view)
     VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
     ;;
   smoke)

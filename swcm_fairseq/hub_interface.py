@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.restored import read_task_state
 
@@ -200,7 +201,7 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
         directory: where the checkpoint is.
         checkpoint_file: its name; several, separated by ``:``, make an ensemble.
         data: where ``dict.txt`` and ``sentencepiece.bpe.model`` are; from ``directory`` if it starts with a dot.
-        overrides: options of task and model to change, e.g. ``source_lang="zh"``.
+        overrides: options of task and model to change, e.g. ``source_lang="zh"`` or ``cpu_precision="int8"``.
 
     Returns:
         :class:`XLMSWCMHubInterface`; fairseq's own interface for a checkpoint of another task.
@@ -219,9 +220,11 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
         read_task_state(str(folder / name))  # refuses a damaged file
     if not any(vocabulary.glob("dict*.txt")):
         raise InputError(f"{vocabulary / DICT_FILE}: missing; {_EXPORT}")
+    precision = CPUPrecision.of(overrides.pop("cpu_precision", CPUPrecision.float32))
     loaded = hub_utils.from_pretrained(directory, checkpoint_file, data, **overrides)
     if not isinstance(loaded["task"], InferenceTask):
         return hub_utils.GeneratorHubInterface(loaded["args"], loaded["task"], loaded["models"])
     if not (vocabulary / SENTENCEPIECE_FILE).is_file():
         raise InputError(f"{vocabulary / SENTENCEPIECE_FILE}: missing; {_EXPORT}")
+    loaded["task"].cfg.cpu_precision = precision  # older checkpoints do not have it, so it is no override
     return XLMSWCMHubInterface(loaded["args"], loaded["task"], loaded["models"], Vocabulary(vocabulary))

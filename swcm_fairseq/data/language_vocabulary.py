@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from swcm_fairseq.data.batch_facts import on_device
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.int8 import Int8Linear
 
 
 class OutputVocabulary:
@@ -34,25 +35,18 @@ class OutputVocabulary:
 
 
 class RestrictedProjection(nn.Module):
-    """An output projection that computes the logits of some words; those of all others are minus infinity.
+    """An output projection that computes the logits of some words, under their ids in the smaller matrix."""
 
-    Beam search sees a vocabulary of the usual size, in which the others cannot be chosen.
-    """
-
-    ids: Tensor
-
-    def __init__(self, projection: nn.Linear, vocabulary: OutputVocabulary):
+    def __init__(self, projection: nn.Linear | Int8Linear, vocabulary: OutputVocabulary):
         super().__init__()
+        assert projection.weight is not None
         # A parameter as before: how torch multiplies, and hence rounds, depends on it.
         self.weight = nn.Parameter(vocabulary.weight(projection.weight.detach()), projection.weight.requires_grad)
-        self.register_buffer("ids", vocabulary.ids)
-        self.words = projection.out_features
+        self._rounded = Int8Linear(self.weight) if isinstance(projection, Int8Linear) else None
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits [..., V] of ``features`` [..., C]."""
-        logits = nn.functional.linear(features, self.weight)
-        everything = logits.new_full((*features.shape[:-1], self.words), -torch.inf)
-        return everything.index_copy(-1, self.ids, logits)
+        """Logits [..., R] of ``features`` [..., C]."""
+        return nn.functional.linear(features, self.weight) if self._rounded is None else self._rounded(features)
 
 
 class LanguageVocabularies:

@@ -7,12 +7,15 @@ are the parent's, so that fairseq's tools keep working.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from fairseq.modules import MultiheadAttention
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from swcm_fairseq.int8 import Int8Linear
 
 IncrementalState = dict[str, dict[str, Tensor | None]]
 
@@ -62,6 +65,21 @@ class Attention(MultiheadAttention):
 
     given_keys: tuple[Tensor, Tensor] | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        # By how many of the projections it joins; empty unless they are rounded.
+        self._rounded: dict[int, Int8Linear] = {}
+
+    @property
+    def projections(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        """Those of queries, keys and values."""
+        return self.q_proj, self.k_proj, self.v_proj
+
+    def round_projections(self) -> None:
+        """Project by int8 products from now on; the float32 parameters stay for attention weights that are wanted."""
+        used = [self.projections] if self.self_attention else [self.projections[:1], self.projections[1:]]
+        self._rounded = {len(some): Int8Linear(*_joined(some)) for some in used}
+
     def forward(
         self,
         query: Tensor,
@@ -98,7 +116,7 @@ class Attention(MultiheadAttention):
             q = self.project(query, self.q_proj)[0]
             k, v, padding = self._keys_and_values(key, key_padding_mask, incremental_state, static_kv)
         elif incremental_state is None:
-            q, k, v = self.project(query, self.q_proj, self.k_proj, self.v_proj)
+            q, k, v = self.project(query, *self.projections)
         else:
             # Every position so far is a word: the search never chooses padding, and finished rows do not matter.
             (q, k, v), padding = self._next_positions(query, incremental_state), None
@@ -138,7 +156,9 @@ class Attention(MultiheadAttention):
     def project(self, x: Tensor, *projections: nn.Linear) -> list[Tensor]:
         """``x`` [T, B, C] through several of the projections, by one product: [B, H, T, D] each."""
         # Contiguous: otherwise it depends on whether a gradient is wanted how torch multiplies, and hence rounds.
-        joined = F.linear(x.contiguous(), *_joined(projections))
+        x = x.contiguous()
+        rounded = self._rounded.get(len(projections))
+        joined = F.linear(x, *_joined(projections)) if rounded is None else rounded(x)
         return [self._split_heads(part) for part in joined.split(self.embed_dim, dim=-1)]
 
     def _next_positions(self, x: Tensor, incremental_state: IncrementalState) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,9 +167,12 @@ class Attention(MultiheadAttention):
         The weights of the three projections are joined in the first step of a batch.
         """
         saved = self._get_input_buffer(incremental_state)
-        if "joined_weight" not in saved:
-            saved["joined_weight"], saved["joined_bias"] = _joined((self.q_proj, self.k_proj, self.v_proj))
-        joined = F.linear(x, saved["joined_weight"], saved["joined_bias"])
+        if self._rounded:
+            joined = self._rounded[3](x)
+        else:
+            if "joined_weight" not in saved:
+                saved["joined_weight"], saved["joined_bias"] = _joined(self.projections)
+            joined = F.linear(x, saved["joined_weight"], saved["joined_bias"])
         # [T, B, 3 C] -> [B, 3, H, T, D]
         joined = joined.view(*x.shape[:2], 3, self.num_heads, self.head_dim).permute(1, 2, 3, 0, 4)
         k, v = _append(saved, joined[:, 1:])
@@ -181,12 +204,15 @@ class Attention(MultiheadAttention):
         return self._get_input_buffer(incremental_state)["prev_key"].size(0)
 
     def reorder_incremental_state(self, incremental_state: IncrementalState, new_order: Tensor) -> IncrementalState:
-        """As fairseq's; ``new_order`` int64, [B]. Self-attention copies its buffer as a whole."""
+        """As fairseq's; ``new_order`` int64, [B]. Of self-attention's buffer, the positions in use are copied."""
         saved = self._get_input_buffer(incremental_state)
         buffer = saved.get("buffer")
         if buffer is None:
             return super().reorder_incremental_state(incremental_state, new_order)
-        _show(saved, buffer.index_select(0, new_order), saved["prev_key"].size(2))
+        length = saved["prev_key"].size(2)
+        moved = buffer.new_empty(len(new_order), *buffer.shape[1:])
+        torch.index_select(buffer[:, :, :, :length], 0, new_order, out=moved[:, :, :, :length])
+        _show(saved, moved, length)
         return incremental_state
 
 

@@ -11,6 +11,7 @@ from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
+from swcm_fairseq.compilation import compile_layer
 from swcm_fairseq.models.attention import Attention, CausalMask, IncrementalState
 from swcm_fairseq.models.encoder import EncoderOut
 from swcm_fairseq.models.freezing import FreezableEmbeddings
@@ -29,6 +30,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         dictionary: the target dictionary.
         embed_tokens: [V, C].
         plan: the layers, see :func:`~swcm_fairseq.models.layer_plan.layer_plan`.
+        compiled: layers are compiled; step-by-step decoding, whose state grows with every step, runs them as they are.
     """
 
     cfg: TransformerConfig
@@ -39,9 +41,14 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
     padding_idx: int
 
     def __init__(
-        self, cfg: TransformerConfig, dictionary: Dictionary, embed_tokens: nn.Embedding, plan: list[PlannedLayer]
+        self,
+        cfg: TransformerConfig,
+        dictionary: Dictionary,
+        embed_tokens: nn.Embedding,
+        plan: list[PlannedLayer],
+        compiled: bool = False,
     ):
-        self._unbuilt = list(plan)
+        self._unbuilt, self._compiled = list(plan), compiled
         super().__init__(cfg, dictionary, embed_tokens)
         self.plan = plan
         self.need_attn = False
@@ -57,6 +64,8 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         planned = self._unbuilt.pop(0)
         kind = NormalDecoderLayer if planned.kind is LayerKind.NORMAL else InheritedDecoderLayer
         layer = kind(cfg)
+        if self._compiled:
+            compile_layer(layer, cfg.checkpoint_activations)
         if cfg.checkpoint_activations:
             return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
         return layer
@@ -110,14 +119,16 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
             self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
         if alignment_layer is None and not self.need_attn:
             alignment_layer = NO_LAYER
-        return super().extract_features(
-            prev_output_tokens,
-            encoder_out,
-            incremental_state,
-            full_context_alignment,
-            alignment_layer,
-            alignment_heads,
-        )
+        by_steps = self._compiled and incremental_state is not None
+        with torch.compiler.set_stance("force_eager") if by_steps else contextlib.nullcontext():
+            return super().extract_features(
+                prev_output_tokens,
+                encoder_out,
+                incremental_state,
+                full_context_alignment,
+                alignment_layer,
+                alignment_heads,
+            )
 
     @contextlib.contextmanager
     def keys_computed_once(self, encoder_out: EncoderOut) -> Iterator[None]:
@@ -140,12 +151,14 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
     def reorder_incremental_state_scripting(self, incremental_state: IncrementalState, new_order: Tensor) -> None:
         """Called by the generator before every step but the first; ``new_order`` int64, [B], are rows to go on with.
 
-        Where every row goes on as it is (as always in greedy search until a sentence ends) nothing is copied.
+        In greedy search every row goes on as it is until a sentence ends: then nothing is copied. Whether beams have
+        moved is not looked at, because looking waits for a GPU.
         """
         if not incremental_state:
             return
-        rows = next(module for module in self._attentions if module.self_attention).cached_rows(incremental_state)
-        if torch.equal(new_order, torch.arange(rows, device=new_order.device)):
+        own = next(module for module in self._attentions if module.self_attention)
+        cross = next(module for module in self._attentions if not module.self_attention)
+        if cross.beam_size == 1 and own.cached_rows(incremental_state) == len(new_order):
             return
         for attention in self._attentions:
             attention.reorder_incremental_state(incremental_state, new_order)

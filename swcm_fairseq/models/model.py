@@ -87,10 +87,10 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         fairseq_config = config.transformer_config()
         width = config.encoder_embed_dim
         embed_tokens = nn.Embedding(len(dictionary), width, dictionary.pad())
-        encoder = Encoder(fairseq_config, dictionary, embed_tokens)
+        encoder = Encoder(fairseq_config, dictionary, embed_tokens, config.compile_layers)
         if config.separate_embeddings:
             embed_tokens = nn.Embedding(len(dictionary), width, dictionary.pad())
-        decoder = Decoder(fairseq_config, dictionary, embed_tokens, config.layer_plan())
+        decoder = Decoder(fairseq_config, dictionary, embed_tokens, config.layer_plan(), config.compile_layers)
         model = cls(config, encoder, decoder)
         model.apply(init_weights)
         if not config.pruned:  # what is tied has both its names in a checkpoint

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
+import torch
 from fairseq import utils
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models.transformer.transformer_config import (
@@ -15,6 +16,7 @@ from fairseq.models.transformer.transformer_config import (
 )
 from omegaconf import II
 
+from swcm_fairseq.compilation import compile_problem
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.layer_plan import PlannedLayer, layer_plan
 
@@ -130,6 +132,10 @@ class XLMSWCMConfig(FairseqDataclass):
         False, "recompute activations in the backward pass: less memory, more computation"
     )
     offload_activations: bool = option(False, "keep checkpointed activations in CPU memory")
+    compile_layers: bool = option(
+        False,
+        "compile encoder and decoder layers with torch.compile, for any shape; needs a compiler, in training only",
+    )
 
     # fairseq's own options of the same name: what it will restore, how it runs several processes, and what its
     # optimizer does to parameters without gradient (None: one whose weight decay is not to be seen).
@@ -145,6 +151,7 @@ class XLMSWCMConfig(FairseqDataclass):
     amp: bool = II("common.amp")
     memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
     memory_efficient_bf16: bool = II("common.memory_efficient_bf16")
+    cpu: bool = II("common.cpu")
     weight_decay: Optional[float] = II("oc.select:optimizer.weight_decay,null")
 
     def check(self) -> None:
@@ -211,6 +218,9 @@ class XLMSWCMConfig(FairseqDataclass):
             "--checkpoint-activations hides from DistributedDataParallel which parameters are used, or used twice: "
             "for shared, frozen or dropped layers give --ddp-backend legacy_ddp",
         )
+        on_gpu = torch.cuda.is_available() and self.cpu is not True
+        problem = compile_problem("cuda" if on_gpu else "cpu") if self.compile_layers else ""
+        yield bool(problem), f"--compile-layers: {problem}; install it, or leave the option out"
         yield (
             self.amp is True,
             "--amp: fairseq divides clipped gradients by the loss scale twice; give --fp16, or --bf16 to "

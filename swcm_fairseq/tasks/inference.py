@@ -15,6 +15,7 @@ from swcm_fairseq.data.languages import check_code, language_token
 from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.data.vocabulary import MultilingualDictionary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.models.cpu_precision import CPUPrecision, set_cpu_precision
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
 from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 
@@ -25,7 +26,8 @@ class InferenceTask(FairseqTask):
     """Decoding that starts from ``<s> <xx>``, for every task whose dictionary has language tokens.
 
     Attributes:
-        cfg: ``source_lang``, ``target_lang``, ``tokens_per_sample`` and ``restrict_decoding`` are read.
+        cfg: ``source_lang``, ``target_lang``, ``tokens_per_sample``, ``restrict_decoding`` and
+            ``cpu_precision`` are read.
         dictionary: pieces, ``<mask>`` and language tokens.
         langs: language codes, in the order of their tokens.
     """
@@ -61,6 +63,8 @@ class InferenceTask(FairseqTask):
                     "with a decoder"
                 )
         self._check_direction()
+        for model in models:
+            set_cpu_precision(model, CPUPrecision.of(self.cfg.cpu_precision))
         extra = dict(extra_gen_cls_kwargs or {})
         if not getattr(args, "score_reference", False):
             target = self.cfg.target_lang

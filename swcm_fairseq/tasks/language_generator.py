@@ -9,9 +9,10 @@ from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.search import DiverseBeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 
-from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, RestrictedProjection
+from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.int8 import Int8Linear
 
 
 class RepeatBlock(NGramRepeatBlock):
@@ -29,6 +30,8 @@ class LanguageGenerator(SequenceGenerator):
 
     The token costs nothing, is not counted as length and is not in the hypotheses.
     """
+
+    vocab_size: int
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class LanguageGenerator(SequenceGenerator):
         self.vocabularies = vocabularies
         never = sorted(language_tokens | {tgt_dict.bos(), tgt_dict.index(MASK)})
         self.token_indices_to_suppress = torch.tensor(never)
+        self._rounded: dict[int, Any] = {}  # of the last vocabulary, by the projection it is of
 
     @torch.no_grad()
     def generate(self, models, sample: dict[str, Any], **kwargs) -> list[list[dict[str, torch.Tensor]]]:
@@ -79,26 +83,71 @@ class LanguageGenerator(SequenceGenerator):
         if isinstance(self.search, DiverseBeamSearch):
             # It takes the samples' ids for rows of the batch, so ids of a data set lead it out of its tables.
             sample = {key: value for key, value in sample.items() if key != "id"}
-        with self._restricted(forced, kwargs["prefix_tokens"]):
-            return [[_without_first(hypo) for hypo in hypos] for hypos in super().generate(models, sample, **kwargs)]
+        with self._searched_words(forced, kwargs) as words:
+            found = super().generate(models, sample, **kwargs)
+        return [[_without_first(hypo, words) for hypo in hypos] for hypos in found]
 
     @contextlib.contextmanager
-    def _restricted(self, lang_tokens: torch.Tensor, given: torch.Tensor) -> Iterator[None]:
-        """While it lasts, the models can write the words of the batch's language and what is ``given``, no others."""
+    def _searched_words(self, lang_tokens: torch.Tensor, options: dict[str, Any]) -> Iterator[OutputVocabulary | None]:
+        """While it lasts, the search knows the words of the batch's language and those that are given, no others.
+
+        Those words have the ids of a smaller vocabulary then, in the decoder, in the search and in ``options`` (of
+        fairseq's ``generate``), which are changed. Special symbols keep theirs: they come first and are always in it.
+
+        Yields:
+            The vocabulary; None where all words are searched.
+        """
         if self.vocabularies is None:
-            yield
+            yield None
             return
-        whole = [(model.decoder, model.decoder.output_projection) for model in self.model.models]
+        vocabulary = self._vocabulary(lang_tokens, options)
+        before = self.vocab_size, self.token_indices_to_suppress
+        whole = [(model.decoder, model.decoder.output_projection, model.decoder.embed_tokens) for model in self._models]
         try:
-            for decoder, projection in whole:
-                languages = sorted(set(lang_tokens.flatten().tolist()))
-                device = projection.weight.device
-                vocabulary, _ = self.vocabularies.output_vocabulary(languages, given.cpu().numpy(), device)
-                decoder.output_projection = RestrictedProjection(projection, vocabulary)
-            yield
+            for decoder, projection, embeddings in whole:
+                decoder.output_projection = self._smaller_projection(projection, vocabulary)
+                rows = vocabulary.weight(embeddings.weight.detach())
+                decoder.embed_tokens = torch.nn.Embedding.from_pretrained(rows, padding_idx=embeddings.padding_idx)
+            never = self.token_indices_to_suppress.to(vocabulary.ids.device)
+            self.token_indices_to_suppress = vocabulary.local(never[torch.isin(never, vocabulary.ids)])
+            self.vocab_size = len(vocabulary.ids)
+            yield vocabulary
         finally:
-            for decoder, projection in whole:
-                decoder.output_projection = projection
+            self.vocab_size, self.token_indices_to_suppress = before
+            for decoder, projection, embeddings in whole:
+                decoder.output_projection, decoder.embed_tokens = projection, embeddings
+
+    def _vocabulary(self, lang_tokens: torch.Tensor, options: dict[str, Any]) -> OutputVocabulary:
+        """The words to search; tokens that ``options`` give get their ids there."""
+        assert self.vocabularies is not None
+        if self.lm_model is not None:
+            raise InputError("--lm-path: a language model needs all words; leave --restrict-decoding out")
+        prefix, constraints = options["prefix_tokens"], options.get("constraints")
+        given = [
+            part.flatten() for part in (prefix, None if constraints is None else constraints[:, 1:]) if part is not None
+        ]
+        languages = sorted(set(lang_tokens.flatten().tolist()))
+        words = torch.cat([part.to(prefix) for part in given]).cpu().numpy()
+        vocabulary, _ = self.vocabularies.output_vocabulary(languages, words, prefix.device)
+        options["prefix_tokens"] = vocabulary.local(prefix)
+        if constraints is not None:  # the first column counts, zeros separate
+            local = vocabulary.local(constraints[:, 1:].to(prefix)).to(constraints)
+            options["constraints"] = torch.cat((constraints[:, :1], local), dim=1)
+        return vocabulary
+
+    def _smaller_projection(self, projection: Any, vocabulary: OutputVocabulary) -> RestrictedProjection:
+        """The rows of ``projection``; those in int8, which never change, are kept for the next batch."""
+        if not isinstance(projection, Int8Linear):
+            return RestrictedProjection(projection, vocabulary)
+        ids, kept = self._rounded.get(id(projection), (None, None))
+        if kept is None or not torch.equal(ids, vocabulary.ids):
+            kept = RestrictedProjection(projection, vocabulary)
+            self._rounded[id(projection)] = vocabulary.ids, kept
+        return kept
+
+    @property
+    def _models(self) -> list[Any]:
+        return list(self.model.models)
 
     def _language_tokens(self, sample: dict[str, Any]) -> torch.Tensor:
         """The token to force for each sample, int64, shape (batch, 1)."""
@@ -130,9 +179,10 @@ class LanguageGenerator(SequenceGenerator):
         return newly_finished
 
 
-def _without_first(hypo: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A hypothesis without its first token."""
-    shorter = {**hypo, "tokens": hypo["tokens"][1:], "positional_scores": hypo["positional_scores"][1:]}
+def _without_first(hypo: dict[str, torch.Tensor], words: OutputVocabulary | None) -> dict[str, torch.Tensor]:
+    """A hypothesis without its first token, and its tokens, if they are ids of ``words``, as the dictionary's."""
+    tokens = hypo["tokens"] if words is None else words.ids[hypo["tokens"]]
+    shorter = {**hypo, "tokens": tokens[1:], "positional_scores": hypo["positional_scores"][1:]}
     if hypo["attention"].numel():
         shorter["attention"] = hypo["attention"][:, 1:]
     return shorter

@@ -23,6 +23,7 @@ from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
+from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.optim import epoch_length
 from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.interactive_input import is_interactive, open_input
@@ -157,11 +158,15 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         Raises:
             InputError: the model has fewer positions than ``--tokens-per-sample``.
         """
-        if from_checkpoint and getattr(cfg, "pretrained_encoder", None):
+        of_training = {"pretrained_encoder": None, "pretrained_decoder": False, "compile_layers": False}
+        if from_checkpoint and any(getattr(cfg, name, None) for name in of_training):
             cfg = cfg.copy()
             with open_dict(cfg):
-                cfg.pretrained_encoder, cfg.pretrained_decoder = None, False
+                cfg.update(of_training)
         if not from_checkpoint:
+            precision = CPUPrecision.of(self.cfg.cpu_precision)
+            if precision is not CPUPrecision.float32:
+                raise InputError(f"--cpu-precision {precision.value} is for generating; leave it out of training")
             self.begin_training(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, XLMSWCMModel) and not from_checkpoint:

@@ -11,6 +11,7 @@ from omegaconf import II, MISSING
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.noise import MaskLength
 from swcm_fairseq.data.streams import Stream
+from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.tasks.validation import EvalMetric
 
 
@@ -200,6 +201,13 @@ class MultilingualDenoisingMTConfig(SamplingConfig):
         metadata={
             "help": "generate only pieces that the training text of the target language has, as counted in the data "
             "directory; needs batches of one target language"
+        },
+    )
+    cpu_precision: CPUPrecision = field(
+        default=CPUPrecision.float32,
+        metadata={
+            "help": "what to compute in when generating on a CPU: float32, bfloat16, or int8 (linear layers; all else "
+            "in float32)"
         },
     )
     seed: int = II("common.seed")

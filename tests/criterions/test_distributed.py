@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.distributed import ModuleProxyWrapper
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.multiprocessing import spawn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -52,6 +53,34 @@ def compare(rank, world, tied, smoothing, update_freq, find_unused):
         assert_close(found, expected[3])
 
 
+def check_reductions(rank, world):
+    """The tied embedding's gradient is reduced once; gradients that are views of the buckets are the same."""
+    task = Task()
+    everything = batches(task, world)
+    model = build(task, True, 0)
+    criterion = build_criterion(task, label_smoothing=0.1)
+    expected = gradients(model, criterion, *everything)[3]
+    for views in (False, True):
+        wrapped = DistributedDataParallel(build(task, True, 0), gradient_as_bucket_view=views)
+        reduced = []
+
+        def hook(group, bucket, reduced=reduced):
+            reduced.extend(id(parameter) for parameter in bucket.parameters())
+            return allreduce_hook(group, bucket)
+
+        wrapped.register_comm_hook(None, hook)
+        proxy = ModuleProxyWrapper(wrapped)
+        for _ in range(2):  # the buckets are built anew after the first
+            for parameter in wrapped.parameters():
+                parameter.grad = None  # as fairseq's optimizer
+            reduced.clear()
+            criterion(proxy, everything[rank])[0].backward()
+            table = wrapped.module.decoder.embed_tokens.weight
+            assert table is wrapped.module.decoder.output_projection.weight and reduced.count(id(table)) == 1
+            assert len(reduced) == len(set(reduced)) == len(list(wrapped.parameters()))
+            assert_close({name: p.grad * world for name, p in wrapped.module.named_parameters()}, expected)
+
+
 def worker(rank, world, address):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=world)
@@ -59,6 +88,7 @@ def worker(rank, world, address):
         for smoothing in (0.0, 0.1):
             for update_freq in (1, 4):
                 compare(rank, world, tied, smoothing, update_freq, find_unused=tied)
+    check_reductions(rank, world)
     dist.destroy_process_group()
 
 

@@ -103,3 +103,43 @@ def test_missing_counts_are_refused(setup):
     with pytest.raises(InputError, match="no counts for <bo>"):
         generate(task, model, sample)
     assert not isinstance(model.decoder.output_projection, RestrictedProjection)
+
+
+def test_the_search_has_the_words_alone(setup, monkeypatch):
+    """Ids, logits and scores of the small vocabulary; afterwards everything is as before."""
+    task, model, sample = setup
+    monkeypatch.setattr(task, "language_vocabulary", lambda lang: torch.tensor([6, 7, 8, 20, 21]))
+    task.cfg.restrict_decoding = True
+    generator = task.build_generator([model], SimpleNamespace(**SEARCH))
+    seen = []
+    step = generator.search.step
+    monkeypatch.setattr(
+        generator.search, "step", lambda at, lprobs, *rest: (seen.append(lprobs.size(-1)), step(at, lprobs, *rest))[1]
+    )
+    before = generator.vocab_size, generator.token_indices_to_suppress, model.decoder.embed_tokens
+    task.inference_step(generator, [model], sample)
+    assert set(seen) == {4 + 5 + 1}
+    after = generator.vocab_size, generator.token_indices_to_suppress, model.decoder.embed_tokens
+    assert all(one is other for one, other in zip(before, after, strict=True))
+
+
+def test_given_words_may_be_of_another_language(setup, monkeypatch):
+    task, model, sample = setup
+    monkeypatch.setattr(task, "language_vocabulary", lambda lang: torch.tensor([6, 7, 8, 20, 21]))
+    task.cfg.restrict_decoding = True
+    generator = task.build_generator([model], SimpleNamespace(**SEARCH))
+    prefix = torch.tensor([[30], [31], [1], [6]])  # padding: nothing is given
+    hypotheses = generator.generate([model], sample, prefix_tokens=prefix)
+    first = [found[0]["tokens"][0].item() for found in hypotheses]
+    assert first[0] == 30 and first[1] == 31 and first[3] == 6
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_other_precisions_are_restricted_too(setup, monkeypatch, precision):
+    task, model, sample = setup
+    words = torch.tensor([6, 7, 8, 20, 21])
+    monkeypatch.setattr(task, "language_vocabulary", lambda lang: words)
+    task.cfg.cpu_precision = precision
+    for _ in range(2):
+        found = tokens(generate(task, model, sample))
+        assert torch.isin(found, torch.cat((words, torch.tensor([2, 3])))).all()

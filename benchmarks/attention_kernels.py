@@ -1,0 +1,95 @@
+"""SDPA's kernels at the shapes of a training step, with and without a mask: which is the fastest, forward and backward.
+
+    python benchmarks/attention_kernels.py                                               # a CPU, small
+    python benchmarks/attention_kernels.py --device cuda --precision bf16 --sentences 75 --tokens 256 \\
+        --heads 12 --width 64
+
+Cases: the encoder's self-attention and cross-attention, without padding and with 20% of it, and the decoder's causal
+self-attention. What is found goes into KERNELS in swcm_fairseq/models/attention.py.
+"""
+
+import argparse
+import statistics
+from functools import partial
+
+import measure
+import torch
+import torch.nn.functional as F
+from contestants import PRECISIONS
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from swcm_fairseq.errors import run_command
+
+# torch's names; on a CPU "flash" is its own kernel, and the others are refused.
+KERNELS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "cuDNN": SDPBackend.CUDNN_ATTENTION,
+    "plain": SDPBackend.MATH,
+}
+CASES = ("no mask", "mask of padding", "causal")
+
+
+def step(case: str, parts: list[Tensor], mask: Tensor, dropout: float) -> None:
+    """Forward and backward."""
+    blocked = mask if case == "mask of padding" else None
+    F.scaled_dot_product_attention(*parts, blocked, dropout, is_causal=case == "causal").sum().backward()
+
+
+def milliseconds(case: str, kernel: str, options: argparse.Namespace) -> float | None:
+    """Of a step, the median; None where the kernel refuses the case."""
+    shape = options.sentences, options.heads, options.tokens, options.width
+    dtype = PRECISIONS[options.precision]
+    parts = [torch.randn(shape, device=options.device, dtype=dtype, requires_grad=True) for _ in range(3)]
+    lengths = torch.linspace(options.tokens, 0.6 * options.tokens, options.sentences, device=options.device).long()
+    mask = (torch.arange(options.tokens, device=options.device) < lengths[:, None])[:, None, None]
+    once = partial(step, case, parts, mask, options.dropout)
+    try:
+        with sdpa_kernel([KERNELS[kernel]]):
+            once()
+            times = [measure.seconds(once, options.device) for _ in range(options.steps)]
+    except RuntimeError:  # "No available kernel"
+        return None
+    return 1000 * statistics.median(times)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = measure.make_parser(__doc__, rounds=1)
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="default: fp32")
+    for name, size, what in (
+        ("sentences", 4, "of a batch"),
+        ("tokens", 64, "of a sentence"),
+        ("heads", 4, "of attention"),
+        ("width", 16, "of a head"),
+        ("steps", 10, "timed"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=size, metavar="N", help=f"{what} (default: {size})")
+    parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="default: 0.1")
+    return parser
+
+
+def main() -> None:
+    """Measure and write the report."""
+    options = make_parser().parse_args()
+    torch.set_num_threads(options.threads)
+    times = {case: {kernel: milliseconds(case, kernel, options) for kernel in KERNELS} for case in CASES}
+    rows = [[case, *("refused" if ms is None else f"{ms:.3f}" for ms in row.values())] for case, row in times.items()]
+    measure.Report(
+        question="attention_kernels",
+        title="Kernels of attention, ms forward and backward",
+        device=options.device,
+        settings=[
+            f"{options.sentences} x {options.heads} heads x {options.tokens} x {options.width}, {options.precision}, "
+            f"dropout {options.dropout}; median of {options.steps}",
+            *([options.note] if options.note else []),
+        ],
+        headers=["case", *KERNELS],
+        rows=rows,
+        raw=times,
+    ).write(options.output)
+
+
+if __name__ == "__main__":
+    run_command(main)
