@@ -121,6 +121,20 @@ def test_the_batch_is_600_on_any_number_of_gpus(recipe, name, gpus, machines, pe
     assert (words[0] == "torchrun") == (processes > 1)
 
 
+@pytest.mark.parametrize(("mebibytes", "each"), [("143771", 300), ("81559", 150), ("24576", 75), ("none", 75)])
+def test_the_memory_of_the_gpu_decides_how_many_samples_at_a_time(recipe, tmp_path, mebibytes, each):
+    """H200, H100, a GPU of 24 GB, and no answer; the total batch stays."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\necho {mebibytes}\n")
+    (tmp_path / "bin" / "nvidia-smi").chmod(0o755)
+    for name, gpus in (("single_gpu.sh", 1), ("multi_gpu.sh", 2)):
+        done = recipe(f"pretraining/{name}", "--dry-run", path=f"{tmp_path / 'bin'}:{SHELL_ONLY}", GPUS=str(gpus))
+        (words,) = of("fairseq-train", commands(done))
+        numbers = [int(value(option, words)) for option in ("--batch-size", "--update-freq")]
+        assert numbers == [each, 600 // each // gpus]
+        assert ("--gradient-as-bucket-view" in words) == (gpus > 1)
+
+
 def test_every_machine_is_told_its_number_and_the_meeting_place(recipe):
     variables = {"MACHINES": "2", "MACHINE": "1", "GPUS": "4", "RENDEZVOUS": "first:29500"}
     [words] = of("fairseq-train", commands(recipe("pretraining/several_machines.sh", "--dry-run", **variables)))
