@@ -100,7 +100,7 @@ case $SCALE in
     # Su et al. 2025, section 4.1: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs; fine-tuning 50 of 200.
     TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=$(pretraining_per_gpu)
     FINETUNING_EPOCHS=50 FINETUNING_BATCH=200 FINETUNING_PER_GPU=50
-    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=(--gradient-as-bucket-view)
+    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=()
     VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
     ;;
   smoke)
@@ -203,7 +203,8 @@ train() {
     local place=(--standalone) # takes a free port
     ((MACHINES == 1)) || place=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "${RENDEZVOUS:-first:29500}")
     launch=(torchrun "${place[@]}" --nproc_per_node "$GPUS" --no-python)
-    share+=("${SEVERAL_PROCESSES[@]}")
+    # Gradients are views of what processes exchange: a copy less. Other data parallelism than torch's ignores it.
+    share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
   # The optimizer, section 4.1: AdamW (torch's; resumes exactly in half precision, too), clipping at 1.0, from 1e-5 up to 1e-4
   # during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
