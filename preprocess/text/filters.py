@@ -3,25 +3,17 @@
 from dataclasses import dataclass, field
 from functools import cache
 
-import pycld2
 import regex
 
+from swcm_fairseq.data.identification import NONE, UNKNOWN, identify
 from swcm_fairseq.data.languages import language
 
 _LETTER = regex.compile(r"\p{L}")
 # An address begins where a word does and its name ends at the first "@", so that text without spaces is read once.
 _LINK = regex.compile(r"(?:https?://|www\.)\S+|(?<!\S)\S[^\s@]*@\S+\.\S+")
 
-# What the identifier (CLD2) may call text of a language: near relatives that it mistakes it for.
-ACCEPTED = {
-    "bo": {"bo", "dz"},
-    "kk": {"kk", "ky", "tt"},
-    "mn": {"mn"},
-    "ug": {"ug", "ky"},
-    "zh": {"zh", "zh-Hant"},
-}
-# Shorter text is not judged by the identifier.
-MIN_IDENTIFIED_CHARS = 20
+# Shorter text is not judged by the identifier, and of longer text the beginning is enough.
+MIN_IDENTIFIED_CHARS, MAX_IDENTIFIED_CHARS = 20, 2000
 
 
 @dataclass
@@ -70,11 +62,11 @@ class LineFilters:
 
     def identified(self, text: str, lang: str) -> str | None:
         """The offline identifier is sure that it is another language."""
-        base = _plain(lang)
-        if base not in ACCEPTED or len(text) < MIN_IDENTIFIED_CHARS:
+        accepted = language(lang).cld2
+        if not accepted or len(text) < MIN_IDENTIFIED_CHARS:
             return None
-        found = identify(text)
-        return None if found is None or found in ACCEPTED[base] else f"another language ({found})"
+        found = identify(text[:MAX_IDENTIFIED_CHARS], sure=True)
+        return None if found in (*accepted, UNKNOWN, NONE) else f"another language ({found})"
 
 
 FILTERS = {
@@ -88,7 +80,7 @@ FILTERS = {
 
 def unfit_steps(steps: tuple[str, ...], lang: str) -> list[str]:
     """Those of ``steps`` that let every line of a language pass, since nothing is known to judge it by."""
-    unknown = {"script": not language(lang).scripts, "language": _plain(lang) not in ACCEPTED}
+    unknown = {"script": not language(lang).scripts, "language": not language(lang).cld2}
     return [step for step in steps if unknown.get(step)]
 
 
@@ -100,17 +92,3 @@ def _letters_of(scripts: tuple[str, ...]) -> regex.Pattern[str]:
 def in_scripts(text: str, scripts: tuple[str, ...]) -> int:
     """Letters of ``text`` in one of the scripts."""
     return len(_letters_of(scripts).findall(text))
-
-
-def _plain(lang: str) -> str:
-    return regex.split("[_-]", lang)[0]
-
-
-def identify(text: str) -> str | None:
-    """Code of the language of ``text`` if the identifier is sure, else None."""
-    try:
-        reliable, _, found = pycld2.detect(text)
-    except pycld2.error:  # characters that it refuses; the controls step takes them out
-        return None
-    code = found[0][1]
-    return code if reliable and code != "un" else None

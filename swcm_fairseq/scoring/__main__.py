@@ -10,7 +10,7 @@ from swcm_fairseq.scoring.evaluation import OFFLINE_BLEU_TOKENIZERS, evaluate
 from swcm_fairseq.scoring.inputs import add_input_options, check_output, read_inputs
 from swcm_fairseq.scoring.score_report import as_json, as_markdown, as_text
 from swcm_fairseq.scoring.segment_files import write_output
-from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
+from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer, known_languages
 
 _FORMATS = {"text": as_text, "json": as_json, "markdown": as_markdown}
 
@@ -43,7 +43,7 @@ def build_parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     add_input_options(parser)
-    languages = ", ".join(LANGUAGE_TOKENIZERS)
+    languages = ", ".join(known_languages())
     add = parser.add_argument
     add("--lang", required=True, metavar="CODE", help=f"language of the references ({languages}; also kk_arab)")
     add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE (default: the language's own)")

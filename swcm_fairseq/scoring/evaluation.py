@@ -7,16 +7,14 @@ from importlib.metadata import version
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric, Score
 
+from swcm_fairseq.data.identification import has_identifier
+from swcm_fairseq.data.languages import language as table_row
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.scoring.language_id import has_identifier, language_accuracy
+from swcm_fairseq.scoring.language_id import language_accuracy
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import approximate_randomization, score_with_interval
-from swcm_fairseq.scoring.tokenizers import Tokenizer, plain_code
+from swcm_fairseq.scoring.tokenizers import Tokenizer
 
-# language -> tokenizer of sacreBLEU, all offline. Tibetan puts no spaces between words and sacreBLEU has no
-# syllables, so BLEU counts characters there; `intl` knows the punctuation of every script, `13a` (sacreBLEU's
-# default) only ASCII's.
-BLEU_TOKENIZERS = {"bo": "char", "en": "13a", "kk": "intl", "mn": "intl", "ug": "intl", "zh": "zh"}
 # The choices of the command line: those that need neither a download nor another package.
 OFFLINE_BLEU_TOKENIZERS = ("13a", "char", "intl", "none", "zh")
 
@@ -90,7 +88,7 @@ class Evaluation:
 def build_metrics(language: str, tokenizer: Tokenizer, bleu_tokenizer: str | None = None) -> list[Metric]:
     """ROUGE-L, -1, -2 with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams)."""
     rouges = [Rouge(rouge_type, language, tokenizer) for rouge_type in RougeType]
-    bleu = BLEU(tokenize=bleu_tokenizer or BLEU_TOKENIZERS.get(plain_code(language), "intl"), force=True)
+    bleu = BLEU(tokenize=bleu_tokenizer or table_row(language).bleu, force=True)
     return [*rouges, bleu, CHRF(word_order=2)]
 
 
@@ -170,7 +168,7 @@ def evaluate(
         references: one list of segments per reference; a segment counts with its best one.
         language: code of the references.
         tokenizer: of the ROUGE scores.
-        bleu_tokenizer: one of sacreBLEU's; ``None`` takes that of :data:`BLEU_TOKENIZERS`.
+        bleu_tokenizer: one of sacreBLEU's; ``None`` takes the language's own.
         n_bootstrap: resamples for the 95% intervals; 0 leaves them out.
         trials: random swaps for the p-values against the first system; 0 leaves them out.
 

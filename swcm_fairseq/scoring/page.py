@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swcm_fairseq.scoring.language_id import main_script
+from swcm_fairseq.data.identification import main_script
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from swcm_fairseq.scoring.inputs import Inputs, add_input_options, check_output,
 from swcm_fairseq.scoring.page import Output, Sample, html_page
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
 from swcm_fairseq.scoring.segment_files import write_output
-from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, TOKENIZER_NAMES, build_tokenizer
+from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer, known_languages
 
 _EXAMPLES = """examples:
   python -m swcm_fairseq.scoring.samples --generated results/generate-test.txt --lang ug --format html --output ug.html
@@ -35,7 +35,7 @@ def build_parser() -> ArgumentParser:
     add_input_options(parser)
     add = parser.add_argument
     add("--src", type=Path, metavar="FILE", help="sources, one a line (default with --generated: those in the files)")
-    languages = ", ".join(LANGUAGE_TOKENIZERS)
+    languages = ", ".join(known_languages())
     add("--lang", required=True, metavar="CODE", help=f"language of the outputs ({languages}; also kk_arab)")
     add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE-L (default: the language's own)")
     add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")

@@ -15,11 +15,12 @@ from fairseq.distributed import utils as distributed_utils
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric
 
+from swcm_fairseq.data.languages import language
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.evaluation import build_metrics
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
-from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, build_tokenizer, plain_code
+from swcm_fairseq.scoring.tokenizers import build_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,7 @@ def parse_generation_options(text: str) -> Namespace:
 
 def build_metric(metric: EvalMetric, lang: str) -> Metric:
     """The metric as ``python -m swcm_fairseq.scoring`` computes it for a language; words for one it does not know."""
-    known = plain_code(lang) in LANGUAGE_TOKENIZERS
-    for built in build_metrics(lang, build_tokenizer(lang, None if known else "word")):
+    for built in build_metrics(lang, build_tokenizer(lang, language(lang).rouge or "word")):
         if isinstance(built, Rouge):
             if metric is EvalMetric.rouge_l and built.rouge_type is RougeType.ROUGE_L:
                 return built

@@ -7,7 +7,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.scoring import BootstrapAggregator
 
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
-from swcm_fairseq.scoring.tokenizers import LANGUAGE_TOKENIZERS, build_tokenizer
+from swcm_fairseq.scoring.tokenizers import build_tokenizer, known_languages
 
 L, R1, R2 = RougeType.ROUGE_L, RougeType.ROUGE_1, RougeType.ROUGE_2
 
@@ -102,7 +102,7 @@ MIXED = st.text("བོད་ཡིག །ཀ今天气，汉ئۇيغۇر،қаз
 
 
 @settings(max_examples=80)
-@given(st.sampled_from(sorted(LANGUAGE_TOKENIZERS)), st.sampled_from(list(RougeType)), MIXED, MIXED)
+@given(st.sampled_from(known_languages()), st.sampled_from(list(RougeType)), MIXED, MIXED)
 def test_swapping_sides_swaps_precision_and_recall(language, rouge_type, one, other):
     fmeasure, precision, recall = segment(language, rouge_type, one, other)
     assert segment(language, rouge_type, other, one) == pytest.approx([fmeasure, recall, precision])

@@ -1,36 +1,21 @@
 """What every tokenizer of the scores does: normalize, keep unknown pieces apart, then its own rule."""
 
-import unicodedata
 from abc import abstractmethod
 
 import regex
 from rouge_score.tokenizers import Tokenizer as RougeScoreTokenizer
 
+from swcm_fairseq.data.spelling import normalize
+
 # fairseq writes an unknown piece of a reference as <<unk>> and one of a hypothesis as <unk>, so that the two
 # never match. They stay whole here; as the word "unk" they would.
 _UNKNOWN = regex.compile(r"(<<unk>>|<unk>)")
-
-# Characters that are not seen or only shape the letters around them: variation selectors and the vowel
-# separator of Mongolian, joiners, direction marks, byte order marks, the Arabic tatweel.
-_INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
-_ZERO_WIDTH_SPACE = "\u200b"
 
 # Parts of the tokenizers' patterns. Punctuation and symbols are in none of them: like rouge-score, no
 # tokenizer counts them.
 DECIMAL = r"\p{Nd}+(?:[.,٫٬]\p{Nd}+)+"  # 3.14 and 12,345 are one token
 HAN = r"\p{Han}"  # one character, one token, whatever the tokenizer: Chinese inside another language
 WORD = r"[[\p{L}\p{M}\p{N}]--\p{Han}]+"
-
-
-def normalize(text: str) -> str:
-    """Give ``text`` one spelling: NFKC, lower case, nothing invisible.
-
-    NFKC is also what the sentencepiece models of XLM-R and CINO do to their input, so a reference from a raw
-    file and a hypothesis that came through a model are spelled alike (the narrow space before Mongolian
-    suffixes becomes a space, Arabic presentation forms become letters, full-width digits become ASCII).
-    """
-    text = unicodedata.normalize("NFKC", text.replace(_ZERO_WIDTH_SPACE, " "))
-    return _INVISIBLE.sub("", text).lower()
 
 
 class Tokenizer(RougeScoreTokenizer):

@@ -1,0 +1,101 @@
+"""Which language is a text in? By its script and letters where these decide, and by CLD2 (package ``pycld2``).
+
+CLD2 needs no network and knows the five languages of the paper, with Kazakh in Arabic script and Mongolian in the
+traditional script. What decides for which language is in the table of :mod:`swcm_fairseq.data.languages`.
+"""
+
+import importlib.util
+from functools import cache
+
+import regex
+
+from swcm_fairseq.data.languages import LANGUAGES, Language, plain_code
+from swcm_fairseq.data.spelling import normalize
+
+NONE = "none"  # a text without letters
+UNKNOWN = "un"  # CLD2's code for a language that it does not know
+
+_OTHER_SCRIPTS = ("Latin", "Hangul", "Hiragana", "Katakana")  # that are told apart besides those of the table
+_OTHER = "Other"
+_WORDS = regex.compile(r"\p{Han}|[[\p{L}\p{M}]--\p{Han}]+", regex.VERSION1)  # Tibetan: syllables
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+_JAPANESE = ("Han", "Hiragana", "Katakana")  # scripts that Japanese mixes: CLD2 sees all of such a text
+
+
+def has_identifier() -> bool:
+    """Whether ``pycld2`` is installed."""
+    return importlib.util.find_spec("pycld2") is not None
+
+
+def words_by_script(text: str) -> dict[str, list[str]]:
+    """The words of ``text`` (Chinese characters, Tibetan syllables) under the script of their first letter."""
+    scripts = dict.fromkeys([*(script for row in LANGUAGES.values() for script in row.scripts), *_OTHER_SCRIPTS])
+    words: dict[str, list[str]] = {}
+    for word in _WORDS.findall(normalize(text)):
+        script = next((name for name in scripts if _letter(name).match(word)), _OTHER)
+        words.setdefault(script, []).append(word)
+    return words
+
+
+@cache
+def _letter(script: str) -> regex.Pattern[str]:
+    return regex.compile(rf"\p{{{script}}}")
+
+
+def main_script(text: str) -> str:
+    """The Unicode name of the script of most words, the first one in a tie; :data:`NONE` without letters."""
+    return _most(words_by_script(text))
+
+
+def _most(words: dict[str, list[str]]) -> str:
+    return max(words, key=lambda script: len(words[script]), default=NONE)
+
+
+def identify(text: str, sure: bool = False) -> str:
+    """The language of ``text``: an ISO 639 code, :data:`UNKNOWN` or :data:`NONE` (no letters).
+
+    Only the words of the main script are shown to CLD2, so that product names and formulas in Latin letters do not
+    decide.
+
+    Args:
+        text: of any length.
+        sure: :data:`UNKNOWN` unless CLD2 calls its answer reliable; otherwise its best guess.
+    """
+    words = words_by_script(text)
+    script = _most(words)
+    if script == NONE:
+        return NONE
+    if not _KANA.search(text):
+        for row in LANGUAGES.values():
+            if script in row.own_scripts:
+                return row.code
+    main_words = " ".join(words[script])
+    code = plain_code(_cld2(text if script in _JAPANESE else main_words, sure))
+    return _by_letters(main_words, script, code)
+
+
+def _cld2(text: str, sure: bool) -> str:
+    """CLD2's code for ``text``; :data:`UNKNOWN` where it does not know."""
+    import pycld2
+
+    try:
+        reliable, _, languages = pycld2.detect(text.encode(), isPlainText=True, bestEffort=not sure)
+    except pycld2.error:  # characters CLD2 refuses
+        return UNKNOWN
+    return languages[0][1] if reliable or not sure else UNKNOWN
+
+
+def _by_letters(text: str, script: str, code: str) -> str:
+    """``code``, or the language among those of ``script`` that CLD2 mixes up with it whose own letters ``text`` has."""
+    rows = [row for row in LANGUAGES.values() if script in row.own_letters]
+    accepting = [row for row in rows if code in row.cld2]
+    if not accepting:
+        return code
+
+    def letters(row: Language) -> int:
+        return len(set(row.own_letters[script]).intersection(text))
+
+    best = max(rows, key=letters)
+    if letters(best):
+        return best.code
+    return code if code in {row.code for row in accepting} else accepting[0].code
