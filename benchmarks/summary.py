@@ -1,4 +1,4 @@
-"""Write the README's table of results from benchmarks/results/*.json.
+"""Write the table of results in benchmarks/README.md from benchmarks/results/*.json.
 
     python benchmarks/summary.py            # after a benchmark
     python benchmarks/summary.py --check    # exit status 1 if the table is not what the files say
@@ -18,7 +18,7 @@ import measure
 
 from swcm_fairseq.errors import InputError, run_command
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+README = Path(__file__).resolve().with_name("README.md")
 BEGIN, END = "<!-- begin: python benchmarks/summary.py -->", "<!-- end -->"
 HEADERS = ["question", "compared", "medians", "ratio", "aim", "machine", "command"]
 
