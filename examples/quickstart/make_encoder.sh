@@ -15,7 +15,7 @@ check_variables
 
 ENCODER=${ENCODER:-} LAYERS=${LAYERS:-4} OUT=${OUT:-encoders/demonstration}
 TEXT=examples/quickstart/data/libreoffice
-[ ! -e "$OUT" ] || fail "OUT=$OUT is there already; give another directory, or delete it" 2
+[ ! -e "$OUT/config.json" ] || fail "OUT=$OUT is there already; give another directory, or delete it" 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

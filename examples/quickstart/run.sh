@@ -5,7 +5,8 @@
 #   examples/quickstart/run.sh               ten minutes on two cores
 #   SCALE=smoke examples/quickstart/run.sh   a minute, on little text: shows that everything runs, no more
 #   COMPARE=0                                without the randomly started decoder
-#   ENCODER=DIR                              another encoder (default: examples/quickstart/encoder)
+#   ENCODER=DIR|NAME                         another encoder: a directory, or a name on the Hugging Face hub, such as
+#                                            hfl/cino-small-v2 (default: examples/quickstart/encoder)
 #   DEVICE=cpu                               stay on the CPU (default: a GPU if there is one, at a larger scale)
 #   OUT=DIR                                  where everything goes (default runs/quickstart or runs/quickstart-smoke)
 #
@@ -138,6 +139,11 @@ generate() {
 
 mkdir -p "$OUT"
 if ! finished encoder; then
+  if [ ! -e "$ENCODER" ]; then
+    step download "the first layers of $ENCODER"
+    ENCODER=$ENCODER OUT=$OUT/small examples/quickstart/make_encoder.sh
+    ENCODER=$OUT/small
+  fi
   step encoder "Tibetan pieces for an encoder that has none: each new row starts from the rows of its translations"
   PIECES=$PIECES examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$OUT/encoder"
   mark encoder

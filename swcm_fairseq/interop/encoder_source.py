@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import check_checksums
 from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.interop.read import FAIRSEQ_MODEL, read_encoder
 from swcm_fairseq.interop.write import write_encoder
@@ -21,8 +22,10 @@ def as_directory(vocab: Path) -> Iterator[Path]:
         vocab: directory, or fairseq checkpoint with its sentencepiece model beside it. The converted one is temporary.
 
     Raises:
-        InputError: the checkpoint cannot be read, or its sentencepiece model is missing.
+        InputError: the checkpoint cannot be read, its sentencepiece model is missing, or a file is not what
+            ``SHA256SUMS`` says.
     """
+    check_checksums(vocab)
     is_folder = (vocab / FAIRSEQ_MODEL).is_file() and not (vocab / CONFIG_FILE).exists()
     if not (vocab.is_file() or is_folder):
         yield vocab

@@ -1,4 +1,4 @@
-"""The README's table is what the committed results say."""
+"""The table in benchmarks/README.md is what the committed results say."""
 
 import json
 import sys
@@ -36,7 +36,7 @@ def files(tmp_path, monkeypatch):
     return results, run
 
 
-def test_the_readme_is_up_to_date(monkeypatch):
+def test_the_table_is_up_to_date(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["summary.py", "--check"])
     summary.main()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop import convert
+from swcm_fairseq.interop.encoder_source import as_directory
 from swcm_fairseq.interop.files import CHECKSUMS
 from swcm_fairseq.interop.packed_weights import BLOCK, CODES, SCALES, dequantize, pack, quantize, unpack
 from swcm_fairseq.interop.read import read_encoder
@@ -97,3 +98,11 @@ def test_a_damaged_shipped_encoder_is_refused(tmp_path, name):
     (copy / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: damaged or missing .*{CHECKSUMS}"):
         read_encoder(copy)
+
+
+def test_the_vocabulary_commands_verify_an_encoder_first(tmp_path):
+    copy = tmp_path / "encoder"
+    shutil.copytree(SHIPPED, copy)
+    (copy / "sentencepiece.bpe.model").write_bytes(b"no model")
+    with pytest.raises(InputError, match="sentencepiece.bpe.model: damaged or missing"), as_directory(copy):
+        pass
