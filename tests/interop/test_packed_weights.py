@@ -104,5 +104,5 @@ def test_the_vocabulary_commands_verify_an_encoder_first(tmp_path):
     copy = tmp_path / "encoder"
     shutil.copytree(SHIPPED, copy)
     (copy / "sentencepiece.bpe.model").write_bytes(b"no model")
-    with pytest.raises(InputError, match="sentencepiece.bpe.model: damaged or missing"), as_directory(copy):
+    with pytest.raises(InputError, match=r"sentencepiece.bpe.model: damaged or missing"), as_directory(copy):
         pass
