@@ -119,7 +119,11 @@ def _check_use(kind: Format, use: Use, options: ExtractOptions, inputs: list[Pat
 def _print_counts(paths: list[Path], counts: Extraction) -> None:
     ledger = counts.records
     rows = [[" ".join(map(str, paths)), ledger.lines, ledger.kept, ledger.describe()]]
-    print_table(["file", "records", "kept", "left out"], rows)
+    answers = counts.answers
+    print_table(["file", "questions" if answers.lines else "records", "kept", "left out"], rows)
+    if answers.lines:
+        print()
+        print_table(["answers", "kept", "left out"], [[answers.lines, answers.kept, answers.describe()]])
 
 
 def main(argv: list[str] | None = None) -> None:

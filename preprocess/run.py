@@ -97,7 +97,7 @@ def once(record: Path, key: list[Any], inputs: list[Path], outputs: list[Path], 
     """Do ``work`` unless ``record`` says that it was done with this key on these inputs and its outputs are there."""
     state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]], default=str)
     there = all(exists(path) for path in outputs)
-    if there and exists(record) and record.read_text(encoding="utf-8") == state:
+    if there and exists(record) and record.is_file() and record.read_bytes() == state.encode("utf-8"):
         print(f"done before: {' '.join(key[:2])}")
         return
     record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from fairseq.data.indexed_dataset import MMapIndexedDataset
 from tqdm import tqdm
 
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
@@ -57,7 +56,7 @@ class SideStatistics:
         return int(self.lengths.sum(dtype=np.int64))
 
 
-def count_id(path: Path, dtype: type, wanted: int) -> int:
+def count_id(path: Path, dtype: np.dtype, wanted: int) -> int:
     """How often an id occurs in a ``.bin`` file, read in chunks."""
     ids = np.memmap(path, dtype=dtype, mode="r")
     return sum(int((ids[i : i + _CHUNK] == wanted).sum()) for i in range(0, len(ids), _CHUNK))
@@ -92,20 +91,10 @@ class SideReader:
 def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
     """Statistics of one indexed file; raises :class:`InputError` if it is missing or damaged."""
     path = side.path
-    index, data = directory / f"{path}.idx", directory / f"{path}.bin"
-    for file in (index, data):
-        if not file.is_file():
-            raise InputError(f"{file}: missing; binarize the text again")
-    check_index(directory / path)
-    try:
-        entries = MMapIndexedDataset.Index(str(index))
-        lengths = np.array(entries.sizes)
-    except (AssertionError, OSError, ValueError, KeyError) as error:  # another version, an unknown type of numbers
-        raise InputError(f"{index}: not a readable index; binarize the text again") from error
-    size = data.stat().st_size
-    if size != int(lengths.sum(dtype=np.int64)) * np.dtype(entries.dtype).itemsize or not size:
-        raise InputError(f"{data}: {size} bytes, which is not what its index says; binarize the text again")
-    return SideStatistics(side.corpus, side.lang, path, size / 2**20, lengths, count_id(data, entries.dtype, unknown))
+    dtype, lengths = check_index(directory / path)
+    data = directory / f"{path}.bin"
+    found = count_id(data, dtype, unknown)
+    return SideStatistics(side.corpus, side.lang, path, data.stat().st_size / 2**20, np.array(lengths), found)
 
 
 def read_directory(directory: Path, split: str, temperature: Temperature, workers: int = 1) -> list[SideStatistics]:

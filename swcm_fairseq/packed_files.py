@@ -1,19 +1,46 @@
-"""Compressed files, recognised by their first bytes and not by their names: gz, xz, bz2, zst, and zip with one file."""
+"""Compressed files, recognised by their first bytes and not by their names: gz, xz, bz2, zst, and zip with one file.
+
+They are read to their end: what is damaged or cut off anywhere, in a later stream too, is an error. What unpacks to
+far more than text does is refused before it fills the memory.
+"""
 
 import bz2
-import gzip
 import io
 import lzma
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import zstandard
 
 from swcm_fairseq.errors import InputError
 
-_PACKED_BYTES = 1 << 16  # read at a time from a zst file
+_PACKED_BYTES = 1 << 11  # read at a time, so that what one piece unpacks to fits into memory
+_UNPACKED_BYTES = 1 << 20  # handed on at a time
+# Text is packed to a fourth; what unpacks to this many times its size, and to more than so many bytes, is no text.
+MAX_EXPANSION, _UNSUSPECTED_BYTES = 400, 1 << 26
+MAX_WHOLE_BYTES = 1 << 30  # of a file that can only be read as a whole
+
+
+class BombError(ValueError):
+    """Content that is far larger than its file."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it unpacks to more than {MAX_EXPANSION} times its size, which no text does")
+
+
+def check_expansion(unpacked_bytes: int, packed_bytes: int) -> None:
+    """Raise :class:`BombError` if so many bytes of content are too many for so many bytes of file."""
+    if unpacked_bytes > max(_UNSUSPECTED_BYTES, MAX_EXPANSION * packed_bytes):
+        raise BombError
+
+
+def check_archive(archive: zipfile.ZipFile) -> None:
+    """Raise :class:`BombError` for an archive whose files say that they unpack to too much; no more is unpacked."""
+    for member in archive.infolist():
+        check_expansion(member.file_size, member.compress_size)
 
 
 def _open_only_member(file: BinaryIO) -> BinaryIO:
@@ -22,56 +49,101 @@ def _open_only_member(file: BinaryIO) -> BinaryIO:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
         raise zipfile.BadZipFile(f"{len(members)} files in the archive where one is expected; unpack it")
+    check_archive(archive)
     return archive.open(members[0])  # type: ignore[return-value]
 
 
-class _ZstdStream(io.RawIOBase):
-    """Unpacks zstd, and unlike the library's own reader notices a file that is cut off."""
+class _Streams(io.RawIOBase):
+    """Unpacks a file of one or more streams to its end.
 
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._inside = False  # a frame has begun and not ended
+    Python's own readers of bz2 and xz take a damaged later stream for the end of the file, and zstandard's a file that
+    is cut off.
+
+    Args:
+        file: what is read.
+        new: makes a decompressor of one stream.
+        padded: whether zero bytes may stand between and after streams.
+    """
+
+    def __init__(self, file: BinaryIO, new: Callable[[], Any], padded: bool):
+        self._file, self._new, self._padded = file, new, padded
+        self._stream = new()
+        self._inside = False  # a stream has begun and not ended
+        self._read = self._unpacked = 0
 
     def read(self, _: int = -1) -> bytes:
         """The next unpacked bytes, b"" at the end; their number is the packer's."""
-        while packed := self._file.read(_PACKED_BYTES):
-            unpacked = b""
-            while packed:
-                unpacked += self._frame.decompress(packed)
-                self._inside, packed = not self._frame.eof, self._frame.unused_data if self._frame.eof else b""
-                if not self._inside:
-                    self._frame = zstandard.ZstdDecompressor().decompressobj()
-            if unpacked:
-                return unpacked
-        if self._inside:
-            raise EOFError("it ends within a frame")
-        return b""
+        parts: list[bytes] = []
+        start = self._unpacked
+        while self._unpacked - start < _UNPACKED_BYTES and (packed := self._file.read(_PACKED_BYTES)):
+            self._read += len(packed)
+            parts += self._of(packed)
+            self._unpacked = start + sum(map(len, parts))
+            check_expansion(self._unpacked, self._read)
+        if self._unpacked == start and self._inside:
+            raise EOFError("it ends within a stream")
+        return b"".join(parts)
+
+    def _of(self, packed: bytes) -> list[bytes]:
+        parts = []
+        while packed:
+            if not self._inside and self._padded and self._read > len(packed):
+                packed = packed.lstrip(b"\0")
+                if not packed:
+                    break
+            try:
+                parts.append(self._stream.decompress(packed))
+            except OSError as error:  # of bz2
+                raise EOFError(error) from error
+            self._inside = not self._stream.eof
+            packed = b"" if self._inside else self._stream.unused_data
+            if not self._inside:
+                self._stream = self._new()
+        return parts
+
+
+def _gz(file: BinaryIO) -> BinaryIO:
+    return _Streams(file, lambda: zlib.decompressobj(wbits=31), padded=True)  # type: ignore[return-value]
+
+
+def _xz(file: BinaryIO) -> BinaryIO:
+    return _Streams(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), padded=True)  # type: ignore[return-value]
+
+
+def _bz2(file: BinaryIO) -> BinaryIO:
+    return _Streams(file, bz2.BZ2Decompressor, padded=False)  # type: ignore[return-value]
+
+
+def _zst(file: BinaryIO) -> BinaryIO:
+    return _Streams(file, lambda: zstandard.ZstdDecompressor().decompressobj(), padded=False)  # type: ignore[return-value]
 
 
 # (first bytes, opener)
 _PACKINGS = (
-    (b"\x1f\x8b", gzip.open),
-    (b"\xfd7zXZ\x00", lzma.open),
-    (b"BZh", bz2.open),
-    (b"\x28\xb5\x2f\xfd", _ZstdStream),
+    (b"\x1f\x8b", _gz),
+    (b"\xfd7zXZ\x00", _xz),
+    (b"BZh", _bz2),
+    (b"\x28\xb5\x2f\xfd", _zst),
     (b"PK\x03\x04", _open_only_member),
 )
 # What is raised where the packed bytes are not what they should be.
-DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
+DAMAGED = (
+    *(EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, BombError),
+    NotImplementedError,  # a zip of a method or version that Python does not have
+)
 
 
 def unpacked(file: io.BufferedReader, path: Path) -> BinaryIO:
     """A stream of the content of an open file: itself unless it is compressed.
 
     Raises:
-        InputError: it cannot be unpacked. Reading from the stream may raise one of :data:`DAMAGED`.
+        InputError: it cannot be unpacked. Reading from the stream may raise one of :data:`DAMAGED`, or OSError.
     """
     start = file.peek(8)[:8]
     for magic, opener in _PACKINGS:
         if start.startswith(magic):
             try:
-                return opener(file)  # type: ignore[return-value]
+                return opener(file)
             except (*DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: a zip with a password
                 raise InputError(f"{path}: cannot be unpacked: {error}") from error
     return file  # type: ignore[return-value]
@@ -81,6 +153,17 @@ def read_unpacked(path: Path) -> bytes:
     """The whole content of a file, compressed or not; raises OSError, or :class:`InputError` if it is damaged."""
     with open(path, "rb") as file, unpacked(file, path) as stream:
         try:
-            return stream.read() if stream is file else b"".join(iter(lambda: stream.read(1 << 20), b""))
+            return whole(iter(lambda: stream.read(1 << 20), b""), path)
         except DAMAGED as error:
             raise InputError(f"{path}: damaged compressed file: {error}; download or pack it again") from error
+
+
+def whole(chunks: Iterable[bytes], path: Path) -> bytes:
+    """The content in one piece; raises :class:`InputError` where it is more than :data:`MAX_WHOLE_BYTES`."""
+    parts, size = [], 0
+    for part in chunks:
+        parts.append(part)
+        size += len(part)
+        if size > MAX_WHOLE_BYTES:
+            raise InputError(f"{path}: has more than {MAX_WHOLE_BYTES >> 30} GiB; divide it into several files")
+    return b"".join(parts)

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from swcm_fairseq.data.corpora import Split, pack_counts
+from swcm_fairseq.data.directory import data_checksum
 from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, exists
 from swcm_fairseq.output_files import cannot_write
@@ -166,6 +167,7 @@ class Binarizer:
             source_unknown=int(counts[0].pieces[unknown]),
             source_pieces=pack_counts(counts[0].pieces),
             source_lengths=counts[0].percentiles(),
+            source_checksum=data_checksum(self.data_bin.directory / job.prefixes[0]),
             lines=ledger.lines,
             left_out=dict(sorted(ledger.left_out.items())),
         )
@@ -175,4 +177,5 @@ class Binarizer:
             split.target_unknown = int(counts[1].pieces[unknown])
             split.target_pieces = pack_counts(counts[1].pieces)
             split.target_lengths = counts[1].percentiles()
+            split.target_checksum = data_checksum(self.data_bin.directory / job.prefixes[1])
         return split

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swcm_fairseq.data.corpora import Corpus, Kind
-from swcm_fairseq.data.languages import check_code
+from swcm_fairseq.data.languages import LANGUAGES, check_code
 from swcm_fairseq.errors import InputError
 
 MONO_FORM = "LANG:SPLIT=FILE"
@@ -116,6 +116,10 @@ def parse_pair(spec: str) -> Job:
     name = keys[1] if len(keys) == 3 else keys[0]
     if not CORPUS_NAME.fullmatch(name):
         raise InputError(f"--pair {spec}: {name!r} cannot be a name; use letters, digits, _ and -")
+    if name in (source, target, *LANGUAGES):
+        raise InputError(
+            f"--pair {spec}: {name!r} is a language, and the name of its text; give the pairs another name"
+        )
     return Job(corpus_of((source, target), name), keys[-1], [paths])
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.packed_files import DAMAGED
+from swcm_fairseq.packed_files import DAMAGED, check_archive
 
 from ..steps.ledger import Reason, Reject
 from .records import Document, Record
 from .source import (
+    MAX_RECORD_BYTES,
     DocumentMaker,
     Item,
     Source,
@@ -108,17 +109,21 @@ def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes | None]]:
 def _folder(path: Path) -> Iterator[tuple[str, bytes | None]]:
     for name in sorted((str(file) for file in path.rglob("*.txt") if not file.is_dir()), key=_order):
         try:
-            yield name, Path(name).read_bytes()
+            size = Path(name).stat().st_size
+            yield name, Path(name).read_bytes() if Path(name).is_file() and size <= MAX_RECORD_BYTES else None
         except OSError:  # a link to nothing
             yield name, None
 
 
-def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
+def _archive(path: Path) -> Iterator[tuple[str, bytes | None]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".txt") and "__MACOSX" not in name]
-            for name in sorted(names, key=_order):
-                yield f"{path}/{name}", archive.read(name)
+            check_archive(archive)
+            members = [each for each in archive.infolist() if each.filename.endswith(".txt")]
+            for member in sorted(members, key=lambda each: _order(each.filename)):  # two of one name are two articles
+                if "__MACOSX" not in member.filename:
+                    small = member.file_size <= MAX_RECORD_BYTES
+                    yield f"{path}/{member.filename}", archive.read(member) if small else None
     except (*DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: it has a password
         raise InputError(f"{path}: neither a folder nor a readable zip file: {error}") from error
 

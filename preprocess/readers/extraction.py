@@ -1,5 +1,6 @@
 """Extracting lines from a corpus as it is published: the options, and the work of one process and of all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,12 @@ from ..text.paragraphs import MOST, Marked, ParagraphCounts, RepeatedParagraphs,
 from ..text.reading_options import ENCODING
 from ..text.text_files import DEFAULT_ENCODING
 from . import Format
-from .records import Document, Record, Use, lines_of
+from .records import NO_TEXT, Document, Question, Record, Use, lines_of
 from .source import Item, Source, Unread
 
+# Why answers are not used.
+REPEATED = "given before"
+NOT_FIRST = "not the first (--all-answers takes them)"
 BATCH = 200  # records that a worker process gets at a time
 FIELDS = ("text", "title", "source", "target")
 
@@ -64,17 +68,30 @@ def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
 
 
 @dataclass
+class Answered:
+    """What a question gives.
+
+    Attributes:
+        found: a line, or why there is none, of each answer.
+        unused: why other answers are not used -> how many.
+    """
+
+    found: list[tuple[str, ...] | Reject]
+    unused: Counter[str]
+
+
+@dataclass
 class Lines:
     """What records of a corpus give.
 
     Attributes:
         records: how many there were.
         found: a line (a tuple of its sides) or why there is none, in the order of the records; a document whose
-            repeated paragraphs have to be taken out first stands there itself.
+            repeated paragraphs have to be taken out first stands there itself, and what a question gives in one.
     """
 
     records: int
-    found: list[tuple[str, ...] | Reject | Marked]
+    found: list[tuple[str, ...] | Reject | Marked | Answered]
 
 
 @dataclass
@@ -97,7 +114,12 @@ class LineMaker:
         for item in items:
             record = item.record() if isinstance(item, Unread) else item
             marked = self.repeated.mark(record) if self.repeated and isinstance(record, Document) else None
-            lines.found += [record] if isinstance(record, Reject) else [marked] if marked else self.lines(record)
+            if isinstance(record, Question) and self.use is Use.ANSWER:
+                unused = Counter({REPEATED: record.repeated})
+                unused[NOT_FIRST] = 0 if self.all_answers else len(record.answers) - 1
+                lines.found.append(Answered(self.lines(record), +unused))
+            else:
+                lines.found += [record] if isinstance(record, Reject) else [marked] if marked else self.lines(record)
         return lines
 
     def lines(self, record: Record) -> list[tuple[str, ...] | Reject]:
@@ -107,15 +129,17 @@ class LineMaker:
 
 @dataclass
 class Extraction:
-    """What was read: records (or answers), and the paragraphs that were left out of documents.
+    """What was read: records, the answers of questions, and the paragraphs that were left out of documents.
 
     Attributes:
         records: counts of records.
+        answers: counts of the answers of questions.
         paragraphs: repeated paragraphs that were left out.
         documents: documents that lost some.
     """
 
     records: Ledger = field(default_factory=Ledger)
+    answers: Ledger = field(default_factory=Ledger)
     paragraphs: int = 0
     documents: int = 0
 
@@ -143,18 +167,33 @@ def extract_lines(
     with tqdm(desc=kind.name, unit=" records", leave=False, disable=None) as bar:
         for lines in items_of(kind, source, maker, workers):
             for each in lines.found:
-                found = [each]
                 if isinstance(each, Marked):
                     found = _unmarked(each, maker, seen, counts, rejects)
-                left_out = [one for one in found if isinstance(one, Reject)]
-                counts.records.add(len(found), len(found) - len(left_out), left_out)
-                rejects.write(left_out)
+                else:
+                    found = each.found if isinstance(each, Answered) else [each]
+                rejects.write(each for each in found if isinstance(each, Reject))
+                _count(each, found, counts)
                 for line in found:
                     if not isinstance(line, Reject):
                         output.write(line)
             bar.update(lines.records)
     counts.records.close()
+    counts.answers.close()
     return counts
+
+
+def _count(each: Any, found: list[tuple[str, ...] | Reject], counts: Extraction) -> None:
+    """Count what an item gives: a question as one record, its answers apart."""
+    left_out = [one for one in found if isinstance(one, Reject)]
+    kept = len(found) - len(left_out)
+    if isinstance(each, Answered):
+        counts.records.add(1, min(kept, 1), left_out[:1] if not kept else [])
+        counts.answers.add(len(found) + each.unused.total(), kept, left_out)
+        counts.answers.left_out.update(each.unused)
+    elif left_out and left_out[0].reason == NO_TEXT:
+        counts.answers.add(1, 0, left_out)
+    else:
+        counts.records.add(len(found), kept, left_out)
 
 
 def _unmarked(

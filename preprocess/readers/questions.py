@@ -2,21 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..steps.ledger import Reject
-from .records import Question
+from .records import NO_TEXT, Question
 from .source import FieldError, Item, Source, from_object, json_lines, read_json, text_field
 from .spreadsheets import rows
 
 
-def _answers(where: tuple[str, int], found: Any) -> tuple[tuple[str, ...], list[Reject]]:
-    """The answers that are text, each once, in order; the others as rejects (CMRC's dev set has 29 numbers)."""
+class Answers(NamedTuple):
+    """The answers that are text, each once, in order; the others as rejects; how often one is given again."""
+
+    texts: tuple[str, ...]
+    others: list[Reject]
+    repeated: int
+
+
+def _answers(where: tuple[str, int], found: Any) -> Answers:
+    """The answers of a question (CMRC's dev set has 29 numbers); raises :class:`FieldError`."""
     if not isinstance(found, list):
         raise FieldError("'answers' is no list")
     texts = [answer for answer in found if isinstance(answer, str) and answer.strip()]
-    others = [Reject(*where, "an answer is no text") for answer in found if answer not in texts]
-    return tuple(dict.fromkeys(texts)), others
+    others = [Reject(*where, NO_TEXT)] * (len(found) - len(texts))
+    return Answers(tuple(dict.fromkeys(texts)), others, len(texts) - len(set(texts)))
 
 
 def cmrc(source: Source) -> Iterator[Item]:
@@ -35,11 +43,11 @@ def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, an
     try:
         if not isinstance(question, str) or not isinstance(passage, str):
             raise FieldError("question or passage is no text")
-        texts, others = _answers(where, answers)
+        texts, others, repeated = _answers(where, answers)
     except FieldError as error:
         yield Reject(*where, str(error))
         return
-    yield Question(where, lang, question, passage, texts) if texts else Reject(*where, "no answer")
+    yield Question(where, lang, question, passage, texts, repeated) if texts else Reject(*where, "no answer")
     yield from others
 
 
@@ -83,10 +91,12 @@ class KazQADMaker:
     def __call__(self, where: tuple[str, int], content: dict) -> Question:
         """The question; raises :class:`FieldError`."""
         answers = content.get("answers")
-        texts, others = _answers(where, answers.get("text") if isinstance(answers, dict) else None)
+        texts, others, repeated = _answers(where, answers.get("text") if isinstance(answers, dict) else None)
         if others or not texts:
             raise FieldError(others[0].reason if others else "no answer")
-        return Question(where, self.lang, text_field(content, "question"), text_field(content, "context"), texts)
+        return Question(
+            where, self.lang, text_field(content, "question"), text_field(content, "context"), texts, repeated
+        )
 
 
 # TibetanQA's header in its two releases -> ours; the passage column is 文本 or 段落.

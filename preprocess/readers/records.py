@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..steps.ledger import Reject
@@ -37,16 +37,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a passage, with the answers that people gave."""
+    """A question about a passage, with the different answers that people gave.
+
+    ``repeated`` counts those that were given before.
+    """
 
     where: tuple[str, int]
     lang: str
     question: str
     passage: str
     answers: tuple[str, ...]
+    repeated: int = field(default=0, compare=False)
 
 
 Record = Document | Pair | Question
+
+NO_TEXT = "an answer is no text"  # why an answer is left out; its question may be kept
 
 
 class Use(StrEnum):

@@ -1,12 +1,12 @@
 """What every reader is given and may yield, and helpers that several share."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from swcm_fairseq.checked_data import parse_json
 from swcm_fairseq.errors import InputError
 
 from ..steps.ledger import Reason, Reject
@@ -129,8 +129,8 @@ class JSONReader:
     def __call__(self, where: tuple[str, int], line: str) -> Record | Reject:
         """The record, or why there is none."""
         try:
-            content = json.loads(line)
-        except (ValueError, RecursionError):
+            content = parse_json(line, "")
+        except InputError:
             return Reject(*where, "not JSON")
         return from_object(where, content, self.make)
 
@@ -147,10 +147,7 @@ def from_object(where: tuple[str, int], content: Any, make: ObjectReader) -> Rec
 
 def read_json(path: Path, encoding: str) -> Any:
     """The content of a JSON file; raises :class:`InputError` if it is none."""
-    try:
-        return json.loads(read_whole(path, encoding))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from error
+    return parse_json(read_whole(path, encoding), path)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.packed_files import DAMAGED
+from swcm_fairseq.packed_files import DAMAGED, check_archive
 
 from ..steps.ledger import Reason, Reject
 from ..text.text_files import read_whole
@@ -75,6 +76,8 @@ _DAMAGED_BOOK = (
 def _excel(path: Path, _: str) -> Iterator[list[str]]:
     """The first sheet; empty cells are empty strings."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            check_archive(archive)
         with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
             for row in book.worksheets[0].iter_rows(values_only=True):
                 yield ["" if cell is None else str(cell) for cell in row]

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from swcm_fairseq.checked_data import parse_yaml, read_text
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
@@ -120,49 +118,11 @@ class Manifest:
     workers: int = option(1, "processes that do the work", metavar="N", rule=COUNT)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without what PyYAML passes over: a key that is repeated, a value that cannot be what it looks like."""
-
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """The keys and values of a mapping; raises if a key is there twice, of which PyYAML would keep the last."""
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
-            seen.add(str(key.value))
-        return node
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """The value of a node; raises with its line if there is none, as of the date 2024-02-30."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError) as error:
-            message = f"{node.value!r}: {error}; put text in quotes"
-            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error
-
-
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; raises :class:`InputError` that names the key (and the known ones), or the line."""
-    manifest = loaded(Manifest, _content(path), str(path))
+    manifest = loaded(Manifest, parse_yaml(read_text(path), path), str(path))
     _check_names(path, manifest.corpora)
     return manifest
-
-
-def _content(path: Path) -> object:
-    """What the YAML file says."""
-    try:
-        return yaml.load(path.read_bytes().decode("utf-8"), _Loader)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: invalid UTF-8; save the manifest as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
 
 
 def _check_entry(where: str, entry: CorpusEntry) -> None:

@@ -12,7 +12,9 @@ from swcm_fairseq.output_files import LineFiles
 from ..steps.ledger import Ledger, Reason, Reject, RejectsFile
 from ..steps.parallel import ordered_map
 from .reading_options import ReadingOptions
-from .text_files import Block, read_blocks
+from .text_files import Block, cut, read_blocks
+
+_INITIAL_CHARS = 3  # a character that is no letter, an initial, its full stop
 
 
 class SentenceSplitter:
@@ -30,15 +32,21 @@ class SentenceSplitter:
         self._end = regex.compile(run)
         self._spaced = row.word_unit is WordUnit.SPACE
         # An initial: one letter after a space, a bracket or the start. Several in a row: "А. Б."
+        self._following = regex.compile(r"\s*(.?)", regex.DOTALL)
         self._initial = regex.compile(r"(?<![\p{L}\p{M}\p{N}])\p{L}\.$")
 
     def split(self, text: str) -> list[str]:
         """The sentences of ``text`` without the spaces between them; [] for blank text."""
-        sentences, start = [], 0
+        sentences, start, seen = [], 0, 0
+        begun = False  # whether there is more than spaces from start to seen
         for end in self._end.finditer(text):
-            if text[start : end.start()].strip() and self._ends(text, start, end.end()):
+            begun = begun or not (seen == end.start() or text[seen : end.start()].isspace())
+            if begun and self._ends(text, start, end.end()):
                 sentences.append(text[start : end.end()].strip())
-                start = end.end()
+                start, begun = end.end(), False
+            else:
+                begun = True
+            seen = end.end()
         rest = text[start:].strip()
         return [*sentences, rest] if rest else sentences
 
@@ -49,8 +57,8 @@ class SentenceSplitter:
             return False
         if text[end - 1] != ".":
             return True
-        following = text[end:].lstrip()[:1]
-        return not (following.islower() or self._initial.search(text[start:end]))
+        following = self._following.match(text, end)[1]
+        return not (following.islower() or self._initial.search(text[max(start, end - _INITIAL_CHARS) : end]))
 
 
 def pack(sentences: list[str], max_chars: int) -> Iterator[str]:
@@ -60,12 +68,11 @@ def pack(sentences: list[str], max_chars: int) -> Iterator[str]:
         if part and len(part) + 1 + len(sentence) > max_chars:
             yield part
             part = ""
-        part = f"{part} {sentence}" if part else sentence
-        while len(part) > max_chars:
-            cut = part.rfind(" ", 1, max_chars + 1)
-            cut = cut if cut > 0 else max_chars
-            yield part[:cut].rstrip()
-            part = part[cut:].lstrip()
+        if part:
+            part = f"{part} {sentence}"
+        else:
+            *pieces, part = cut(sentence, max_chars)
+            yield from pieces
     if part:
         yield part
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.packed_files import DAMAGED, unpacked
+from swcm_fairseq.packed_files import DAMAGED, unpacked, whole
 
 DEFAULT_ENCODING = "utf-8"
 CHUNK_BYTES = 1 << 20
@@ -198,7 +198,7 @@ def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
     """The whole of a file as text, for formats that cannot be read line by line."""
     file = TextFile(path, 0)
     try:
-        return b"".join(file.chunks()).removeprefix(codecs.BOM_UTF8).decode(encoding)
+        return whole(file.chunks(), file.path).removeprefix(codecs.BOM_UTF8).decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: invalid {encoding.upper()} at byte {error.start}") from error
     finally:
@@ -234,3 +234,16 @@ def not_decodable(path: Path, number: int, encoding: str) -> str:
     """The message for bytes that are not text."""
     hint = "name its encoding, e.g. --encoding gb18030" if encoding == DEFAULT_ENCODING else "check --encoding"
     return f"{path}:{number}: invalid {encoding.upper()}; {hint}"
+
+
+def cut(text: str, max_chars: int) -> Iterator[str]:
+    """Pieces of a text without spaces around it, cut at spaces where there are some; at least one."""
+    start = 0
+    while len(text) - start > max_chars:
+        end = text.rfind(" ", start + 1, start + max_chars + 1)
+        end = end if end > 0 else start + max_chars
+        yield text[start:end].rstrip()
+        while text[end].isspace():
+            end += 1
+        start = end
+    yield text[start:]

@@ -9,8 +9,10 @@ from tqdm import tqdm
 from swcm_fairseq.errors import InputError
 
 from ..steps.parallel import ordered_map
-from ..text.text_files import open_lines
+from ..text.text_files import cut, open_lines
 from .coverage import LanguageFile
+
+MAX_CHARS = 4_000  # of a line that is learned from
 
 
 def lines_with_text(file: LanguageFile) -> int:
@@ -42,10 +44,20 @@ def rates(counts: Counter[str | None], alpha: float, limit: int) -> dict[str | N
 
 
 def sample_lines(files: list[LanguageFile], rate: dict[str | None, float], seed: int) -> Iterator[str]:
-    """Each line as often as its language's rate says: its whole part, and once more by its fraction's chance."""
+    """Each line as often as its language's rate says: its whole part, and once more by its fraction's chance.
+
+    Long lines come in parts, and how many there are is printed: sentencepiece's time and memory grow with the square of
+    the length of a line that repeats itself.
+    """
+    long = 0
     for number, file in enumerate(tqdm(files, desc="reading", unit="file", leave=False, disable=None)):
         chance = random.Random(f"{seed} {number}")
         whole, fraction = divmod(rate[file.lang], 1)
         for line in open_lines(file.path):
             if line.strip():
-                yield from [line] * (int(whole) + (chance.random() < fraction))
+                times = int(whole) + (chance.random() < fraction)
+                long += len(line) > MAX_CHARS
+                for part in cut(line.strip(), MAX_CHARS) if len(line) > MAX_CHARS else [line]:
+                    yield from [part] * times
+    if long:
+        print(f"note: {long:,} lines of more than {MAX_CHARS:,} characters are learned from in parts")

@@ -19,10 +19,10 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import write_whole
 
@@ -46,7 +46,11 @@ def unpack_counts(packed: str, size: int) -> np.ndarray:
     """What :func:`pack_counts` packed, int64, shape (size,); zeros for an empty string."""
     if not packed:
         return np.zeros(size, dtype=np.int64)
-    counts = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<u8").astype(np.int64)
+    try:
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), 8 * size + 1)
+        counts = np.frombuffer(unpacked, dtype="<u8").astype(np.int64)
+    except (ValueError, zlib.error) as error:
+        raise InputError(f"{CORPORA_FILE}: counts of pieces are damaged; binarize again") from error
     if len(counts) != size:
         raise InputError(f"{CORPORA_FILE}: counts of {len(counts)} pieces for a vocabulary of {size}; binarize again")
     return counts
@@ -67,6 +71,8 @@ class Split:
     target_pieces: str = ""
     source_lengths: dict[str, int] = field(default_factory=dict)  # percentile -> tokens; "100" is the longest
     target_lengths: dict[str, int] = field(default_factory=dict)
+    source_checksum: str = ""  # of the indexed file, see data_checksum
+    target_checksum: str = ""
     lines: int = 0  # lines read; samples + all of left_out
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> lines
     fingerprint: str = ""  # SHA-256 of the text files and options; the same again needs no work
@@ -89,8 +95,6 @@ def _check(corpora: list[Corpus], path: Path) -> None:
     for corpus in corpora:
         if names.count(corpus.name) > 1:
             raise InputError(f"{path}: the corpus {corpus.name!r} stands there twice; remove one")
-        if not (isinstance(corpus.source_lang, str) and isinstance(corpus.target_lang, str)):
-            raise InputError(f"{path}: the corpus {corpus.name!r} has no language; write it with preprocess.binarize")
         for name, split in corpus.splits.items():
             files = [split.source, split.target] if corpus.kind is Kind.PAIR else [split.source]
             if not all(isinstance(file, str) and file for file in files):
@@ -131,24 +135,25 @@ class Corpora:
         """Read ``corpora.json``; raises :class:`InputError` if it is not one."""
         path = Path(directory) / CORPORA_FILE
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if content["version"] != VERSION:
-                raise InputError(f"{path}: version {content['version']}, this release reads {VERSION}")
-            corpora = [
-                Corpus(
-                    **{
-                        **corpus,
-                        "kind": Kind(corpus["kind"]),
-                        "splits": {name: Split(**split) for name, split in corpus["splits"].items()},
-                    }
-                )
-                for corpus in content["corpora"]
-            ]
-            _check(corpora, path)
-            return cls(content["vocabulary"]["checksum"], content["vocabulary"]["size"], corpora)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; write it with preprocess.binarize") from error
-        except InputError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a corpora file ({error!r}); write it with preprocess.binarize") from error
+            content = checked(parse_json(read_text(path), path), _File, str(path))
+        except InputError as error:
+            raise InputError(f"{error}; write it with preprocess.binarize") from error
+        if content.version != VERSION:
+            raise InputError(f"{path}: version {content.version}, this release reads {VERSION}")
+        _check(content.corpora, path)
+        return cls(content.vocabulary.checksum, content.vocabulary.size, content.corpora)
+
+
+@dataclass
+class _Vocabulary:
+    checksum: str
+    size: int
+
+
+@dataclass
+class _File:
+    """``corpora.json`` as it is written."""
+
+    version: int
+    vocabulary: _Vocabulary
+    corpora: list[Corpus]

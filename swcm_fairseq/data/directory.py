@@ -3,10 +3,12 @@
 Directories with ``corpora.json`` and directories as stock ``fairseq-preprocess`` writes them look the same afterwards.
 """
 
+import functools
 import itertools
 import os
 import re
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from swcm_fairseq.errors import InputError
 _PAIR_FILE = re.compile(r"(?P<split>[^.]+)\.(?P<source>[^.-]+)-(?P<target>[^.-]+)\.(?P<side>[^.]+)\.idx")
 
 _INDEX_HEADER = struct.Struct("<9sQBQ")  # magic, version, type of the ids, entries
+_CHUNK_BYTES = 1 << 22
 _INDEX_ENTRY_BYTES = 4 + 8  # its size (int32) and its place (int64)
 
 
@@ -127,41 +130,94 @@ def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combin
 
 def _open(path: str, dictionary: Dictionary) -> indexed_dataset.MMapIndexedDataset:
     """One indexed file; raises :class:`InputError` if it is missing, damaged, or has ids that are not pieces."""
-    for file in (f"{path}.idx", f"{path}.bin"):
-        if not os.path.exists(file):
-            raise InputError(f"{file}: missing; binarize the text again")
-    if os.path.getsize(f"{path}.bin") == 0:
-        raise InputError(f"{path}.bin: has no samples; leave the corpus out with --corpora")
-    check_index(path)
-    data = indexed_dataset.MMapIndexedDataset(path)
-    _check_data_file(path, data, int(data.sizes.sum()), dictionary)
-    return data
-
-
-def check_index(path: Path | str) -> None:
-    """Raise :class:`InputError` if ``path.idx`` is not a whole index; fairseq's own class fails with a traceback."""
-    file = f"{path}.idx"
-    with open(file, "rb") as stream:
-        header = stream.read(_INDEX_HEADER.size)
-    magic = indexed_dataset.MMapIndexedDataset.Index._HDR_MAGIC
-    if header[: len(magic)] != magic:
-        raise InputError(f"{file}: not a memory-mapped index; binarize the text again, with --dataset-impl mmap")
-    _, _, _, entries = _INDEX_HEADER.unpack(header.ljust(_INDEX_HEADER.size, b"\0"))
-    wanted = _INDEX_HEADER.size + entries * _INDEX_ENTRY_BYTES
-    if os.path.getsize(file) != wanted:
-        raise InputError(f"{file}: {os.path.getsize(file)} bytes instead of {wanted}; binarize the text again")
-
-
-def _check_data_file(path: str, data: indexed_dataset.MMapIndexedDataset, tokens: int, dictionary: Dictionary) -> None:
-    """Raise :class:`InputError` if the data file's length or its ids do not fit."""
-    dtype = np.dtype(data._index.dtype)
-    found = os.path.getsize(f"{path}.bin")
-    if found != tokens * dtype.itemsize:
-        raise InputError(
-            f"{path}.bin: {found} bytes, its index says {tokens * dtype.itemsize}; binarize the text again"
-        )
-    if tokens and int(np.memmap(f"{path}.bin", dtype, "r").max()) >= len(dictionary):
+    dtype, _ = check_index(path)
+    if int(np.memmap(f"{path}.bin", dtype, "r").max()) >= len(dictionary):
         raise InputError(
             f"{path}.bin: has ids beyond the {len(dictionary)} entries of the dictionary; "
             "it was made with another vocabulary, binarize the text again"
         )
+    return indexed_dataset.MMapIndexedDataset(path)
+
+
+def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
+    """Check that an indexed file is whole: fairseq's own class fails with a traceback, or reads other tokens.
+
+    Args:
+        path: of the file, without ``.bin``/``.idx``.
+
+    Returns:
+        the type of its ids, and the sizes of its samples, int32, shape (samples,).
+
+    Raises:
+        InputError: a file is missing, empty or no index of this version; its sizes and places are not those of the
+            data file; or it is not the file that was written.
+    """
+    index, data = Path(f"{path}.idx"), Path(f"{path}.bin")
+    for file in (index, data):
+        if not file.is_file():
+            raise InputError(f"{file}: missing; binarize the text again")
+    if data.stat().st_size == 0:
+        raise InputError(f"{data}: has no samples; leave the corpus out with --corpora")
+    dtype, entries = _read_header(index)
+    if not entries:
+        raise InputError(f"{index}: has no samples; leave the corpus out with --corpora")
+    numbers = np.memmap(index, np.uint8, "r", _INDEX_HEADER.size)
+    sizes = numbers[: 4 * entries].view("<i4")
+    places = numbers[4 * entries :].view("<i8")
+    ends = np.cumsum(sizes, dtype=np.int64) * dtype.itemsize
+    if sizes.min() < 1 or places[0] != 0 or not np.array_equal(places[1:], ends[:-1]):
+        raise InputError(f"{index}: damaged: the places of its samples are not those of their sizes; binarize again")
+    if data.stat().st_size != int(ends[-1]):
+        raise InputError(f"{data}: {data.stat().st_size} bytes, its index says {ends[-1]}; binarize the text again")
+    recorded = _recorded_checksum(index)
+    if recorded and recorded != data_checksum(path):
+        raise InputError(f"{data}: it or its index is not the file that {CORPORA_FILE} describes; binarize again")
+    return dtype, sizes
+
+
+def _read_header(index: Path) -> tuple[np.dtype, int]:
+    """Type of the ids and number of samples of an index; raises :class:`InputError` if it is none."""
+    with open(index, "rb") as stream:
+        header = stream.read(_INDEX_HEADER.size)
+    magic = indexed_dataset.MMapIndexedDataset.Index._HDR_MAGIC
+    if header[: len(magic)] != magic:
+        raise InputError(f"{index}: not a memory-mapped index; binarize the text again, with --dataset-impl mmap")
+    _, version, code, entries = _INDEX_HEADER.unpack(header.ljust(_INDEX_HEADER.size, b"\0"))
+    found, wanted = index.stat().st_size, _INDEX_HEADER.size + entries * _INDEX_ENTRY_BYTES
+    if found != wanted:
+        raise InputError(f"{index}: {found} bytes instead of {wanted}; binarize the text again")
+    dtype = indexed_dataset._code_to_dtype.get(code)
+    if version != 1 or dtype is None or not np.issubdtype(dtype, np.integer):
+        raise InputError(f"{index}: version {version} with ids of type {code} is not known; binarize the text again")
+    return np.dtype(dtype), entries
+
+
+def data_checksum(path: Path | str) -> str:
+    """CRC-32 of ``path.idx`` and of ``path.bin``, in hexadecimal: enough for damage, and as fast as the disk."""
+    sums = []
+    for extension in ("idx", "bin"):
+        crc = 0
+        with open(f"{path}.{extension}", "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                crc = zlib.crc32(chunk, crc)
+        sums.append(f"{crc:08x}")
+    return "".join(sums)
+
+
+def _recorded_checksum(index: Path) -> str:
+    """What ``corpora.json`` in the folder of an index, or in the one above, says of it; "" if nothing."""
+    for folder in (index.parent, index.parent.parent):
+        file = folder / CORPORA_FILE
+        if file.is_file():
+            known = _recorded_checksums(folder, file.stat().st_mtime_ns)
+            return known.get(index.relative_to(folder).with_suffix("").as_posix(), "")
+    return ""
+
+
+@functools.lru_cache(maxsize=8)
+def _recorded_checksums(directory: Path, _: int) -> dict[str, str]:
+    """Path in a data directory -> checksum, as ``corpora.json`` of that time says."""
+    splits = [split for corpus in Corpora.read(directory).corpora for split in corpus.splits.values()]
+    return {split.source: split.source_checksum for split in splits} | {
+        split.target: split.target_checksum for split in splits if split.target is not None
+    }

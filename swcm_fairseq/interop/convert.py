@@ -128,6 +128,7 @@ def main() -> None:
     weights = read_encoder(download(args.source, args.revision) if args.hub else args.source)
     if args.layers is not None:
         weights = weights.first_layers(args.layers)
+    weights.check_whole()
     if args.to == "fairseq":
         if exists(args.output):
             raise InputError(f"--output {args.output}: is there already; give another file")

@@ -9,8 +9,19 @@ from torch import Tensor
 from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
+MAX_LAYERS, MAX_DIGITS = 1000, 6
 HEAD_REASON = "masked language model head"  # among what is left out by name
 HEAD = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")  # of RobertaLMHead
+# Shapes of the tensors of an encoder with hidden size D, F inner units of the FFNs, V embedding rows, P positions.
+TABLES = {"embed_tokens.weight": "VD", "embed_positions.weight": "PD", "layernorm_embedding.weight": "D"} | {
+    "layernorm_embedding.bias": "D"
+}
+LAYER = {
+    **{f"self_attn.{part}_proj.weight": "DD" for part in ("q", "k", "v", "out")},
+    **{f"self_attn.{part}_proj.bias": "D" for part in ("q", "k", "v", "out")},
+    **{f"{norm}.{part}": "D" for norm in ("self_attn_layer_norm", "final_layer_norm") for part in ("weight", "bias")},
+    **{"fc1.weight": "FD", "fc1.bias": "F", "fc2.weight": "DF", "fc2.bias": "D"},
+}
 POSITION_OFFSET = 2  # the first token of a sequence has row padding_idx + 1 of fairseq's position table
 
 
@@ -62,6 +73,9 @@ class EncoderWeights:
         Raises:
             InputError: a table or a layer is missing, or there are more symbols than rows.
         """
+        for name in self.tensors:
+            if _layer_number(name) > MAX_LAYERS:
+                raise InputError(f"{self.path}: the tensor {name} has no place in an encoder")
         for name in ("embed_tokens.weight", "embed_positions.weight", "layers.0.fc1.weight"):
             if name not in self.tensors or self.tensors[name].dim() != 2:
                 raise InputError(f"{self.path}: not a transformer encoder with learned positions: no {name}")
@@ -71,6 +85,37 @@ class EncoderWeights:
             raise InputError(
                 f"{self.path}: {len(self.symbols)} symbols for {rows} embedding rows; the vocabulary is another model's"
             )
+
+    def check_whole(self) -> None:
+        """Raise :class:`InputError` for the first tensor that is missing, unknown, of another shape or not finite."""
+        sizes = {"D": self.embed_dim, "F": self.ffn_embed_dim, "V": self.tensors["embed_tokens.weight"].size(0)}
+        sizes["P"] = self.positions + POSITION_OFFSET
+        layers = {f"layers.{i}.{name}": shape for i in range(self.layers) for name, shape in LAYER.items()}
+        expected = {name: [sizes[letter] for letter in shape] for name, shape in (TABLES | layers).items()}
+        for name, tensor in self.tensors.items():
+            theirs = self.names.get(name, name)
+            if name not in expected:
+                raise InputError(f"{self.path}: the tensor {theirs} has no place in an encoder")
+            if list(tensor.shape) != expected[name]:
+                raise InputError(
+                    f"{self.path}: {theirs} has the shape {list(tensor.shape)}, but {name} of such an encoder has "
+                    f"{expected[name]}; the file is damaged, or of another model"
+                )
+        for name in expected:
+            if name not in self.tensors:
+                raise InputError(f"{self.path}: the tensor {self.names.get(name, name)} is missing")
+        if self.embed_dim % self.attention_heads:
+            raise InputError(f"{self.path}: {self.attention_heads} heads do not divide {self.embed_dim} hidden units")
+        self.check_finite()
+
+    def check_finite(self) -> None:
+        """Raise :class:`InputError` for the first tensor with a number that is none."""
+        for name, tensor in (self.tensors | self.head).items():
+            if not torch.isfinite(tensor).all():
+                raise InputError(
+                    f"{self.path}: {self.names.get(name, name)} has NaN or infinite numbers; the model has diverged, "
+                    "or the file is damaged"
+                )
 
     @property
     def sentencepiece(self) -> Path:
@@ -111,7 +156,8 @@ class EncoderWeights:
 
 def _layer_number(name: str) -> int:
     """``layers.3.fc1.weight`` -> 3; -1 for what is in no layer."""
-    return int(name.split(".")[1]) if name.startswith("layers.") else -1
+    number = name.split(".")[1] if name.startswith("layers.") else ""
+    return int(number) if number.isascii() and number.isdigit() and len(number) < MAX_DIGITS else -1
 
 
 def head_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -130,5 +176,7 @@ def place(path: Path, tensors: dict[str, Tensor], rename: dict[str, str]) -> dic
     for name, ours in rename.items():
         if ours in placed:
             raise InputError(f"{path}: {name} and another tensor would both become {ours}")
+        if not tensors[name].is_floating_point():
+            raise InputError(f"{path}: {name} has whole numbers; the file is damaged, or of another model")
         placed[ours] = tensors[name].to(torch.float32)
     return placed

@@ -21,11 +21,19 @@ from swcm_fairseq.interop.encoder_weights import (
 from swcm_fairseq.interop.files import load_pickle
 
 # Options that must be there -> what they count.
+MAX_NUMBER = 10_000_000  # no encoder has so many of anything
 NUMBERS = {
     "encoder_layers": "layers",
     "encoder_embed_dim": "hidden units",
     "encoder_ffn_embed_dim": "hidden units of the FFNs",
     "encoder_attention_heads": "attention heads",
+}
+# Of a checkpoint -> what they may be.
+PARTS: dict[str, tuple[type, ...]] = {
+    "model": (dict,),
+    "cfg": (dict, type(None)),
+    "args": (Namespace, dict, type(None)),
+    "task_state": (dict, type(None)),
 }
 EPS = 1e-5  # of fairseq's layer norms; our own checkpoints carry theirs
 
@@ -70,7 +78,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
         tensors=tensors,
         names=names,
         symbols=_own_symbols(state) or _symbols(path, task, rows),
-        layer_norm_eps=EPS if extra is None else float(extra),
+        layer_norm_eps=_eps(path, extra),
         attention_heads=_number(path, options, "encoder_attention_heads"),
         activation_fn=_activation(options),
         left_out=left_out,
@@ -103,6 +111,15 @@ def _load(path: Path, lazily: bool = False) -> dict[str, Any]:
     state = load_pickle(path, lazily)
     if not isinstance(state, dict) or "model" not in state:
         raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
+    for part, kinds in PARTS.items():
+        if not isinstance(state.get(part), kinds):
+            raise InputError(f"{path}: not a fairseq checkpoint ({part!r} in it is {type(state[part]).__name__})")
+    for name, tensor in state["model"].items():
+        if not isinstance(name, str) or not (isinstance(tensor, Tensor) or name.endswith("_extra_state")):
+            raise InputError(f"{path}: not a fairseq checkpoint ({name!r} of its model is no tensor)")
+    symbols = (state.get("task_state") or {}).get("symbols")
+    if symbols is not None and not (isinstance(symbols, list) and all(isinstance(each, str) for each in symbols)):
+        raise InputError(f"{path}: not a fairseq checkpoint (its symbols are no list of text)")
     return state
 
 
@@ -117,14 +134,22 @@ def _prefix(path: Path, model: dict[str, Tensor]) -> str:
 def options_of(state: dict[str, Any], part: str) -> dict[str, Any]:
     """Options of the model or the task: a namespace in old files, a part of ``cfg`` in new ones."""
     options = (state.get("cfg") or {}).get(part) or state.get("args") or {}
-    return vars(options) if isinstance(options, Namespace) else dict(options)
+    return vars(options) if isinstance(options, Namespace) else options if isinstance(options, dict) else {}
 
 
 def _number(path: Path, options: dict[str, Any], name: str) -> int:
-    try:
-        return int(options[name])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its options do not tell the number of {NUMBERS[name]}") from error
+    number = options.get(name)
+    if not isinstance(number, int) or not 1 <= number < MAX_NUMBER:
+        raise InputError(f"{path}: its options do not tell the number of {NUMBERS[name]}")
+    return number
+
+
+def _eps(path: Path, extra: Any) -> float:
+    """Epsilon of the layer norms, which our own checkpoints carry."""
+    eps = EPS if extra is None else extra.item() if isinstance(extra, Tensor) and extra.numel() == 1 else extra
+    if not isinstance(eps, float) or not 0 <= eps < 1:
+        raise InputError(f"{path}: not a fairseq checkpoint (the epsilon of its layer norms is no number)")
+    return eps
 
 
 def _activation(options: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import pickle
 import pickletools
 import re
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.packed_weights import unpack
 
@@ -131,12 +131,7 @@ def load_safetensors(path: Path) -> dict[str, Tensor]:
 
 def load_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises :class:`InputError` if the file is missing or something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}") from error
+    content = parse_json(read_text(path), path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a JSON object")
     return content
@@ -184,9 +179,7 @@ def _load_bin(path: Path) -> dict[str, Tensor]:
 
 def _load_shards(index: Path, load: Any) -> dict[str, Tensor]:
     """Every shard that the index names; a tensor that it promises and no shard holds is an error."""
-    weight_map = load_json(index).get("weight_map")
-    if not isinstance(weight_map, dict):
-        raise InputError(f"{index}: no weight_map")
+    weight_map = checked(load_json(index).get("weight_map"), dict[str, str], f"{index}: weight_map")
     tensors: dict[str, Tensor] = {}
     for shard in sorted(set(weight_map.values())):
         path = index.parent / Path(shard).name

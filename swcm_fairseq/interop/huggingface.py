@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from swcm_fairseq.checked_data import checked
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, load_dictionary, load_sentencepiece
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import (
@@ -50,6 +52,8 @@ LEFT_OUT = {
 }
 PREFIXES = ("", "roberta.", "bert.", "model.", "xlm_roberta.")
 MODEL_TYPES = {"xlm-roberta", "roberta", "bert"}
+MAX_SIZE = 10_000_000  # rows, positions, hidden units; no encoder has so many
+MAX_SIZES = {"num_hidden_layers": 1000, "num_attention_heads": 1000}
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_accurate", "gelu_pytorch_tanh": "gelu_accurate", "relu": "relu"}
 
 
@@ -101,23 +105,22 @@ def read_huggingface_sizes(directory: Path) -> EncoderSizes:
     """The sizes that ``config.json`` names; raises :class:`InputError` as :func:`read_huggingface` does."""
     config = _config(directory)
     options = _options(directory / CONFIG_FILE, config)
-    try:
-        return EncoderSizes(
-            layers=options["layers"],
-            embed_dim=int(config["hidden_size"]),
-            ffn_embed_dim=int(config["intermediate_size"]),
-            attention_heads=options["heads"],
-            positions=int(config["max_position_embeddings"]) - (0 if _starts_at_zero(config) else POSITION_OFFSET),
-            activation_fn=options["activation"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _no_configuration(directory / CONFIG_FILE, error) from error
+    path = directory / CONFIG_FILE
+    return EncoderSizes(
+        layers=options["layers"],
+        embed_dim=_whole_number(path, config, "hidden_size"),
+        ffn_embed_dim=_whole_number(path, config, "intermediate_size"),
+        attention_heads=options["heads"],
+        positions=_whole_number(path, config, "max_position_embeddings")
+        - (0 if _starts_at_zero(config) else POSITION_OFFSET),
+        activation_fn=options["activation"],
+    )
 
 
 def _config(directory: Path) -> dict:
     config = load_json(directory / CONFIG_FILE)
     model_type = config.get("model_type")
-    if model_type not in MODEL_TYPES:
+    if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
         raise InputError(
             f"{directory / CONFIG_FILE}: model_type {model_type!r} is not supported; use one of {sorted(MODEL_TYPES)}"
         )
@@ -133,21 +136,27 @@ def _no_configuration(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: {error!r}: not the configuration of an encoder")
 
 
+def _whole_number(path: Path, config: dict, key: str) -> int:
+    """A size of the encoder; raises :class:`InputError` for what no encoder has."""
+    if key not in config:
+        raise InputError(f"{path}: the key {key!r} is missing; this is not the configuration of an encoder")
+    value = checked(config[key], int, f"{path}: {key}")
+    if not 0 <= value <= MAX_SIZES.get(key, MAX_SIZE):
+        raise InputError(f"{path}: {key}: {value} is no size of an encoder")
+    return value
+
+
 def _options(path: Path, config: dict) -> dict:
-    try:
-        options = {
-            "layers": int(config["num_hidden_layers"]),
-            "heads": int(config["num_attention_heads"]),
-            "eps": float(config.get("layer_norm_eps", 1e-12)),
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise _no_configuration(path, error) from error
-    activation = config.get("hidden_act", "gelu")
+    layers, heads = (_whole_number(path, config, key) for key in ("num_hidden_layers", "num_attention_heads"))
+    eps = checked(config.get("layer_norm_eps", 1e-12), float, f"{path}: layer_norm_eps")
+    activation = checked(config.get("hidden_act", "gelu"), str, f"{path}: hidden_act")
+    if not heads or not 0 <= eps < 1:
+        raise InputError(f"{path}: num_attention_heads {heads} and layer_norm_eps {eps} are no encoder's")
     if activation not in ACTIVATIONS:
         raise InputError(f"{path}: hidden_act {activation!r} is not supported; use one of {sorted(ACTIVATIONS)}")
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise InputError(f"{path}: position_embedding_type must be 'absolute'")
-    return {**options, "activation": ACTIVATIONS[activation]}
+    return {"layers": layers, "heads": heads, "eps": eps, "activation": ACTIVATIONS[activation]}
 
 
 def _without_heads(raw: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -198,11 +207,18 @@ def read_symbols(directory: Path) -> list[str]:
 def _tokenizer_symbols(path: Path) -> list[str]:
     """Symbols by id of a ``tokenizer.json``: its vocabulary and its added tokens."""
     content = load_json(path)
-    try:
-        vocabulary = content["model"]["vocab"]
-        pieces = vocabulary.items() if isinstance(vocabulary, dict) else ((p, i) for i, (p, _) in enumerate(vocabulary))
-        by_id = {int(i): str(piece) for piece, i in pieces}
-        by_id.update({int(token["id"]): str(token["content"]) for token in content.get("added_tokens", [])})
-        return [by_id.get(i, "") for i in range(max(by_id) + 1)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a tokenizer file ({error!r})") from error
+    model = checked(content.get("model"), dict[str, Any], f"{path}: model")
+    pieces = checked(model.get("vocab"), dict[str, int] | list[list[Any]], f"{path}: model: vocab")
+    if isinstance(pieces, list):
+        pieces = {
+            checked(next(iter(each), None), str, f"{path}: model: vocab[{i}]"): i for i, each in enumerate(pieces)
+        }
+    added = checked(content.get("added_tokens", []), list[dict[str, Any]], f"{path}: added_tokens")
+    by_id = {i: piece for piece, i in pieces.items()}
+    for i, token in enumerate(added):
+        where = f"{path}: added_tokens[{i}]"
+        number = checked(token.get("id"), int, f"{where}: id")
+        by_id[number] = checked(token.get("content"), str, f"{where}: content")
+    if not by_id or min(by_id) < 0 or max(by_id) >= MAX_SIZE:
+        raise InputError(f"{path}: has ids that no vocabulary has, or none; copy the file again")
+    return [by_id.get(i, "") for i in range(max(by_id) + 1)]

@@ -17,7 +17,9 @@ def read_encoder(path: Path | str) -> EncoderWeights:
         InputError: there is nothing, or nothing that can be read.
     """
     place = _place(Path(path))
-    return read_fairseq(place) if place.is_file() else read_huggingface(place)
+    weights = read_fairseq(place) if place.is_file() else read_huggingface(place)
+    weights.check_finite()
+    return weights
 
 
 def read_sizes(path: Path | str) -> EncoderSizes:

@@ -8,6 +8,7 @@ from swcm_fairseq.scoring.segment_files import read_lines
 
 _KINDS = "STHD"  # S-7<tab>text, T-7<tab>text, H-7 and D-7<tab>score<tab>text; the rest is log
 _SCORED = "HD"
+MAX_SEGMENTS = 100_000_000  # in a line each: more would fill the memory
 
 
 @dataclass
@@ -49,6 +50,8 @@ def _parse_line(line: str, where: str) -> tuple[str, int, float | None, str] | N
 def _enter(segments: dict[int, Segment], line: tuple[str, int, float | None, str], where: str) -> None:
     """Put a parsed line into its segment; only the first hypothesis of a segment counts."""
     kind, number, score, text = line
+    if number >= MAX_SEGMENTS:
+        raise InputError(f"{where}: segment {number}; no test set has so many, is the file damaged?")
     segment = segments.setdefault(number, Segment(number))
     if kind == "S":
         if segment.source is not None:

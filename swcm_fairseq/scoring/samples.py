@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -80,8 +81,13 @@ def as_jsonl(samples: Sequence[Sample], title: str) -> str:
         shared = {"id": sample.id, "source": sample.source, "reference": reference}
         for output in sample.outputs:
             own = {"system": output.system, "hypothesis": output.hypothesis}
-            rows.append(shared | own | {"score": output.score, "rougeL": output.rouge})
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            rows.append(shared | own | {"score": _number(output.score), "rougeL": _number(output.rouge)})
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
+def _number(value: float | None) -> float | None:
+    """What JSON has no number for (the score of a model that diverged) becomes null."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 _FORMATS = {"text": as_text, "jsonl": as_jsonl, "html": html_page}

@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from unicodedata import east_asian_width
 
+from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.evaluation import Evaluation, SystemScores, Value
 
@@ -109,28 +109,11 @@ def read_json(path: Path) -> Evaluation:
     Raises:
         InputError: there is no such file, or it holds something else.
     """
+    again = "score again: python -m swcm_fairseq.scoring --format json"
     try:
-        return _evaluation(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}; write it with python -m swcm_fairseq.scoring --format json"
-        ) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: damaged, or not scores ({error!r}); delete it and score again: python -m swcm_fairseq.scoring "
-            "--format json"
-        ) from error
-
-
-def _evaluation(content: dict[str, Any]) -> Evaluation:
-    """An evaluation from its JSON; raises what plain access to wrong content raises."""
-    systems = [
-        SystemScores(**{**system, "values": {title: _value(**number) for title, number in system["values"].items()}})
-        for system in content["systems"]
-    ]
-    known = {"segments": int(content["segments"]), "signatures": dict(content["signatures"])}
-    return Evaluation(**{**content, **known, "systems": systems})
-
-
-def _value(score: float, interval: float | None, p_value: float | None) -> Value:
-    return Value(float(score), None if interval is None else float(interval), p_value)
+        evaluation = checked(parse_json(read_text(path), path), Evaluation, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; damaged, or not scores: delete it and {again}") from error
+    if not evaluation.systems:
+        raise InputError(f"{path}: scores of no system; {again}")
+    return evaluation

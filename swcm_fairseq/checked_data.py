@@ -1,0 +1,208 @@
+"""JSON and YAML from files, and what they must hold: one validator, by the type annotations of a dataclass.
+
+    content = checked(parse_json(text, path), Corpora, str(path))
+
+A wrong type, a missing or an unknown key, an infinity or a number that is too large is one line that names the file,
+the key and what is expected: ``corpora.json: corpora[0].splits.train.samples: "many" is not a whole number``.
+"""
+
+import dataclasses
+import enum
+import json
+import math
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.packed_files import whole
+
+T = TypeVar("T")
+
+MAX_WHOLE_NUMBER = 1 << 53  # beyond it JSON's numbers are not exact; nothing that is counted has so many
+MAX_YAML_VALUES = 1_000_000  # aliases included
+SHOWN_CHARS = 40  # of a wrong value
+_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def read_text(path: Path) -> str:
+    """A small UTF-8 file; raises :class:`InputError` if it cannot be read, is too large or is not UTF-8."""
+    try:
+        with open(path, "rb") as file:
+            content = whole(iter(lambda: file.read(1 << 20), b""), path)
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}:{line}: invalid UTF-8; save the file as UTF-8") from error
+
+
+def parse_json(text: str, where: Path | str) -> Any:
+    """The value of a JSON text; raises :class:`InputError` if it is none, too deep, or has a number that is none."""
+    try:
+        return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=_number)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: not JSON: {error.msg} (line {error.lineno})") from error
+    except RecursionError as error:
+        raise InputError(f"{where}: not JSON that can be read: it is nested too deep") from error
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > len(str(MAX_WHOLE_NUMBER)) + 1 or abs(int(digits)) > MAX_WHOLE_NUMBER:
+        raise ValueError(f"the number {_shown(digits)} is too large")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    if not math.isfinite(float(digits)):
+        raise ValueError(f"{_shown(digits)} is not a finite number")
+    return float(digits)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what PyYAML passes over: a key that is repeated, a value that cannot be what it looks like."""
+
+    def compose_document(self) -> yaml.Node:
+        """The document; raises if its aliases stand for too much, or for what they are in."""
+        node = super().compose_document()
+        if _values_of(node, {}) > MAX_YAML_VALUES:
+            raise yaml.composer.ComposerError(None, None, "its aliases stand for too many values", node.start_mark)
+        return node
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """The keys and values of a mapping; raises if a key is there twice, of which PyYAML would keep the last."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add(str(key.value))
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node; raises with its line if there is none, as of the date 2024-02-30."""
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            message = f"{_shown(node.value)} cannot be what it looks like; put text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error
+        if isinstance(value, (int, float)) and not abs(value) <= MAX_WHOLE_NUMBER:
+            message = f"{_shown(node.value)} is too large or not a finite number"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        return value
+
+
+def _values_of(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, aliases followed; infinitely many for one that is in itself."""
+    if id(node) not in known:
+        known[id(node)] = MAX_YAML_VALUES + 1  # until it is known: found again meanwhile, it is in itself
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        pairs = [part if isinstance(part, tuple) else (part,) for part in parts]
+        known[id(node)] = 1 + sum(_values_of(part, known) for pair in pairs for part in pair)
+    return known[id(node)]
+
+
+def parse_yaml(text: str, where: Path | str) -> Any:
+    """The value of a YAML text; raises :class:`InputError` with the line where it is none."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{where}:{line}: not YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        raise InputError(f"{where}: not YAML: the character U+{error.character:04X} is not allowed") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{where}: not YAML that can be read: it is nested too deep") from error
+
+
+def checked(value: Any, kind: type[T] | Any, where: str) -> T:
+    """``value`` as ``kind``.
+
+    Args:
+        value: what was read.
+        kind: a dataclass (of a mapping with these keys), an enumeration, ``int``, ``float``, ``str``, ``bool``, None,
+            or a list, tuple, dict or union of such.
+        where: file and key, for the message.
+
+    Raises:
+        InputError: it is something else.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _object(value, kind, where)  # type: ignore[return-value, arg-type]
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        known = [each.value for each in kind]
+        if value not in known:
+            raise InputError(f"{where}: {_shown(value)} is none of {', '.join(map(str, known))}")
+        return kind(value)  # type: ignore[return-value]
+    if origin in (Union, types.UnionType):
+        return _one_of(value, arguments, where)
+    if origin in (list, tuple) and isinstance(value, list):
+        return origin(checked(each, arguments[0], f"{where}[{i}]") for i, each in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {  # type: ignore[return-value]
+            checked(key, arguments[0], f"{where}: the key {_shown(key)}"): checked(each, arguments[1], f"{where}.{key}")
+            for key, each in value.items()
+        }
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)  # type: ignore[return-value]
+    if origin is None and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise InputError(f"{where}: {_shown(value)} is not {described(kind)}")
+
+
+def _one_of(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
+    """The first kind that fits; the message of the only one that could."""
+    for kind in kinds:
+        if kind is type(None) and value is None:
+            return None
+        if (get_origin(kind) or kind) is type(value):
+            return checked(value, kind, where)
+    for kind in kinds:
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            return checked(value, kind, where)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+    raise InputError(f"{where}: {_shown(value)} is not {' or '.join(map(described, kinds))}")
+
+
+def _object(value: Any, kind: type[T], where: str) -> T:
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: {_shown(value)} is not a mapping with the keys {', '.join(fields)}")
+    for key in value:
+        if key not in fields:
+            raise InputError(f"{where}: unknown key {_shown(key)}; known are {', '.join(fields)}")
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in value:
+            raise InputError(f"{where}: the key {name!r} is missing")
+    hints = get_type_hints(kind)
+    return kind(**{name: checked(each, hints[name], f"{where}: {name}") for name, each in value.items()})
+
+
+def described(kind: Any) -> str:
+    """A type in words."""
+    origin = get_origin(kind) or kind
+    words: dict[Any, Callable[[], str]] = {
+        list: lambda: "a list",
+        tuple: lambda: "a list",
+        dict: lambda: "a mapping",
+    }
+    if dataclasses.is_dataclass(kind):
+        return "a mapping"
+    return words[origin]() if origin in words else _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _shown(value: Any) -> str:
+    """A value for a message, however long it is."""
+    text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
