@@ -13,14 +13,12 @@ import math
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.packed_files import whole
-
-T = TypeVar("T")
 
 MAX_WHOLE_NUMBER = 1 << 53  # beyond it JSON's numbers are not exact; nothing that is counted has so many
 MAX_YAML_VALUES = 1_000_000  # aliases included
@@ -121,7 +119,7 @@ def parse_yaml(text: str, where: Path | str) -> Any:
         raise InputError(f"{where}: not YAML that can be read: it is nested too deep") from error
 
 
-def checked(value: Any, kind: type[T] | Any, where: str) -> T:
+def checked(value: Any, kind: Any, where: str) -> Any:
     """``value`` as ``kind``.
 
     Args:
@@ -137,23 +135,23 @@ def checked(value: Any, kind: type[T] | Any, where: str) -> T:
     if kind is Any:
         return value
     if dataclasses.is_dataclass(kind):
-        return _object(value, kind, where)  # type: ignore[return-value, arg-type]
+        return _object(value, kind, where)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         known = [each.value for each in kind]
         if value not in known:
             raise InputError(f"{where}: {_shown(value)} is none of {', '.join(map(str, known))}")
-        return kind(value)  # type: ignore[return-value]
+        return kind(value)
     if origin in (Union, types.UnionType):
         return _one_of(value, arguments, where)
     if origin in (list, tuple) and isinstance(value, list):
         return origin(checked(each, arguments[0], f"{where}[{i}]") for i, each in enumerate(value))
     if origin is dict and isinstance(value, dict):
-        return {  # type: ignore[return-value]
+        return {
             checked(key, arguments[0], f"{where}: the key {_shown(key)}"): checked(each, arguments[1], f"{where}.{key}")
             for key, each in value.items()
         }
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)  # type: ignore[return-value]
+        return float(value)
     if origin is None and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise InputError(f"{where}: {_shown(value)} is not {described(kind)}")
@@ -174,8 +172,8 @@ def _one_of(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
     raise InputError(f"{where}: {_shown(value)} is not {' or '.join(map(described, kinds))}")
 
 
-def _object(value: Any, kind: type[T], where: str) -> T:
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
+def _object(value: Any, kind: Any, where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     if not isinstance(value, dict):
         raise InputError(f"{where}: {_shown(value)} is not a mapping with the keys {', '.join(fields)}")
     for key in value:
