@@ -28,11 +28,11 @@ case $DEVICE in
   cpu | cuda) ;;
   *) fail "DEVICE=$DEVICE: use cpu or cuda" 2 ;;
 esac
-PIECES=4000 PRETRAINING_TOKENS=64 TITLE_TOKENS=64 RATE=5e-4
+PIECES=4000 PRETRAINING_TOKENS=48 TITLE_TOKENS=48 RATE=5e-4
 case $SCALE in
   full)
     TEXT=examples/quickstart/data/libreoffice XZ=.xz OUT=${OUT:-runs/quickstart}
-    PRETRAINING_BATCH=48 PRETRAINING_UPDATES=300 TITLE_BATCH=32 TITLE_UPDATES=300 WARMUP=15 SAVE=100
+    PRETRAINING_BATCH=48 PRETRAINING_UPDATES=210 TITLE_BATCH=32 TITLE_UPDATES=230 WARMUP=15 SAVE=100
     ;;
   smoke)
     TEXT=examples/quickstart/data/sample XZ='' OUT=${OUT:-runs/quickstart-smoke} PIECES=500
@@ -41,7 +41,10 @@ case $SCALE in
 esac
 if [ "$DEVICE" = cuda ]; then
   PLACE=(--fp16 --distributed-world-size 1) PARALLEL=0
-  [ "$SCALE" = smoke ] || PRETRAINING_BATCH=256 PRETRAINING_UPDATES=4000 TITLE_BATCH=128 TITLE_UPDATES=1500 WARMUP=200 SAVE=1000
+  if [ "$SCALE" = full ]; then
+    PRETRAINING_TOKENS=128 TITLE_TOKENS=128 WARMUP=200 SAVE=1000
+    PRETRAINING_BATCH=256 PRETRAINING_UPDATES=4000 TITLE_BATCH=128 TITLE_UPDATES=1500
+  fi
 else
   export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # fairseq uses GPUs that it sees, even with --cpu
   PLACE=(--cpu) PARALLEL=$(($(nproc) > 1))
@@ -111,7 +114,7 @@ pretrain() {
   finished "$1-pretraining" && return
   read -ra options <<<"$(options "$1")"
   train "$1-pretraining" "$2" "$PRETRAINING_UPDATES" "$OUT/data-bin/pretraining" --pretrained-encoder "$OUT/encoder" \
-    "${options[@]}" --tokens-per-sample "$PRETRAINING_TOKENS" --batch-size "$PRETRAINING_BATCH"
+    "${options[@]}" --sampling-by corpus --tokens-per-sample "$PRETRAINING_TOKENS" --batch-size "$PRETRAINING_BATCH"
   mark "$1-pretraining"
 }
 finetune() {
