@@ -38,7 +38,8 @@ def favourites(hub: Any, options: argparse.Namespace, sources: list[str], target
     ids = [[torch.from_numpy(text) for text in hub.vocabulary.encode(side)] for side in (sources, targets)]
     languages = options.source_lang, options.target_lang
     read, written = (
-        hub.task.build_dataset_for_inference(side, None, lang, lang) for side, lang in zip(ids, languages, strict=True)
+        hub.task.build_dataset_for_inference(side, None, source_lang=lang, target_lang=lang)
+        for side, lang in zip(ids, languages, strict=True)
     )
     for i in range(len(read)):
         batch = read.collater([read[i]])["net_input"]

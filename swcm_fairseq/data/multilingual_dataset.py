@@ -213,13 +213,15 @@ class MultilingualDataset(FairseqDataset):
     def ordered_indices(self) -> np.ndarray:
         """Samples from short to long, those of one length in random order; batches are cut from this order.
 
-        By target, in buckets of a few positions, and within a bucket by source: little padding on both sides.
+        By target, in buckets of a few positions, and within a bucket by source, up in one and down in the next, so that
+        a batch from two buckets has like sources, too: little padding on both sides.
         """
         if self.counts is None:
             order = np.arange(len(self))
         else:
             order = generator(self.seed, Purpose.BATCHES, self.epoch).permutation(len(self))
-        return order[np.lexsort((self.expected_sources[order], self.sizes[order, 1] // _BUCKET))]
+        bucket = self.sizes[order, 1] // _BUCKET
+        return order[np.lexsort((self.expected_sources[order] * (1 - 2 * (bucket % 2)), bucket))]
 
     def padding(self, batches: Sequence[Sequence[int]]) -> tuple[float, float]:
         """The shares of source and target positions that are padding in ``batches``, sources as they are expected."""
