@@ -87,6 +87,7 @@ for piece in "${@:-${PIECES[@]}}"; do
   worker=$!
   ( sleep "$LIMIT" && kill -- "-$worker" ) 2>/dev/null &
   watch=$!
+  disown "$watch" # no word from the shell when it is ended
   if wait "$worker"; then
     touch "$OUT/$piece.done"
     echo "$piece: $((SECONDS - began)) s"
