@@ -1,6 +1,6 @@
 """What lies in data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and how often
-each corpus is drawn, in both directions together, at a given temperature. Directories of fairseq-preprocess are read
-too."""
+each corpus is drawn at a given temperature. A pair goes both ways, from each of its files: these are the names and
+numbers of the task's table. Directories of fairseq-preprocess are read too."""
 
 import argparse
 import logging
@@ -39,7 +39,8 @@ class SideStatistics:
         mebibytes: of its ``.bin``.
         lengths: tokens of each sample, ``</s>`` included, int32, shape (samples,).
         unknown: tokens that are ``<unk>``.
-        probability: of drawing the corpus, None for the target side of a pair (it comes with its source).
+        group: the name in the task's table of the direction that it is the source of; "" if it is of none.
+        probability: of drawing that direction.
     """
 
     corpus: Corpus
@@ -48,7 +49,8 @@ class SideStatistics:
     mebibytes: float
     lengths: np.ndarray
     unknown: int
-    probability: float | None = None
+    group: str = ""
+    probability: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -63,12 +65,11 @@ def count_id(path: Path, dtype: np.dtype, wanted: int) -> int:
 
 
 class Side(NamedTuple):
-    """One indexed file to read: its corpus, language, path in the directory, and whether it is a pair's target."""
+    """One indexed file to read: its corpus, language and path in the directory."""
 
     corpus: Corpus
     lang: str
     path: str
-    is_target: bool
 
 
 @dataclass
@@ -98,7 +99,7 @@ def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
 
 
 def read_directory(directory: Path, split: str, temperature: Temperature, workers: int = 1) -> list[SideStatistics]:
-    """All files of a split, the sides of a pair one after the other, with the sampling probability of each corpus."""
+    """All files of a split, the sides of a pair one after the other, with how often each is drawn from."""
     unknown = load_vocabulary(directory).unk()
     corpora = [corpus for corpus in find_corpora(directory) if split in corpus.splits]
     if not corpora:
@@ -106,35 +107,31 @@ def read_directory(directory: Path, split: str, temperature: Temperature, worker
     files = [side for corpus in corpora for side in _sides(corpus, split)]
     read = ordered_map(SideReader(directory, unknown), files, min(workers, len(files)))
     sides = list(tqdm(read, desc="reading", unit="file", total=len(files), leave=False, disable=None))
-    drawn = _drawn(corpora, sides, temperature)
-    for side, file in zip(sides, files, strict=True):
-        side.probability = None if file.is_target else drawn[side.corpus.name]
+    _set_probabilities(corpora, split, sides, temperature)
     return sides
 
 
-def _drawn(corpora: list[Corpus], sides: list[SideStatistics], temperature: Temperature) -> dict[str, float]:
-    """The probability of each corpus, in all directions in which ``multilingual_denoising_mt`` takes it."""
-    samples = {side.corpus.name: len(side.lengths) for side in sides}
-    tokens = dict.fromkeys(samples, 0)
-    for side in sides:
-        tokens[side.corpus.name] += side.tokens
+def _set_probabilities(
+    corpora: list[Corpus], split: str, sides: list[SideStatistics], temperature: Temperature
+) -> None:
+    """Name the direction that each side is the source of in ``multilingual_denoising_mt``, and how often that comes."""
+    by_path = {side.path: side for side in sides}
     directions = all_directions(corpora, None)
-    names = [direction.corpus.name for direction in directions]
+    read = [[by_path[path] for path in direction.files(split)] for direction in directions]
     p = temperature.probabilities(
-        [samples[name] for name in names],
-        [tokens[name] for name in names],
+        [len(files[0].lengths) for files in read],
+        [sum(file.tokens for file in files) for files in read],
         [direction.target_lang for direction in directions],
     )
-    return {
-        corpus: float(sum(part for part, name in zip(p, names, strict=True) if name == corpus)) for corpus in samples
-    }
+    for direction, (source, *_), probability in zip(directions, read, p.tolist(), strict=True):
+        source.group, source.probability = direction.group, probability
 
 
 def _sides(corpus: Corpus, split: str) -> list[Side]:
     """The files of a corpus' split: one, or the source and target of pairs."""
     part = corpus.splits[split]
-    source = Side(corpus, corpus.source_lang, part.source, is_target=False)
-    target = [Side(corpus, corpus.target_lang, part.target, is_target=True)] if part.target is not None else []
+    source = Side(corpus, corpus.source_lang, part.source)
+    target = [Side(corpus, corpus.target_lang, part.target)] if part.target is not None else []
     return [source, *target]
 
 
@@ -144,12 +141,11 @@ def print_files(sides: list[SideStatistics]) -> None:
     for side in sides:
         lengths = [int(np.percentile(side.lengths, q)) for q in PERCENTILES]
         unknown = percent(side.unknown, side.tokens - len(side.lengths))
-        probability = "-" if side.probability is None else f"{100 * side.probability:.1f}%"
-        rows.append(
-            [side.path, f"{side.mebibytes:.1f}", len(side.lengths), side.tokens, *lengths, unknown, probability]
-        )
-    headers = ["file", "MiB", "samples", "tokens", *(f"p{q}" for q in PERCENTILES[:-1]), "longest", "unknown", "drawn"]
-    print_table(headers, rows)
+        drawn = f"{side.probability:.4f}" if side.group else "-"
+        size = [f"{side.mebibytes:.1f}", len(side.lengths), side.tokens]
+        rows.append([side.path, *size, *lengths, unknown, side.group or "-", drawn])
+    lengths_of = [f"p{q}" for q in PERCENTILES[:-1]]
+    print_table(["file", "MiB", "samples", "tokens", *lengths_of, "longest", "unknown", "drawn as", "p"], rows)
 
 
 def print_languages(sides: list[SideStatistics]) -> None:

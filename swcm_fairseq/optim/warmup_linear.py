@@ -1,12 +1,12 @@
 """The learning-rate schedule ``warmup_linear``: up from a small rate over the first epoch, then down in a line."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Optional
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
-from omegaconf import II
+from omegaconf import II, DictConfig, OmegaConf
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.optim.epoch_length import known_updates
@@ -31,6 +31,64 @@ class WarmupLinearLRScheduleConfig(FairseqDataclass):
     max_update: int = II("optimization.max_update")
     max_epoch: int = II("optimization.max_epoch")
     lr: list[float] = II("optimization.lr")  # noqa: RUF009
+    # No option: fairseq resolves its configuration before it loads anything, and the resolver checks this part of it.
+    checked: str = II("warmup_linear_checked:")
+
+    def end(self) -> tuple[str, float] | None:
+        """The option that says at which update the schedule ends, and its number; None: after --max-epoch epochs.
+
+        Raises:
+            InputError: neither updates nor epochs are limited.
+        """
+        for flag, value in (("--total-num-update", self.total_num_update), ("--max-update", self.max_update)):
+            if value:
+                return flag, value
+        if self.max_epoch <= 0:
+            raise InputError("warmup_linear has no end: give --max-update, --max-epoch or --total-num-update")
+        return None
+
+    def check(self) -> None:
+        """Refuse options that cannot work; how many updates an epoch has is not known yet.
+
+        Raises:
+            InputError: one line that names the option.
+        """
+        if len(self.lr) != 1:
+            raise InputError(f"--lr {','.join(map(str, self.lr))}: warmup_linear takes one learning rate, its peak")
+        if self.warmup_updates is not None and self.warmup_epochs is not None:
+            raise InputError("--warmup-updates and --warmup-epochs: give one of them")
+        for flag, value in (("updates", self.warmup_updates), ("epochs", self.warmup_epochs)):
+            if value is not None and not 0 <= value < math.inf:
+                raise InputError(f"--warmup-{flag} {value}: give 0 or more")
+        for flag, rate in (("warmup-init-lr", self.warmup_init_lr), ("end-learning-rate", self.end_learning_rate)):
+            if not 0 <= rate < math.inf:
+                raise InputError(f"--{flag} {rate}: give a learning rate of 0 or more")
+        end = self.end()
+        if end is not None and self.warmup_updates is not None and self.warmup_updates > end[1]:
+            flag, last = end
+            raise InputError(
+                f"--warmup-updates {self.warmup_updates}: {flag} {last:g} ends training before; shorten it"
+            )
+        if end is None and self.warmup_epochs is not None and self.warmup_epochs > self.max_epoch:
+            raise InputError(
+                f"--warmup-epochs {self.warmup_epochs:g}: --max-epoch {self.max_epoch} ends training before; shorten it"
+            )
+
+
+def _options(cfg: DictConfig) -> WarmupLinearLRScheduleConfig:
+    """fairseq's configuration as the dataclass, without resolving ``checked``."""
+    names = [each.name for each in fields(WarmupLinearLRScheduleConfig) if each.name not in ("_name", "checked")]
+    values = {name: cfg[name] for name in names}
+    return WarmupLinearLRScheduleConfig(**{**values, "lr": list(values["lr"])}, checked="")
+
+
+def _check(_parent_: DictConfig) -> str:
+    """The resolver of ``checked``."""
+    _options(_parent_).check()
+    return "yes"
+
+
+OmegaConf.register_new_resolver("warmup_linear_checked", _check, replace=True)
 
 
 @register_lr_scheduler("warmup_linear", dataclass=WarmupLinearLRScheduleConfig)
@@ -41,21 +99,15 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
     the same though later epochs may have some batches more or less.
     """
 
-    def __init__(self, cfg: WarmupLinearLRScheduleConfig, optimizer):
+    def __init__(self, cfg: DictConfig, optimizer: Any):
         super().__init__(cfg, optimizer)
-        if len(cfg.lr) != 1:
-            raise InputError(f"--lr {','.join(map(str, cfg.lr))}: warmup_linear takes one learning rate, its peak")
-        if cfg.warmup_updates is not None and cfg.warmup_epochs is not None:
-            raise InputError("--warmup-updates and --warmup-epochs: give one of them")
-        for flag, value in (("updates", cfg.warmup_updates), ("epochs", cfg.warmup_epochs)):
-            if value is not None and not 0 <= value < math.inf:
-                raise InputError(f"--warmup-{flag} {value}: give 0 or more")
-        for flag, rate in (("warmup-init-lr", cfg.warmup_init_lr), ("end-learning-rate", cfg.end_learning_rate)):
-            if not 0 <= rate < math.inf:
-                raise InputError(f"--{flag} {rate}: give a learning rate of 0 or more")
-        self.peak = cfg.lr[0]
-        self.end_update = cfg.total_num_update or cfg.max_update  # 0: after --max-epoch epochs
+        options = _options(cfg)
+        options.check()
+        self.peak = options.lr[0]
+        self.end = options.end()
         self.epoch_updates: int | None = None
+        if known_updates() is not None:
+            self.total()  # refuses a warm-up that is too long before the first update
         self.optimizer.set_lr(self.peak if self._no_warmup() else cfg.warmup_init_lr)
 
     def _no_warmup(self) -> bool:
@@ -74,8 +126,8 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         """Updates in so many epochs."""
         if self.epoch_updates is None:
             self.epoch_updates = known_updates()
-        if self.epoch_updates is None and self.cfg.max_epoch > 0 and self.end_update > 0:
-            self.epoch_updates = math.ceil(self.end_update / self.cfg.max_epoch)
+        if self.epoch_updates is None and self.cfg.max_epoch > 0 and self.end is not None:
+            self.epoch_updates = math.ceil(self.end[1] / self.cfg.max_epoch)
         if self.epoch_updates is None:
             raise InputError(
                 "warmup_linear does not know how many updates an epoch has with this task; "
@@ -93,17 +145,23 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         """Updates until the end of the schedule.
 
         Raises:
-            InputError: neither updates nor epochs are limited, or the warm-up takes longer.
+            InputError: the warm-up takes longer.
         """
-        if self.end_update > 0:
-            total = self.end_update
-        elif self.cfg.max_epoch > 0:
-            total = self._updates(self.cfg.max_epoch)
-        else:
-            raise InputError("warmup_linear has no end: give --max-update, --max-epoch or --total-num-update")
+        flag, total = self.end or ("--max-epoch", self._updates(self.cfg.max_epoch))
         if total < self.warmup():
-            raise InputError(f"the warm-up takes {self.warmup():g} updates and training only {total:g}; shorten it")
+            raise InputError(
+                f"{self._warmup_flag()}: the warm-up takes {self.warmup():g} updates, and training ends after "
+                f"{total:g} ({flag}); shorten it with --warmup-updates"
+            )
         return total
+
+    def _warmup_flag(self) -> str:
+        """What the length of the warm-up was given by."""
+        if self.cfg.warmup_updates is not None:
+            return f"--warmup-updates {self.cfg.warmup_updates}"
+        if self.cfg.warmup_epochs is not None:
+            return f"--warmup-epochs {self.cfg.warmup_epochs:g}"
+        return "--warmup-epochs 1 (the default)"
 
     def step_update(self, num_updates: int) -> float:
         """Set the learning rate for the update after ``num_updates``."""

@@ -26,15 +26,16 @@ class InferenceTask(FairseqTask):
     """Decoding that starts from ``<s> <xx>``, for every task whose dictionary has language tokens.
 
     Attributes:
-        cfg: ``source_lang``, ``target_lang``, ``tokens_per_sample``, ``restrict_decoding`` and
-            ``cpu_precision`` are read.
+        cfg: ``source_lang``, ``target_lang``, ``restrict_decoding`` and ``cpu_precision`` are read.
         dictionary: pieces, ``<mask>`` and language tokens.
         langs: language codes, in the order of their tokens.
+        positions: the most of a text, the frame of ``<s> <xx>`` and ``</s>`` included.
     """
 
     cfg: MultilingualDenoisingMTConfig
     dictionary: MultilingualDictionary
     langs: list[str]
+    positions: int
 
     def language_id(self, lang: str) -> int:
         """Dictionary index of a language's token; raises :class:`InputError` if there is none."""
@@ -144,7 +145,7 @@ class InferenceTask(FairseqTask):
         """Texts between ``<s> <xx>`` (``lang_token``) and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
         eos = self.dictionary.eos()
         bodies = [text[:-1] if len(text) and text[-1] == eos else text for text in texts]
-        room = self.cfg.tokens_per_sample - FRAME
+        room = self.positions - FRAME
         long = [number for number, text in enumerate(bodies, 1) if len(text) > room]
         if long:
             logger.warning(

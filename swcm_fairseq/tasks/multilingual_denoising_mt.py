@@ -42,6 +42,7 @@ from swcm_fairseq.tasks.validation import decode_and_score, parse_generation_opt
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_POSITIONS = 256
 _EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is not given
 
 
@@ -64,6 +65,10 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             raise InputError(f"the data path {cfg.data!r} has an empty part; write directories as a:b, or one of them")
         self.dictionary = load_vocabulary(self.paths[0])
         self.langs: list[str] = []
+        self.positions = DEFAULT_POSITIONS if cfg.tokens_per_sample is None else cfg.tokens_per_sample
+        if self.positions <= FRAME:
+            raise InputError(f"--tokens-per-sample {self.positions}: <s>, language and </s> leave no room")
+        self._loaded_positions: list[int] = []
         self._set_langs(split_list(cfg.langs) or list(DEFAULT_LANGS))
         self.noise = Noise(
             mask=cfg.mask,
@@ -75,8 +80,6 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             rotate=cfg.rotate,
             permute_sentences=cfg.permute_sentences,
         )
-        if cfg.tokens_per_sample <= FRAME:
-            raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s>, language and </s> leave no room")
         self.temperature = temperature(cfg)
         if min(cfg.update_freq) < 1:
             raise InputError(f"--update-freq {','.join(map(str, cfg.update_freq))}: give numbers of 1 or more")
@@ -103,7 +106,13 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         add_special_symbols(self.dictionary, langs)
         self.langs = langs
         self._choose_corpora()
-        self.state.merge_state_dict({"symbols": list(self.dictionary.symbols), "langs": list(langs)})
+        self.state.merge_state_dict(
+            {
+                "symbols": list(self.dictionary.symbols),
+                "langs": list(langs),
+                "tokens_per_sample": self.positions,
+            }
+        )
 
     def _choose_corpora(self) -> None:
         """Set ``corpora``; again where a checkpoint changes languages or positions."""
@@ -114,7 +123,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             source_lang=cfg.source_lang,
             target_lang=cfg.target_lang,
             translation_share=cfg.translation_share,
-            max_positions=cfg.tokens_per_sample,
+            max_positions=self.positions,
             blocks=cfg.long_documents is LongDocuments.blocks,
             word_units=_word_units(cfg.word_units),
         )
@@ -134,10 +143,13 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
     def max_positions(self) -> tuple[int, int]:
         """The most positions of source and target, ``<s> <xx>`` and ``</s>`` included."""
-        return self.cfg.tokens_per_sample, self.cfg.tokens_per_sample
+        return self.positions, self.positions
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a checkpoint's languages, and refuse data of another vocabulary.
+        """Take over a checkpoint's languages and positions, and refuse data of another vocabulary.
+
+        fairseq calls it before it builds a checkpoint's model: to decode, not to train. Of the checkpoints of an
+        ensemble, the one with the fewest positions counts.
 
         Raises:
             InputError: the data directory's pieces, or ``--langs``, differ from the checkpoint's.
@@ -150,6 +162,9 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         langs = list(state_dict["langs"])
         if self.cfg.langs is not None and self.langs != langs:
             raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; leave --langs out")
+        if self.cfg.tokens_per_sample is None and "tokens_per_sample" in state_dict:  # older checkpoints do not say
+            self._loaded_positions.append(state_dict["tokens_per_sample"])
+            self.positions = min(self._loaded_positions)
         self._set_langs(langs)
 
     def build_model(self, cfg, from_checkpoint: bool = False):
@@ -173,13 +188,13 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             model.require_weights()
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
-        if least < self.cfg.tokens_per_sample and from_checkpoint:
+        if least < self.positions and from_checkpoint:
             logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
-            self.cfg.tokens_per_sample = least
+            self.positions = least
             self._choose_corpora()
-        elif least < self.cfg.tokens_per_sample:
+        elif least < self.positions:
             raise InputError(
-                f"--tokens-per-sample {self.cfg.tokens_per_sample}: the model has {least} positions; lower it, or "
+                f"--tokens-per-sample {self.positions}: the model has {least} positions; lower it, or "
                 "raise --max-source-positions and --max-target-positions"
             )
         return model
@@ -210,7 +225,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             streams,
             self.dictionary,
             self.noise,
-            self.cfg.tokens_per_sample,
+            self.positions,
             self.cfg.seed,
             groups=[self.group_names.index(stream.group) for stream in streams],
             counts=counts,

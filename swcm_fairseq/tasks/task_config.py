@@ -152,8 +152,12 @@ class MultilingualDenoisingMTConfig(SamplingConfig):
             "ones (default: all)"
         },
     )
-    tokens_per_sample: int = field(
-        default=256, metadata={"help": "the most positions of a text, <s>, language token and </s> included"}
+    tokens_per_sample: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "the most positions of a text, <s>, language token and </s> included (default: 256; in decoding, "
+            "what the checkpoint was trained with)"
+        },
     )
     long_documents: LongDocuments = field(
         default=LongDocuments.blocks,

@@ -50,6 +50,30 @@ def test_texts_may_come_from_an_iterator(model, texts):
     assert found == model.generate(texts[:2], **DIRECTION, **SEARCH)
 
 
+def test_interactive_reads_as_many_tokens(model, checkpoint, data_bin, texts, tmp_path, capsys):
+    """A model that was trained with fewer than --tokens-per-sample's default and has room for more."""
+    export = ["-m", "swcm_fairseq.export", checkpoint, "--output", tmp_path / "export"]
+    run("python", *export, "--vocab", data_bin)
+    state = torch.load(tmp_path / "export/model.pt", weights_only=True)
+    for half in ("source", "target"):
+        state["cfg"]["model"][f"max_{half}_positions"] = 4 * POSITIONS
+        name = {"source": "encoder", "target": "decoder"}[half] + ".embed_positions.weight"
+        table = state["model"][name]
+        state["model"][name] = torch.cat([table, *[table[2:]] * 3])
+    torch.save(state, tmp_path / "export/model.pt")
+    long = " ".join(texts[:20])
+    (tmp_path / "input").write_text(f"{long}\n", "utf-8")
+    options = ["--path", tmp_path / "export/model.pt", "--source-lang", "zh", "--target-lang", "bo", "--beam", "3"]
+    run("fairseq-interactive", tmp_path / "export", "--task", "multilingual_denoising_mt", *options, "--cpu",
+        "--max-len-b", 8, "--bpe", "sentencepiece", "--sentencepiece-model", data_bin / "sentencepiece.bpe.model",
+        "--input", tmp_path / "input")  # fmt: skip
+    out = capsys.readouterr().out
+    theirs = next(line.split("\t")[2] for line in out.splitlines() if line.startswith("D-0"))
+    model = XLMSWCMModel.from_pretrained(str(tmp_path / "export"))
+    assert model.task.max_positions() == (POSITIONS, POSITIONS)
+    assert model.generate(long, **DIRECTION, **SEARCH) == theirs
+
+
 def test_texts_without_a_word_give_nothing_and_keep_their_places(model, texts):
     found = model.generate(["", texts[0], " \n", texts[1]], **DIRECTION, **SEARCH)
     assert [found[0], found[2]] == ["", ""]

@@ -91,6 +91,8 @@ def trained(data, tmp_path_factory) -> tuple[Path, Path]:
     log = done.stdout + done.stderr
     assert "3 decoder layers: inherit 0, inherit 1, normal" in log
     assert f"embedding rows: {len(vocabulary())} copied by piece, 0 new" in log
+    assert "hydra" not in log.lower()
+    assert not any("'checkpoint': {" in line for line in log.splitlines()), "fairseq's whole configuration"
     shutil.rmtree(encoder)
     return save_dir, encoder
 

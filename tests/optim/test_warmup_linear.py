@@ -1,12 +1,15 @@
+import re
 from types import SimpleNamespace
 
 import pytest
 import torch
 from fairseq.dataclass.configs import OptimizationConfig
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.optim.adam import FairseqAdam
+from fairseq.options import get_training_parser, parse_args_and_arch
 from omegaconf import OmegaConf
 
-from swcm_fairseq.errors import InputError
+from swcm_fairseq.errors import InputError, input_error
 from swcm_fairseq.optim import epoch_length
 from swcm_fairseq.optim.warmup_linear import WarmupLinearLRSchedule, WarmupLinearLRScheduleConfig
 
@@ -80,13 +83,44 @@ def test_bad_options(options, message):
         schedule(**options)
 
 
-def test_no_end_and_no_epoch_length():
-    with pytest.raises(InputError, match="has no end"):
-        schedule(warmup_updates=1).step_update(1)
+def test_no_epoch_length():
     with pytest.raises(InputError, match="does not know how many updates"):
         schedule(total_num_update=10).step_update(1)
-    with pytest.raises(InputError, match="shorten it"):
-        schedule(warmup_updates=11, total_num_update=10).step_update(1)
+
+
+TOO_LONG = [
+    (
+        {"warmup_updates": 11, "max_update": 10},
+        "^--warmup-updates 11: --max-update 10 ends training before; shorten it",
+    ),
+    ({"warmup_updates": 11, "total_num_update": 10, "max_update": 90}, "^--warmup-updates 11: --total-num-update 10"),
+    ({"warmup_epochs": 3.0, "max_epoch": 2}, "^--warmup-epochs 3: --max-epoch 2 ends training before; shorten it"),
+    ({"warmup_updates": 1}, "has no end: give --max-update, --max-epoch or --total-num-update"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), TOO_LONG)
+def test_too_long_a_warmup_is_refused_before_anything_is_loaded(options, message):
+    """As soon as fairseq makes its configuration of the flags, and where there are none."""
+    flags = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    parser = get_training_parser()
+    arguments = ["data", "--arch", "xlm_swcm_tiny", "--optimizer", "adam", "--lr-scheduler", "warmup_linear", *flags]
+    with pytest.raises(Exception, match=message.removeprefix("^")) as caught:
+        convert_namespace_to_omegaconf(parse_args_and_arch(parser, arguments))
+    assert re.match(message if message[0] == "^" else f".*{message}", str(input_error(caught.value)))
+    with pytest.raises(InputError, match=message):
+        schedule(**options)
+
+
+def test_a_warmup_in_epochs_is_refused_when_their_length_is_known():
+    epoch_length.announce(2233)
+    message = (
+        r"^--warmup-epochs 1 \(the default\): .* takes 2233 updates, .* ends after 300 \(--max-update\); shorten it"
+    )
+    with pytest.raises(InputError, match=message):
+        schedule(max_update=300)
+    with pytest.raises(InputError, match=r"^--warmup-updates 5000: .* ends after 4466 \(--max-epoch\)"):
+        schedule(warmup_updates=5000, max_epoch=2)
 
 
 def test_fairseq_has_such_options():

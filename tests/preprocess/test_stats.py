@@ -7,6 +7,8 @@ from preprocess import stats
 from swcm_fairseq.data.corpora import Corpora
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
+from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 from tests.preprocess.conftest import read_ids, sentences, write_lines
 
 
@@ -33,14 +35,30 @@ def test_how_often_corpora_are_drawn(data_bin):
     """60 texts in bo, 10 in ug, 60 pairs of zh and bo that go both ways."""
 
     def drawn(temperature):
-        sides = stats.read_directory(data_bin, "train", temperature)
-        return [side.probability for side in sides if side.probability is not None]
+        return {side.group: side.probability for side in stats.read_directory(data_bin, "train", temperature)}
 
     bo, ug, zh = np.array([120, 10, 60]) ** 0.3 / (np.array([120, 10, 60]) ** 0.3).sum()
-    assert drawn(Temperature(0.3)) == pytest.approx([bo / 2, ug, bo / 2 + zh])
+    expected = {"dae_bo": bo / 2, "dae_ug": ug, "mt_zh-bo": bo / 2, "mt_bo-zh": zh}
+    assert drawn(Temperature(0.3)) == pytest.approx(expected)
     weights = np.array([60, 10, 60, 60]) ** 0.3
-    bo, ug, *pair = weights / weights.sum()
-    assert drawn(Temperature(0.3, by=SamplingBy.corpus)) == pytest.approx([bo, ug, sum(pair)])
+    expected = dict(zip(expected, weights / weights.sum(), strict=True))
+    assert drawn(Temperature(0.3, by=SamplingBy.corpus)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("by", SamplingBy)
+def test_numbers_are_those_of_the_tasks_table(data_bin, capsys, caplog, by):
+    """Name by name, digit by digit, for the same data directory."""
+    cfg = MultilingualDenoisingMTConfig(data=str(data_bin), seed=1, update_freq=[1], train_subset="train")
+    cfg.sampling_by = by
+    task = MultilingualDenoisingMTTask(cfg)
+    with caplog.at_level("INFO"):
+        task.load_dataset("train")
+    lines = [line.split() for line in caplog.messages]
+    table = {line[0]: line[4] for line in lines if line and line[0].startswith(("dae_", "mt_"))}
+    stats.main([str(data_bin), "--sampling-by", by.name])
+    files = capsys.readouterr().out.split("\n\n")[0].splitlines()[2:]
+    assert {line.split()[-2]: line.split()[-1] for line in files} == table
+    assert len(table) == 4
 
 
 def test_tables_and_picture(data_bin, tmp_path, capsys):

@@ -1,0 +1,18 @@
+"""What is kept out of logs, and that everything else stays."""
+
+import logging
+
+import pytest
+from omegaconf import OmegaConf
+
+from swcm_fairseq.log_filters import COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_only_the_configuration_is_left_out(command, caplog):
+    logger = logging.getLogger(f"fairseq_cli.{command}")
+    with caplog.at_level("INFO"):
+        logger.info(OmegaConf.create({"common": {"seed": 1}}))
+        logger.info("epoch 1")
+        logger.info({"a": 1})
+    assert caplog.messages == ["epoch 1", "{'a': 1}"]
