@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from preprocess import stats
 from swcm_fairseq.data.corpora import Corpora
@@ -10,6 +11,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
 from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 from tests.preprocess.conftest import read_ids, sentences, write_lines
+from tests.tasks.conftest import NODES
 
 
 @pytest.fixture
@@ -48,9 +50,9 @@ def test_how_often_corpora_are_drawn(data_bin):
 @pytest.mark.parametrize("by", SamplingBy)
 def test_numbers_are_those_of_the_tasks_table(data_bin, capsys, caplog, by):
     """Name by name, digit by digit, for the same data directory."""
-    cfg = MultilingualDenoisingMTConfig(data=str(data_bin), seed=1, update_freq=[1], train_subset="train")
-    cfg.sampling_by = by
-    task = MultilingualDenoisingMTTask(cfg)
+    options = {**NODES, "data": str(data_bin), "seed": 1, "update_freq": [1], "train_subset": "train"}
+    cfg = OmegaConf.structured(MultilingualDenoisingMTConfig)
+    task = MultilingualDenoisingMTTask.setup_task(OmegaConf.merge(cfg, options, {"sampling_by": by.name}))
     with caplog.at_level("INFO"):
         task.load_dataset("train")
     lines = [line.split() for line in caplog.messages]
