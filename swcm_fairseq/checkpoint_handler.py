@@ -2,11 +2,12 @@
 
 import io
 import os
+from pathlib import Path
 from typing import IO, Any
 
 from iopath.common.file_io import NativePathHandler
 
-from swcm_fairseq.checkpoint_writing import copy_whole
+from swcm_fairseq.output_files import copy_whole
 
 
 class _RemovedOnError(io.BufferedWriter):
@@ -33,5 +34,5 @@ class CheckpointPathHandler(NativePathHandler):
     def _copy(self, src_path: str, dst_path: str, overwrite: bool = False, **kwargs: Any) -> bool:
         if not overwrite:
             return super()._copy(src_path, dst_path, overwrite, **kwargs)
-        copy_whole(src_path, dst_path)
+        copy_whole(Path(src_path), Path(dst_path))
         return True

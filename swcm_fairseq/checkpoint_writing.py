@@ -7,41 +7,8 @@ which lets a program register a handler of its own where iopath is installed.
 
 import importlib.util
 import logging
-import os
-import shutil
-import tempfile
-from pathlib import Path
 
 from fairseq.file_io import PathManager
-
-from swcm_fairseq.errors import InputError
-
-COPY_SUFFIX = ".copying"  # of a copy that is not whole yet
-HALF_WRITTEN = (".pt.tmp", COPY_SUFFIX)  # what a kill leaves behind: fairseq's own and ours
-
-
-def copy_whole(source: Path | str, target: Path | str) -> None:
-    """Copy a file so that ``target`` is at no time anything but its old or its new content.
-
-    Raises:
-        InputError: the disk is full, or the place cannot be written; ``target`` is as it was.
-    """
-    target = Path(target)
-    partial: str | None = None
-    try:
-        descriptor, partial = tempfile.mkstemp(COPY_SUFFIX, f".{target.name}.", target.parent)
-        os.close(descriptor)
-        shutil.copyfile(source, partial)
-        os.chmod(partial, os.stat(source).st_mode)
-        os.replace(partial, target)
-    except OSError as error:
-        raise InputError(
-            f"{target}: {error.strerror or error}; what was to be written there is whole in {source}: make room, and "
-            "the same command continues"
-        ) from error
-    finally:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
 
 
 def _no_traceback(record: logging.LogRecord) -> bool:

@@ -7,15 +7,16 @@ import re
 from pathlib import Path
 from typing import IO, Any
 
-from swcm_fairseq.checkpoint_writing import HALF_WRITTEN, copy_whole
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import DamagedFileError
+from swcm_fairseq.output_files import PARTIAL, copy_whole
 from swcm_fairseq.restoring import LAST
 from swcm_fairseq.tasks.restored import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
 LOCK = "training.lock"
+HALF_WRITTEN = (".pt.tmp", PARTIAL)  # what a kill during a save leaves: fairseq's own file, and a copy
 # What fairseq saves beside checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt, checkpoint_best.pt,
 # checkpoint.best_loss_2.150.pt.
 _OTHERS = re.compile(r"checkpoint(\d+|_\d+_\d+|_best|\.best_.+)\.pt")

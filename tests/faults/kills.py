@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from swcm_fairseq.checkpoint_writing import COPY_SUFFIX
+from swcm_fairseq.output_files import PARTIAL
 from tests.faults.support import TASKS, quiet, train
 from tests.tasks.support import fill
 
@@ -101,7 +101,7 @@ class Victim:
             return BEFORE
         if any(name.endswith(".pt.tmp") for name in names):
             return WRITING
-        if any(name.endswith(COPY_SUFFIX) for name in names):
+        if any(name.endswith(PARTIAL) for name in names):
             return COPYING
         return BETWEEN if "checkpoint_last.pt" in names else BEFORE
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from swcm_fairseq import checkpoint_writing
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.tasks.save_directory import LOCK, lock
+from swcm_fairseq.output_files import PARTIAL
+from swcm_fairseq.tasks.save_directory import HALF_WRITTEN, LOCK, lock
 from tests.faults.support import options, train
 
 TASK = "multilingual_denoising_mt"
@@ -44,12 +44,12 @@ def test_a_kill_while_the_last_checkpoint_was_copied(damage, data, tmp_path, cap
     train(data, tmp_path / "killed", TASK, "--max-update", 2, *every)
     last = tmp_path / "killed/checkpoint_last.pt"
     if damage == "missing":
-        last.rename(tmp_path / f"killed/.{last.name}.x{checkpoint_writing.COPY_SUFFIX}")
+        last.rename(tmp_path / f"killed/.{last.name}.{'0' * 16}{PARTIAL}")
     else:
         os.truncate(last, 0 if damage == "empty" else last.stat().st_size // 2)
     train(data, tmp_path / "killed", TASK, "--max-update", 4, *every)
     assert "training continues from checkpoint_1_2.pt" in caplog.text
-    assert not [path for path in last.parent.iterdir() if path.name.endswith(checkpoint_writing.HALF_WRITTEN)]
+    assert not [path for path in last.parent.iterdir() if path.name.endswith(HALF_WRITTEN)]
     whole, killed = parameters(tmp_path / "whole"), parameters(tmp_path / "killed")
     assert all(torch.equal(tensor, killed[name]) for name, tensor in whole.items())
 
@@ -61,24 +61,8 @@ def test_nothing_whole_to_continue_from(data, trained, error_line):
     assert "checkpoint_last.pt: not a checkpoint that can be read" in line and "remove it to start" in line
 
 
-def test_a_full_disk_leaves_the_old_copy(tmp_path, monkeypatch):
-    """The copy over checkpoint_last.pt fails half-way, as on a full disk; the old one is still there, and whole."""
-    (tmp_path / "new.pt").write_bytes(b"new" * 1000)
-    (tmp_path / "checkpoint_last.pt").write_bytes(b"old")
-
-    def half(source, target):
-        Path(target).write_bytes(Path(source).read_bytes()[:50])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint_writing.shutil, "copyfile", half)
-    with pytest.raises(InputError, match=r"checkpoint_last.pt: No space left on device; .* whole in .*new.pt"):
-        checkpoint_writing.copy_whole(tmp_path / "new.pt", tmp_path / "checkpoint_last.pt")
-    assert (tmp_path / "checkpoint_last.pt").read_bytes() == b"old"
-    assert {path.name for path in tmp_path.iterdir()} == {"new.pt", "checkpoint_last.pt"}
-
-
-def test_fairseq_copies_checkpoints_that_way(tmp_path):
-    """The handler is fairseq's: the name gets a new file, and the old one, which another process may read, stays."""
+def test_fairseq_copies_no_checkpoint_in_place(tmp_path, monkeypatch):
+    """The name gets a new file, and the old one, which another process may read, stays; so it does on a full disk."""
     pytest.importorskip("iopath", reason="without iopath fairseq copies in place")
     from fairseq.file_io import PathManager
 
@@ -88,6 +72,16 @@ def test_fairseq_copies_checkpoints_that_way(tmp_path):
         assert PathManager.copy(str(tmp_path / "new.pt"), str(tmp_path / "last.pt"), overwrite=True)
         assert reader.read() == b"old"
     assert (tmp_path / "last.pt").read_bytes() == b"new"
+
+    def half(source, target):
+        Path(target).write_bytes(b"ne")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", half)
+    with pytest.raises(InputError, match=r"last.pt: No space left on device; make room"):
+        PathManager.copy(str(tmp_path / "new.pt"), str(tmp_path / "last.pt"), overwrite=True)
+    assert (tmp_path / "last.pt").read_bytes() == b"new"
+    assert {path.name for path in tmp_path.iterdir()} == {"new.pt", "last.pt"}
 
 
 def test_a_file_that_cannot_grow(data, trained, error_line, caplog):
