@@ -27,13 +27,13 @@ from swcm_fairseq.output_files import PARTIAL
 from tests.faults.support import TASKS, quiet, train
 from tests.tasks.support import fill
 
-UPDATES, PATIENCE_S = 12, 600
+UPDATES, PATIENCE_S, POLL_S = 12, 600, 0.0005
 WRITING, COPYING = "while a checkpoint was written", "while a checkpoint was copied"
 ANY_TIME = "at any time"
 BEFORE, BETWEEN = "before the first checkpoint", "between two checkpoints"
 # Checkpoints of some MB, so that there is time to kill while one is written.
-SIZE = ("--encoder-embed-dim", 256, "--encoder-ffn-embed-dim", 512)
-OFTEN = ("--save-interval-updates", 2, "--keep-interval-updates", 2, "--samples-per-epoch", 80, "--max-update", UPDATES)
+SIZE = ("--encoder-embed-dim", 128, "--encoder-ffn-embed-dim", 256)
+OFTEN = ("--save-interval-updates", 2, "--keep-interval-updates", 2, "--samples-per-epoch", 80, "--disable-validation")
 
 
 @dataclass
@@ -54,7 +54,8 @@ class Victim:
 
     def start(self) -> BaseProcess:
         """The training in a process of its own: the same command each time."""
-        arguments = (self.data, self.place / "run", self.task, "--num-workers", self.workers, *SIZE, *OFTEN)
+        more = ("--num-workers", self.workers, *SIZE, *OFTEN, "--max-update", UPDATES)
+        arguments = (self.data, self.place / "run", self.task, *more)
         process = multiprocessing.get_context("fork").Process(target=_run, args=(self.place / "log", arguments))
         process.start()
         return process
@@ -67,23 +68,24 @@ class Victim:
             raise SystemExit(f"error: {self.place}: ended with {process.exitcode}; the log is {self.place / 'log'}")
         return tensors(self.place / "run/checkpoint_last.pt")
 
-    def kill(self, when: str, rng: random.Random) -> bool:
-        """Start it and kill it; False if it was finished before."""
+    def kill(self, when: str, rng: random.Random, seconds: float) -> bool:
+        """Start it and kill it, at the latest after some time; False if it was finished before."""
         process = self.start()
-        state = deque(self._moments(process, when, rng), maxlen=1)
-        if not process.is_alive():
-            return False
-        os.kill(process.pid or 0, signal.SIGKILL)
+        state = deque(self._moments(process, when, rng, seconds), maxlen=1)
+        process.kill()
         process.join()
+        if process.exitcode != -signal.SIGKILL:
+            return False
         self.hit[state.pop() if state else BEFORE] += 1
         return True
 
-    def _moments(self, process: BaseProcess, when: str, rng: random.Random) -> Iterator[str]:
+    def _moments(self, process: BaseProcess, when: str, rng: random.Random, seconds: float) -> Iterator[str]:
         """What the training is at, until the time to kill it has come."""
-        end = time.monotonic() + (rng.uniform(0, 4) if when == ANY_TIME else PATIENCE_S)
+        end = time.monotonic() + (rng.uniform(0, seconds) if when == ANY_TIME else PATIENCE_S)
         skip = rng.randrange(4) if when != ANY_TIME else 0  # not always the first of a run
         seen = ""
         while process.is_alive() and time.monotonic() < end:
+            time.sleep(POLL_S)
             state = self.state()
             yield state
             if state == when and seen != when:
@@ -149,13 +151,15 @@ def campaign(place: Path, kills: int, seed: int, workers: Sequence[int] = (0, 2)
     kinds = [(task, number) for task in TASKS for number in workers]
     for number, (task, loaders) in enumerate(kinds):
         (place / f"whole-{number}").mkdir()
+        started = time.monotonic()
         whole = Victim(task, loaders, data, place / f"whole-{number}").finish()
+        seconds = time.monotonic() - started
         share, round_ = kills * (number + 1) // len(kinds) - kills * number // len(kinds), 0
         while share > 0:
             (place / f"killed-{number}-{round_}").mkdir()
             victim = Victim(task, loaders, data, place / f"killed-{number}-{round_}")
             times = 0
-            while times < min(share, 4) and victim.kill(rng.choice((ANY_TIME, WRITING, COPYING)), rng):
+            while times < min(share, 4) and victim.kill(rng.choice((ANY_TIME, WRITING, COPYING)), rng, seconds):
                 times += 1
             identical = same(victim.finish(), whole)
             print(
