@@ -29,8 +29,8 @@ def ip(*arguments: str) -> None:
 
 
 @pytest.fixture()
-def machines() -> Iterator[list[str]]:
-    """The names of two namespaces that reach each other."""
+def machines() -> Iterator[list[tuple[str, str]]]:
+    """Two namespaces that reach each other: their names, and the device of each."""
     if shutil.which("ip") is None:
         pytest.skip("ip (iproute2) is not installed")
     names = [f"swcm-{os.getpid()}-{number}" for number in (0, 1)]
@@ -59,7 +59,7 @@ def machines() -> Iterator[list[str]]:
             ip("-n", name, "address", "add", f"{address}/24", "dev", cable)
             for device in ("lo", cable):
                 ip("-n", name, "link", "set", device, "up")
-        yield names
+        yield list(zip(names, cables, strict=True))
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "delete", name], capture_output=True)
@@ -68,10 +68,15 @@ def machines() -> Iterator[list[str]]:
 class Machine:
     """One of the two: torchrun with one process, in its namespace."""
 
-    def __init__(self, name: str, number: int, command: list[str], repository: Path):
+    def __init__(self, name: str, device: str, number: int, command: list[str], repository: Path):
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node_rank", str(number)]
-        launcher += ["--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_endpoint", f"{ADDRESSES[0]}:29500"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(repository)}
+        launcher += ["--nproc_per_node", "1", "--rdzv_endpoint", f"{ADDRESSES[0]}:29500"]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(repository),
+            "GLOO_SOCKET_IFNAME": device,
+        }
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", name, *launcher, "-m", "swcm_fairseq.train", *command],
             cwd=repository,
@@ -115,7 +120,7 @@ def test_a_machine_dies_and_both_start_again(machines, data, repository, tmp_pat
         more += ["--distributed-no-spawn", "--distributed-rank", -1, "--distributed-backend", "gloo"]
         more += ["--ddp-backend", "legacy_ddp", "--total-num-update", ALL, "--lr-scheduler", "polynomial_decay"]
         command = options(data, tmp_path / place, "multilingual_denoising_mt", *more)
-        return [Machine(name, number, command, repository) for number, name in enumerate(machines)]
+        return [Machine(*names, number, command, repository) for number, names in enumerate(machines)]
 
     whole = start("whole")
     assert [machine.end() for machine in whole] == [0, 0], whole[0].log[-3000:]
