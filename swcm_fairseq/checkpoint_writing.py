@@ -20,7 +20,7 @@ def install() -> None:
     """Make fairseq save as this module says, in this process.
 
     Without iopath (a part of every ordinary installation) fairseq copies as it always has. What a kill leaves of a copy
-    is then seen when training starts again (see :mod:`swcm_fairseq.tasks.save_directory`).
+    is then seen when training starts again (see :mod:`swcm_fairseq.save_directory`).
     """
     if importlib.util.find_spec("iopath") is not None:
         from swcm_fairseq.checkpoint_handler import CheckpointPathHandler

@@ -1,6 +1,9 @@
 """Which checkpoint fairseq is about to restore: it tells neither the task nor the model."""
 
 from pathlib import Path
+from typing import Any
+
+from swcm_fairseq.interop.files import DamagedFileError, load_pickle
 
 LAST = "checkpoint_last.pt"
 
@@ -13,3 +16,19 @@ def restored_file(
     if restore_file == LAST:
         candidates = [str(Path(save_dir) / LAST), continue_once or finetune_from_model or ""]
     return next((path for path in candidates if Path(path).is_file()), None)
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """All of a checkpoint of fairseq's; its tensors stay in the file.
+
+    Raises:
+        DamagedFileError: it is cut off, or no checkpoint of fairseq's.
+        InputError: it cannot be read, or is unsafe.
+    """
+    try:
+        state = load_pickle(Path(path), lazily=True)
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{path}: not a checkpoint that can be read (damaged, or cut off?)") from error
+    if not isinstance(state, dict) or not isinstance(state.get("model", {}), dict):
+        raise DamagedFileError(f"{path}: not a checkpoint of fairseq's; give one that fairseq-train has saved")
+    return state

@@ -12,9 +12,11 @@ from typing import Any
 from omegaconf import II, DictConfig, OmegaConf
 
 from swcm_fairseq.interop.fairseq_checkpoint import read_model_options
+from swcm_fairseq.interop.files import DamagedFileError
 from swcm_fairseq.interop.read import read_sizes
 from swcm_fairseq.models.model_config import Activation, XLMSWCMConfig
-from swcm_fairseq.restoring import restored_file
+from swcm_fairseq.restoring import LAST, restored_file
+from swcm_fairseq.save_directory import whole_beside
 
 RESOLVER = "xlm_swcm_size"
 BASE = {each.name: each for each in fields(XLMSWCMConfig)}
@@ -67,8 +69,18 @@ def size(name: str, _parent_: DictConfig, _root_: DictConfig) -> Any:
         return BASE[name].default
     read = OmegaConf.get_cache(_root_)[RESOLVER]
     if source not in read:
-        read[source] = read_model_options(Path(source)) if restored else _of_encoder(source)
+        read[source] = _of_checkpoint(Path(source)) if restored else _of_encoder(source)
     return read[source].get(name, BASE[name].default)
+
+
+def _of_checkpoint(path: Path) -> dict[str, Any]:
+    """The options of a checkpoint's model; of a damaged one's, those of the one that training will continue from."""
+    try:
+        return read_model_options(path)
+    except DamagedFileError:
+        if path.name != LAST:
+            raise
+        return read_model_options(whole_beside(path))
 
 
 def _of_encoder(path: str) -> dict[str, Any]:

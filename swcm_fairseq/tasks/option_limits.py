@@ -12,7 +12,7 @@ from fairseq import utils
 from omegaconf import DictConfig, OmegaConf
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.tasks.restored import read_checkpoint
+from swcm_fairseq.restoring import read_checkpoint
 
 FLOAT_BYTES = 4
 MOST = 2**31 - 1  # of what is counted in 32 bits

@@ -6,23 +6,7 @@ from typing import Any
 
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import DamagedFileError, load_pickle
-
-
-def read_checkpoint(path: Path | str) -> dict[str, Any]:
-    """All of a checkpoint of fairseq's; its tensors stay in the file.
-
-    Raises:
-        DamagedFileError: it is cut off, or no checkpoint of fairseq's.
-        InputError: it cannot be read, or is unsafe.
-    """
-    try:
-        state = load_pickle(Path(path), lazily=True)
-    except DamagedFileError as error:
-        raise DamagedFileError(f"{path}: not a checkpoint that can be read (damaged, or cut off?)") from error
-    if not isinstance(state, dict) or not isinstance(state.get("model", {}), dict):
-        raise DamagedFileError(f"{path}: not a checkpoint of fairseq's; give one that fairseq-train has saved")
-    return state
+from swcm_fairseq.restoring import read_checkpoint
 
 
 def read_task_state(path: str) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import FairseqTask
 from omegaconf import DictConfig
 
+from swcm_fairseq import save_directory
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.restoring import LAST, restored_file
-from swcm_fairseq.tasks import save_directory
+from swcm_fairseq.restoring import LAST, read_checkpoint, restored_file
 from swcm_fairseq.tasks.option_limits import check_options, check_size
-from swcm_fairseq.tasks.restored import read_checkpoint
 
 logger = logging.getLogger(__name__)
 

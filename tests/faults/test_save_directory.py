@@ -12,7 +12,7 @@ import torch
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import PARTIAL
-from swcm_fairseq.tasks.save_directory import HALF_WRITTEN, LOCK, lock
+from swcm_fairseq.save_directory import HALF_WRITTEN, LOCK, lock
 from tests.faults.support import options, train
 
 TASK = "multilingual_denoising_mt"
@@ -58,7 +58,7 @@ def test_nothing_whole_to_continue_from(data, trained, error_line):
     for path in trained.glob("*.pt"):
         os.truncate(path, 100)
     line = error_line("fairseq-train", *options(data, trained, TASK, "--max-update", 3))
-    assert "checkpoint_last.pt: not a checkpoint that can be read" in line and "remove it to start" in line
+    assert "checkpoint_last.pt: damaged, or cut off, and no other checkpoint" in line and "remove it to start" in line
 
 
 def test_fairseq_copies_no_checkpoint_in_place(tmp_path, monkeypatch):

@@ -10,8 +10,7 @@ from typing import IO, Any
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import DamagedFileError
 from swcm_fairseq.output_files import PARTIAL, copy_whole
-from swcm_fairseq.restoring import LAST
-from swcm_fairseq.tasks.restored import read_checkpoint
+from swcm_fairseq.restoring import LAST, read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -60,29 +59,42 @@ def recover(save_dir: str) -> None:
     """
     directory, last = Path(save_dir), Path(save_dir) / LAST
     interrupted = _remove_half_written(directory)
-    damage = None
     if last.exists():
         try:
             read_checkpoint(last)
             return
-        except DamagedFileError as error:
-            damage = str(error)
-    elif not interrupted:
-        return
-    others = sorted((found for path in directory.iterdir() if (found := _updates(path)) is not None), reverse=True)
-    if not others:
-        if damage is None:
-            return
-        raise InputError(f"{damage}; no other checkpoint in {save_dir} is whole: remove it to start from the beginning")
-    updates, whole = others[0]
-    if damage is not None:
+        except DamagedFileError:
+            whole = whole_beside(last)
         last.replace(last.with_name(LAST + ".damaged"))
-        damage = f"it is damaged (kept as {LAST}.damaged)"
+        why = f"it is damaged (kept as {LAST}.damaged)"
+    else:
+        others = _whole_checkpoints(directory)
+        if not (interrupted and others):
+            return
+        whole, why = max(others)[1], "a kill came before it was written"
     copy_whole(whole, last)
-    logger.warning(
-        f"{last}: {damage or 'a kill came before it was written'}; training continues from {whole.name} beside it, "
-        f"which is whole and has {updates} updates"
-    )
+    updates = num_updates(read_checkpoint(last))
+    logger.warning(f"{last}: {why}; training continues from {whole.name} beside it, which has {updates} updates")
+
+
+def whole_beside(last: Path) -> Path:
+    """What training continues from where ``checkpoint_last.pt`` is damaged: the whole one with the most updates.
+
+    Raises:
+        DamagedFileError: there is none.
+    """
+    others = _whole_checkpoints(last.parent)
+    if not others:
+        raise DamagedFileError(
+            f"{last}: damaged, or cut off, and no other checkpoint in {last.parent} is whole: remove it to start from "
+            "the beginning"
+        )
+    return max(others)[1]
+
+
+def _whole_checkpoints(directory: Path) -> list[tuple[int, Path]]:
+    """The checkpoints beside ``checkpoint_last.pt`` that are whole, with their updates."""
+    return [found for path in directory.iterdir() if (found := _updates(path)) is not None]
 
 
 def _remove_half_written(directory: Path) -> bool:
