@@ -97,7 +97,8 @@ case $SCALE in
   full)
     RUNS=${RUNS:-runs} DEFAULT_ENCODER=encoders/cino-base-v2 PRECISION=${PRECISION:-fp16} ARCH=xlm_swcm_base
     MANIFESTS=examples/manifests DATA_BIN=data-bin TEXT=text
-    # Su et al. 2025, section 4.1: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs; fine-tuning 50 of 200.
+    # Su et al. 2025, sections 4.1 and 4.2.1, Appendix B: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs;
+    # fine-tuning 50 of 200.
     TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=$(pretraining_per_gpu)
     FINETUNING_EPOCHS=50 FINETUNING_BATCH=200 FINETUNING_PER_GPU=50
     MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=()
@@ -206,8 +207,8 @@ train() {
     # Gradients are views of what processes exchange: a copy less. Other data parallelism than torch's ignores it.
     share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
-  # The optimizer, section 4.1: AdamW (torch's; resumes exactly in half precision, too), clipping at 1.0, from 1e-5 up to 1e-4
-  # during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
+  # The optimizer, section 4.1 and Appendix B: AdamW (torch's; resumes exactly in half precision, too), clipping at 1.0, from
+  # 1e-5 up to 1e-4 during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
   local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
     --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${share[@]}"
     --optimizer fused_adamw --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0

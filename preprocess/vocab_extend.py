@@ -3,10 +3,11 @@
 For each language of --input a sentencepiece model of --size pieces is trained; its pieces in the language's own
 scripts that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
 <mask> follows the last piece. If --vocab also holds an encoder, it is written with its rows carried over by piece.
-Rows of new pieces are drawn from N(0, 0.02), or with --align start from the rows of their translations.
+Rows of new pieces are drawn at random (--new-rows-std), or with --align start from the rows of their translations.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import regex
@@ -16,6 +17,7 @@ from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.interop.encoder_rows import has_encoder
 from swcm_fairseq.interop.encoder_source import FORMS, as_directory
 from swcm_fairseq.interop.new_rows import NewRows
+from swcm_fairseq.interop.rows import INIT_STD
 from swcm_fairseq.output_files import check_distinct
 
 from .steps.terminal import print_next
@@ -86,7 +88,7 @@ def start_rows(
         bitext.use_only(links[-1].pairs)
         texts.append({"align": bitext.files.spec, "lines": dict(+bitext.lines)})
     starts = means(old, added) if args.new_rows == "mean" else {}
-    return NewRows(starts | translations(links, new, added), args.push_apart, texts)
+    return NewRows(starts | translations(links, new, added), args.push_apart, texts, args.new_rows_std)
 
 
 def read_bitexts(args: argparse.Namespace, inputs: list[LanguageFile]) -> list[Bitext]:
@@ -94,6 +96,8 @@ def read_bitexts(args: argparse.Namespace, inputs: list[LanguageFile]) -> list[B
     files = [parse_bitext(spec, [str(file.lang) for file in inputs]) for spec in args.align]
     if args.new_rows is None:
         args.new_rows = "mean" if files else "random"
+    if not 0 < args.new_rows_std < math.inf:
+        raise InputError(f"--new-rows-std {args.new_rows_std}: a standard deviation, such as 0.02; give more than 0")
     if args.push_apart < 0:
         raise InputError(f"--push-apart {args.push_apart}: must be 0 or more")
     if args.push_apart and args.new_rows == "random" and not files:
@@ -150,8 +154,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--new-rows",
         choices=["random", "mean"],
-        help="how the other new rows start: drawn from N(0, 0.02) as CINO's, or as the mean of the old pieces that "
+        help="how the other new rows start: drawn at random as CINO's, or as the mean of the old pieces that "
         "spell the new one, of all old pieces if they cannot (default: mean with --align, random without)",
+    )
+    parser.add_argument(
+        "--new-rows-std",
+        type=float,
+        default=INIT_STD,
+        metavar="S",
+        help="standard deviation of random new rows. CINO's paper says *variance* 0.02, which is S = 0.1414; the code "
+        "of BERT and XLM-R, which it extends, has standard deviation 0.02 (default: %(default)s)",
     )
     parser.add_argument(
         "--push-apart",

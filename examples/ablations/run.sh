@@ -10,6 +10,7 @@
 #   --dry-run           print the commands and run none of them; needs no data
 #   --help              this text
 #
+# Every pretraining has the same number of updates, whatever its objectives (1,340,235 samples an epoch).
 # Runs are kept as those of the other recipes are: RUNS/pretraining/PRETRAINING, RUNS/finetuning/TASK/SYSTEM. Finished
 # steps are skipped, so the same command goes on after an interruption. Machines that share RUNS may be given any parts,
 # the same ones too: what another one is at is left out with one line, and the same command takes it up later.
@@ -19,6 +20,9 @@ set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 GRID=examples/ablations/grid.tsv
+# Samples an epoch of every pretraining (Appendix B): the same work for all of them. The smoke scale has its own.
+EQUAL_WORK=(--samples-per-epoch 1340235)
+[ "$SCALE" = full ] || EQUAL_WORK=()
 BUSY=75 # status of what another process is at; EX_TEMPFAIL of sysexits.h
 
 PART=1 PARTS=1 WANTED=() LIST=0
@@ -88,7 +92,7 @@ run_system() {
   read -ra after <<<"$(sized "$finetuning_options")"
   if [ "$pretraining" != - ]; then
     start=$RUNS/pretraining/$pretraining/checkpoint_last.pt
-    OPTIONS=(-- "${before[@]}" "${both[@]}")
+    OPTIONS=(-- "${EQUAL_WORK[@]}" "${before[@]}" "${both[@]}")
     exclusively "pretraining/$pretraining" examples/pretraining/single_gpu.sh --name "$pretraining" || return
   fi
   [ "$corpora" = - ] || data=(env "MANIFEST=$MANIFESTS/$corpora.yaml")

@@ -1,19 +1,29 @@
 #!/usr/bin/env bash
 # mBART-CM: fairseq's mBART with the vocabulary and the language tokens of XLM-SWCM, trained on with the same data and
-# the same task, then fine-tuned as XLM-SWCM is (Su et al. 2025, section 4.1, Tables 1 and 2).
+# the same task, then fine-tuned as XLM-SWCM is (Su et al. 2025, section 4.2.1, Tables 1 and 2).
 #
 #   MBART=DIR examples/baselines/mbart_cm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
 #   MBART=DIR           the published checkpoint: model.pt, dict.txt, sentence.bpe.model (default: encoders/mbart.cc25;
 #                       https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz)
 #
+#   EXPAND=1            mBART keeps its own 250,001 pieces and gets the language tokens, as the paper says (611M); more pieces
+#                       come from python -m preprocess.vocab_extend. Default: its rows go over to the vocabulary of
+#                       ENCODER (493M with CINO's)
+#
 # Unlike XLM-SWCM it is trained by teacher forcing throughout, with fairseq's own criterion: scheduled sampling in two
-# passes needs a model of this package. The name is mbart-cm if none is given.
+# passes needs a model of this package. The name is mbart-cm if none is given, with
+# EXPAND=1 mbart-cm-expanded.
 # Runs: RUNS/pretraining/NAME, RUNS/finetuning/TASK/NAME, RUNS/crosslingual/TASK/NAME.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-NAME=mbart-cm
+NAME=mbart-cm EXPAND=${EXPAND:-0}
+case $EXPAND in
+  0) ;;
+  1) NAME=mbart-cm-expanded ;;
+  *) fail "EXPAND=$EXPAND: use 0 or 1" 2 ;;
+esac
 parse "$@"
 [ -z "$START" ] || fail "--start: mBART-CM starts from MBART; see $RECIPE --help" 2
 own_data_refused
@@ -31,6 +41,18 @@ case $SCALE in
 esac
 
 RUN=$RUNS/pretraining/$NAME
+if ((EXPAND)); then # once more, with mBART's own vocabulary, under the names that it has here, in the place of ENCODER's
+  own=$RUNS/mbart-vocabulary
+  if ! { ((!DRY_RUN)) && [ -e "$own/dict.txt" ]; }; then
+    step own-vocabulary "mBART's own pieces"
+    [ ${#MAKE_MBART[@]} = 0 ] || { need_encoder && show "${MAKE_MBART[@]}"; }
+    need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
+    show mkdir -p "$own"
+    show cp "$MBART/sentence.bpe.model" "$own/sentencepiece.bpe.model"
+    show cp "$MBART/dict.txt" "$own/dict.txt"
+  fi
+  EXPAND=0 ENCODER=$own MBART=$MBART exec "$RECIPE" --name "$NAME" "$@"
+fi
 if ! finished vocabulary; then
   need_encoder # for its vocabulary
   step vocabulary "mBART's embedding rows go over to the vocabulary of $ENCODER"

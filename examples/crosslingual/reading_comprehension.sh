@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Cross-lingual reading comprehension: trained on Chinese (CMRC 2018) and a few hundred samples of each minority language
-# in one run, evaluated in all five (Su et al. 2025, section 4.3, Table 2).
+# Cross-lingual reading comprehension: trained on Chinese (CMRC 2018) and 500 samples of each minority language
+# in one run, evaluated in all five (Su et al. 2025, section 4.2.1, Table 2).
 #
 #   examples/crosslingual/reading_comprehension.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #

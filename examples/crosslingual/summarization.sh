@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Cross-lingual summarization: trained on Chinese (LCSTS) and a few hundred samples of each minority language in one run,
-# evaluated in all five (Su et al. 2025, section 4.3, Table 2).
+# Cross-lingual summarization: trained on Chinese (LCSTS) and 3,000 samples of each minority language in one run,
+# evaluated in all five (Su et al. 2025, section 4.2.1, Table 2).
 #
 #   examples/crosslingual/summarization.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #

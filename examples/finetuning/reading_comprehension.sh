@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fine-tuning for reading comprehension: a Tibetan question and its passage -> the answer, written and not marked in the
-# passage (TibetanQA; Su et al. 2025, section 4.2, Table 1).
+# passage (TibetanQA; Su et al. 2025, section 4.2.1, Table 1).
 #
 #   examples/finetuning/reading_comprehension.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #

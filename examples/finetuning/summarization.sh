@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fine-tuning for summarization: a Tibetan text -> its summary (Ti-SUM; Su et al. 2025, section 4.2, Table 1).
+# Fine-tuning for summarization: a Tibetan text -> its summary (Ti-SUM; Su et al. 2025, section 4.2.1, Table 1).
 #
 #   examples/finetuning/summarization.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #

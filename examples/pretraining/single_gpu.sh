@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pretraining of XLM-SWCM on one GPU: denoising on MC2 (bo, ug, kk, mn) and THUCNews (zh), translation between zh and each
-# with 2,000 pairs a language (Su et al. 2025, sections 3.3 and 4.1, Table 6).
+# with 2,000 pairs a language (Su et al. 2025, sections 3.2 and 4.1, Appendices A and B).
 #
 #   examples/pretraining/single_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #

@@ -27,10 +27,10 @@ timed examples/pretraining/multi_gpu.sh examples/pretraining/multi_gpu.sh --name
 timed examples/pretraining/several_machines.sh two_machines
 timed examples/pretraining/continued_mlm.sh examples/pretraining/continued_mlm.sh
 timed examples/pretraining/slurm.sbatch bash examples/pretraining/slurm.sbatch --dry-run
-for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/baselines/*.sh; do
+for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/baselines/*.sh examples/merging/*.sh; do
   timed "$recipe" "$recipe"
 done
-# Of the 29 ablations, one without pretraining, one of the model and one by data size.
+# Of the 30 ablations, one without pretraining, one of the model and one by data size.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
 timed swcm_fairseq.reporting.paper_report python -m swcm_fairseq.reporting.paper_report --runs "${RUNS:-runs/smoke}"
 printf '\nAll of them ran.\n'

@@ -53,9 +53,9 @@ def carry_rows(
 ) -> tuple[dict[str, Any], dict[str, Tensor], CarriedRows]:
     """The encoder of ``source`` with one embedding row for each symbol of ``new``.
 
-    Rows of symbols that ``old`` has are copied bit for bit; others start as ``new_rows`` says, or are drawn from
-    N(0, 0.02) and their biases are 0. Rows that belong to no symbol (padding at the end of the table) are dropped. All
-    other tensors stay as they are.
+    Rows of symbols that ``old`` has are copied bit for bit; others start as ``new_rows`` says, or are drawn at
+    random with mean 0, and their biases are 0. Rows that belong to no symbol (padding at the end of the table) are
+    dropped. All other tensors stay as they are.
 
     Args:
         source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
@@ -87,7 +87,7 @@ def carry_rows(
     starts = [new_rows.starts[new[i]] for i in started]
     for name, tensor in tensors.items():
         if name.endswith(BY_SYMBOL):
-            tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed))
+            tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed), new_rows.std)
             tensors[name][started] = started_rows(tensor, pieces, starts, new_rows.push_apart, seed)
     counts = int((index >= 0).sum()), int((index < 0).sum())
     report = new_rows.report(symbol for symbol in new if symbol not in places)

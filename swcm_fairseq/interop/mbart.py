@@ -128,8 +128,11 @@ def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
     """What was written, and the options to go on with."""
     layers = [len({name.split(".")[2] for name in tensors if name.startswith(f"{half}.layers.")}) for half in HALVES]
     width, inner = tensors[SHARED_TABLE].size(1), tensors["encoder.layers.0.fc1.weight"].size(0)
+    parameters = sum(tensor.numel() for tensor in tensors.values())
+    parameters -= (len(token_tables(tensors)) - 1) * tensors[SHARED_TABLE].numel()  # one table under several names
     lines = [
         f"layers          {layers[0]} + {layers[1]}, hidden size {width}, FFN {inner}",
+        f"parameters      {parameters / 1e6:,.1f}M",
         f"embedding rows  {', '.join(f'{count:,} {what}' for what, count in rows.items())}",
         f"written to      {output}",
         "",

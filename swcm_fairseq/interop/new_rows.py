@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from swcm_fairseq.interop.rows import INIT_STD
+
 NOISE = 0.25  # standard deviations of the old rows; two pieces with the same translation need two rows
 EXAMPLES = 20
 ALIGNED, SPLIT, MEAN, RANDOM = (
     "mean of their translations",
     "mean of the old pieces that spell them",
     "mean of all old pieces",
-    "random, N(0, 0.02)",
+    "random",
 )
 
 
@@ -43,11 +45,13 @@ class NewRows:
         starts: by piece; pieces that are not among them start at random.
         push_apart: see :func:`started_rows`.
         texts: for the report, what was read of each parallel text.
+        std: standard deviation of the random ones.
     """
 
     starts: dict[str, Start] = field(default_factory=dict)
     push_apart: float = 0.0
     texts: list[dict[str, Any]] = field(default_factory=list)
+    std: float = INIT_STD
 
     def report(self, new: Iterable[str]) -> dict[str, Any]:
         """Rows by how they start, which sum to the number of ``new`` symbols, and the most frequent translations."""
@@ -58,7 +62,13 @@ class NewRows:
             {"piece": piece, "links": round(start.links, 1), "translations": {p: round(w, 3) for p, w in start.parts}}
             for piece, start in sorted(aligned, key=lambda item: -item[1].links)[:EXAMPLES]
         ]
-        return {"rows": dict(kinds), "push_apart": self.push_apart, "texts": self.texts, "examples": examples}
+        return {
+            "rows": dict(kinds),
+            "std": self.std,
+            "push_apart": self.push_apart,
+            "texts": self.texts,
+            "examples": examples,
+        }
 
 
 def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], push_apart: float, seed: int) -> Tensor:

@@ -3,21 +3,22 @@
 import torch
 from torch import Tensor
 
-INIT_STD = 0.02  # of new rows, as BERT, XLM-R and CINO draw them
+INIT_STD = 0.02  # of new rows, as the code of BERT and XLM-R draws them
 
 
-def carried(table: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
-    """``table[index]``; where the index is -1, a new row from N(0, 0.02), or 0 if a row is one number (a bias).
+def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float = INIT_STD) -> Tensor:
+    """``table[index]``; where the index is -1, a new row with mean 0, or 0 if a row is one number (a bias).
 
     Args:
         table: shape (rows, ...).
         index: old row of each new one, int64, shape (new rows,).
         generator: of the new rows.
+        std: their standard deviation.
 
     Returns:
         shape (new rows, ...), the type of ``table``.
     """
     shape = (len(index), *table.shape[1:])
-    fresh = torch.normal(0.0, INIT_STD, shape, generator=generator) if table.dim() > 1 else torch.zeros(shape)
+    fresh = torch.normal(0.0, std, shape, generator=generator) if table.dim() > 1 else torch.zeros(shape)
     known = (index >= 0).reshape(-1, *[1] * (table.dim() - 1))
     return torch.where(known, table[index.clamp(min=0)], fresh.to(table.dtype))

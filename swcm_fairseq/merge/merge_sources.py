@@ -20,7 +20,7 @@ SAFETENSORS_SUFFIX = ".safetensors"
 COMPARED = (
     *("encoder_attention_heads", "decoder_attention_heads", "activation_fn", "no_scale_embedding"),
     *("encoder_normalize_before", "decoder_normalize_before", "separate_embeddings", "output_matrix"),
-    *("tie_self_attention", "tie_ffn", "duplicate_inserted_layers"),
+    *("tie_self_attention", "tie_ffn", "tie_duplicates", "duplicate_inserted_layers"),
     *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "position_embedding_type"),
 )
 # Of a directory, what goes along with the weights.

@@ -54,13 +54,14 @@ def check_ties(model: nn.Module, state_dict: dict[str, Any], prefix: str = "") -
             continue
         other = first.setdefault(id(parameter), key)
         if other != key and not torch.equal(state_dict[other], state_dict[key]):
-            raise InputError(
-                f"{other} and {key} differ in the checkpoint, but this architecture ties them; {_untying_flag(key)}"
-            )
+            fix = _untying_flag(other, key)
+            raise InputError(f"{other} and {key} differ in the checkpoint, but this architecture ties them; {fix}")
 
 
-def _untying_flag(name: str) -> str:
-    """The mend, by the second name of a tied parameter."""
+def _untying_flag(first: str, name: str) -> str:
+    """The mend, by the names of a tied parameter."""
+    if ".layers." in name and "decoder.layers." in first:
+        return "leave out --tie-duplicates"
     if name.endswith("output_projection.weight"):
         return "add --output-matrix own"
     if name.endswith("embed_tokens.weight"):

@@ -8,8 +8,8 @@ from swcm_fairseq.models.encoder import Encoder
 from swcm_fairseq.models.layer_plan import LayerKind
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 
-# Inherited decoder layer <- encoder layer (paper section 3.2). Each norm comes from the norm that follows the copied
-# block: the encoder's final_layer_norm follows its FFN.
+# Inherited decoder layer <- encoder layer (paper section 3.1.3, Figure 3). Each norm comes from the norm that follows
+# the copied block: the encoder's final_layer_norm follows its FFN.
 INHERITED_FROM = {
     "self_attn": "self_attn",
     "self_attn_layer_norm": "self_attn_layer_norm",
@@ -28,17 +28,24 @@ TIED_FFN = ("fc1", "fc2", "fc3", "fc4")
 
 
 def tie(encoder: Encoder, decoder: Decoder, config: XLMSWCMConfig) -> None:
-    """Make blocks of inherited layers use the encoder's parameters, as ``config`` says. Inserted layers stay free."""
+    """Make blocks of inherited layers use the encoder's parameters, and duplicates those of the layer before them, as
+    ``config`` says. All other inserted layers stay free.
+    """
     blocks = TIED_SELF_ATTENTION * config.tie_self_attention + TIED_FFN * config.tie_ffn
     for i, planned in enumerate(decoder.plan):
-        if planned.kind is not LayerKind.INHERITED or planned.encoder_layer is None:
-            continue
-        for block in blocks:
-            source = encoder.layers[planned.encoder_layer].get_submodule(INHERITED_FROM[block])
-            target = decoder.layers[i].get_submodule(block)
-            for name, parameter in source.named_parameters():
-                owner, _, part = name.rpartition(".")
-                setattr(target.get_submodule(owner), part, parameter)
+        if planned.kind is LayerKind.INHERITED and planned.encoder_layer is not None:
+            for block in blocks:
+                source = encoder.layers[planned.encoder_layer].get_submodule(INHERITED_FROM[block])
+                _share(source, decoder.layers[i].get_submodule(block))
+        elif planned.kind is LayerKind.DUPLICATE and config.tie_duplicates:
+            _share(decoder.layers[i - 1], decoder.layers[i])
+
+
+def _share(source: nn.Module, target: nn.Module) -> None:
+    """Make a module use the parameters of another one of the same structure."""
+    for name, parameter in source.named_parameters():
+        owner, _, part = name.rpartition(".")
+        setattr(target.get_submodule(owner), part, parameter)
 
 
 @torch.no_grad()

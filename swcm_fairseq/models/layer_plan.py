@@ -1,4 +1,4 @@
-"""Which decoder layer stands where, and where its weights come from (paper section 3.2, Figure 2)."""
+"""Which decoder layer stands where, and where its weights come from (paper sections 3.1.2 and 3.1.3, Figure 3)."""
 
 from dataclasses import dataclass
 from enum import Enum

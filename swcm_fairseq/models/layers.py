@@ -41,7 +41,7 @@ class NormalDecoderLayer(TransformerDecoderLayerBase):
 
 
 class InheritedDecoderLayer(NormalDecoderLayer):
-    """self-attention -> FFN1 -> cross-attention -> FFN2 (the paper's CustomDecoderLayer, section 3.2).
+    """self-attention -> FFN1 -> cross-attention -> FFN2 (the paper's CustomDecoderLayer, section 3.1.2).
 
     Each block has its own residual connection followed by its own layer norm (post-norm), as in the encoder layer
     that the weights come from. FFN1 is ``fc1``, ``fc2`` and ``ffn1_layer_norm``; FFN2 is ``fc3``, ``fc4`` and

@@ -52,7 +52,7 @@ def _kept(layers: list[Layer], keep: str | None, name: str) -> list[Layer]:
 
 @dataclass
 class XLMSWCMConfig(FairseqDataclass):
-    """Options of the model; the defaults are those of the paper's base model (section 4.1, Table 2)."""
+    """Options of the model; the defaults are those of the paper's base model (sections 3.1.2 and 4.1, Appendix B)."""
 
     # start
     pretrained_encoder: Optional[str] = option(
@@ -78,7 +78,14 @@ class XLMSWCMConfig(FairseqDataclass):
         3, "X: one more layer after every X inherited ones, 0 to the number of encoder layers (Figure 4; 0 is BASE-A)"
     )
     duplicate_inserted_layers: bool = option(
-        False, "the inserted layers duplicate the layer before them instead of being normal ones (BASE-B)"
+        False,
+        "the inserted layers duplicate the layer before them instead of being normal ones (BASE-B): they start as its "
+        "copies and then learn on their own",
+    )
+    tie_duplicates: bool = option(
+        False,
+        "with --duplicate-inserted-layers: each duplicate stays tied to the layer before it during training (BASE-B, "
+        "read as 'identical weights across consecutive layers')",
     )
     decoder_ends_with: DecoderEnd = option(  # type: ignore[valid-type]
         "inserted", "what follows the last group: an inserted layer, or nothing (inherited: the authors' released code)"
@@ -180,6 +187,10 @@ class XLMSWCMConfig(FairseqDataclass):
         for name in ("duplicate_inserted_layers", "random_inherited_layers", "tie_self_attention", "tie_ffn"):
             yield self.plain_decoder and getattr(self, name), f"--plain-decoder has no layers for {flag(name)}"
         yield (
+            self.tie_duplicates and not self.duplicate_inserted_layers,
+            "--tie-duplicates ties what --duplicate-inserted-layers inserts; give both",
+        )
+        yield (
             tied and self.random_inherited_layers,
             "--random-inherited-layers starts at random what --tie-self-attention and --tie-ffn keep equal; choose one",
         )
@@ -214,7 +225,7 @@ class XLMSWCMConfig(FairseqDataclass):
         yield (
             self.checkpoint_activations
             and self._watches_each_gradient()
-            and (tied or self.find_unused_parameters is True),
+            and (tied or self.tie_duplicates or self.find_unused_parameters is True),
             "--checkpoint-activations hides from DistributedDataParallel which parameters are used, or used twice: "
             "for shared, frozen or dropped layers give --ddp-backend legacy_ddp",
         )

@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
-from swcm_fairseq.reporting.paper import Table
+from swcm_fairseq.reporting.paper import Row, Table
 from swcm_fairseq.reporting.runs import Cell, Origin, Runs
 
 
@@ -37,6 +37,10 @@ class FilledTable:
 
 def fill(table: Table, runs: Runs, source: str) -> FilledTable:
     """Look every cell up."""
+    if table.more_rows:
+        names = {run.name for column in table.columns for run in runs.directories(column.task)}
+        more = sorted(name for name in names if name.startswith(table.more_rows))
+        table = replace(table, rows=(*table.rows, *(Row(name.removeprefix(table.more_rows), name) for name in more)))
     cells = [[runs.cell(row, column) for column in table.columns] for row in table.rows]
     return FilledTable(table, cells, source)
 

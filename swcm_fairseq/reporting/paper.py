@@ -51,6 +51,7 @@ class Table:
         title: its heading.
         columns: its numbers.
         rows: its systems.
+        more_rows: beginning of the names of runs that are rows of their own; empty for none.
         figure: label of the x axis, if it is to be drawn: x is the system, y the number, one line a column.
     """
 
@@ -59,6 +60,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     figure: str = ""
+    more_rows: str = ""
 
     @property
     def in_paper(self) -> bool:
@@ -73,18 +75,27 @@ class Paper:
     source: str
     tables: tuple[Table, ...] = field(default_factory=tuple)
 
-    def scores_of(self, task: str) -> list[str]:
-        """Names of the scores files that a finished run of ``task`` has."""
+    def scores_of(self, task: str, run: str) -> list[str]:
+        """Names of the scores files that a run of ``task`` has when it is finished."""
         columns = [column for table in self.tables for column in table.columns if column.task == task]
+        columns = [column for column in columns if run.endswith(column.suffix)]
         return list(dict.fromkeys(column.scores for column in columns))
 
     def has(self, task: str, run: str) -> bool:
         """Is there a cell for this run?"""
-        return any(
+        return self.is_scored_only(task, run) or any(
             column.task == task and row.run is not None and row.run + column.suffix == run
             for table in self.tables
             for column in table.columns
             for row in table.rows
+        )
+
+    def is_scored_only(self, task: str, run: str) -> bool:
+        """Is this run a row of ``more_rows``: outputs of another system, which no training here has made?"""
+        return any(
+            column.task == task and table.more_rows != "" and run.startswith(table.more_rows)
+            for table in self.tables
+            for column in table.columns
         )
 
     @property
@@ -105,4 +116,6 @@ def _table(content: dict) -> Table:
     for row in rows:
         if row.paper and len(row.paper) != len(columns):
             raise ValueError(f"{content['name']}: {row.system} has {len(row.paper)} numbers for {len(columns)} columns")
-    return Table(content["name"], content["title"], columns, rows, content.get("figure", ""))
+    return Table(
+        content["name"], content["title"], columns, rows, content.get("figure", ""), content.get("more_rows", "")
+    )

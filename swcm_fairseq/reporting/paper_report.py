@@ -39,7 +39,7 @@ def print_others(runs: Runs, paper: Paper) -> None:
         for run in runs.directories(task):
             if paper.has(task, run.name):
                 continue
-            cells = {name: runs.number(run, name, "rougeL F1") for name in paper.scores_of(task)}
+            cells = {name: runs.number(run, name, "rougeL F1") for name in paper.scores_of(task, run.name)}
             texts = [f"{name} {cell} ({cell.origin})" for name, cell in cells.items() if cell is not None]
             if texts:
                 print(f"{run}: in no table: ROUGE-L F1 {', '.join(texts)}")

@@ -12,7 +12,7 @@ GRID_COLUMNS = (
     *("finetuning_options", "tasks", "corpora"),
 )
 OURS = "xlm-swcm"  # in the grid, too, but it has recipes of its own
-MBART = "mbart-cm"
+MBART = {"mbart-cm": [], "mbart-cm-expanded": ["EXPAND=1"]}  # name -> what its recipe is told
 # Directory of runs -> what the recipes are told for it.
 ENVIRONMENTS = {Path("runs"): "", Path("runs/smoke"): "SCALE=smoke "}
 
@@ -34,8 +34,10 @@ def command(root: Path, run: Path) -> str:
 
 def _words(stage: str, *task_and_name: str) -> list[str]:
     *task, name = task_and_name
-    if name == MBART:
-        return ["examples/baselines/mbart_cm.sh"]
+    if name in MBART:
+        return [*MBART[name], "examples/baselines/mbart_cm.sh"]
+    if stage == "merging":
+        return [f"examples/merging/{task[0]}.sh"]
     column = "pretraining" if stage == PRETRAINING else "system"
     systems = {row[column]: row["system"] for row in reversed(read_grid())}  # the first row of several counts
     if name in systems and name != OURS and stage != "crosslingual":

@@ -94,8 +94,12 @@ class Runs:
         """Runs that have not come to their end, each with what it lacks."""
         for task in (PRETRAINING, *paper.tasks):
             for run in self.directories(task):
-                missing = [name for name in paper.scores_of(task) if not (run / "scores" / f"{name}.json").is_file()]
+                missing = [
+                    name for name in paper.scores_of(task, run.name) if not (run / "scores" / f"{name}.json").is_file()
+                ]
                 if not missing and task != PRETRAINING:
+                    continue
+                if task != PRETRAINING and paper.is_scored_only(task, run.name):
                     continue
                 progress, trained = self._training(run)
                 if missing and trained:

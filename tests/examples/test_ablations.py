@@ -104,6 +104,7 @@ def test_dry_run_prints_every_training(tmp_path):
         if row["pretraining"] != "-":
             line = found[f"pretraining/{row['pretraining']}"]
             assert line.endswith(" ".join(flags(system, "pretraining_options", "common_options")))
+            assert "--samples-per-epoch 1340235 " in f"{line} "  # the same number of updates for all
             assert "--pretrained-encoder encoders/cino-base-v2" in line
     assert not (tmp_path / "my runs").exists()
 

@@ -132,3 +132,17 @@ def test_bad_options(tmp_path, vocab, pieces):
     argv = [str(tmp_path / "mbart"), "--vocab", str(vocab), "--output", str(tmp_path / "mbart/model.pt")]
     with pytest.raises(InputError, match="overwrite its own input"):
         mbart.main(argv)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "millions"),
+    [(250_001, 610.8), (135_359, 493.4)],  # its own pieces, or CINO's; <mask> and five languages are added
+)
+def test_sizes_that_the_report_names(pieces, millions):
+    """mbart.cc25: 12 + 12 layers, 1,024 wide, pre-norm; the paper's 611M is that of its own vocabulary."""
+    width, inner = 1024, 4096
+    attention, norm = 4 * (width**2 + width), 2 * width
+    ffn = 2 * width * inner + inner + width
+    layers = 12 * (attention + ffn + 2 * norm) + 12 * (2 * attention + ffn + 3 * norm)
+    tables = (pieces + 6) * width + 2 * (1024 + 2) * width
+    assert round((layers + tables + 4 * norm) / 1e6, 1) == millions

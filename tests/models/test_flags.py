@@ -1,5 +1,7 @@
 """Each ablation flag changes exactly the tensors that it names."""
 
+from itertools import product
+
 import pytest
 import torch
 from fairseq.data import Dictionary
@@ -40,7 +42,8 @@ ABLATIONS = [  # docs/models.md: options of the base model, millions of paramete
     *zip(
         ({"normal_layer_interval": x} for x in range(7)), (359.7, 473.1, 416.4, 397.5, 388.1, 378.6, 378.6), strict=True
     ),
-    ({"duplicate_inserted_layers": True}, 416.4),
+    ({"duplicate_inserted_layers": True}, 416.4),  # against the 397.5 of XLM-SWCM
+    ({"duplicate_inserted_layers": True, "tie_duplicates": True}, 359.7),  # the numbers of BASE-A, in 16 layers
     ({"random_inherited_layers": True}, 397.5),
     ({"plain_decoder": True}, 303.0),
     ({"tie_self_attention": True}, 369.2),
@@ -136,6 +139,68 @@ def test_tying(build, dictionary, options, blocks):
     assert base.state_dict().keys() == model.state_dict().keys()
     assert tied_to_encoder(model) == set.union(*(block_names(i, blocks) for i in INHERITED))
     assert values_not_inherited(model) == set()
+
+
+def test_457_million_fits_no_layout_of_ours():
+    """Section 4.1 of the paper says 457M, Table 1 492M. Which layout comes to 457M?
+
+    The released one, with 15 layers and an output matrix of its own, has 492M; if self- and cross-attention share
+    their weights in all of its 15 layers, 457M are left. No combination of this model's flags comes within 2M of it.
+    """
+    width = XLMSWCMConfig().encoder_embed_dim
+    attention = 4 * (width**2 + width)  # queries, keys, values, outputs, with biases
+    released = layout_size(MODEL_DATACLASS_REGISTRY["xlm_swcm_released"]())
+    assert released == SIZES["xlm_swcm_released"] and released - 15 * attention == 456_590_592
+    switches = ("duplicate_inserted_layers", "tie_self_attention", "tie_ffn", "separate_embeddings")
+    sizes = [
+        layout_size(
+            XLMSWCMConfig(
+                normal_layer_interval=interval,
+                decoder_ends_with=end,
+                output_matrix=matrix,
+                **dict(zip(switches, values, strict=True)),
+            )
+        )
+        for interval, end, matrix, *values in product(
+            range(13), ("inserted", "inherited"), ("tied", "own"), *[(False, True)] * len(switches)
+        )
+    ]
+    assert min(abs(size - 457e6) for size in sizes) > 2e6
+
+
+def layout_size(config: XLMSWCMConfig) -> int:
+    """Parameters of a layout with CINO's vocabulary, by arithmetic."""
+    width, inner, plan = config.encoder_embed_dim, config.encoder_ffn_embed_dim, config.layer_plan()
+    attention, norm = 4 * (width**2 + width), 2 * width
+    ffn = 2 * width * inner + inner + width
+    table = CINO_VOCABULARY * width
+    shared = attention * config.tie_self_attention + 2 * ffn * config.tie_ffn
+    layers = {LayerKind.NORMAL: 2 * attention + ffn + 3 * norm, LayerKind.DUPLICATE: 2 * attention + 2 * ffn + 4 * norm}
+    layers[LayerKind.INHERITED] = layers[LayerKind.DUPLICATE] - shared
+    positions = (config.max_source_positions + config.max_target_positions + 4) * width
+    encoder = config.encoder_layers * (attention + ffn + 2 * norm)
+    tables = 1 + config.separate_embeddings + (config.output_matrix == "own")
+    return encoder + sum(layers[each.kind] for each in plan) + tables * table + positions + 2 * norm
+
+
+@pytest.mark.parametrize(("options", "millions"), ABLATIONS)
+def test_the_arithmetic_is_that_of_the_models(options, millions):
+    if "tie_duplicates" not in options:
+        assert round(layout_size(XLMSWCMConfig(**options)) / 1e6, 1) == millions
+
+
+def test_tied_duplicates_are_the_layer_before(build, dictionary):
+    model = start(build, dictionary, duplicate_inserted_layers=True, tie_duplicates=True)
+    before, duplicate = (dict(model.decoder.layers[i].named_parameters()) for i in (1, 2))
+    assert before.keys() == duplicate.keys()
+    assert all(duplicate[name] is parameter for name, parameter in before.items())
+    assert values_not_inherited(model) == set()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["decoder.layers.2.fc1.bias"] += 1
+    with pytest.raises(InputError, match=r"decoder\.layers\.2\.fc1\.bias differ .* leave out --tie-duplicates"):
+        model.load_state_dict(state)
+    with pytest.raises(InputError, match="--tie-duplicates ties what --duplicate-inserted-layers inserts"):
+        XLMSWCMConfig(tie_duplicates=True).check()
 
 
 def test_duplicated_layers_are_started_but_never_tied(build, dictionary):

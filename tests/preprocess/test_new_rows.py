@@ -130,11 +130,14 @@ def test_packed_text_and_several_pairs(extend, aligned, sample_data, pair, tmp_p
 def test_random_and_mean_rows(extend, encoder, aligned):
     """CINO's rows; and the mean of the old ones, of which noise keeps the rows apart."""
     random, mean = extend(), extend("--new-rows", "mean")
+    variance = extend("--new-rows-std", 0.02**0.5)  # as CINO's text has it, where its peers' code has the deviation
     old = rows_of(encoder)[0]
     new = [symbol for symbol in rows_of(random)[0] if symbol not in old]
     assert report_of(random)["rows"][RANDOM] == report_of(mean)["rows"][MEAN] == len(new)
     drawn, means = (torch.stack([rows_of(directory)[0][symbol] for symbol in new]) for directory in (random, mean))
     assert drawn.std() == pytest.approx(0.02, rel=0.1)
+    wide = torch.stack([rows_of(variance)[0][symbol] for symbol in new])
+    assert wide.var() == pytest.approx(0.02, rel=0.1) and report_of(variance)["std"] == 0.02**0.5
     pieces = torch.stack([row for symbol, row in old.items() if symbol[0] != "<"])
     assert torch.allclose(means.mean(0) / means.mean(0).norm(), pieces.mean(0) / pieces.mean(0).norm(), atol=0.1)
     assert len({tuple(row.tolist()) for row in means}) == len(new)

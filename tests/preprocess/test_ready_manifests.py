@@ -15,6 +15,7 @@ from tests.preprocess.conftest import sentences
 COUNT = 120
 DOWNSTREAM = {
     "summarization": {"bo-bo"},
+    "reading_comprehension_mix": {"bo-bo"},
     "reading_comprehension": {"bo-bo"},
     "translation": {"bo-zh"},
     "crosslingual_summarization": {"bo-bo", "kk-kk", "mn-mn", "ug-ug", "zh-zh"},

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.reporting import best_setting
 from swcm_fairseq.reporting.paper_report import main
 
 SUM = "finetuning/summarization"
@@ -39,7 +40,7 @@ def test_cells_stand_beside_the_papers(runs, scored, report):
     assert cells(table(runs, "table3"), "MT") == ["21.0 [1]", "25.6", "10.0 ± 1.2 [1]", "15.1", "", "20.3"]
     assert cells(table(runs, "table3"), "DAE") == ["", "22.4", "", "12.2", "", "18.7"]
     assert cells(table(runs, "table4"), "XLM-SWCM") == ["25.3 ± 1.2 [1]", "25.7", "", "16.4", "", "24.5"]
-    first = cells(table(runs, "table1"), "XLM-SWCM (457M)")
+    first = cells(table(runs, "table1"), "XLM-SWCM (492M)")
     assert first[:6] == ["25.3 ± 1.2 [1]", "25.7", "26.3 ± 1.2 [1]", "29.1", "24.3 ± 1.2 [1]", "24.2"]
     assert "- [1] `rougeL|lang:bo|tok:bo-syllable|v:1, 50 lines`" in table(runs, "table3")
     assert all(table(runs, f"table{number}") in out for number in range(1, 6))
@@ -49,7 +50,7 @@ def test_empty_directory_has_the_papers_numbers_only(runs, report):
     status, out, err = report()
     assert (status, err) == (0, "")
     assert cells(table(runs, "table5"), "BASE-B") == ["", "16.3", "", "14.1", "", "21.1"]
-    assert len(rows(runs, "table1")) == 3 and len(rows(runs, "table2")) == 4
+    assert len(rows(runs, "table1")) == 4 and len(rows(runs, "table2")) == 5
     assert not list((runs / "report").glob("*.png"))
     assert "[1]" not in out
 
@@ -57,7 +58,7 @@ def test_empty_directory_has_the_papers_numbers_only(runs, report):
 def test_csv_is_unrounded(runs, scored, report):
     scored(f"{SUM}/base-a", "bo", 13.123456)
     report()
-    base_a, base_b, ours = rows(runs, "table5")
+    base_a, base_b, _, ours = rows(runs, "table5")
     assert base_a["System"] == "BASE-A"
     assert (base_a["Sum"], base_a["Sum ±"], base_a["Sum paper"]) == ("13.123456", "1.25", "13.7")
     assert base_a["Sum signature"] == "rougeL|lang:bo|tok:bo-syllable|v:1, 50 lines"
@@ -95,9 +96,20 @@ def test_languages_of_table_2(runs, scored, report):
     for number, lang in enumerate(("zh", "bo", "ug", "mn", "kk")):
         scored("crosslingual/summarization/mbart-cm", lang, 10.0 * number, lang=lang, tok="word")
     status, out, _ = report()
-    found = cells(table(runs, "table2"), "mBART-CM")[0::4]
+    found = cells(table(runs, "table2"), "mBART-CM, CINO's vocabulary")[0::4]
     assert found == [f"{10.0 * number} ± 1.2 [{number + 1}]" for number in range(5)]
     assert "not finished" not in out and status == 0
+
+
+def test_outputs_of_a_language_model_are_rows_by_their_files(runs, scored, report):
+    scored("crosslingual/summarization/llm-qwen", "bo", 9.5)
+    scored("crosslingual/summarization/llm-qwen-told", "bo", 11.5)
+    scored(f"{SUM}/llm-qwen", "bo", 12.0)
+    status, out, _ = report()
+    assert cells(table(runs, "table2"), "qwen-told")[4] == "11.5 ± 1.2 [1]"
+    assert cells(table(runs, "table1"), "qwen")[0] == "12.0 ± 1.2 [1]"
+    assert len(rows(runs, "table1")) == 5 and len(rows(runs, "table2")) == 7
+    assert "not finished" not in out and "in no table" not in out and status == 0
 
 
 def test_half_finished_runs_are_one_line_each(runs, scored, trained, report):
@@ -132,6 +144,7 @@ def test_half_finished_runs_are_one_line_each(runs, scored, trained, report):
         ("runs", f"{SUM}/cino-transformer", "examples/ablations/run.sh cino-transformer"),
         ("runs/smoke", "pretraining/x5", "SCALE=smoke examples/ablations/run.sh x5-10k"),
         ("a b", "pretraining/mbart-cm", "RUNS='a b' examples/baselines/mbart_cm.sh"),
+        ("runs", "pretraining/mbart-cm-expanded", "EXPAND=1 examples/baselines/mbart_cm.sh"),
     ],
 )
 def test_command_to_go_on(root, run, expected):
@@ -198,3 +211,23 @@ def test_output_that_cannot_be_written(runs, report):
     (runs / "file").write_text("")
     with pytest.raises(InputError, match="Not a directory; make room or give another place"):
         report("--output", str(runs / "file"))
+
+
+def test_merging_has_a_run_for_each_system_and_language(runs, scored, report):
+    for number, system in enumerate(("base", "ct", "task", "ctsft", "average", "ties", "ties-all")):
+        scored(f"merging/summarization/{system}-bo", "bo", 10.0 + number)
+    for name in ("task", "grid", "ties-all"):
+        (runs / "merging/summarization" / name).mkdir()
+    status, out, _ = report()
+    assert cells(table(runs, "merging"), "TIES-X, TASK and CT-X") == ["15.0 ± 1.2 [1]", "", "", ""]
+    assert "not finished" not in out and "in no table" not in out and status == 0
+
+
+def test_the_best_setting_of_a_grid(runs, scored, capsys):
+    for name, number in (("0.2,1.0", 12.0), ("1.0,0.2", 14.0), ("1.0,1.0", 14.0)):
+        scored(f"grid/{name}", "bo", number)
+    best_setting.main([str(runs / "grid"), "--scores", "bo"])
+    assert capsys.readouterr().out == "1.0,0.2\n"
+    for grid, message in ((runs / "none", "no setting has been scored there"), (runs / "grid", "No such file")):
+        with pytest.raises(InputError, match=message):
+            best_setting.main([str(grid), "--scores", "kk"])

@@ -1,0 +1,45 @@
+"""Which point of a grid scored best: ``python -m swcm_fairseq.reporting.best_setting GRID --scores bo``.
+
+GRID has one directory for each setting, which its name says, with scores/NAME.json in it. The name of the best is
+printed.
+"""
+
+import argparse
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.scoring.score_report import read_json
+
+
+def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
+    """The name of the directory with the highest number; of equal ones, the first by name.
+
+    Raises:
+        InputError: there is none, or a scores file is missing, damaged or without the number.
+    """
+    found: dict[str, float] = {}
+    for path in sorted(grid.iterdir()) if grid.is_dir() else []:
+        values = read_json(path / "scores" / f"{scores}.json").systems[0].values
+        if value not in values:
+            raise InputError(f"{path}/scores/{scores}.json: has no {value}; score again")
+        found[path.name] = values[value].score
+    if not found:
+        raise InputError(f"{grid}: no setting has been scored there")
+    return max(found, key=lambda name: found[name])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the best setting."""
+    parser = argparse.ArgumentParser(
+        prog="python -m swcm_fairseq.reporting.best_setting",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("grid", type=Path, help="directory with one directory for each setting")
+    parser.add_argument("--scores", required=True, help="name of the scores file, without .json")
+    args = parser.parse_args(argv)
+    print(best_setting(args.grid, args.scores))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,76 @@
+"""The recipe of model merging: the commands that it prints, each of which its parser accepts."""
+
+import os
+import shlex
+import subprocess
+
+import pytest
+
+from swcm_fairseq.merge.__main__ import parser
+
+
+@pytest.fixture
+def recipe(repository, tmp_path):
+    def run(*options: str, **variables: str) -> subprocess.CompletedProcess:
+        environment = {"PATH": os.environ["PATH"], "RUNS": str(tmp_path / "my runs"), **variables}
+        command = ["bash", str(repository / "examples/merging/summarization.sh"), *options]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+
+    return run
+
+
+def of(program: str, done: subprocess.CompletedProcess) -> list[list[str]]:
+    """The commands with that program, as words."""
+    assert done.returncode == 0, done.stderr
+    lines = [shlex.split(line) for line in done.stdout.splitlines() if line and not line.startswith("#")]
+    return [words for words in lines if program in words]
+
+
+def value(option: str, words: list[str]) -> str:
+    return words[words.index(option) + 1]
+
+
+def test_no_model_sees_a_summary_of_the_language(recipe, tmp_path):
+    trainings = {
+        value("--save-dir", words).split("/")[-1]: value("--corpora", words)
+        for words in of("fairseq-train", recipe("--dry-run"))
+    }
+    assert trainings == {
+        "task": "summarization_zh",
+        "ct-bo": "dae_bo,dae_zh", "ctsft-bo": "summarization_zh",
+        "ct-ug": "dae_ug,dae_zh", "ctsft-ug": "summarization_zh",
+    }  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_grid_is_the_papers_and_is_chosen_on_validation(recipe, tmp_path):
+    done = recipe("--dry-run", LANGUAGES="bo")
+    merges = of("swcm_fairseq.merge", done)
+    place = f"{tmp_path}/my runs/merging/summarization"
+    grid = [parser().parse_args(words[3:]) for words in merges if "/grid/" in value("--output", words)]
+    assert {str(args.models[0]) for args in grid} == {f"{place}/task/checkpoint_best.pt"}
+    assert {str(args.models[1]) for args in grid} == {f"{place}/ct-bo/checkpoint_last.pt"}
+    densities = [0.01, 0.2, 0.4, 0.6, 0.8, 1.0]
+    ties = [args for args in grid if args.method == "ties"]
+    assert [args.densities for args in ties] == [[task, language] for task in densities for language in densities]
+    assert {str(args.base) for args in ties} == {f"{tmp_path}/my runs/pretraining/xlm-swcm/checkpoint_last.pt"}
+    assert [args.weights for args in grid if args.method == "average"] == [
+        [0.2, 0.8], [0.4, 0.6], [0.6, 0.4], [0.8, 0.2],
+    ]  # fmt: skip
+    splits = {value("--gen-subset", words): value("--path", words) for words in of("fairseq-generate", done)}
+    assert "/grid/" in splits["valid"] and "/grid/" not in splits["test"]
+
+
+def test_two_languages_are_merged_at_once(recipe):
+    done = recipe("--dry-run", DENSITIES="1.0")
+    [words] = [words for words in of("swcm_fairseq.merge", done) if "/ties-all/" in value("--output", words)]
+    models = [word.split("/")[-2] for word in words[3 : words.index("--method")]]
+    assert models == ["task", "ct-bo", "ct-ug"] and value("--densities", words).count(",") == 2
+    tested = [value("--results-path", words) for words in of("fairseq-generate", done)][-2:]
+    assert [path.split("/")[-3] for path in tested] == ["ties-all-bo", "ties-all-ug"]
+
+
+def test_a_missing_base_is_one_line(recipe):
+    done = recipe()
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "checkpoint_last.pt is missing; make it: RUNS=" in done.stderr
