@@ -24,7 +24,14 @@ check_variables() {
   done
   [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2
   [[ ${PRECISION:-fp16} =~ ^(fp16|bf16|fp32)$ ]] || fail "PRECISION=$PRECISION: use fp16, bf16 or fp32" 2
-  [[ ${COMPARE:-0} =~ ^[01]$ ]] || fail "COMPARE=$COMPARE: use 0 or 1" 2
+  for variable in COMPARE EXPAND; do
+    [[ ${!variable:-0} =~ ^[01]$ ]] || fail "$variable=${!variable}: use 0 or 1" 2
+  done
+  [[ ${LANGUAGES:-bo} =~ ^[a-z_]+(\ [a-z_]+)*$ ]] || fail "LANGUAGES=$LANGUAGES: give codes, such as bo ug" 2
+  for variable in DENSITIES WEIGHTS; do # shares
+    [[ ${!variable:-1} =~ ^(0?\.[0-9]+|1|1\.0)(\ (0?\.[0-9]+|1|1\.0))*$ ]] ||
+      fail "$variable=${!variable}: give numbers up to 1, separated by spaces, such as 0.2 1.0" 2
+  done
   [[ ${OMP_WAIT_POLICY:-PASSIVE} =~ ^(ACTIVE|PASSIVE)$ ]] ||
     fail "OMP_WAIT_POLICY=$OMP_WAIT_POLICY: use ACTIVE or PASSIVE" 2
   [[ ${RENDEZVOUS:-first:29500} =~ ^[^[:space:]]+:[0-9]{1,5}$ ]] ||

@@ -19,11 +19,7 @@ set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 NAME=mbart-cm EXPAND=${EXPAND:-0}
-case $EXPAND in
-  0) ;;
-  1) NAME=mbart-cm-expanded ;;
-  *) fail "EXPAND=$EXPAND: use 0 or 1" 2 ;;
-esac
+((!EXPAND)) || NAME=mbart-cm-expanded
 parse "$@"
 [ -z "$START" ] || fail "--start: mBART-CM starts from MBART; see $RECIPE --help" 2
 own_data_refused

@@ -19,7 +19,6 @@ set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 parse "$@"
-check_numbers GPUS PER_GPU
 own_data_refused
 case $SCALE in
   full)

@@ -51,6 +51,10 @@ def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path)
         ("DIRECTIONS", "zh-bo $(date)", "write SOURCE-TARGET"),
         ("RUNS", "--help", "give a path"),
         ("COMPARE", "yes", "use 0 or 1"),
+        ("EXPAND", "yes", "use 0 or 1"),
+        ("LANGUAGES", "bo,ug", "give codes, such as bo ug"),
+        ("DENSITIES", "0.2 $(date)", "give numbers up to 1"),
+        ("WEIGHTS", "2", "give numbers up to 1"),
         ("OMP_WAIT_POLICY", "lazy", "use ACTIVE or PASSIVE"),
     ],
 )
