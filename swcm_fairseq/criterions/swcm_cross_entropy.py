@@ -1,7 +1,7 @@
 """Label-smoothed cross entropy with scheduled sampling, for large vocabularies."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
@@ -27,6 +27,7 @@ from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
 from swcm_fairseq.data.batch_facts import BatchFacts, on_device
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
 
 _GROUP = "group."  # logging keys of one group: group.<what>.<name>
 
@@ -35,51 +36,35 @@ _GROUP = "group."  # logging keys of one group: group.<what>.<name>
 class SWCMCrossEntropyConfig(FairseqDataclass):
     """Flags of ``--criterion swcm_cross_entropy``."""
 
-    label_smoothing: float = field(default=0.0, metadata={"help": "epsilon of label smoothing; 0 means none"})
-    logits_memory: Optional[float] = field(
-        default=None,
-        metadata={
-            "help": "MiB of float32 logits that exist at one time; less memory means more, smaller matrix products "
-            "(default: 256 on a CPU, what 3,072 rows take on a GPU)"
-        },
+    label_smoothing: float = option(0.0, "epsilon of label smoothing; 0 means none")
+    logits_memory: Optional[float] = option(
+        None,
+        "MiB of float32 logits that exist at one time; less memory means more, smaller matrix products "
+        "(default: 256 on a CPU, what 3,072 rows take on a GPU)",
     )
-    teacher_forcing_final_ratio: float = field(
-        default=1.0,
-        metadata={
-            "help": "share of reference tokens among the decoder's inputs when the decay has ended; the rest are "
-            "the model's own predictions (scheduled sampling). 1 is teacher forcing throughout"
-        },
+    teacher_forcing_final_ratio: float = option(
+        1.0,
+        "share of reference tokens among the decoder's inputs when the decay has ended; the rest are "
+        "the model's own predictions (scheduled sampling). 1 is teacher forcing throughout",
     )
-    teacher_forcing_decay: Decay = field(
-        default=Decay.linear, metadata={"help": "curve on which the share falls from 1 to its final value"}
+    teacher_forcing_decay: Decay = option(Decay.linear, "curve on which the share falls from 1 to its final value")
+    teacher_forcing_decay_unit: Unit = option(Unit.updates, "what the start and the end of the decay count")
+    teacher_forcing_decay_start: float = option(
+        0.0, "updates or epochs of plain teacher forcing before the decay; the paper has 1 epoch"
     )
-    teacher_forcing_decay_unit: Unit = field(
-        default=Unit.updates, metadata={"help": "what the start and the end of the decay count"}
+    teacher_forcing_decay_end: Optional[float] = option(
+        None, "updates or epochs after which the final ratio is reached (--max-update or --max-epoch)"
     )
-    teacher_forcing_decay_start: float = field(
-        default=0.0,
-        metadata={"help": "updates or epochs of plain teacher forcing before the decay; the paper has 1 epoch"},
+    share_dropout: bool = option(False, "both decoder passes of scheduled sampling use the same dropout masks")
+    first_pass_sampling: bool = option(
+        False, "predictions are drawn from the distribution instead of the most probable"
     )
-    teacher_forcing_decay_end: Optional[float] = field(
-        default=None,
-        metadata={"help": "updates or epochs after which the final ratio is reached (--max-update or --max-epoch)"},
-    )
-    share_dropout: bool = field(
-        default=False, metadata={"help": "both decoder passes of scheduled sampling use the same dropout masks"}
-    )
-    first_pass_sampling: bool = field(
-        default=False, metadata={"help": "predictions are drawn from the distribution instead of the most probable"}
-    )
-    first_pass_temperature: float = field(default=1.0, metadata={"help": "temperature of --first-pass-sampling"})
-    first_pass_topk: int = field(
-        default=0, metadata={"help": "--first-pass-sampling draws among this many most probable tokens; 0 means all"}
-    )
-    restrict_vocabulary: bool = field(
-        default=False,
-        metadata={
-            "help": "the softmax runs over the words that the target language uses, and special symbols; needs "
-            "batches of one target language (--group-batches-by language)"
-        },
+    first_pass_temperature: float = option(1.0, "temperature of --first-pass-sampling")
+    first_pass_topk: int = option(0, "--first-pass-sampling draws among this many most probable tokens; 0 means all")
+    restrict_vocabulary: bool = option(
+        False,
+        "the softmax runs over the words that the target language uses, and special symbols; needs "
+        "batches of one target language (--group-batches-by language)",
     )
     sentence_avg: bool = II("optimization.sentence_avg")
     seed: int = II("common.seed")

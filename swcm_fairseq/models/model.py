@@ -78,7 +78,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         config.check()
         model = cls.from_config(config, task.source_dictionary)
         logger.info(describe(model.decoder.plan))
-        start(model, task.source_dictionary)
+        model.missing_weights = start(model, task.source_dictionary)
         return model
 
     @classmethod

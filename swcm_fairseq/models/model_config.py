@@ -1,9 +1,8 @@
 """The model's options: one flat dataclass with fairseq's flag names, and the named sizes."""
 
-# ruff: noqa: RUF009 (fairseq builds flags from Optional[...] and from the fields that option() makes)
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Optional, TypeVar
+from dataclasses import dataclass
+from typing import Optional, TypeVar
 
 import torch
 from fairseq import utils
@@ -19,22 +18,13 @@ from omegaconf import II
 from swcm_fairseq.compilation import compile_problem
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.layer_plan import PlannedLayer, layer_plan
+from swcm_fairseq.options import flag, option
 
 Layer = TypeVar("Layer")
 DecoderEnd = ChoiceEnum(["inserted", "inherited"])
 OutputMatrix = ChoiceEnum(["tied", "own"])
 Activation = ChoiceEnum(utils.get_available_activation_fns())
 PYTORCH_DDP = ("pytorch_ddp", "c10d")  # two names of torch's own, which leaves missing gradients missing
-
-
-def option(default: Any, help: str) -> Any:
-    """A dataclass field with its help text."""
-    return field(default=default, metadata={"help": help})
-
-
-def flag(name: str) -> str:
-    """``encoder_layers`` -> ``--encoder-layers``."""
-    return "--" + name.replace("_", "-")
 
 
 def _kept(layers: list[Layer], keep: str | None, name: str) -> list[Layer]:

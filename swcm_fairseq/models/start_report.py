@@ -1,19 +1,34 @@
 """The table that training from scratch starts with: which tensors were copied, tied and new."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
-
-if TYPE_CHECKING:
-    from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.models.decoder import Decoder
+from swcm_fairseq.models.encoder import Encoder
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 KINDS = ("copied", "tied", "new")
+
+
+class Startable(Protocol):
+    """What starting the weights needs of a model."""
+
+    cfg: XLMSWCMConfig
+    encoder: Encoder
+    decoder: Decoder
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Each parameter once."""
+
+    def named_parameters(self, *, remove_duplicate: bool) -> Iterator[tuple[str, nn.Parameter]]:
+        """Parameters by name, tied ones under each of theirs unless ``remove_duplicate``."""
 
 
 @dataclass
@@ -44,7 +59,7 @@ class StartReport:
         elif not torch.equal(parameter, tensor.to(parameter)):
             raise InputError(f"{path}: {first} and {name} differ, but this architecture ties them; give its flags")
 
-    def table(self, model: "XLMSWCMModel") -> str:
+    def table(self, model: Startable) -> str:
         """Tensors by part of the model, embedding rows, number of parameters."""
         counts: dict[str, Counter] = {}
         seen: set[int] = set()
@@ -63,7 +78,7 @@ class StartReport:
         return "\n".join(lines)
 
 
-def _part(model: "XLMSWCMModel", name: str) -> str:
+def _part(model: Startable, name: str) -> str:
     half, rest = name.split(".", 1)
     if not rest.startswith("layers."):
         return f"{half} embeddings" + (" and output" if half == "decoder" else "")

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from fairseq.data import Dictionary
@@ -14,12 +13,10 @@ from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.models.embedding_rows import match_rows
 from swcm_fairseq.models.encoder_sizes import BOUNDED, SIZES
 from swcm_fairseq.models.inheritance import inherit
-from swcm_fairseq.models.model_config import XLMSWCMConfig, flag
-from swcm_fairseq.models.start_report import StartReport
+from swcm_fairseq.models.model_config import XLMSWCMConfig
+from swcm_fairseq.models.start_report import Startable, StartReport
+from swcm_fairseq.options import flag
 from swcm_fairseq.restoring import restored_file
-
-if TYPE_CHECKING:
-    from swcm_fairseq.models.model import XLMSWCMModel
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +24,14 @@ TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")  # one row pe
 POSITIONS = "embed_positions.weight"
 
 
-def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
+def start(model: Startable, dictionary: Dictionary) -> str | None:
     """Start the weights of a model that no checkpoint will overwrite, and print one table of what came from where.
 
+    Returns:
+        None, or what is missing: fairseq may be about to fill the model from a checkpoint, so this is no error yet.
+
     Raises:
-        InputError: the encoder file cannot be used. A missing one is noted in ``model.missing_weights``: fairseq may
-            be about to fill the model from a checkpoint.
+        InputError: the encoder file cannot be used.
     """
     config = model.cfg
     if (
@@ -40,28 +39,27 @@ def start(model: "XLMSWCMModel", dictionary: Dictionary) -> None:
         is not None
     ):
         logger.info("the weights come from a checkpoint; no encoder file is read")
-        return
+        return None
     if config.pruned:
-        model.missing_weights = "--encoder-layers-to-keep prunes a trained checkpoint; training from scratch takes none"
-        return
+        return "--encoder-layers-to-keep prunes a trained checkpoint; training from scratch takes none"
     report = StartReport()
     if config.pretrained_encoder is not None:
         path = Path(config.pretrained_encoder)
         if not path.exists():
-            model.missing_weights = (
+            return (
                 f"--pretrained-encoder {path}: no such file or directory; training from scratch needs it (python -m "
                 "swcm_fairseq.interop.convert --hub fetches a model of the hub)"
             )
-            return
         report.source = str(path)
         load(model, read_encoder(path), dictionary, report)
     if not config.pretrained_decoder:
         copied = inherit(model.encoder, model.decoder, config)
         report.copied.update(f"decoder.{name}" for name in copied)
     logger.info("start of the model\n%s", report.table(model))
+    return None
 
 
-def load(model: "XLMSWCMModel", weights: EncoderWeights, dictionary: Dictionary, report: StartReport) -> None:
+def load(model: Startable, weights: EncoderWeights, dictionary: Dictionary, report: StartReport) -> None:
     """Put what was read from a file into the encoder and, with ``--pretrained-decoder``, into the decoder.
 
     Raises:
@@ -98,7 +96,7 @@ def check_sizes(config: XLMSWCMConfig, weights: EncoderWeights) -> None:
 
 @torch.no_grad()
 def _fill(
-    model: "XLMSWCMModel",
+    model: Startable,
     half: str,
     tensors: dict[str, Tensor],
     weights: EncoderWeights,

@@ -11,7 +11,7 @@ anew from the model's rounded ones when training goes on; what had not added up 
 import ast
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,9 @@ _FULL_PRECISION = "full_precision"  # key of the state
 class FusedAdamWConfig(FairseqDataclass):
     """Options of the optimizer, named as those of fairseq's ``adam``."""
 
-    adam_betas: str = field(default="(0.9, 0.999)", metadata={"help": "betas of Adam"})
-    adam_eps: float = field(default=1e-8, metadata={"help": "epsilon of Adam"})
-    weight_decay: float = field(default=0.0, metadata={"help": "weight decay, decoupled from the gradient"})
+    adam_betas: str = option("(0.9, 0.999)", "betas of Adam")
+    adam_eps: float = option(1e-8, "epsilon of Adam")
+    weight_decay: float = option(0.0, "weight decay, decoupled from the gradient")
     lr: list[float] = II("optimization.lr")  # noqa: RUF009
     fp16: bool = II("common.fp16")
     bf16: bool = II("common.bf16")

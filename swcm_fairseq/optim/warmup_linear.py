@@ -1,7 +1,7 @@
 """The learning-rate schedule ``warmup_linear``: up from a small rate over the first epoch, then down in a line."""
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Optional
 
 from fairseq.dataclass import FairseqDataclass
@@ -10,23 +10,19 @@ from omegaconf import II, DictConfig, OmegaConf
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.optim.epoch_length import known_updates
+from swcm_fairseq.options import option
 
 
 @dataclass
 class WarmupLinearLRScheduleConfig(FairseqDataclass):
     """Options of the schedule; the defaults are the paper's (Su et al. 2025, section 4.1), with ``--lr 1e-4``."""
 
-    warmup_init_lr: float = field(default=1e-5, metadata={"help": "learning rate before the first update"})
-    warmup_updates: Optional[int] = field(
-        default=None, metadata={"help": "updates until --lr is reached; instead of --warmup-epochs"}
-    )
-    warmup_epochs: Optional[float] = field(
-        default=None, metadata={"help": "epochs until --lr is reached (default: 1 without --warmup-updates)"}
-    )
-    end_learning_rate: float = field(default=0.0, metadata={"help": "learning rate at the end"})
-    total_num_update: Optional[float] = field(
-        default=None,
-        metadata={"help": "update at which the end is reached (default: --max-update, else --max-epoch epochs)"},
+    warmup_init_lr: float = option(1e-5, "learning rate before the first update")
+    warmup_updates: Optional[int] = option(None, "updates until --lr is reached; instead of --warmup-epochs")
+    warmup_epochs: Optional[float] = option(None, "epochs until --lr is reached (default: 1 without --warmup-updates)")
+    end_learning_rate: float = option(0.0, "learning rate at the end")
+    total_num_update: Optional[float] = option(
+        None, "update at which the end is reached (default: --max-update, else --max-epoch epochs)"
     )
     max_update: int = II("optimization.max_update")
     max_epoch: int = II("optimization.max_epoch")

@@ -1,6 +1,6 @@
 """The scorers ``rouge_l``, ``rouge_1`` and ``rouge_2`` for ``--scoring``."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -9,6 +9,7 @@ from fairseq.scoring import BaseScorer, register_scorer
 from omegaconf import DictConfig
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import score_with_interval
 from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer
@@ -18,19 +19,16 @@ from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer
 class RougeConfig(FairseqDataclass):
     """Options of the ROUGE scorers."""
 
-    rouge_lang: Optional[str] = field(
-        default=None,
-        metadata={"help": "language of the references; chooses the tokenizer (default: the task's target language)"},
+    rouge_lang: Optional[str] = option(
+        None, "language of the references; chooses the tokenizer (default: the task's target language)"
     )
-    rouge_tokenizer: Optional[ChoiceEnum(TOKENIZER_NAMES)] = field(  # type: ignore[valid-type]
-        default=None, metadata={"help": "tokenizer of the ROUGE scores (default: the language's own)"}
+    rouge_tokenizer: Optional[ChoiceEnum(TOKENIZER_NAMES)] = option(  # type: ignore[valid-type]
+        None, "tokenizer of the ROUGE scores (default: the language's own)"
     )
-    rouge_sentencepiece_model: Optional[str] = field(
-        default=None, metadata={"help": "path of the .model file for --rouge-tokenizer sentencepiece"}
+    rouge_sentencepiece_model: Optional[str] = option(
+        None, "path of the .model file for --rouge-tokenizer sentencepiece"
     )
-    rouge_bootstrap: int = field(
-        default=1000, metadata={"help": "number of bootstrap resamples for the 95%% interval; 0 leaves it out"}
-    )
+    rouge_bootstrap: int = option(1000, "number of bootstrap resamples for the 95%% interval; 0 leaves it out")
 
 
 class RougeScorer(BaseScorer):

@@ -4,7 +4,7 @@ For an encoder whose vocabulary was extended: its new rows are learned on all la
 drawn with a temperature and by the mean length of their texts, as CINO does (Yang et al. 2022, arXiv 2202.13558).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import torch
@@ -21,6 +21,7 @@ from swcm_fairseq.data.noise import Noise
 from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
 from swcm_fairseq.tasks.task_config import BatchGroups, SamplingConfig, batch_groups, split_list, temperature
 from swcm_fairseq.tasks.training import TrainingTask
 
@@ -29,31 +30,23 @@ from swcm_fairseq.tasks.training import TrainingTask
 class CorporaMaskedLMConfig(SamplingConfig):
     """Options of the task."""
 
-    data: str = field(default=MISSING, metadata={"help": "data directory written by preprocess.binarize"})
-    corpora: Optional[str] = field(
-        default=None, metadata={"help": "take the text of these corpora, e.g. bo,zh (default: all)"}
+    data: str = option(MISSING, "data directory written by preprocess.binarize")
+    corpora: Optional[str] = option(None, "take the text of these corpora, e.g. bo,zh (default: all)")
+    tokens_per_sample: int = option(
+        256, "the most positions of a text; longer documents are cut into blocks at sentence ends"
     )
-    tokens_per_sample: int = field(
-        default=256,
-        metadata={"help": "the most positions of a text; longer documents are cut into blocks at sentence ends"},
+    join_documents: Optional[str] = option(
+        None,
+        "languages, e.g. zh,mn, whose documents are joined and cut at --tokens-per-sample, as CINO does "
+        "with Chinese (default: none; a text is never longer than its document)",
     )
-    join_documents: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "languages, e.g. zh,mn, whose documents are joined and cut at --tokens-per-sample, as CINO does "
-            "with Chinese (default: none; a text is never longer than its document)"
-        },
+    mask_prob: float = option(
+        0.15, "share of the tokens to predict; of ten, eight become <mask>, one another, one stays"
     )
-    mask_prob: float = field(
-        default=0.15,
-        metadata={"help": "share of the tokens to predict; of ten, eight become <mask>, one another, one stays"},
-    )
-    group_batches_by: BatchGroups = field(
-        default=BatchGroups.none,
-        metadata={
-            "help": "put only texts of the same language, or of the same corpus, into one batch (--criterion "
-            "fast_masked_lm: at least of the same language)"
-        },
+    group_batches_by: BatchGroups = option(
+        BatchGroups.none,
+        "put only texts of the same language, or of the same corpus, into one batch (--criterion "
+        "fast_masked_lm: at least of the same language)",
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")

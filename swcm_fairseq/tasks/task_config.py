@@ -1,7 +1,7 @@
 """The configuration of the task ``multilingual_denoising_mt``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
 
@@ -12,6 +12,7 @@ from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.noise import MaskLength
 from swcm_fairseq.data.streams import Stream
 from swcm_fairseq.models.cpu_precision import CPUPrecision
+from swcm_fairseq.options import option
 from swcm_fairseq.tasks.validation import EvalMetric
 
 
@@ -58,29 +59,22 @@ def batch_groups(by: BatchGroups, streams: Sequence[Stream]) -> list[int] | None
 class SamplingConfig(FairseqDataclass):
     """How often each corpus is drawn: the flags that the tasks of this package share."""
 
-    sampling_alpha: float = field(
-        default=0.3,
-        metadata={
-            "help": "p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta); above 0 to 1, 1 is in proportion to q"
-        },
+    sampling_alpha: float = option(
+        0.3, "p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta); above 0 to 1, 1 is in proportion to q"
     )
-    sampling_beta: float = field(
-        default=0.0,
-        metadata={
-            "help": "l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2); 0 to 1. With "
-            "1 - alpha, the tokens that are seen are in proportion to (tokens that there are)^alpha; 0 ignores lengths"
-        },
+    sampling_beta: float = option(
+        0.0,
+        "l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2); 0 to 1. With "
+        "1 - alpha, the tokens that are seen are in proportion to (tokens that there are)^alpha; 0 ignores lengths",
     )
-    sampling_by: SamplingBy = field(
-        default=SamplingBy.language,
-        metadata={
-            "help": "i is a language (that of the target, for pairs), whose corpora are drawn in proportion to q, as "
-            "in the paper; or i is a corpus, so that small corpora, such as the paper's pairs, come up often"
-        },
+    sampling_by: SamplingBy = option(
+        SamplingBy.language,
+        "i is a language (that of the target, for pairs), whose corpora are drawn in proportion to q, as "
+        "in the paper; or i is a corpus, so that small corpora, such as the paper's pairs, come up often",
     )
-    sampling_unit: SamplingUnit = field(default=SamplingUnit.samples, metadata={"help": "what q counts"})
-    samples_per_epoch: Optional[int] = field(
-        default=None, metadata={"help": "samples in an epoch (default: as many as all corpora have together)"}
+    sampling_unit: SamplingUnit = option(SamplingUnit.samples, "what q counts")
+    samples_per_epoch: Optional[int] = option(
+        None, "samples in an epoch (default: as many as all corpora have together)"
     )
 
 
@@ -99,120 +93,79 @@ def temperature(cfg: SamplingConfig) -> Temperature:
 class MultilingualDenoisingMTConfig(SamplingConfig):
     """Options of the task; the defaults are the paper's (Su et al. 2025, arXiv 2502.10852)."""
 
-    data: str = field(
-        default=MISSING,
-        metadata={"help": "data directory, or several separated by colons, of which each epoch takes one in turn"},
+    data: str = option(MISSING, "data directory, or several separated by colons, of which each epoch takes one in turn")
+    langs: Optional[str] = option(
+        None,
+        "language codes separated by commas; their order is that of their tokens, so add new ones at the "
+        "end (default: the checkpoint's when one is loaded to generate, else bo,kk,mn,ug,zh)",
     )
-    langs: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "language codes separated by commas; their order is that of their tokens, so add new ones at the "
-            "end (default: the checkpoint's when one is loaded to generate, else bo,kk,mn,ug,zh)"
-        },
+    source_lang: Optional[str] = option(
+        None, "take only directions from this language; text to denoise only if --corpora names it", argparse_alias="-s"
     )
-    source_lang: Optional[str] = field(
-        default=None,
-        metadata={
-            "argparse_alias": "-s",
-            "help": "take only directions from this language; text to denoise only if --corpora names it",
-        },
+    target_lang: Optional[str] = option(
+        None, "take only directions into this language; text to denoise only if --corpora names it", argparse_alias="-t"
     )
-    target_lang: Optional[str] = field(
-        default=None,
-        metadata={
-            "argparse_alias": "-t",
-            "help": "take only directions into this language; text to denoise only if --corpora names it",
-        },
+    corpora: Optional[str] = option(
+        None,
+        "take only these corpora (bo, zh-bo, ti_sum) or directions as the table names them (dae_bo, "
+        "mt_bo-zh), separated by commas (default: all)",
     )
-    corpora: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "take only these corpora (bo, zh-bo, ti_sum) or directions as the table names them (dae_bo, "
-            "mt_bo-zh), separated by commas (default: all)"
-        },
+    directions: Optional[Directions] = option(
+        None,
+        "translate pairs forward, as they are stored, or both ways (default: both for pairs of two "
+        "languages, forward for pairs that share their language, such as article and title)",
     )
-    directions: Optional[Directions] = field(
-        default=None,
-        metadata={
-            "help": "translate pairs forward, as they are stored, or both ways (default: both for pairs of two "
-            "languages, forward for pairs that share their language, such as article and title)"
-        },
+    translation_share: Optional[float] = option(
+        None,
+        "share of the samples that are pairs, 0 to 1; 0 leaves translation out, 1 leaves denoising out "
+        "(default: what --sampling-by and --sampling-alpha give)",
     )
-    translation_share: Optional[float] = field(
-        default=None,
-        metadata={
-            "help": "share of the samples that are pairs, 0 to 1; 0 leaves translation out, 1 leaves denoising out "
-            "(default: what --sampling-by and --sampling-alpha give)"
-        },
+    train_samples: Optional[int] = option(
+        None,
+        "train on only so many samples of each corpus, the same ones in every run, fewer ones among more "
+        "ones (default: all)",
     )
-    train_samples: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "train on only so many samples of each corpus, the same ones in every run, fewer ones among more "
-            "ones (default: all)"
-        },
+    tokens_per_sample: Optional[int] = option(
+        None,
+        "the most positions of a text, <s>, language token and </s> included (default: 256; in decoding, "
+        "what the checkpoint was trained with)",
     )
-    tokens_per_sample: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "the most positions of a text, <s>, language token and </s> included (default: 256; in decoding, "
-            "what the checkpoint was trained with)"
-        },
+    long_documents: LongDocuments = option(
+        LongDocuments.blocks,
+        "what is done with text to denoise that is longer: cut into blocks at sentence ends, or truncate "
+        "as the paper does; pairs are always truncated",
     )
-    long_documents: LongDocuments = field(
-        default=LongDocuments.blocks,
-        metadata={
-            "help": "what is done with text to denoise that is longer: cut into blocks at sentence ends, or truncate "
-            "as the paper does; pairs are always truncated"
-        },
+    word_units: Optional[str] = option(
+        None,
+        "what span noise takes as a word, e.g. bo=piece,zh=space: space (between spaces), tsheg (Tibetan "
+        "syllables) or piece (default: tsheg for bo, piece for zh, space for others)",
     )
-    word_units: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "what span noise takes as a word, e.g. bo=piece,zh=space: space (between spaces), tsheg (Tibetan "
-            "syllables) or piece (default: tsheg for bo, piece for zh, space for others)"
-        },
+    mask: float = option(0.35, "share of the words that is masked")
+    mask_length: MaskLength = option(MaskLength["span-poisson"], "what is masked together")
+    poisson_lambda: float = option(3.5, "mean length of a masked span, in words")
+    replace_length: int = option(1, "masks that take a span's place: 1, 0 (none), -1 (one for each token)")
+    mask_random: float = option(0.0, "share of the masks that are a random piece instead")
+    insert: float = option(0.0, "masks to insert, as a share of the tokens")
+    rotate: float = option(0.0, "share of the texts that are rotated")
+    permute_sentences: float = option(1.0, "share of the sentences that change places")
+    group_batches_by: BatchGroups = option(
+        BatchGroups.none, "put only samples with the same target language, or of the same corpus, into one batch"
     )
-    mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
-    mask_length: MaskLength = field(default=MaskLength["span-poisson"], metadata={"help": "what is masked together"})
-    poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a masked span, in words"})
-    replace_length: int = field(
-        default=1, metadata={"help": "masks that take a span's place: 1, 0 (none), -1 (one for each token)"}
+    eval_metric: Optional[EvalMetric] = option(
+        None,
+        "decode at every validation and log this score of each pair corpus (mt_zh-bo_rouge_l) and their "
+        "mean (rouge_l), for --best-checkpoint-metric with --maximize-best-checkpoint-metric",
     )
-    mask_random: float = field(default=0.0, metadata={"help": "share of the masks that are a random piece instead"})
-    insert: float = field(default=0.0, metadata={"help": "masks to insert, as a share of the tokens"})
-    rotate: float = field(default=0.0, metadata={"help": "share of the texts that are rotated"})
-    permute_sentences: float = field(default=1.0, metadata={"help": "share of the sentences that change places"})
-    group_batches_by: BatchGroups = field(
-        default=BatchGroups.none,
-        metadata={"help": "put only samples with the same target language, or of the same corpus, into one batch"},
+    eval_samples: int = option(200, "the most samples of each corpus and direction that --eval-metric decodes")
+    eval_args: str = option("{}", "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'")
+    restrict_decoding: bool = option(
+        False,
+        "generate only pieces that the training text of the target language has, as counted in the data "
+        "directory; needs batches of one target language",
     )
-    eval_metric: Optional[EvalMetric] = field(
-        default=None,
-        metadata={
-            "help": "decode at every validation and log this score of each pair corpus (mt_zh-bo_rouge_l) and their "
-            "mean (rouge_l), for --best-checkpoint-metric with --maximize-best-checkpoint-metric"
-        },
-    )
-    eval_samples: int = field(
-        default=200, metadata={"help": "the most samples of each corpus and direction that --eval-metric decodes"}
-    )
-    eval_args: str = field(
-        default="{}", metadata={"help": "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'"}
-    )
-    restrict_decoding: bool = field(
-        default=False,
-        metadata={
-            "help": "generate only pieces that the training text of the target language has, as counted in the data "
-            "directory; needs batches of one target language"
-        },
-    )
-    cpu_precision: CPUPrecision = field(
-        default=CPUPrecision.float32,
-        metadata={
-            "help": "what to compute in when generating on a CPU: float32, bfloat16, or int8 (linear layers; all else "
-            "in float32)"
-        },
+    cpu_precision: CPUPrecision = option(
+        CPUPrecision.float32,
+        "what to compute in when generating on a CPU: float32, bfloat16, or int8 (linear layers; all else in float32)",
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")

@@ -1,0 +1,76 @@
+"""Who may import whom (CONTRIBUTING.md), read from the source."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("swcm_fairseq", "preprocess")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+# Package -> what it must not know. Each arrow of the data's way goes one way.
+FORBIDDEN = {
+    "preprocess": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.optim"),
+    "swcm_fairseq.data": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "preprocess"),
+    "swcm_fairseq.models": ("swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.data.corpora", "preprocess"),
+    "swcm_fairseq.criterions": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.data.corpora", "preprocess"),
+    "swcm_fairseq.scoring": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "preprocess"),
+}
+
+
+def at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes outside of functions and classes, those for type checkers among them."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node
+            yield from at_import(node)
+
+
+def imports(module: str) -> set[str]:
+    """The modules of this project that a module imports when it is imported itself."""
+    path, found = FILES[module], set()
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in at_import(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            found |= {name if (name := f"{base}.{alias.name}") in FILES else base for alias in node.names}
+    return found & FILES.keys()
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_arrows_go_one_way(package):
+    found = [
+        f"{module} imports {other}"
+        for module in FILES
+        if f"{module}.".startswith(f"{package}.")
+        for other in imports(module)
+        if other.startswith(FORBIDDEN[package])
+    ]
+    assert found == []
+
+
+def test_no_import_goes_round_in_a_circle():
+    try:
+        TopologicalSorter({module: imports(module) for module in FILES}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_names_of_modules_are_unique():
+    names = Counter(path.stem for path in [*FILES.values(), *(ROOT / "benchmarks").glob("*.py")])
+    assert [name for name, count in names.items() if count > 1 and not name.startswith("__")] == []
+
+
+def test_preprocess_goes_by_any_name():
+    """Installed, it is called swcm_preprocess."""
+    source = {module: path.read_text("utf-8") for module, path in FILES.items() if module.startswith("preprocess")}
+    assert [module for module, text in source.items() if "from preprocess" in text or "import preprocess" in text] == []
