@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from fairseq import utils
+from fairseq.criterions import FairseqCriterion
 from fairseq.data import Dictionary
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
@@ -271,7 +272,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
         """fairseq's, and in validation the scores of ``--eval-metric``."""
-        if criterion.logging_outputs_can_be_summed():
+        if isinstance(criterion, FairseqCriterion) and criterion.logging_outputs_can_be_summed():
             logging_outputs = [summed(logging_outputs)]
         super().reduce_metrics(logging_outputs, criterion)
         if not criterion.training:
