@@ -15,7 +15,6 @@ from tests.preprocess.conftest import sentences
 COUNT = 120
 DOWNSTREAM = {
     "summarization": {"bo-bo"},
-    "reading_comprehension_mix": {"bo-bo"},
     "reading_comprehension": {"bo-bo"},
     "translation": {"bo-zh"},
     "crosslingual_summarization": {"bo-bo", "kk-kk", "mn-mn", "ug-ug", "zh-zh"},
@@ -119,6 +118,14 @@ def test_downstream_sets_have_all_splits_in_all_languages(name, repository, voca
         assert corpus.kind is Kind.PAIR
         assert corpus.splits.keys() == {"train", "valid", "test"}
         assert all(split.samples > 10 for split in corpus.splits.values())
+
+
+def test_the_papers_mix_of_questions_is_tested_on_tibetan_qa(repository, vocabulary_dir, tmp_path, monkeypatch):
+    path = repository / "examples/manifests/reading_comprehension_mix.yaml"
+    limits = {entry.name: entry.limit for entry in read_manifest(path).corpora}
+    assert limits["tibetan_sft"] == {"train": 5000} and limits["cmrc_bo"] == {"train": 3000}
+    splits = {each.name: set(each.splits) for each in run_manifest(path, vocabulary_dir, tmp_path, monkeypatch).corpora}
+    assert splits == {"tibetan_qa": {"train", "valid", "test"}, "tibetan_sft": {"train"}, "cmrc_bo": {"train"}}
 
 
 def test_pretraining_has_text_and_pairs_of_all_languages(repository, vocabulary_dir, tmp_path, monkeypatch):
