@@ -21,8 +21,9 @@ from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, write_picture
 
 from .steps.parallel import ordered_map
+from .steps.schema import add_options, parsed
 from .steps.terminal import percent, print_table
-from .text.reading_options import add_workers_option, check_counts
+from .steps.work_options import WorkOptions
 
 PERCENTILES = (50, 90, 99, 100)
 _CHUNK = 1 << 24
@@ -202,7 +203,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="what the temperature applies to, as in training (default: language)",
     )
     parser.add_argument("--png", type=Path, metavar="FILE", help="also draw sizes and lengths")
-    add_workers_option(parser)
+    add_options(parser, WorkOptions)
     return parser
 
 
@@ -211,14 +212,14 @@ def main(argv: list[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     if not 0 < args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
-    check_counts(args, "workers")
+    work = parsed(WorkOptions, args)
     if args.png is not None:
         check_picture("--png", args.png)
     temperature = Temperature(args.alpha, by=SamplingBy[args.sampling_by])
     sides = [
         side
         for directory in args.directory
-        for side in read_directory(directory, args.split, temperature, args.workers)
+        for side in read_directory(directory, args.split, temperature, work.workers)
     ]
     read = [each / f"{side.path}.{ext}" for each in args.directory for side in sides for ext in ("bin", "idx")]
     check_distinct([*read, *(each / name for each in args.directory for name in (DICT_FILE, CORPORA_FILE))], [args.png])

@@ -8,6 +8,7 @@ Rows of new pieces are drawn at random (--new-rows-std), or with --align start f
 
 import argparse
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import regex
@@ -18,32 +19,58 @@ from swcm_fairseq.interop.encoder_rows import has_encoder
 from swcm_fairseq.interop.encoder_source import FORMS, as_directory
 from swcm_fairseq.interop.new_rows import NewRows
 from swcm_fairseq.interop.rows import INIT_STD
+from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
+from .steps.schema import Rule, add_options, parsed
 from .steps.terminal import print_next
-from .text.reading_options import add_workers_option, check_counts
+from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice
-from .vocab import train
 from .vocabulary.bitext import FORM, Bitext, encode_bitext, parse_bitext, read_bitext
 from .vocabulary.coverage import LanguageFile, parse_language_file
-from .vocabulary.line_sampling import count_lines, rates, sample_lines
 from .vocabulary.row_starts import means, translations
 from .vocabulary.sentencepiece_models import ModelProto, add_pieces, is_special, processor_of, read_model
+from .vocabulary.sentencepiece_training import TrainOptions, train_on
 from .vocabulary.vocab_report import write_changed, written_files
 from .vocabulary.word_alignment import align
+
+
+@dataclass
+class ExtendOptions(TrainOptions):
+    """How a vocabulary is extended."""
+
+    pieces_of: list[Path] = option(factory=list, help="also append the pieces of these vocabularies", metavar="DIR")
+    align: list[str] = option(
+        factory=list,
+        help="parallel text of a new and a known language, line by line: rows of new pieces of the encoder start from "
+        "the rows of their translations",
+        metavar=FORM,
+    )
+    new_rows: str | None = option(
+        None,
+        "how the other new rows start: drawn at random as CINO's, or as the mean of the old pieces that spell "
+        "the new one, of all old pieces if they cannot (default: mean with --align, random without)",
+        choices=("random", "mean"),
+    )
+    new_rows_std: float = option(
+        INIT_STD,
+        "standard deviation of random new rows. CINO's paper says *variance* 0.02, which is S = 0.1414; the code of "
+        "BERT and XLM-R, which it extends, has standard deviation 0.02",
+        metavar="S",
+        rule=Rule("a standard deviation, such as 0.02; give more than 0", lambda std: 0 < std < math.inf),
+    )
+    push_apart: float = option(
+        0.0,
+        "move the rows of a language that start from old ones in one random direction, by A of the mean length of a "
+        "row, so that the output tells them from their translations (default: 0)",
+        metavar="A",
+        rule=Rule("must be 0 or more", lambda share: share >= 0),
+    )
 
 
 def pieces_of(model: ModelProto) -> list[str]:
     """The pieces of text of a model, in its order."""
     return [piece.piece for piece in model.pieces if not is_special(piece)]
-
-
-def train_language(
-    files: list[LanguageFile], size: int, coverage: float, max_lines: int, seed: int, workers: int
-) -> list[str]:
-    """The pieces of a model of one language."""
-    rate = rates(count_lines(files, workers), 1.0, max_lines)
-    return pieces_of(train(sample_lines(files, rate, seed), size, coverage))
 
 
 def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
@@ -58,20 +85,20 @@ def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
     return [piece for piece in pieces if character.search(piece)]
 
 
-def extend(model: ModelProto, inputs: list[LanguageFile], args: argparse.Namespace) -> dict[str, str]:
+def extend(model: ModelProto, inputs: list[LanguageFile], options: ExtendOptions, workers: int) -> dict[str, str]:
     """Append to a model, in place, the pieces of other vocabularies and those learned from text; say how many.
 
     Returns:
         each new piece and the language that it was learned from ("" for those of other vocabularies).
     """
     new: dict[str, str] = {}
-    for directory in args.pieces_of:
+    for directory in options.pieces_of:
         added = add_pieces(model, pieces_of(read_model(directory)))
         new |= dict.fromkeys(added, "")
         print(f"{directory}: {len(added):,} new pieces")
     for lang in dict.fromkeys(file.lang for file in inputs):
         files = [file for file in inputs if file.lang == lang]
-        pieces = train_language(files, args.size, args.character_coverage, args.max_lines, args.seed, args.workers)
+        pieces = pieces_of(train_on(files, options, 1.0, workers))
         added = add_pieces(model, in_scripts_of(str(lang), pieces))
         new |= dict.fromkeys(added, str(lang))
         print(f"{lang}: {len(added):,} new pieces of {len(pieces):,}")
@@ -79,31 +106,25 @@ def extend(model: ModelProto, inputs: list[LanguageFile], args: argparse.Namespa
 
 
 def start_rows(
-    old: ModelProto, new: ModelProto, added: dict[str, str], bitexts: list[Bitext], args: argparse.Namespace
+    old: ModelProto, new: ModelProto, added: dict[str, str], bitexts: list[Bitext], options: ExtendOptions
 ) -> NewRows:
     """How the rows of the ``added`` pieces start."""
     processor, links, texts = processor_of(new), [], []
     for bitext in bitexts:
-        links.append(align(encode_bitext(bitext, processor), len(new.pieces), args.seed))
+        links.append(align(encode_bitext(bitext, processor), len(new.pieces), options.seed))
         bitext.use_only(links[-1].pairs)
         texts.append({"align": bitext.files.spec, "lines": dict(+bitext.lines)})
-    starts = means(old, added) if args.new_rows == "mean" else {}
-    return NewRows(starts | translations(links, new, added), args.push_apart, texts, args.new_rows_std)
+    starts = means(old, added) if options.new_rows == "mean" else {}
+    return NewRows(starts | translations(links, new, added), options.push_apart, texts, options.new_rows_std)
 
 
-def read_bitexts(args: argparse.Namespace, inputs: list[LanguageFile]) -> list[Bitext]:
+def read_bitexts(options: ExtendOptions, inputs: list[LanguageFile], output: Path) -> list[Bitext]:
     """The parallel texts of ``--align``; raises :class:`InputError` also where there are no rows to start by them."""
-    files = [parse_bitext(spec, [str(file.lang) for file in inputs]) for spec in args.align]
-    if args.new_rows is None:
-        args.new_rows = "mean" if files else "random"
-    if not 0 < args.new_rows_std < math.inf:
-        raise InputError(f"--new-rows-std {args.new_rows_std}: a standard deviation, such as 0.02; give more than 0")
-    if args.push_apart < 0:
-        raise InputError(f"--push-apart {args.push_apart}: must be 0 or more")
-    if args.push_apart and args.new_rows == "random" and not files:
+    files = [parse_bitext(spec, [str(file.lang) for file in inputs]) for spec in options.align]
+    if options.push_apart and options.new_rows != "mean" and not files:
         raise InputError("--push-apart moves rows that start from old ones; add --align or --new-rows mean")
-    check_distinct([path for each in files for path in (each.known, each.new)], written_files(args.output))
-    return [read_bitext(each, args.seed) for each in files]
+    check_distinct([path for each in files for path in (each.known, each.new)], written_files(output))
+    return [read_bitext(each, options.seed) for each in files]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -122,87 +143,63 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input", nargs="+", action="extend", default=[], metavar="LANG=FILE", help="text to learn new pieces from"
     )
-    parser.add_argument(
-        "--pieces-of",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="also append the pieces of these vocabularies",
-    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write")
-    parser.add_argument("--size", type=int, default=16_000, metavar="N", help="pieces a language (default: 16000)")
-    parser.add_argument(
-        "--max-lines", type=int, default=5_000_000, metavar="N", help="train on at most N lines a language"
-    )
-    parser.add_argument(
-        "--character-coverage", type=float, default=0.99995, metavar="SHARE", help="as in preprocess.vocab"
-    )
     parser.add_argument(
         "--check", nargs="+", action="extend", default=[], metavar="[LANG=]FILE", help="more text to report on"
     )
-    parser.add_argument(
-        "--align",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar=FORM,
-        help="parallel text of a new and a known language, line by line: rows of new pieces of the encoder start from "
-        "the rows of their translations",
-    )
-    parser.add_argument(
-        "--new-rows",
-        choices=["random", "mean"],
-        help="how the other new rows start: drawn at random as CINO's, or as the mean of the old pieces that "
-        "spell the new one, of all old pieces if they cannot (default: mean with --align, random without)",
-    )
-    parser.add_argument(
-        "--new-rows-std",
-        type=float,
-        default=INIT_STD,
-        metavar="S",
-        help="standard deviation of random new rows. CINO's paper says *variance* 0.02, which is S = 0.1414; the code "
-        "of BERT and XLM-R, which it extends, has standard deviation 0.02 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--push-apart",
-        type=float,
-        default=0.0,
-        metavar="A",
-        help="move the rows of a language that start from old ones in one random direction, by A of the mean length of "
-        "a row, so that the output tells them from their translations (default: 0)",
-    )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of samples and new rows (default: 1)")
-    add_workers_option(parser)
+    for options in (ExtendOptions, WorkOptions):
+        add_options(parser, options)
     return parser
+
+
+def extend_vocabulary(
+    vocab: Path,
+    inputs: list[LanguageFile],
+    checks: list[LanguageFile],
+    output: Path,
+    options: ExtendOptions,
+    work: WorkOptions,
+) -> None:
+    """Extend a vocabulary and its encoder; print what they were before and are now.
+
+    Args:
+        vocab: directory of the vocabulary (and encoder), or a fairseq checkpoint.
+        inputs: text to learn new pieces from, with its languages.
+        checks: more text to report on.
+        output: directory to write.
+        options: how many pieces, and how their rows start.
+        work: processes.
+
+    Raises:
+        InputError: there is nothing to extend with, a file cannot be read, or there are no rows to start from.
+    """
+    if not inputs and not options.pieces_of:
+        raise InputError("--input or --pieces-of: give at least one of them, there is nothing to extend with")
+    if any(file.lang is None for file in inputs):
+        raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
+    if options.new_rows is None:
+        options = replace(options, new_rows="mean" if options.align else "random")
+    texts = [file.path for file in inputs + checks]
+    check_readable_twice("--input and --check", texts)
+    check_distinct([vocab, *options.pieces_of, *texts], written_files(output))
+    bitexts = read_bitexts(options, inputs, output)
+    with as_directory(vocab) as source:
+        old, new = read_model(source), read_model(source)
+        if (bitexts or options.new_rows == "mean") and not has_encoder(source):
+            flag = "--align" if bitexts else "--new-rows mean"
+            raise InputError(f"{flag}: {vocab} holds a vocabulary and no encoder whose rows could start from others")
+        added = extend(new, inputs, options, work.workers)
+        new_rows = start_rows(old, new, added, bitexts, options)
+        write_changed(source, output, old, new, inputs + checks, work.workers, options.seed, new_rows)
+    print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {output}")
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    check_counts(args, "size", "max_lines", "workers")
-    inputs = [parse_language_file(spec) for spec in args.input]
-    checks = [parse_language_file(spec) for spec in args.check]
-    if not inputs and not args.pieces_of:
-        raise InputError("--input or --pieces-of: give at least one of them, there is nothing to extend with")
-    if any(file.lang is None for file in inputs):
-        raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
-    texts = [file.path for file in inputs + checks]
-    check_readable_twice("--input and --check", texts)
-    check_distinct([args.vocab, *args.pieces_of, *texts], written_files(args.output))
-    bitexts = read_bitexts(args, inputs)
-    with as_directory(args.vocab) as source:
-        old, new = read_model(source), read_model(source)
-        if (bitexts or args.new_rows == "mean") and not has_encoder(source):
-            flag = "--align" if bitexts else "--new-rows mean"
-            raise InputError(
-                f"{flag}: {args.vocab} holds a vocabulary and no encoder whose rows could start from others"
-            )
-        added = extend(new, inputs, args)
-        new_rows = start_rows(old, new, added, bitexts, args)
-        write_changed(source, args.output, old, new, inputs + checks, args.workers, args.seed, new_rows)
-    print(f"{len(pieces_of(old)):,} -> {len(pieces_of(new)):,} pieces in {args.output}")
+    options, work = parsed(ExtendOptions, args), parsed(WorkOptions, args)
+    inputs, checks = ([parse_language_file(spec) for spec in specs] for specs in (args.input, args.check))
+    extend_vocabulary(args.vocab, inputs, checks, args.output, options, work)
     print_next(f"python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
 
 

@@ -6,6 +6,7 @@ written with its rows carried over by piece.
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,29 @@ from tqdm import tqdm
 
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.interop.encoder_source import FORMS, as_directory
+from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
 from .steps.parallel import batches, ordered_map
+from .steps.schema import COUNT, add_options, parsed
 from .steps.terminal import print_next
-from .text.reading_options import add_workers_option, check_counts
+from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice, open_lines
 from .vocabulary.coverage import LINES_A_BATCH, LanguageFile, parse_language_file
 from .vocabulary.sentencepiece_models import ModelProto, is_special, keep_pieces, processor_of, read_model
 from .vocabulary.vocab_report import write_changed, written_files
 
 NORMAL = ModelProto.SentencePiece.NORMAL
+
+
+@dataclass
+class PruneOptions:
+    """Which pieces stay."""
+
+    min_count: int = option(1, "occurrences to be kept", metavar="N", rule=COUNT)
+    drop_characters: bool = option(
+        False, "also take out unused pieces of one character; without them new text has more unknown tokens"
+    )
 
 
 class PieceCounter:
@@ -78,28 +91,41 @@ def make_parser() -> argparse.ArgumentParser:
         "--input", nargs="+", required=True, action="extend", metavar="[LANG=]FILE", help="all text that is to be used"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write")
-    parser.add_argument("--min-count", type=int, default=1, metavar="N", help="occurrences to be kept (default: 1)")
-    parser.add_argument(
-        "--drop-characters",
-        action="store_true",
-        help="also take out unused pieces of one character; without them new text has more unknown tokens",
-    )
-    add_workers_option(parser)
+    for options in (PruneOptions, WorkOptions):
+        add_options(parser, options)
     return parser
+
+
+def prune_vocabulary(
+    vocab: Path, files: list[LanguageFile], output: Path, options: PruneOptions, work: WorkOptions
+) -> None:
+    """Prune a vocabulary and its encoder; print what they were before and are now.
+
+    Args:
+        vocab: directory of the vocabulary (and encoder), or a fairseq checkpoint.
+        files: all text that is to be used.
+        output: directory to write.
+        options: what stays.
+        work: processes.
+
+    Raises:
+        InputError: a file cannot be read or written.
+    """
+    check_readable_twice("--input", [file.path for file in files])
+    check_distinct([vocab, *(file.path for file in files)], written_files(output))
+    with as_directory(vocab) as source:
+        old, new = read_model(source), read_model(source)
+        counts = count_pieces(old, files, work.workers)
+        removed = prune(new, counts, options.min_count, not options.drop_characters)
+        write_changed(source, output, old, new, files, work.workers)
+    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} taken out")
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = make_parser().parse_args(argv)
-    check_counts(args, "min_count", "workers")
     files = [parse_language_file(spec) for spec in args.input]
-    check_readable_twice("--input", [file.path for file in files])
-    check_distinct([args.vocab, *(file.path for file in files)], written_files(args.output))
-    with as_directory(args.vocab) as source:
-        old, new = read_model(source), read_model(source)
-        removed = prune(new, count_pieces(old, files, args.workers), args.min_count, not args.drop_characters)
-        write_changed(source, args.output, old, new, files, args.workers)
-    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} taken out")
+    prune_vocabulary(args.vocab, files, args.output, parsed(PruneOptions, args), parsed(WorkOptions, args))
     print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
 
 

@@ -1,6 +1,5 @@
 """How raw lines of text files become text: decoding, the longest line, NUL bytes; one place for all commands."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +55,3 @@ class ReadingOptions:
                 return Reason.NUL
             raise InputError(f"{path}:{number}: NUL byte in the text; remove it, or leave the line out: --skip-invalid")
         return text
-
-
-def check_counts(args: argparse.Namespace, *names: str) -> None:
-    """Raise :class:`InputError` for the first of these options (None is passed over) that is below 1."""
-    for name in names:
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} {value}: must be at least 1")
-
-
-def add_workers_option(parser: argparse.ArgumentParser) -> None:
-    """``--workers``; how many there are makes no difference to what is written."""
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that do the work (default: 1)")

@@ -1,0 +1,105 @@
+"""Training a sentencepiece model: the options, and what sentencepiece says in words."""
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sentencepiece
+
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
+
+from ..steps.schema import COUNT, Rule
+from .coverage import LanguageFile
+from .line_sampling import count_lines, rates, sample_lines
+from .sentencepiece_models import ModelProto
+
+CONTROL_PIECES = 3  # <unk> <s> </s>, in the model but not in dict.txt
+MAX_LINE_BYTES = 1 << 22
+# The result depends on the number of threads, so it is not taken from the machine.
+TRAINER_THREADS = 4
+_TOO_MANY = re.compile(r"Vocabulary size (?:is )?too high \(\d+\)\. Please set it to a value <= (\d+)")
+_TOO_FEW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
+
+
+@dataclass
+class TrainOptions:
+    """How large a model is, and what it is trained on."""
+
+    size: int = option(16_000, "pieces in dict.txt (vocab_extend: of each language)", metavar="N", rule=COUNT)
+    max_lines: int = option(
+        5_000_000, "train on a sample of at most N lines (vocab_extend: of each language)", metavar="N", rule=COUNT
+    )
+    character_coverage: float = option(
+        0.99995,
+        "of the text, that the pieces must be able to write, as XLM-R",
+        metavar="SHARE",
+        rule=Rule("must be between 0.9 and 1", lambda share: 0.9 <= share <= 1),
+    )
+    seed: int = option(1, "of samples of lines and of new rows", metavar="N")
+
+
+def train_on(files: list[LanguageFile], options: TrainOptions, alpha: float, workers: int) -> ModelProto:
+    """Train on a sample of the lines of files.
+
+    Args:
+        files: text, of one or several languages.
+        options: size of the model and of the sample.
+        alpha: temperature that balances the languages; 1: as they are.
+        workers: processes that count lines.
+
+    Raises:
+        InputError: the text is too small for that many pieces, or has too many different characters.
+    """
+    rate = rates(count_lines(files, workers), alpha, options.max_lines)
+    return train(sample_lines(files, rate, options.seed), options.size, options.character_coverage)
+
+
+def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
+    """Train a unigram model of ``size`` pieces, special ones not counted.
+
+    Raises:
+        InputError: the text is too small for that many pieces, or has too many different characters.
+    """
+    output = io.BytesIO()
+    raised: list[BaseException] = []
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_remember(lines, raised),
+            model_writer=output,
+            model_type="unigram",
+            vocab_size=size + CONTROL_PIECES,
+            character_coverage=coverage,
+            normalization_rule_name="nmt_nfkc",
+            byte_fallback=False,
+            max_sentence_length=MAX_LINE_BYTES,
+            num_threads=TRAINER_THREADS,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        if raised:
+            raise raised[0] from None
+        raise InputError(_explain(str(error), size)) from error
+    model = ModelProto()
+    model.ParseFromString(output.getvalue())
+    return model
+
+
+def _remember(lines: Iterator[str], raised: list[BaseException]) -> Iterator[str]:
+    """``lines``; what they raise (Ctrl-C too) is kept, since sentencepiece turns it into an error of its own."""
+    try:
+        yield from lines
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        raised.append(error)
+        raise
+
+
+def _explain(message: str, size: int) -> str:
+    if match := _TOO_MANY.search(message):
+        return f"--size {size}: the text is too small; at most {int(match[1]) - CONTROL_PIECES} pieces can be learned"
+    if match := _TOO_FEW.search(message):
+        return f"--size {size}: the text has more characters than that; give at least {int(match[1]) - CONTROL_PIECES}"
+    return f"sentencepiece could not train a vocabulary: {message}"
