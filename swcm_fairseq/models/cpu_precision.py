@@ -40,7 +40,7 @@ def set_cpu_precision(model: nn.Module, precision: CPUPrecision) -> None:
     float32. A model in int8 can only decode.
 
     Raises:
-        InputError: the model is on a GPU, or is none of this package for int8.
+        InputError: the model is on a GPU; for int8, it is none of this package, or torch cannot multiply in int8 here.
     """
     if precision is CPUPrecision.float32:
         return
@@ -53,6 +53,8 @@ def set_cpu_precision(model: nn.Module, precision: CPUPrecision) -> None:
         model.bfloat16()
     elif not isinstance(model, XLMSWCMModel):
         raise InputError("--cpu-precision int8 needs a model of this package; use bfloat16")
+    elif torch.backends.quantized.engine == "none":
+        raise InputError("--cpu-precision int8: this torch has no int8 products for this processor; use bfloat16")
     elif not isinstance(model.decoder.output_projection, Int8Linear):
         _round_to_int8(model)
 
