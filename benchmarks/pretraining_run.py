@@ -13,6 +13,7 @@ in 92 hours on two A800. Everything goes to OUT.
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
 def train(options: argparse.Namespace, data: Path) -> str:
-    """The run; returns its log, which is also kept in OUT."""
+    """The run, from the start; returns its log, which is also kept in OUT."""
+    shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # of an earlier run
     command = [
         sys.executable, "-m", "swcm_fairseq.train", data, "--user-dir", ROOT / "swcm_fairseq",
         "--task", "multilingual_denoising_mt", "--tokens-per-sample", options.tokens, "--arch", options.arch,
@@ -38,7 +40,7 @@ def train(options: argparse.Namespace, data: Path) -> str:
         "--required-batch-size-multiple", "1", "--optimizer", options.optimizer, "--adam-betas", "(0.9,0.999)",
         "--weight-decay", "0.01", "--clip-norm", "1.0", "--lr", "1e-4", "--lr-scheduler", "warmup_linear",
         "--warmup-updates", "1", "--max-update", options.updates, "--disable-validation", "--seed", "1",
-        "--num-workers", options.workers, "--save-dir", options.out / "checkpoints", "--restore-file", "none",
+        "--num-workers", options.workers, "--save-dir", options.out / "checkpoints",
         "--save-interval-updates", options.save_interval, "--keep-interval-updates", "1", "--no-epoch-checkpoints",
         "--log-format", "json", "--log-interval", "1", "--distributed-world-size", "1", *FLAGS[options.precision],
         *(["--cpu"] if options.device == "cpu" else []),
