@@ -13,7 +13,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["swcm_fairseq", "swcm_fairseq.*", "preprocess", "preprocess.*"]),
-    package_data={"swcm_fairseq.reporting": ["paper_tables.yaml"]},
+    package_data={"swcm_fairseq.reporting": ["paper_tables.yaml", "cino_tables.yaml"]},
     install_requires=[
         "torch>=2.8",
         "ve-fairseq==0.12.3",  # fairseq's main branch made importable on Python 3.11+

@@ -12,14 +12,14 @@ fail() {
 # would run a command that a value names.
 check_variables() {
   local variable direction directions
-  for variable in GPUS MACHINES PER_GPU LAYERS OMP_NUM_THREADS SLURM_CPUS_PER_TASK SLURM_GPUS_ON_NODE SLURM_JOB_ID \
+  for variable in GPUS MACHINES PER_GPU LAYERS LENGTH OMP_NUM_THREADS SLURM_CPUS_PER_TASK SLURM_GPUS_ON_NODE SLURM_JOB_ID \
     SLURM_JOB_NUM_NODES; do
     [[ ${!variable:-1} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$variable=${!variable}: give a number of at least 1" 2
   done
   for variable in MACHINE SLURM_NODEID; do
     [[ ${!variable:-0} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "$variable=${!variable}: give a number of at least 0" 2
   done
-  for variable in RUNS OUT ENCODER MANIFEST DATA MBART; do
+  for variable in RUNS OUT ENCODER MANIFEST DATA MBART CORPUS; do
     [[ ${!variable:-} != -* && ${!variable:-} != *$'\n'* ]] || fail "$variable=${!variable@Q}: give a path" 2
   done
   [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2

@@ -30,6 +30,7 @@ timed examples/pretraining/slurm.sbatch bash examples/pretraining/slurm.sbatch -
 for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/baselines/*.sh examples/merging/*.sh; do
   timed "$recipe" "$recipe"
 done
+timed examples/classification/finetune.sh examples/classification/finetune.sh wcm
 # Of the 30 ablations, one without pretraining, one of the model and one by data size.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
 timed swcm_fairseq.reporting.paper_report python -m swcm_fairseq.reporting.paper_report --runs "${RUNS:-runs/smoke}"

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.scoring.evaluation import OFFLINE_BLEU_TOKENIZERS, evaluate
+from swcm_fairseq.scoring.evaluation import (
+    OFFLINE_BLEU_TOKENIZERS,
+    Evaluation,
+    System,
+    evaluate,
+    evaluate_labels,
+)
 from swcm_fairseq.scoring.inputs import add_input_options, check_output, read_inputs
 from swcm_fairseq.scoring.score_report import as_json, as_markdown, as_text
 from swcm_fairseq.scoring.segment_files import write_output
@@ -17,6 +23,7 @@ _FORMATS = {"text": as_text, "json": as_json, "markdown": as_markdown}
 _EXAMPLES = """examples:
   python -m swcm_fairseq.scoring --ref test.bo --hyp model.bo --lang bo
   python -m swcm_fairseq.scoring --ref test.kk --hyp ours.kk llm.kk --lang kk --format markdown
+  python -m swcm_fairseq.scoring --labels --ref test.labels --hyp ours.predictions theirs.predictions
   python -m swcm_fairseq.scoring --generated results/generate-test.txt --lang bo --format json
 
 Look at the outputs themselves with: python -m swcm_fairseq.scoring.samples --help
@@ -45,7 +52,15 @@ def build_parser() -> ArgumentParser:
     add_input_options(parser)
     languages = ", ".join(known_languages())
     add = parser.add_argument
-    add("--lang", required=True, metavar="CODE", help=f"language of the references ({languages}; also kk_arab)")
+    add("--lang", metavar="CODE", help=f"language of the references ({languages}; also kk_arab)")
+    add(
+        "--labels",
+        nargs="?",
+        const="",
+        metavar="LABEL,...",
+        help="lines are labels: accuracy, macro-F1 and weighted F1 instead; allowed are these (default: those "
+        "of the references)",
+    )
     add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE (default: the language's own)")
     add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")
     add(
@@ -76,12 +91,39 @@ def run(args: Namespace) -> str:
     """The report that ``args`` ask for."""
     if args.hyp and not args.ref:
         raise InputError("--hyp needs references: add --ref FILE")
+    if args.labels is not None:
+        return _FORMATS[args.format](run_labels(args))
+    if args.lang is None:
+        raise InputError("--lang is missing: give the language of the references, such as bo")
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args)
     evaluation = evaluate(
         inputs.systems, inputs.references, args.lang, tokenizer, args.bleu_tokenizer, args.bootstrap, args.trials
     )
     return _FORMATS[args.format](evaluation)
+
+
+def run_labels(args: Namespace) -> Evaluation:
+    """The evaluation of ``--labels``; raises :class:`InputError` for a blank line or a label that is not allowed."""
+    if not args.hyp or len(args.ref) != 1:
+        raise InputError("--labels needs one file of references and files of predictions: --ref FILE --hyp FILE ...")
+    inputs = read_inputs(args)
+    references = [line.strip() for line in inputs.references[0]]
+    systems = [System(system.name, [line.strip() for line in system.hypotheses]) for system in inputs.systems]
+    allowed = {label.strip() for label in args.labels.split(",")} if args.labels else set(references)
+    for path, lines in zip((*args.ref, *args.hyp), (references, *(each.hypotheses for each in systems)), strict=True):
+        check_labels(path, lines, allowed)
+    return evaluate_labels(systems, references, args.lang or "not said", args.bootstrap, args.trials)
+
+
+def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
+    """Raise :class:`InputError` with its place for the first line that is no label."""
+    for number, label in enumerate(lines, start=1):
+        if not label:
+            raise InputError(f"{path}:{number}: no label in this line")
+        if label not in allowed:
+            known = ", ".join(sorted(allowed - {""}))
+            raise InputError(f"{path}:{number}: unknown label {label!r}; known are {known}; add others with --labels")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

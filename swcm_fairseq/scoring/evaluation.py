@@ -10,6 +10,7 @@ from sacrebleu.metrics.base import Metric, Score
 from swcm_fairseq.data.identification import has_identifier
 from swcm_fairseq.data.languages import language as table_row
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.scoring.label_metrics import LABEL_SCORES, LabelMetric
 from swcm_fairseq.scoring.language_id import language_accuracy
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import approximate_randomization, score_with_interval
@@ -178,10 +179,44 @@ def evaluate(
     _check(systems, references)
     scores = [SystemScores(one.name, empty=sum(not text.strip() for text in one.hypotheses)) for one in systems]
     result = Evaluation(language, len(references[0]), scores, notes=_notes(tokenizer, references))
-    for metric in build_metrics(language, tokenizer, bleu_tokenizer):
+    metrics = build_metrics(language, tokenizer, bleu_tokenizer)
+    _add_scores(result, metrics, systems, references, n_bootstrap, trials)
+    _add_languages(result, systems)
+    return result
+
+
+def evaluate_labels(
+    systems: Sequence[System], references: Sequence[str], language: str, n_bootstrap: int = 1000, trials: int = 10_000
+) -> Evaluation:
+    """Accuracy, macro-F1 and weighted F1 of every system's labels.
+
+    Args:
+        systems: each with as many labels as ``references``.
+        references: the true labels.
+        language: of what was classified.
+        n_bootstrap, trials: as in :func:`evaluate`.
+
+    Raises:
+        InputError: the numbers of labels differ, or there are none.
+    """
+    _check(systems, [references])
+    labels = sorted({*references, *(label for system in systems for label in system.hypotheses)})
+    result = Evaluation(language, len(references), [SystemScores(system.name) for system in systems])
+    metrics = [LabelMetric(name, labels) for name in LABEL_SCORES]
+    _add_scores(result, metrics, systems, [references], n_bootstrap, trials)
+    return result
+
+
+def _add_scores(
+    result: Evaluation,
+    metrics: Sequence[Metric],
+    systems: Sequence[System],
+    references: Sequence[Sequence[str]],
+    n_bootstrap: int,
+    trials: int,
+) -> None:
+    for metric in metrics:
         rows, name, signature = _score_systems(metric, systems, references, n_bootstrap, trials)
         result.signatures[name] = signature
         for system, values in zip(result.systems, rows, strict=True):
             system.values |= values
-    _add_languages(result, systems)
-    return result

@@ -76,15 +76,17 @@ def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 def as_text(evaluation: Evaluation) -> str:
     """The table of scores, what the outputs are written in, then one signature a line."""
-    written = [f"{system.name} is written in: {_confusion(system)}" for system in evaluation.systems]
+    written = [f"{system.name} is written in: {_confusion(system)}" for system in evaluation.systems if system.scripts]
     notes = [f"note: {note}" for note in evaluation.notes]
     blocks = [_legend(evaluation), table(*_rows(evaluation)), "\n".join(written + notes)]
-    return "\n\n".join([*blocks, "\n".join(_signatures(evaluation))]) + "\n"
+    return "\n\n".join([*filter(None, blocks), "\n".join(_signatures(evaluation))]) + "\n"
 
 
 def as_markdown(evaluation: Evaluation) -> str:
     """The same for a report or an issue."""
-    written = [f"{_escape(system.name)} is written in: {_confusion(system)}" for system in evaluation.systems]
+    written = [
+        f"{_escape(system.name)} is written in: {_confusion(system)}" for system in evaluation.systems if system.scripts
+    ]
     items = [*written, *evaluation.notes, *(f"`{signature}`" for signature in _signatures(evaluation))]
     listed = "\n".join(f"- {item}" for item in items)
     return f"{markdown_table(*_rows(evaluation))}\n\n{_escape(_legend(evaluation))}.\n\n{listed}\n"

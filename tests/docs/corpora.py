@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
@@ -38,11 +39,21 @@ def write_corpora(folder: Path, sample: Path) -> None:
         "utf-8",
     )
     _write_questions(folder, tibetan, chinese)
+    _write_labelled(folder / "wcm", lines)
     pairs = zip(lines("zh-bo.train.bo"), lines("zh-bo.train.zh"), strict=True)
     (folder / "ParallelCorpusSFT").mkdir()
     (folder / "ParallelCorpusSFT/bilingual.txt").write_text(
         "".join(f"Source:{source}Target:{target}\n" for source, target in pairs), "utf-8"
     )
+
+
+def _write_labelled(folder: Path, lines: Callable[[str], list[str]]) -> None:
+    """WCM: each line with one of ten labels."""
+    files = {f"zh/{name}.txt": "zh" for name in ("train", "dev", "test")} | {"minority/bo.txt": "bo"}
+    for name, lang in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        labelled = (f"{text}\t{number % 10}\n" for number, text in enumerate(lines(f"mono.{lang}.train.txt")))
+        (folder / name).write_text("".join(labelled), "utf-8")
 
 
 def _write_questions(folder: Path, tibetan: list[tuple[str, str]], chinese: list[tuple[str, str]]) -> None:

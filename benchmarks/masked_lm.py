@@ -1,0 +1,150 @@
+"""Time of a masked language modelling step: the softmax over one language's pieces, and over a pruned vocabulary.
+
+    python benchmarks/masked_lm.py                                                    # a CPU, float32
+    python benchmarks/masked_lm.py --device cuda --layers 12 --width 768 --sentences 128 --tokens 256 \\
+        --precision bf16 --rounds 5 --steps 10
+
+CINO (Yang et al. 2022) reports that a step takes about 35% less time with 135,359 pieces than with 274,701 (section
+3.1), and another 10% less with the softmax over the pieces of one language (section 3.2.2). fairseq's RoBERTa each
+time; a fifth of the tokens is predicted. A step is forward, backward and AdamW. Each turn is a process of its own.
+"""
+
+import argparse
+import statistics
+from argparse import Namespace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import contestants as models
+import measure
+import torch
+from fairseq.criterions.masked_lm import MaskedLmConfig, MaskedLmLoss
+from fairseq.models.roberta import RobertaModel
+from fairseq.models.roberta.model import base_architecture
+
+from swcm_fairseq.criterions.fast_masked_lm import FastMaskedLMCriterion
+from swcm_fairseq.errors import run_command
+
+WHOLE, PRUNED, FAST = "masked_lm, before pruning", "masked_lm, pruned", "fast_masked_lm, pruned"
+MASKED = 0.2  # share of the tokens to predict (CINO, Table 7)
+
+
+def make_task(vocabulary: int, words: int) -> SimpleNamespace:
+    """As much of a task as model and criterion need; the one language has the first ``words`` pieces."""
+    task = models.make_task(vocabulary)
+    task.language_vocabulary = lambda lang: torch.arange(words)
+    task.langs, task.keep_languages_apart = ["zh"], lambda: None
+    return task
+
+
+def make_model(options: argparse.Namespace, task: SimpleNamespace) -> RobertaModel:
+    """fairseq's RoBERTa in the wanted size."""
+    torch.manual_seed(0)
+    args = Namespace(encoder_layers=options.layers, encoder_embed_dim=options.width, max_positions=options.tokens)
+    args.encoder_ffn_embed_dim, args.encoder_attention_heads = 4 * options.width, options.width // 64
+    base_architecture(args)
+    return RobertaModel.build_model(args, task)
+
+
+def make_batch(options: argparse.Namespace) -> dict[str, Any]:
+    """Texts of full length in the pieces of the language."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (options.sentences, options.tokens)
+    text = torch.randint(4, options.language, shape, generator=generator)
+    hidden = torch.rand(shape, generator=generator) < MASKED
+    source, target = text.masked_fill(hidden, 3), text.masked_fill(~hidden, 1)
+    return {
+        "net_input": {"src_tokens": source.to(options.device)},
+        "target": target.to(options.device),
+        "lang": torch.zeros(options.sentences, dtype=torch.long, device=options.device),
+        "nsentences": options.sentences,
+        "ntokens": text.numel(),
+    }
+
+
+def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of a step after a first one, peak memory in MiB, and the loss of the last step."""
+    torch.set_num_threads(options.threads)
+    task = make_task(options.unpruned if name == WHOLE else options.vocabulary, options.language)
+    model = make_model(options, task).to(options.device, models.PRECISIONS[options.precision]).train()
+    criterion = (FastMaskedLMCriterion if name == FAST else MaskedLmLoss)(MaskedLmConfig(tpu=False), task)
+    batch = make_batch(options)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+    logs: list[dict[str, Any]] = []
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss, _, log = criterion(model, batch)
+        loss.backward()
+        optimizer.step()
+        logs.append(log)
+
+    times = [measure.seconds(step, options.device) for _ in range(options.steps + 1)]
+    loss = float(logs[-1]["loss"]) / float(logs[-1]["sample_size"])
+    return {
+        "seconds": statistics.median(times[1:]),
+        "peak_mib": measure.peak_memory(options.device),
+        "loss": loss,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = measure.make_parser(__doc__, rounds=3)
+    add = parser.add_argument
+    add("--layers", type=int, default=4, metavar="N", help="of the encoder (default: %(default)s)")
+    add("--width", type=int, default=256, metavar="N", help="hidden units, a multiple of 64 (default: %(default)s)")
+    add("--unpruned", type=int, default=274_701, metavar="N", help="symbols before pruning (default: %(default)s)")
+    add("--vocabulary", type=int, default=135_359, metavar="N", help="symbols after pruning (default: %(default)s)")
+    add("--language", type=int, default=40_000, metavar="N", help="pieces of the language (default: %(default)s)")
+    add("--sentences", type=int, default=16, metavar="N", help="of a batch (default: %(default)s)")
+    add("--tokens", type=int, default=128, metavar="N", help="of a sentence (default: %(default)s)")
+    add("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="of model and optimizer")
+    add("--steps", type=int, default=2, metavar="N", help="timed steps of a turn (default: %(default)s)")
+    return parser
+
+
+def main() -> None:
+    """Measure all variants and write the report."""
+    options = make_parser().parse_args()
+    names = (WHOLE, PRUNED, FAST)
+    results = measure.alternate(
+        options.rounds, {name: partial(measure.apart, one_turn, name, options) for name in names}
+    )
+    seconds = {name: [turn["seconds"] for turn in turns] for name, turns in results.items()}
+    rows = [
+        [
+            name,
+            f"{turns[0]['parameters'] / 1e6:.1f}M",
+            measure.spread(seconds[name]),
+            measure.spread([turn["peak_mib"] for turn in turns], 0),
+            f"{turns[-1]['loss']:.4f}",
+        ]
+        for name, turns in results.items()
+    ]
+    report = measure.Report(
+        question="masked_lm",
+        title="A step of masked language modelling: pruned vocabulary and one language's softmax",
+        device=options.device,
+        settings=[
+            f"RoBERTa with {options.layers} layers of {options.width}, {options.unpruned:,} symbols before and "
+            f"{options.vocabulary:,} after pruning, {options.language:,} of the language; {options.sentences} x "
+            f"{options.tokens} tokens, {options.precision}",
+            measure.describe_rounds(options),
+            *([options.note] if options.note else []),
+        ],
+        headers=["", "parameters", "s/step", "peak MiB", "loss (nats)"],
+        rows=rows,
+        ratios=[
+            measure.Ratio.of("s/step, pruned / before (the paper: 0.65)", seconds[PRUNED], seconds[WHOLE]),
+            measure.Ratio.of("s/step, one language / pruned (the paper: 0.90)", seconds[FAST], seconds[PRUNED]),
+        ],
+        raw=results,
+    )
+    report.write(options.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Text classification with an encoder (CINO, Yang et al. 2022, section 5 and Table 9): fine-tuned with several seeds, tested
+# in every language that the set has, and reported beside the paper's Tables 3 to 5.
+#
+#   examples/classification/finetune.sh SET [--name NAME] [--dry-run] [-- OPTION...]
+#
+# SET is tncc (Tibetan, checkpoint chosen on its dev set), ynat (Korean, dev set), wcm (trained and chosen on Chinese) or cmnews
+# (trained and chosen on the minority languages). CORPUS is where it lies as published (default: corpora/SET), CLASSES names
+# other classes, for a set of your own in the same layout. ENCODER is any encoder's directory: converted, extended and not
+# trained further (the paper's XLM-R-Ext: --name xlm-r-ext), or continued. SIZE=large takes the numbers of large models
+# (default: base). SEEDS are those of the runs (default: "1 2 3 4 5"). LENGTH is the most positions of a text (default: 512).
+# Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test".
+set -euo pipefail
+SET='' arguments=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --) break ;;
+    --name) arguments+=("$1" "${2:-}") && shift ;;
+    tncc | wcm | cmnews | ynat) SET=$1 ;;
+    *) arguments+=("$1") ;;
+  esac
+  [ $# -eq 0 ] || shift
+done
+arguments+=("$@")
+# shellcheck source=examples/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+NAME=cino
+parse "${arguments[@]}"
+[ -n "$SET" ] || fail "say which set first: tncc, wcm, cmnews or ynat; see $RECIPE --help" 2
+[ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
+[ -z "${MANIFEST:-}" ] || fail "MANIFEST: this recipe reads CORPUS; see $RECIPE --help" 2
+case $SET-${SIZE:=base} in # Table 9
+  tncc-base) RATE=5e-5 EPOCHS=40 ;;
+  tncc-large) RATE=3e-5 EPOCHS=40 ;;
+  ynat-base) RATE=3e-5 EPOCHS=3 ;;
+  ynat-large) RATE=2e-5 EPOCHS=3 ;;
+  wcm-base | wcm-large) RATE=1e-5 EPOCHS=20 ;;
+  cmnews-base | cmnews-large) RATE=3e-5 EPOCHS=5 ;;
+  *) fail "SIZE=$SIZE: use base or large" 2 ;;
+esac
+SEEDS=${SEEDS:-1 2 3 4 5} LENGTH=${LENGTH:-512}
+[[ $SEEDS =~ ^[0-9]+(\ [0-9]+)*$ ]] || fail "SEEDS=$SEEDS: give numbers separated by spaces" 2
+METRIC=macro_f1
+[ "$SET" != cmnews ] || METRIC=macro_f1_mean # over the minority languages
+case $SCALE in
+  full) CORPUS=${CORPUS:-corpora/$SET} ;;
+  smoke)
+    EPOCHS=2 SEEDS='1 2' LENGTH=40
+    [ "$SET" != wcm ] || CORPUS=${CORPUS:-examples/smoke/data/wcm} CLASSES=${CLASSES:-spreadsheet,text,programming}
+    [ -n "${CORPUS:-}" ] || fail "SCALE=smoke has data for wcm only; give CORPUS" 2
+    ;;
+esac
+RUN=$RUNS/classification/$SET/$NAME DATA=${DATA:-$DATA_BIN/classification-$SET}
+
+need_encoder
+if ! finished start; then
+  step start "the encoder as a fairseq checkpoint"
+  show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
+  mark start
+fi
+if ! finished data && [ ! -e "$DATA/classification.json" ]; then
+  step data "labelled text -> ids"
+  show python -m preprocess.classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" \
+    ${CLASSES:+--classes "$CLASSES"}
+  mark data
+fi
+batch 32 32
+UNUSED=()
+((GPUS == 1)) || UNUSED=(--find-unused-parameters) # the language model's head
+for SEED in $SEEDS; do
+  if ! finished "train-$SEED"; then
+    step "train-$SEED" "fine-tuning with seed $SEED; the checkpoint with the best $METRIC on the validation set is kept"
+    command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_classification
+      --criterion multilingual_classification --arch roberta_base --finetune-from-model "$RUN/start.pt"
+      --tokens-per-sample "$LENGTH" "${BATCH[@]}" --optimizer fused_adamw --weight-decay 0 --clip-norm 1.0 --lr "$RATE"
+      --lr-scheduler warmup_linear --warmup-init-lr 0 --warmup-epochs "$((EPOCHS / 10)).$((EPOCHS % 10))" --max-epoch "$EPOCHS"
+      --best-checkpoint-metric "$METRIC" --maximize-best-checkpoint-metric "${PRECISION_OPTION[@]}" "${DEVICE[@]}"
+      --seed "$SEED" --save-dir "$RUN/seed-$SEED" --no-epoch-checkpoints --log-format json --log-interval 10
+      --distributed-world-size "$GPUS" "${UNUSED[@]}" "${EXTRA[@]}")
+    if announce "${command[@]}"; then
+      mkdir -p "$RUN/seed-$SEED"
+      "${command[@]}" 2>&1 | python -m swcm_fairseq.reporting.progress "$RUN/seed-$SEED/train.log" epoch
+    fi
+    mark "train-$SEED"
+  fi
+  if ! finished "test-$SEED"; then
+    step "test-$SEED" "the labels of the test texts"
+    show python -m swcm_fairseq.classify "$DATA" --path "$RUN/seed-$SEED/checkpoint_best.pt" \
+      --output "$RUN/seed-$SEED/test" "${DEVICE[@]}"
+    mark "test-$SEED"
+  fi
+done
+step scores "all systems of all sets"
+show python -m swcm_fairseq.reporting.classification_report --runs "$RUNS" --output "$RUNS/classification/report.md"
+finish "$(command_line python -m swcm_fairseq.scoring --labels "$(seq -s, 0 15)" \
+  --ref "$RUN/seed-1/test/LANG.labels" --hyp "$RUN/seed-1/test/LANG.predictions")"

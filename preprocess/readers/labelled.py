@@ -1,0 +1,205 @@
+"""Readers of text classification sets as they are published (CINO, Yang et al. 2022, sections 4 and 5)."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from swcm_fairseq.errors import InputError
+
+from ..steps.ledger import Reason, Reject
+from .records import one_line
+from .source import FieldError, Source, numbered_lines, read_json, text_field
+
+BRIDGE = "zh"  # the language that WCM is trained on and CMNews is tested on without training
+
+
+class Example(NamedTuple):
+    """A text and its label as the file has it."""
+
+    where: tuple[str, int]
+    text: str
+    label: str
+
+
+class Part(NamedTuple):
+    """The file of one language in a split."""
+
+    lang: str
+    path: Path
+
+
+Splits = dict[str, list[Part]]  # train, valid, test.<lang> -> what they are made of
+Read = Callable[[Path, str], Iterator[Example | Reject]]
+
+
+@dataclass(frozen=True)
+class ClassificationSet:
+    """One row of :data:`SETS`.
+
+    Attributes:
+        name: as given on the command line.
+        classes: names, in the order of the labels.
+        find: the splits of a directory; raises :class:`InputError` for one that is not of the published form.
+        read: the examples of a file, by its path and encoding.
+        layout: the published form, for messages.
+        aliases: other spellings of a class -> its name.
+        joined_words: the published text has spaces between words that the language does not write.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    find: Callable[[Path], Splits]
+    read: Read
+    layout: str
+    aliases: dict[str, str] = field(default_factory=dict)
+    joined_words: bool = False
+
+    def label(self, example: Example) -> int:
+        """The class of an example; raises :class:`InputError` with its place for a label that is none."""
+        name = self.aliases.get(example.label, example.label)
+        if name in self.classes:
+            return self.classes.index(name)
+        if name.isascii() and name.isdigit() and int(name) < len(self.classes):
+            return int(name)
+        path, line = example.where
+        known = ", ".join(f"{number} {each}" for number, each in enumerate(self.classes))
+        raise InputError(f"{path}:{line}: unknown label {example.label!r}; {self.name} has {known}")
+
+
+def tab_separated(path: Path, encoding: str) -> Iterator[Example | Reject]:
+    """``text<TAB>label`` per line; raises :class:`InputError` at the first line without label."""
+    for _, number, line in numbered_lines(Source([path], (), encoding=encoding)):
+        where = (str(path), number)
+        if isinstance(line, Reason):
+            yield Reject(*where, line)
+            continue
+        text, tab, label = line.rstrip("\r\n").rpartition("\t")
+        if not line.strip():
+            yield Reject(*where, Reason.BLANK)
+        elif not tab or not label.strip():
+            raise InputError(f"{path}:{number}: no label; write text, a tab and the label")
+        elif not text.strip():
+            yield Reject(*where, "no text")
+        else:
+            yield Example(where, one_line(text), label.strip())
+
+
+def ynat_json(path: Path, encoding: str) -> Iterator[Example | Reject]:
+    """A JSON list of objects with ``title`` and ``label``; raises :class:`InputError` for another form."""
+    content = read_json(path, encoding)
+    if not isinstance(content, list):
+        raise InputError(f"{path}: not a JSON list of objects with title and label")
+    for number, item in enumerate(content, start=1):
+        where = (str(path), number)
+        try:
+            title, label = (one_line(text_field(item, name)) for name in ("title", "label"))
+        except (FieldError, TypeError) as error:
+            raise InputError(f"{path}: object {number}: {error}; YNAT's have guid, title and label") from error
+        yield Example(where, title, label) if title else Reject(*where, "no text")
+
+
+def in_directory(directory: Path, layout: str, names: Iterable[str]) -> list[Path]:
+    """The files ``names`` in a directory; raises :class:`InputError` for one that is missing."""
+    paths = [directory / name for name in names]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; expected {layout}")
+    return paths
+
+
+_TNCC = "TNCC's train.txt, dev.txt and test.txt, or one file with everything, to be split 8:1:1"
+_WCM = "WCM's zh/train.txt, zh/dev.txt, zh/test.txt and minority/<language>.txt"
+_CMNEWS = "CMNews' <language>/train.txt and <language>/dev.txt"
+_YNAT = "KLUE's ynat-v1.1_train.json and ynat-v1.1_dev.json"
+
+
+def tncc(place: Path) -> Splits:
+    """Tibetan; where there are no splits, all is in one file."""
+    if place.is_file():
+        return {"all": [Part("bo", place)]}
+    train, dev, test = in_directory(place, _TNCC, ("train.txt", "dev.txt", "test.txt"))
+    return {"train": [Part("bo", train)], "valid": [Part("bo", dev)], "test.bo": [Part("bo", test)]}
+
+
+def wcm(place: Path) -> Splits:
+    """Trained and chosen on Chinese, tested on all languages."""
+    train, dev, test = in_directory(place / BRIDGE, _WCM, ("train.txt", "dev.txt", "test.txt"))
+    minority = [Part(path.stem, path) for path in sorted((place / "minority").glob("*.txt"))]
+    if not minority:
+        raise InputError(f"{place / 'minority'}: no language there; expected {_WCM}")
+    tests = {f"test.{part.lang}": [part] for part in (*minority, Part(BRIDGE, test))}
+    return {"train": [Part(BRIDGE, train)], "valid": [Part(BRIDGE, dev)], **tests}
+
+
+def cmnews(place: Path) -> Splits:
+    """Trained and chosen on the minority languages, tested on the dev sets of all languages."""
+    langs = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
+    minority = [lang for lang in langs if lang != BRIDGE]
+    if not minority:
+        raise InputError(f"{place}: no folder of a minority language; expected {_CMNEWS}")
+    train = [Part(lang, *in_directory(place / lang, _CMNEWS, ["train.txt"])) for lang in minority]
+    dev = {lang: Part(lang, *in_directory(place / lang, _CMNEWS, ["dev.txt"])) for lang in langs}
+    return {"train": train, "valid": [dev[lang] for lang in minority], **{f"test.{x}": [dev[x]] for x in langs}}
+
+
+def ynat(place: Path) -> Splits:
+    """Korean; results are those of the dev set, as in the paper."""
+    train, dev = in_directory(place, _YNAT, ("ynat-v1.1_train.json", "ynat-v1.1_dev.json"))
+    return {"train": [Part("ko", train)], "valid": [Part("ko", dev)], "test.ko": [Part("ko", dev)]}
+
+
+def split_in_parts(examples: list[Example], seed: int) -> dict[str, list[Example]]:
+    """8:1:1, drawn at random, for TNCC without splits (section 5.4.1)."""
+    shuffled = examples.copy()
+    random.Random(seed).shuffle(shuffled)
+    tenth = max(1, round(len(shuffled) / 10))
+    parts = {"test.bo": shuffled[:tenth], "valid": shuffled[tenth : 2 * tenth], "train": shuffled[2 * tenth :]}
+    return {name: parts[name] for name in ("train", "valid", "test.bo")}
+
+
+_YNAT_CLASSES = ("IT/science", "economy", "society", "life and culture", "world", "sports", "politics")
+_YNAT_KOREAN = ("IT과학", "경제", "사회", "생활문화", "세계", "스포츠", "정치")
+
+SETS = {
+    each.name: each
+    for each in (
+        ClassificationSet(
+            "tncc",
+            (
+                *("Politics", "Economics", "Education", "Tourism", "Environment", "Language", "Literature", "Religion"),
+                *("Arts", "Medicine", "Customs", "Instruments"),
+            ),
+            tncc,
+            tab_separated,
+            _TNCC,
+            joined_words=True,
+        ),
+        ClassificationSet(
+            "wcm",
+            (
+                *("Arts", "Geography", "History", "Nature", "Natural Science", "Personage", "Technology", "Education"),
+                *("Economy", "Health"),
+            ),
+            wcm,
+            tab_separated,
+            _WCM,
+        ),
+        ClassificationSet(
+            "cmnews",
+            ("Education", "Sports", "Health", "Tourism", "Legal", "Economy", "Culture", "Society"),
+            cmnews,
+            tab_separated,
+            _CMNEWS,
+        ),
+        ClassificationSet(
+            "ynat",
+            _YNAT_CLASSES,
+            ynat,
+            ynat_json,
+            _YNAT,
+            aliases=dict(zip(_YNAT_KOREAN, _YNAT_CLASSES, strict=True)),
+        ),
+    )
+}

@@ -1,0 +1,89 @@
+"""Predict the labels of test texts with a fine-tuned checkpoint, and write them as files that can be scored alone.
+
+For each language LANG.predictions and LANG.labels (the true ones), a label per line, in the order of the published
+file.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from fairseq import checkpoint_utils, utils
+from tqdm import tqdm
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.scoring.segment_files import write_output
+from swcm_fairseq.tasks.classification_task import MultilingualClassificationTask
+
+
+def load(path: Path, data: str) -> tuple[torch.nn.Module, MultilingualClassificationTask]:
+    """The model of a checkpoint and its task on a data directory; raises :class:`InputError` for another task's."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    overrides = {"data": data, "finetune_from_model": None}
+    (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides)
+    if not isinstance(task, MultilingualClassificationTask):
+        raise InputError(f"{path}: was not trained with --task multilingual_classification")
+    return model, task
+
+
+@torch.no_grad()
+def predict(model: torch.nn.Module, task: MultilingualClassificationTask, split: str, batch_size: int, device: str):
+    """Predicted and true classes of a split in the order of its file; int64, shapes (examples,)."""
+    task.load_dataset(split)
+    dataset = task.dataset(split)
+    batches = task.get_batch_iterator(dataset, max_sentences=batch_size).next_epoch_itr(shuffle=False)
+    predicted, true = np.full((2, len(dataset)), -1)
+    for batch in tqdm(batches, desc=split, leave=False, disable=None):
+        batch = utils.move_to_cuda(batch) if device == "cuda" else batch
+        head = task.cfg.classification_head_name
+        logits, _ = model(**batch["net_input"], features_only=True, classification_head_name=head)
+        ids = batch["id"].cpu().numpy()
+        predicted[ids], true[ids] = logits.argmax(dim=1).cpu().numpy(), batch["target"].flatten().cpu().numpy()
+    return predicted, true
+
+
+def as_lines(labels: np.ndarray) -> str:
+    """A label per line."""
+    return "".join(f"{label}\n" for label in labels)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m swcm_fairseq.classify``."""
+    parser = argparse.ArgumentParser(prog="python -m swcm_fairseq.classify", description=__doc__)
+    parser.add_argument("data", help="data directory written by preprocess.classification")
+    parser.add_argument("--path", type=Path, required=True, metavar="FILE", help="checkpoint, e.g. checkpoint_best.pt")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write to")
+    parser.add_argument("--langs", help="languages to test, such as bo,zh (default: all that have a test split)")
+    parser.add_argument(
+        "--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: %(default)s)"
+    )
+    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = make_parser().parse_args(argv)
+    if args.batch_size < 1:
+        raise InputError(f"--batch-size {args.batch_size}: must be at least 1")
+    model, task = load(args.path, args.data)
+    tests = task.classification.tests
+    langs = args.langs.split(",") if args.langs else list(tests)
+    for lang in langs:
+        if lang not in tests:
+            raise InputError(f"--langs {lang}: {args.data} has no test data in it; there are {', '.join(tests)}")
+    device = "cuda" if torch.cuda.is_available() and not args.cpu else "cpu"
+    model = model.to(device).eval()
+    args.output.mkdir(parents=True, exist_ok=True)
+    for lang in langs:
+        predicted, true = predict(model, task, tests[lang], args.batch_size, device)
+        for name, labels in (("predictions", predicted), ("labels", true)):
+            write_output(partial(as_lines, labels), args.output / f"{lang}.{name}")
+        print(f"{args.output / lang}.predictions: {len(true):,} texts, {100 * (predicted == true).mean():.1f}% right")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,55 @@
+"""A data directory of labelled text: fairseq's ``input0`` and ``label``, and ``classification.json`` beside them."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from swcm_fairseq.errors import InputError
+
+CLASSIFICATION_FILE = "classification.json"
+INPUT, LABEL = "input0", "label"
+
+
+@dataclass
+class Classification:
+    """The content of ``classification.json``.
+
+    Attributes:
+        name: of the set, such as ``wcm``.
+        classes: names, in the order of the labels.
+        splits: split -> (language, examples), in the order of the split's examples.
+    """
+
+    name: str
+    classes: list[str]
+    splits: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+
+    def languages(self, split: str) -> np.ndarray:
+        """The language of each example of a split; str, shape (examples,)."""
+        return np.array(list(chain.from_iterable([lang] * count for lang, count in self.splits[split])))
+
+    @property
+    def tests(self) -> dict[str, str]:
+        """Language -> the name of its test split."""
+        return {name.removeprefix("test."): name for name in self.splits if name.startswith("test.")}
+
+    def write(self, directory: Path) -> None:
+        """Write ``classification.json``."""
+        text = json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
+        (directory / CLASSIFICATION_FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path | str) -> "Classification":
+        """Read ``classification.json``; raises :class:`InputError` if it is not one."""
+        path = Path(directory) / CLASSIFICATION_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            splits = {name: [(str(x), int(n)) for x, n in parts] for name, parts in content["splits"].items()}
+            return cls(str(content["name"]), [str(each) for each in content["classes"]], splits)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; write it with preprocess.classification") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: damaged ({error!r}); write it with preprocess.classification") from error

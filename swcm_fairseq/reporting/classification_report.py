@@ -1,0 +1,118 @@
+"""Classification runs beside CINO's Tables 3 to 5: accuracy and F1 by language, mean and range over seeds.
+
+Reads RUNS/classification/SET/SYSTEM/seed-N/test/LANG.predictions and LANG.labels, as swcm_fairseq.classify writes them.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.scoring.label_metrics import LABEL_SCORES, label_counts
+from swcm_fairseq.scoring.score_report import markdown_table
+from swcm_fairseq.scoring.segment_files import check_lengths, read_lines, write_output
+
+CINO_TABLES = Path(__file__).with_name("cino_tables.yaml")
+BRIDGE = "zh"  # the only language that is no minority language
+MINORITIES, ALL = "minorities", "all"
+
+Scores = dict[str, list[float]]  # "LANGUAGE SCORE" -> percent, one number a seed
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Classes, int64, shape (lines,); raises :class:`InputError` for a line that is no number of a class."""
+    lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        if not line.isdecimal():
+            raise InputError(f"{path}:{number}: {line!r} is no label; write the file with swcm_fairseq.classify")
+    return np.array([int(line) for line in lines])
+
+
+def seed_scores(directory: Path) -> dict[str, float]:
+    """All scores of one seed, in percent, by language, and their means over minority and all languages."""
+    scores: dict[str, float] = {}
+    langs = sorted(path.stem for path in directory.glob("*.labels"))
+    for lang in langs:
+        paths = [directory / f"{lang}.{name}" for name in ("labels", "predictions")]
+        true, predicted = map(read_labels, paths)
+        check_lengths(list(zip(paths, (true.tolist(), predicted.tolist()), strict=True)))
+        counts = label_counts(true, predicted, int(max(true.max(), predicted.max())) + 1)
+        scores |= {f"{lang} {name}": 100 * score(counts) for name, score in LABEL_SCORES.items()}
+    for group, members in ((MINORITIES, [lang for lang in langs if lang != BRIDGE]), (ALL, langs)):
+        if members:
+            for name in LABEL_SCORES:
+                scores[f"{group} {name}"] = float(np.mean([scores[f"{lang} {name}"] for lang in members]))
+    return scores
+
+
+def system_scores(run: Path) -> Scores:
+    """Scores of all seeds of a system; {} if none has been tested."""
+    found: Scores = defaultdict(list)
+    for directory in sorted(run.glob("seed-*/test")):
+        for name, score in seed_scores(directory).items():
+            found[name].append(score)
+    return dict(found)
+
+
+def cell(values: list[float] | None) -> str:
+    """Mean and, for several seeds, the range: ``42.6 (41.9 to 43.2)``."""
+    if not values:
+        return ""
+    several = f" ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{several}"
+
+
+def table(name: str, systems: dict[str, Scores], paper: dict[str, Any]) -> str:
+    """One set as Markdown: our systems, then the paper's."""
+    published = paper["tables"].get(name, {"title": name, "columns": [], "rows": {}})
+    own = dict.fromkeys(column for scores in systems.values() for column in scores)
+    columns = [c for c in published["columns"] if c in own] or list(own)
+    numbers = [published["columns"].index(c) for c in columns] if published["rows"] else []
+    rows = [
+        [system, str(len(next(iter(scores.values())))), *(cell(scores.get(column)) for column in columns)]
+        for system, scores in systems.items()
+    ]
+    rows += [
+        [f"{system} (paper)", "5", *(f"{values[number]:.1f}" for number in numbers)]
+        for system, values in published["rows"].items()
+    ]
+    return f"### {published['title']}\n\n{markdown_table(['system', 'seeds', *columns], rows)}\n"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m swcm_fairseq.reporting.classification_report``."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m swcm_fairseq.reporting.classification_report")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the tables there, as Markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number of every seed there")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = make_parser().parse_args(argv)
+    root = args.runs / "classification"
+    found: dict[str, dict[str, Scores]] = defaultdict(dict)
+    for run in sorted(root.glob("*/*")):
+        scores = system_scores(run)
+        if scores:
+            found[run.parent.name][run.name] = scores
+    if not found:
+        raise InputError(f"{root}: no tested run; run a recipe of examples/classification/ or give --runs")
+    paper = yaml.safe_load(CINO_TABLES.read_text(encoding="utf-8"))
+    legend = f"In percent: mean of the seeds (least to greatest). Paper: {paper['source']}.\n"
+    text = "\n".join([*(table(name, systems, paper) for name, systems in found.items()), legend])
+    write_output(lambda: text, None)
+    if args.output is not None:
+        write_output(lambda: text, args.output)
+    if args.json is not None:
+        write_output(lambda: json.dumps(found, indent=1) + "\n", args.json)
+
+
+if __name__ == "__main__":
+    run_command(main)

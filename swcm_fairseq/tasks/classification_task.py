@@ -1,0 +1,187 @@
+"""The task ``multilingual_classification``: fairseq's ``sentence_prediction`` on the sets that CINO is evaluated with
+(Yang et al. 2022, section 5)."""
+
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from fairseq.data import BaseWrapperDataset, Dictionary
+from fairseq.logging import metrics
+from fairseq.tasks import register_task
+from fairseq.tasks.sentence_prediction import SentencePredictionConfig, SentencePredictionTask
+from omegaconf import II, OmegaConf, open_dict
+
+from swcm_fairseq.criterions.classification_criterion import COUNTS
+from swcm_fairseq.data.labelled_directory import Classification
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.fairseq_checkpoint import read_fairseq_sizes
+from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.restoring import restored_file
+from swcm_fairseq.scoring.label_metrics import SUPPORT, macro_f1, weighted_f1
+from swcm_fairseq.tasks.option_limits import check_options
+from swcm_fairseq.tasks.training import TrainingTask, whole_configuration
+
+logger = logging.getLogger(__name__)
+
+SIZES = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")  # encoder_<name> is fairseq's option
+
+
+@dataclass
+class MultilingualClassificationConfig(SentencePredictionConfig):
+    """fairseq's options; num_classes, max_positions and the sizes of the model are found in data and checkpoint."""
+
+    init_token: Optional[int] = field(default=0, metadata={"help": "id before each text; 0 is <s>"})
+    tokens_per_sample: int = field(
+        default=512, metadata={"help": "the most positions of a text, <s> and </s> included; longer ones are truncated"}
+    )
+    train_subset: str = II("dataset.train_subset")
+    update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
+
+
+class LanguageDataset(BaseWrapperDataset):
+    """A dataset whose batches say the language of each example."""
+
+    def __init__(self, dataset, languages: np.ndarray):
+        """``languages``: number of the language of each example, int64, shape (examples,)."""
+        super().__init__(dataset)
+        self.languages = languages
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        """False: the task ends an iterator's loading processes after its epoch."""
+        return False
+
+    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """fairseq's batch and ``lang``, int64, shape (batch,); {} for no samples."""
+        batch = super().collater(samples)
+        return {**batch, "lang": batch["id"].new_tensor(self.languages[batch["id"].numpy()])} if batch else batch
+
+
+@register_task("multilingual_classification", dataclass=MultilingualClassificationConfig)
+class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
+    """Classification of texts in several languages, from any encoder as a fairseq checkpoint.
+
+    Attributes:
+        classification: classes and splits of the data directory.
+        languages: of all splits; ``sample["lang"]`` indexes them.
+    """
+
+    cfg: MultilingualClassificationConfig
+
+    def __init__(self, cfg, data_dictionary: Dictionary, label_dictionary: Dictionary):
+        SentencePredictionTask.__init__(self, cfg, data_dictionary, label_dictionary)
+        self.classification = Classification.read(cfg.data)
+        splits = self.classification.splits.values()
+        self.languages = sorted({lang for parts in splits for lang, _ in parts})
+        if cfg.tokens_per_sample < 3:
+            raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s> and </s> leave no room for text")
+        # What makes a checkpoint of it readable as an encoder, without the data directory.
+        state = {"symbols": list(self.dictionary.symbols), "classes": self.classification.classes}
+        self.state.merge_state_dict(state)
+
+    @classmethod
+    def setup_task(
+        cls, cfg: MultilingualClassificationConfig, from_checkpoint: bool = False, **kwargs
+    ) -> "MultilingualClassificationTask":
+        """Make the task; ``from_checkpoint``: the options are a checkpoint's; ``kwargs`` are fairseq's.
+
+        Raises:
+            InputError: the data directory is none, has other classes than ``--num-classes``, or an option is wrong.
+        """
+        options = whole_configuration(cfg)
+        if options is not None and not from_checkpoint:
+            check_options(options)
+        classes = len(Classification.read(cfg.data).classes)
+        if cfg.num_classes not in (-1, classes):
+            raise InputError(f"--num-classes {cfg.num_classes}: {cfg.data} has {classes}; leave the option out")
+        cfg.num_classes = classes
+        if cfg.shorten_method == "none":
+            cfg.shorten_method = "truncate"
+        return super().setup_task(cfg, **kwargs)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another vocabulary or other classes; raises :class:`InputError`."""
+        self.check_restored_state(state_dict, "the checkpoint")
+
+    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+        """Raise :class:`InputError` for a checkpoint with other pieces or classes than the data."""
+        if state.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
+            raise InputError(f"{path}: has other pieces than {self.cfg.data}; write the data with its vocabulary")
+        if state.get("classes", self.classification.classes) != self.classification.classes:
+            raise InputError(f"{path}: was trained on other classes than those of {self.cfg.data}")
+
+    def max_positions(self) -> int:
+        """The most positions of a text, ``<s>`` and ``</s>`` included."""
+        return self.cfg.tokens_per_sample
+
+    def build_model(self, cfg, from_checkpoint: bool = False):
+        """Build the model in the sizes of the encoder that training starts from.
+
+        Raises:
+            InputError: the checkpoint is missing, has other pieces than the data, or too few positions.
+        """
+        if from_checkpoint:
+            self.cfg.max_positions = cfg.max_positions
+        else:
+            self._follow_encoder(cfg)
+            self.begin_training(cfg)
+        return super().build_model(cfg, from_checkpoint)
+
+    def _follow_encoder(self, cfg) -> None:
+        own = self.cfg
+        path = restored_file(own.save_dir, own.restore_file, own.finetune_from_model, own.continue_once)
+        if path is None:
+            return
+        sizes = read_fairseq_sizes(Path(path))
+        if sizes.positions < own.tokens_per_sample:
+            raise InputError(f"--tokens-per-sample {own.tokens_per_sample}: {path} has {sizes.positions} positions")
+        own.max_positions = sizes.positions
+        options = {f"encoder_{name}": getattr(sizes, name) for name in SIZES} | {"activation_fn": sizes.activation_fn}
+        if not OmegaConf.is_config(cfg):
+            vars(cfg).update(options)
+            return
+        with open_dict(cfg):
+            cfg.update(options)
+
+    def load_dataset(self, split: str, combine: bool = False, **kwargs) -> None:
+        """Load a split; raises :class:`InputError` if there is none of that name."""
+        if split not in self.classification.splits:
+            raise InputError(f"{self.cfg.data}: no split {split!r}; there are {', '.join(self.classification.splits)}")
+        super().load_dataset(split, combine, **kwargs)
+        languages = np.searchsorted(self.languages, self.classification.languages(split))
+        self.datasets[split] = LanguageDataset(self.datasets[split], languages)
+
+    def get_batch_iterator(self, dataset, *args, **kwargs):
+        """fairseq's; tells the learning-rate schedule how many updates an epoch of the training set has."""
+        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
+        if dataset is self.datasets.get(self.cfg.train_subset):
+            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
+        return iterator
+
+    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion) -> None:
+        """fairseq's; in validation macro-F1 (and weighted) of all examples, by language, and the languages' mean."""
+        super().reduce_metrics(logging_outputs, criterion)
+        counts = [log[COUNTS] for log in logging_outputs if COUNTS in log]
+        if not counts:
+            return
+        metrics.log_scalar_sum(f"_{COUNTS}", sum(counts))
+        metrics.log_derived("macro_f1", lambda meters: 100 * macro_f1(_sums(meters).sum(axis=0)))
+        metrics.log_derived("weighted_f1", lambda meters: 100 * weighted_f1(_sums(meters).sum(axis=0)))
+        metrics.log_derived("macro_f1_mean", lambda meters: float(np.mean(_by_language(meters))))
+
+
+def _sums(meters) -> np.ndarray:
+    """Counts of the epoch so far, int64, shape (languages, 3, classes)."""
+    return meters[f"_{COUNTS}"].sum.cpu().numpy()
+
+
+def _by_language(meters) -> list[float]:
+    """Macro-F1, in percent, of each language that has examples."""
+    return [100 * macro_f1(counts) for counts in _sums(meters) if counts[SUPPORT].sum()]
