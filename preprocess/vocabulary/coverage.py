@@ -64,11 +64,6 @@ class Coverage:
         """Tokens per word, syllable or character."""
         return self.tokens / self.units if self.units else 0.0
 
-    @property
-    def unknown_share(self) -> float:
-        """Unknown tokens of all tokens, 0 to 1."""
-        return self.unknown / self.tokens if self.tokens else 0.0
-
 
 @dataclass
 class CoverageCounter:

@@ -18,7 +18,8 @@ from swcm_fairseq.data.vocabulary import (
     load_sentencepiece,
 )
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_rows import CONFIG_FILE, has_encoder
+from swcm_fairseq.interop.encoder_rows import has_encoder
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.output_files import cannot_write, write_whole
 
 NORMAL = ModelProto.SentencePiece.NORMAL

@@ -18,12 +18,11 @@ from swcm_fairseq.interop.files import (
     load_json,
     save_safetensors,
 )
-from swcm_fairseq.interop.huggingface import SPECIALS
+from swcm_fairseq.interop.huggingface import CONFIG_FILE, SPECIALS
 from swcm_fairseq.interop.new_rows import NewRows, started_rows
 from swcm_fairseq.interop.rows import carried
 from swcm_fairseq.output_files import whole_file, write_whole
 
-CONFIG_FILE = "config.json"
 EMBEDDINGS = "word_embeddings.weight"
 # Tensors with one row (or number) a symbol, by the end of their name.
 BY_SYMBOL = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
