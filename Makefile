@@ -1,7 +1,8 @@
 # make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
 # make recipes all recipes in examples/, on little text: shows that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
-# make faults  30 kills of trainings at random moments, and 30 epochs with a look at processes and memory
+# make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30
+#              epochs with a look at processes and memory
 # make docs    run every command of the documentation at the smallest size (a part of make test)
 # All set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
 PYTHON ?= python3
@@ -34,6 +35,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 faults: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --cases 5000 --output tests/faults/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.kills --kills 30
 	OMP_NUM_THREADS=1 SWCM_SOAK_EPOCHS=30 $(BIN)/python -m pytest -q tests/faults/test_soak.py
 

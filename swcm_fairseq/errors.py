@@ -110,5 +110,6 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(0)
     except OSError as error:
         report(InputError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest of it when it exits
+        if error.filename is None:  # Python writes the rest of standard output when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from swcm_fairseq.errors import InputError
 
+MAX_WORKERS = 1024
 _WORK: Callable[[Any], Any]  # set in each worker process
 
 
@@ -85,6 +86,8 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
         Exception: the first one of ``work`` or ``items`` in the order of the items.
         InputError: a process was killed.
     """
+    if workers > MAX_WORKERS:
+        raise InputError(f"{workers} worker processes: give at most {MAX_WORKERS}, as many as there are cores is best")
     if workers <= 1:
         yield from map(work, items)
         return

@@ -20,7 +20,7 @@ from swcm_fairseq.interop.files import (
 )
 from swcm_fairseq.interop.huggingface import CONFIG_FILE, SPECIALS
 from swcm_fairseq.interop.new_rows import NewRows, started_rows
-from swcm_fairseq.interop.rows import carried
+from swcm_fairseq.interop.rows import carried, generator_of
 from swcm_fairseq.output_files import whole_file, write_whole
 
 EMBEDDINGS = "word_embeddings.weight"
@@ -86,7 +86,7 @@ def carry_rows(
     starts = [new_rows.starts[new[i]] for i in started]
     for name, tensor in tensors.items():
         if name.endswith(BY_SYMBOL):
-            tensors[name] = carried(tensor, index, torch.Generator().manual_seed(seed), new_rows.std)
+            tensors[name] = carried(tensor, index, generator_of(seed), new_rows.std)
             tensors[name][started] = started_rows(tensor, pieces, starts, new_rows.push_apart, seed)
     counts = int((index >= 0).sum()), int((index < 0).sum())
     report = new_rows.report(symbol for symbol in new if symbol not in places)

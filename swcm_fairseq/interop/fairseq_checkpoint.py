@@ -80,7 +80,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
         symbols=_own_symbols(state) or _symbols(path, task, rows),
         layer_norm_eps=_eps(path, extra),
         attention_heads=_number(path, options, "encoder_attention_heads"),
-        activation_fn=_activation(options),
+        activation_fn=_activation(path, options),
         left_out=left_out,
         decoder=decoder,
         head=head_of(model, prefix.split(".")[0] + ".lm_head."),
@@ -98,7 +98,7 @@ def read_fairseq_sizes(path: Path) -> EncoderSizes:
         ffn_embed_dim=_number(path, options, "encoder_ffn_embed_dim"),
         attention_heads=_number(path, options, "encoder_attention_heads"),
         positions=positions.size(0) - POSITION_OFFSET,
-        activation_fn=_activation(options),
+        activation_fn=_activation(path, options),
     )
 
 
@@ -152,8 +152,11 @@ def _eps(path: Path, extra: Any) -> float:
     return eps
 
 
-def _activation(options: dict[str, Any]) -> str:
-    return str(options.get("activation_fn", "gelu"))
+def _activation(path: Path, options: dict[str, Any]) -> str:
+    activation = options.get("activation_fn", "gelu")
+    if not isinstance(activation, str):
+        raise InputError(f"{path}: its options do not tell the activation")
+    return activation
 
 
 def _sort(

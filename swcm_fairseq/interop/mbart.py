@@ -21,6 +21,7 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, MultilingualDictionary
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.interop.files import load_pickle, save_pickle
 from swcm_fairseq.interop.read import FAIRSEQ_MODEL
+from swcm_fairseq.interop.rows import generator_of
 from swcm_fairseq.models.embedding_rows import match_rows
 from swcm_fairseq.models.model import INIT_STD
 from swcm_fairseq.models.warm_start import TOKEN_TABLES
@@ -63,13 +64,24 @@ def read_mbart(directory: Path) -> MBart:
     path = directory / FAIRSEQ_MODEL
     state = load_pickle(path)
     model: dict[str, Any] = state.get("model", {}) if isinstance(state, dict) else {}
-    if SHARED_TABLE not in model or not any(name.startswith("decoder.layers.") for name in model):
+    wanted = {SHARED_TABLE, *(f"{half}.layers.0.fc1.weight" for half in HALVES)}
+    if (
+        not (isinstance(model, dict) and wanted <= model.keys())
+        or not all(map(_is_tensor, model.items()))
+        or any(model[name].dim() != 2 for name in wanted)
+    ):
         raise InputError(f"{path}: not a checkpoint of an encoder-decoder of fairseq, such as mbart.cc25")
     tensors = {name: tensor.to(torch.float32) for name, tensor in model.items()}
     for name in token_tables(tensors):
         if not torch.equal(tensors[name], tensors[SHARED_TABLE]):
             raise InputError(f"{path}: {name} differs from {SHARED_TABLE}; only shared embeddings can be carried over")
     return MBart(directory, tensors, _symbols(directory / DICT_FILE, tensors[SHARED_TABLE].size(0)))
+
+
+def _is_tensor(item: tuple[Any, Any]) -> bool:
+    """Whether an item of a state dict is a name and finite numbers."""
+    name, tensor = item
+    return isinstance(name, str) and isinstance(tensor, Tensor) and bool(torch.isfinite(tensor).all())
 
 
 def _symbols(path: Path, rows: int) -> list[str]:
@@ -101,7 +113,7 @@ def carry_over(mbart: MBart, dictionary: Dictionary, from_pieces: bool, seed: in
         All tensors, and what became of the embedding rows.
     """
     source = mbart.tensors[SHARED_TABLE]
-    generator = torch.Generator().manual_seed(seed)
+    generator = generator_of(seed)
     start = torch.empty(len(dictionary), source.size(1)).normal_(0.0, INIT_STD, generator=generator)
     table, rows = match_rows(start, source, mbart, dictionary, from_pieces)
     rows["of mBART not used"] = rows.pop("of the encoder not used")

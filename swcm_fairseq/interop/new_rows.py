@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swcm_fairseq.interop.rows import INIT_STD
+from swcm_fairseq.interop.rows import INIT_STD, generator_of
 
 NOISE = 0.25  # standard deviations of the old rows; two pieces with the same translation need two rows
 EXAMPLES = 20
@@ -100,7 +100,7 @@ def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], pus
         return rows[:, 0].to(table.dtype)
     lengths = torch.sparse.mm(mix, old.norm(dim=1, keepdim=True))
     lengths[no_parts] = rows[no_parts].norm(dim=1, keepdim=True)
-    generator = torch.Generator().manual_seed(seed)
+    generator = generator_of(seed)
     rows += NOISE * old.std(0) * torch.randn(rows.shape, generator=generator)
     rows += push_apart * old.norm(dim=1).mean() * _directions(starts, old.size(1), generator)
     return (rows * lengths / rows.norm(dim=1, keepdim=True)).to(table.dtype)

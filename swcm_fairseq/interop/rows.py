@@ -3,7 +3,19 @@
 import torch
 from torch import Tensor
 
+from swcm_fairseq.errors import InputError
+
 INIT_STD = 0.02  # of new rows, as the code of BERT and XLM-R draws them
+
+
+MAX_SEED = 2**63
+
+
+def generator_of(seed: int) -> torch.Generator:
+    """A generator of random numbers; raises :class:`InputError` for a seed that torch does not take."""
+    if not -MAX_SEED <= seed < MAX_SEED:
+        raise InputError(f"--seed {seed}: give a number of at most 18 digits")
+    return torch.Generator().manual_seed(seed)
 
 
 def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float = INIT_STD) -> Tensor:

@@ -104,6 +104,10 @@ def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
 
 def _config(weights: EncoderWeights, vocabulary_size: int) -> dict:
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+    if weights.activation_fn not in activations:
+        raise InputError(
+            f"{weights.path}: the activation {weights.activation_fn!r} has no name in Hugging Face's layout"
+        )
     return {
         "architectures": ["XLMRobertaForMaskedLM" if weights.head else "XLMRobertaModel"],
         "model_type": "xlm-roberta",

@@ -8,7 +8,7 @@ from torch import Tensor
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import EPS
 from swcm_fairseq.interop.files import save_pickle
-from swcm_fairseq.interop.rows import INIT_STD, carried
+from swcm_fairseq.interop.rows import INIT_STD, carried, generator_of
 from swcm_fairseq.interop.write import ordered_symbols
 from swcm_fairseq.output_files import whole_file
 
@@ -43,7 +43,7 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
         InputError: the file cannot be written.
     """
     symbols = ordered_symbols(weights, with_mask=True)
-    generator = torch.Generator().manual_seed(seed)
+    generator = generator_of(seed)
     row = {symbol: i for i, symbol in enumerate(weights.symbols)}
     index = torch.tensor([row.get(symbol, -1) for symbol in symbols])
     tensors = dict(weights.tensors)

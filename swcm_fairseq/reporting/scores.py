@@ -1,9 +1,9 @@
 """The scores of one run as a table: ``python -m swcm_fairseq.reporting.scores RUN`` reads RUN/scores/*.json."""
 
-import sys
+import argparse
 from pathlib import Path
 
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.scoring.score_report import read_json, table
 
 # Names of the numbers in a report -> heading of the column.
@@ -23,14 +23,18 @@ def row(path: Path) -> tuple[list[str], str]:
     evaluation = read_json(path)
     values = evaluation.systems[0].values
     cells = [f"{values[name].score:.2f}" if name in values else "" for name in COLUMNS]
+    if "rougeL" not in evaluation.signatures:
+        raise InputError(f"{path}: has no signature of ROUGE-L; delete it and run the recipe again")
     return [path.stem, str(evaluation.segments), *cells], evaluation.signatures["rougeL"]
 
 
 def main() -> None:
     """Print the table and the signatures."""
-    paths = sorted(Path(sys.argv[1], "scores").glob("*.json"))
-    if not paths:
-        raise InputError(f"{sys.argv[1]}/scores: no scores yet; run the recipe again")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="directory of the run")
+    folder = parser.parse_args().run / "scores"
+    if not exists(folder) or not (paths := sorted(folder.glob("*.json"))):
+        raise InputError(f"{folder}: no scores yet; run the recipe again")
     rows = [row(path) for path in paths]
     print(table(["test set", "lines", *COLUMNS.values()], [cells for cells, _ in rows]))
     print("\nin percent; script and language: share of the outputs in the right one")
