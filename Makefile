@@ -4,11 +4,12 @@
 # make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30
 #              epochs with a look at processes and memory
 # make docs    run every command of the documentation at the smallest size (a part of make test)
+# make .venv-transformers    the oldest and the newest supported transformers, for tests/huggingface (30 seconds)
 # All set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help .venv demo recipes test faults docs lint format clean
+.PHONY: help .venv .venv-transformers demo recipes test faults docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -22,6 +23,19 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# They see the packages of .venv, torch among them, behind their own.
+.venv-transformers: .venv-transformers/.ready
+.venv-transformers/.ready: .venv/.ready tests/huggingface/oldest.txt tests/huggingface/newest.txt
+	rm -rf .venv-transformers
+	for release in oldest newest; do \
+	  $(BIN)/python -m venv --without-pip .venv-transformers/$$release \
+	  && $(BIN)/python -m pip --python .venv-transformers/$$release/bin/python install --quiet \
+	    --disable-pip-version-check --no-deps -r tests/huggingface/$$release.txt \
+	  && $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > $$(echo .venv-transformers/$$release/lib/python3*/site-packages)/main.pth || exit 1; \
+	done
 	@touch $@
 
 # SCALE=smoke: a minute and a half, on little text. COMPARE=1: also with a randomly started decoder.
@@ -53,4 +67,4 @@ format: .venv/.ready
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv runs build ./*.egg-info
+	rm -rf .venv .venv-transformers runs build ./*.egg-info

@@ -1,7 +1,9 @@
-"""Make a directory that is all it takes to write: the model, dict.txt and the sentencepiece model.
+"""Make a directory that is all it takes to write: the model and its vocabulary, without the optimizer's state.
 
-The checkpoint's optimizer state, about two thirds of it, is left out. XLMSWCMModel.from_pretrained(DIR) loads the
+--format fairseq (default): model.pt, dict.txt and the sentencepiece model. XLMSWCMModel.from_pretrained(DIR) loads the
 directory, and so do fairseq-generate and --finetune-from-model (DIR/model.pt).
+--format huggingface: safetensors, configuration, tokenizer, model code and a model card. It loads in transformers,
+without fairseq and without this package: AutoModelForSeq2SeqLM.from_pretrained(DIR, trust_remote_code=True).
 """
 
 import argparse
@@ -11,8 +13,12 @@ from typing import Any
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.files import load_pickle, save_pickle
+from swcm_fairseq.interop.files import SAFETENSORS, load_pickle, save_pickle
+from swcm_fairseq.interop.hf_write import FILES, write_huggingface
+from swcm_fairseq.interop.hub import push
+from swcm_fairseq.model_card import model_card
 from swcm_fairseq.output_files import check_distinct, whole_directory
+from swcm_fairseq.scoring.score_report import read_json
 from swcm_fairseq.tasks.restored import check_same_pieces
 
 MODEL_FILE = "model.pt"
@@ -35,48 +41,150 @@ def stripped(path: Path) -> dict[str, Any]:
     return {**{key: state[key] for key in _KEPT}, "extra_state": {}}
 
 
-def export(checkpoint: Path, output: Path, vocabulary: Path | None = None) -> list[str]:
-    """Write the directory.
+def export(
+    checkpoint: Path,
+    output: Path,
+    vocabulary: Path | None = None,
+    source_lang: str | None = None,
+    target_lang: str | None = None,
+) -> list[str]:
+    """Write the directory for fairseq.
 
     Args:
         checkpoint: one that ``fairseq-train`` has written.
         output: directory without a model.
         vocabulary: where ``dict.txt`` and the sentencepiece model are; default: the checkpoint's data directory.
+        source_lang: the language of texts where none is said; default: the training's.
+        target_lang: the language to write where none is said; default: the training's.
 
     Returns:
         The model's languages.
 
     Raises:
-        InputError: a file is missing or of another vocabulary, or the directory cannot be written.
+        InputError: a file is missing or of another vocabulary, a language is not the model's, or the directory cannot
+            be written.
+    """
+    state = _prepared(checkpoint, source_lang, target_lang)
+    write_fairseq(state, vocabulary_of(state, vocabulary), output)
+    return list(state["task_state"]["langs"])
+
+
+def export_huggingface(
+    checkpoint: Path,
+    output: Path,
+    vocabulary: Path | None = None,
+    source_lang: str | None = None,
+    target_lang: str | None = None,
+    scores: list[Path] | None = None,
+    licence: str | None = None,
+) -> list[str]:
+    """Write the directory for transformers.
+
+    Args:
+        checkpoint: as for :func:`export`, and so are the next four.
+        output: directory.
+        vocabulary: its vocabulary.
+        source_lang: the tokenizer's ``src_lang``.
+        target_lang: the tokenizer's ``tgt_lang`` and the ``forced_bos_token_id`` of ``generate``.
+        scores: files of ``python -m swcm_fairseq.scoring --format json`` for the model card.
+        licence: of the model, such as ``cc-by-4.0``, for the model card.
+
+    Returns:
+        The model's languages.
+
+    Raises:
+        InputError: as :func:`export`; or the model is not one of ours.
+    """
+    state = _prepared(checkpoint, source_lang, target_lang)
+    evaluations = [read_json(path) for path in scores or []]
+    directory = vocabulary_of(state, vocabulary)
+    card = model_card(state, output.name, evaluations, licence)
+    with whole_directory(output, FILES) as partial:
+        write_huggingface(state, directory, card, partial, checkpoint)
+    return list(state["task_state"]["langs"])
+
+
+def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None) -> dict[str, Any]:
+    """The checkpoint, with the languages that were asked for as the task's.
+
+    Raises:
+        InputError: a language is not the model's.
     """
     state = stripped(checkpoint)
+    langs = state["task_state"]["langs"]
+    for name, lang in (("source_lang", source_lang), ("target_lang", target_lang)):
+        if lang is not None and lang not in langs:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} {lang}: the model of {checkpoint} has the languages {','.join(langs)}")
+        if lang is not None:
+            state["cfg"]["task"][name] = lang
+    return state
+
+
+def vocabulary_of(state: dict[str, Any], vocabulary: Path | None) -> Path:
+    """The directory with the model's vocabulary; raises :class:`InputError` if it is not there or another's."""
     directory = vocabulary or Path(str(state["cfg"]["task"]["data"]).split(":")[0])
     for name in (DICT_FILE, SENTENCEPIECE_FILE):
         if not (directory / name).is_file():
             raise InputError(f"{directory / name}: missing; give the directory with the model's vocabulary by --vocab")
     check_same_pieces(state["task_state"], Vocabulary(directory).dictionary.symbols, directory)
+    return directory
+
+
+def write_fairseq(state: dict[str, Any], vocabulary: Path, output: Path) -> None:
+    """Write ``model.pt``, ``dict.txt`` and the sentencepiece model.
+
+    Args:
+        state: a checkpoint.
+        vocabulary: directory with the two others.
+        output: directory without a model.
+
+    Raises:
+        InputError: the directory has a model already, or cannot be written.
+    """
     with whole_directory(output, (DICT_FILE, SENTENCEPIECE_FILE, MODEL_FILE)) as partial:
         for name in (DICT_FILE, SENTENCEPIECE_FILE):
-            shutil.copyfile(directory / name, partial / name)
+            shutil.copyfile(vocabulary / name, partial / name)
         save_pickle(state, partial / MODEL_FILE)
-    return list(state["task_state"]["langs"])
 
 
 def summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
-    """What was written, and how to use it."""
-    before, after = (path.stat().st_size / 2**20 for path in (checkpoint, output / MODEL_FILE))
+    """What was written for fairseq, and how to use it."""
     return "\n".join(
         [
-            f"checkpoint  {checkpoint}, {before:,.1f} MiB",
-            f"written to  {output}: {MODEL_FILE}, {after:,.1f} MiB; {DICT_FILE}; {SENTENCEPIECE_FILE}",
-            f"languages   {' '.join(langs)}",
-            "",
-            "next, in Python:",
+            *_written(checkpoint, output, MODEL_FILE, (DICT_FILE, SENTENCEPIECE_FILE), langs),
             "  from swcm_fairseq.models import XLMSWCMModel",
             f'  model = XLMSWCMModel.from_pretrained("{output}")',
             f'  model.generate(["..."], source_lang="{langs[0]}", target_lang="{langs[-1]}")',
         ]
     )
+
+
+def huggingface_summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
+    """What was written for transformers, and how to use it."""
+    others = tuple(name for name in FILES if name != SAFETENSORS)
+    return "\n".join(
+        [
+            *_written(checkpoint, output, SAFETENSORS, others, langs),
+            "  from transformers import AutoModelForSeq2SeqLM, AutoTokenizer",
+            f'  tokenizer = AutoTokenizer.from_pretrained("{output}", trust_remote_code=True, src_lang="{langs[0]}")',
+            f'  model = AutoModelForSeq2SeqLM.from_pretrained("{output}", trust_remote_code=True)',
+            '  inputs = tokenizer(["..."], return_tensors="pt")',
+            f'  ids = model.generate(**inputs, forced_bos_token_id=tokenizer.lang_code_to_id["{langs[-1]}"])',
+            "  tokenizer.batch_decode(ids, skip_special_tokens=True)",
+        ]
+    )
+
+
+def _written(checkpoint: Path, output: Path, model: str, others: tuple[str, ...], langs: list[str]) -> list[str]:
+    before, after = (path.stat().st_size / 2**20 for path in (checkpoint, output / model))
+    return [
+        f"checkpoint  {checkpoint}, {before:,.1f} MiB",
+        f"written to  {output}: {'; '.join((f'{model}, {after:,.1f} MiB', *others))}",
+        f"languages   {' '.join(langs)}",
+        "",
+        "next, in Python:",
+    ]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,21 +196,44 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("checkpoint", type=Path, help="written by fairseq-train, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
+    parser.add_argument("--format", choices=["fairseq", "huggingface"], default="fairseq", help="default: fairseq")
     parser.add_argument(
         "--vocab",
         type=Path,
         help=f"directory with {DICT_FILE} and {SENTENCEPIECE_FILE}; default: the data directory that the checkpoint "
         "names",
     )
+    parser.add_argument("--source-lang", help="language of texts where none is said (default: the training's)")
+    parser.add_argument("--target-lang", help="language to write where none is said (default: the training's)")
+    card = parser.add_argument_group("model card of --format huggingface")
+    card.add_argument(
+        "--scores",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="scores to list, written by python -m swcm_fairseq.scoring --format json; may be given several times",
+    )
+    card.add_argument("--license", metavar="ID", help="the model's licence, such as cc-by-4.0")
+    hub = parser.add_argument_group("Hugging Face hub")
+    hub.add_argument("--push", metavar="REPO", help="also upload the directory as the model REPO, such as org/name")
+    hub.add_argument("--private", action="store_true", help="with --push: make a new repository a private one")
     return parser
 
 
 def main() -> None:
-    """Export and say what was done."""
+    """Export, say what was done, and upload if asked to."""
     args = parser().parse_args()
     check_distinct([args.checkpoint, args.vocab], [args.output])
-    langs = export(args.checkpoint, args.output, args.vocab)
-    print(summary(args.checkpoint, args.output, langs))
+    languages = args.checkpoint, args.output, args.vocab, args.source_lang, args.target_lang
+    if args.format == "huggingface":
+        langs = export_huggingface(*languages, args.scores, args.license)
+        print(huggingface_summary(args.checkpoint, args.output, langs))
+    else:
+        if args.scores or args.license:
+            raise InputError("--scores and --license are for the model card of --format huggingface")
+        print(summary(args.checkpoint, args.output, export(*languages)))
+    if args.push:
+        print(f"pushed to {push(args.output, args.push, args.private)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Text in, text out: what ``XLMSWCMModel.from_pretrained`` gives for a model of this project's task."""
 
 import contextlib
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, overload
@@ -16,6 +17,8 @@ from tqdm import tqdm
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.hf_read import is_exported, write_checkpoint
+from swcm_fairseq.interop.hub import MODEL_FILES, download, is_name
 from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.restored import read_task_state
@@ -198,7 +201,8 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
     """Load a model that was trained, with its vocabulary.
 
     Args:
-        directory: where the checkpoint is.
+        directory: where the checkpoint is: an export for fairseq or for transformers, or the folder of a training; or
+            the name of either export on the Hugging Face hub, ``org/name``, where there is no such directory.
         checkpoint_file: its name; several, separated by ``:``, make an ensemble.
         data: where ``dict.txt`` and ``sentencepiece.bpe.model`` are; from ``directory`` if it starts with a dot.
         overrides: options of task and model to change, e.g. ``source_lang="zh"`` or ``cpu_precision="int8"``.
@@ -210,6 +214,12 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
         InputError: a file is missing, damaged or does not fit.
     """
     folder = Path(directory)
+    if not folder.is_dir() and is_name(directory):
+        folder = download(directory, None, MODEL_FILES, "XLMSWCMModel.from_pretrained")
+    if is_exported(folder) and not (folder / checkpoint_file).is_file():
+        with tempfile.TemporaryDirectory() as converted:
+            write_checkpoint(folder, Path(converted))
+            return load(converted, checkpoint_file, data, **overrides)
     vocabulary = folder / data if data.startswith(".") else Path(data)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such directory; give one that python -m swcm_fairseq.export has written")
@@ -221,7 +231,7 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
     if not any(vocabulary.glob("dict*.txt")):
         raise InputError(f"{vocabulary / DICT_FILE}: missing; {_EXPORT}")
     precision = CPUPrecision.of(overrides.pop("cpu_precision", CPUPrecision.float32))
-    loaded = hub_utils.from_pretrained(directory, checkpoint_file, data, **overrides)
+    loaded = hub_utils.from_pretrained(str(folder), checkpoint_file, data, **overrides)
     if not isinstance(loaded["task"], InferenceTask):
         return hub_utils.GeneratorHubInterface(loaded["args"], loaded["task"], loaded["models"])
     if not (vocabulary / SENTENCEPIECE_FILE).is_file():

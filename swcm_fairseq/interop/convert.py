@@ -3,6 +3,10 @@
 Reads a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq masked_lm/RoBERTa/XLM-R checkpoint or a
 checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq it writes a RoBERTa checkpoint
 instead, to go on with masked language modelling from.
+
+With --to model it reads the whole model: a directory that swcm_fairseq.export --format huggingface has written, perhaps
+trained on with transformers, and writes the directory for fairseq: model.pt, dict.txt and the sentencepiece
+model. fairseq-train continues with it (--finetune-from-model OUTPUT/model.pt), XLMSWCMModel.from_pretrained loads it.
 """
 
 import argparse
@@ -10,33 +14,23 @@ from pathlib import Path
 
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.interop.encoder_weights import HEAD_REASON, EncoderWeights
+from swcm_fairseq.interop.hf_read import write_checkpoint
+from swcm_fairseq.interop.hub import ENCODER_FILES, MODEL_FILES, download
 from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.interop.write import write_encoder
 from swcm_fairseq.interop.write_fairseq import epsilon_note, write_roberta
 from swcm_fairseq.output_files import check_distinct
 
 DEFAULT_INTERVAL = 3  # of --normal-layer-interval, which may not exceed the number of layers
-HUB_FILES = [
-    "config.json",
-    "sentencepiece.bpe.model",
-    "tokenizer.json",
-    "model*.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model*.bin",
-    "pytorch_model.bin.index.json",
-]
 
 
-def download(name: str, revision: str | None) -> Path:
-    """Fetch an encoder from the Hugging Face hub; returns its local directory. Only data files, no code."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise InputError("--hub needs one more library: pip install huggingface_hub") from error
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
-    except Exception as error:  # network, permissions and names: the library has a dozen of its own
-        raise InputError(f"--hub {name}: {error}") from error
+def _check_flags(args: argparse.Namespace) -> None:
+    """Raise :class:`InputError` for options that do not belong to what is to be written."""
+    whole = args.to == "model"
+    if args.lora is not None and not whole:
+        raise InputError("--lora is for the whole model; give --to model")
+    if whole and (args.layers is not None or args.sentencepiece_model is not None):
+        raise InputError("--to model takes the model as it is: leave out --layers and --sentencepiece-model")
 
 
 def size_flags(weights: EncoderWeights) -> str:
@@ -96,6 +90,20 @@ def fairseq_summary(weights: EncoderWeights, path: Path) -> str:
     return "\n".join(lines)
 
 
+def model_summary(source: Path, directory: Path, langs: list[str]) -> str:
+    """What became of a whole model, and the next command."""
+    return "\n".join(
+        [
+            f"read              {source}",
+            f"languages         {' '.join(langs)}",
+            f"written to        {directory}",
+            "",
+            "next: fairseq-train DATA-BIN --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt \\",
+            f"  --langs {','.join(langs)} --arch xlm_swcm --finetune-from-model {directory / 'model.pt'} ...",
+        ]
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -107,10 +115,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="directory (with --to fairseq: file) to write")
     parser.add_argument(
         "--to",
-        choices=["directory", "packed", "fairseq"],
+        choices=["directory", "packed", "fairseq", "model"],
         default="directory",
-        help="what to write: a directory, a directory with 4 bits a weight and checksums, or a fairseq checkpoint "
-        "(default: directory)",
+        help="what to write: a directory, a directory with 4 bits a weight and checksums, a fairseq checkpoint, or the "
+        "whole model of a directory for transformers (default: directory)",
+    )
+    parser.add_argument(
+        "--lora", type=Path, metavar="DIRECTORY", help="with --to model: merge this LoRA adapter, as PEFT has saved it"
     )
     parser.add_argument("--layers", type=int, metavar="K", help="write the first K layers only (default: all)")
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
@@ -124,8 +135,15 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Convert and say what was done."""
     args = parser().parse_args()
+    _check_flags(args)
     check_distinct([None if args.hub else args.source, args.sentencepiece_model], [args.output])
-    weights = read_encoder(download(args.source, args.revision) if args.hub else args.source)
+    files = MODEL_FILES if args.to == "model" else ENCODER_FILES
+    source = download(args.source, args.revision, files, "--hub") if args.hub else Path(args.source)
+    if args.to == "model":
+        langs = write_checkpoint(source, args.output, args.lora)
+        print(model_summary(source, args.output, langs))
+        return
+    weights = read_encoder(source)
     if args.layers is not None:
         weights = weights.first_layers(args.layers)
     weights.check_whole()

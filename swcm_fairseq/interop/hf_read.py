@@ -1,0 +1,159 @@
+"""The way back: a directory for transformers, trained there, as a checkpoint that fairseq-train continues with."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from fairseq.dataclass.configs import FairseqConfig
+from omegaconf import OmegaConf, open_dict
+from torch import Tensor
+
+from swcm_fairseq.data.languages import language_token
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, Vocabulary
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.export import write_fairseq
+from swcm_fairseq.interop.files import load_directory, load_json
+from swcm_fairseq.interop.hf_names import (
+    MODEL_TYPE,
+    TASK_OPTIONS,
+    empty_model,
+    first_names,
+    hf_name,
+    hf_options,
+    model_config,
+)
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
+from swcm_fairseq.interop.lora import ADAPTER_CONFIG_FILE, merge
+from swcm_fairseq.models.model_config import XLMSWCMConfig
+
+EPSILONS = {"encoder._extra_state": "encoder_layer_norm_eps", "decoder._extra_state": "decoder_layer_norm_eps"}
+# Options of training, which a user of transformers may change.
+FREE = {"dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop"}
+TASK = "multilingual_denoising_mt"
+
+
+def is_exported(directory: Path) -> bool:
+    """Whether a directory is one of the whole model for transformers."""
+    path = directory / CONFIG_FILE
+    return path.is_file() and load_json(path).get("model_type") == MODEL_TYPE
+
+
+def write_checkpoint(source: Path, output: Path, lora: Path | None = None) -> list[str]:
+    """Write ``model.pt``, ``dict.txt`` and the sentencepiece model, as ``swcm_fairseq.export`` does.
+
+    Args:
+        source: directory that ``swcm_fairseq.export --format huggingface`` or transformers' ``save_pretrained`` wrote.
+        output: directory without a model.
+        lora: directory of a LoRA adapter of ``source``, to merge.
+
+    Returns:
+        The model's languages.
+
+    Raises:
+        InputError: another kind of directory, a damaged one, or a LoRA of another model.
+    """
+    state = read_state(source, lora)
+    write_fairseq(state, source, output)
+    return list(state["task_state"]["langs"])
+
+
+def read_state(source: Path, lora: Path | None = None) -> dict[str, Any]:
+    """The checkpoint: fairseq's options, weights, and what the task remembers; see :func:`write_checkpoint`."""
+    content = _config(source)
+    langs = list(content["language_token_ids"])
+    symbols = [*Vocabulary(source).dictionary.symbols, MASK, *map(language_token, langs)]
+    if len(symbols) != content["vocab_size"]:
+        raise InputError(
+            f"{source / DICT_FILE}: gives {len(symbols):,} symbols, {CONFIG_FILE} has {content['vocab_size']:,}; "
+            "tokens that transformers has added cannot come back"
+        )
+    config = model_config(content["fairseq"]["model"])
+    ours = hf_options(config).items()
+    differing = [name for name, value in ours if name not in FREE and content.get(name) != value]
+    if differing:
+        raise InputError(
+            f"{source / CONFIG_FILE}: {differing[0]} does not agree with the fairseq options in it; take both from the "
+            "export"
+        )
+    tensors = load_directory(source)
+    if lora is not None:
+        merge(tensors, lora, source)
+    return {
+        "args": None,
+        "cfg": _fairseq_config(content["fairseq"], config, langs),
+        "model": _weights(source, content, config, symbols, tensors),
+        "optimizer_history": [{"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
+        "task_state": {"symbols": symbols, "langs": langs},
+        "extra_state": {},
+    }
+
+
+def _config(source: Path) -> dict[str, Any]:
+    """``config.json`` of a directory of ours; raises :class:`InputError` for any other."""
+    if (source / ADAPTER_CONFIG_FILE).is_file() and not (source / CONFIG_FILE).is_file():
+        raise InputError(f"{source}: a LoRA adapter without its model; give the model's directory, and this by --lora")
+    content = load_json(source / CONFIG_FILE)
+    needed = ("language_token_ids", "vocab_size", "fairseq", *EPSILONS.values())
+    if content.get("model_type") != MODEL_TYPE or any(name not in content for name in needed):
+        raise InputError(
+            f"{source}: not a model of ours for transformers; give a directory that python -m swcm_fairseq.export "
+            "--format huggingface has written, or one saved after training from it"
+        )
+    return content
+
+
+def _weights(
+    source: Path, content: dict[str, Any], config: XLMSWCMConfig, symbols: list[str], tensors: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The weights under fairseq's names; what is tied has all its names, as in fairseq's own checkpoints.
+
+    Raises:
+        InputError: a tensor is missing, unknown or of another shape.
+    """
+    model = empty_model(config, symbols)
+    first = first_names(model)
+    places = {name: {hf_name(other) for other in first if first[other] == first[name]} for name in first}
+    known = set().union(*places.values())
+    for name in tensors:
+        if name not in known:
+            raise InputError(
+                f"{source}: the tensor {name} has no place in the model (a LoRA? merge it, or give --lora)"
+            )
+    weights: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        if name in EPSILONS:
+            weights[name] = torch.tensor(content[EPSILONS[name]], dtype=torch.float64)
+        elif name not in first:
+            weights[name] = value  # fairseq's version mark
+        else:
+            weights[name] = _found(source, tensors, sorted(places[name]), value)
+    return weights
+
+
+def _found(source: Path, tensors: dict[str, Tensor], names: list[str], like: Tensor) -> Tensor:
+    """The tensor that has one of the ``names``."""
+    there = [name for name in names if name in tensors]
+    if not there:
+        raise InputError(f"{source}: the tensor {names[0]} is missing")
+    tensor = tensors[there[0]]
+    if any(not torch.equal(tensor, tensors[name]) for name in there[1:]):
+        raise InputError(f"{source}: {there[0]} and {there[1]} differ, but the architecture ties them")
+    if tensor.shape != like.shape:
+        raise InputError(f"{source}: {there[0]} has the shape {list(tensor.shape)}, not {list(like.shape)}")
+    return tensor
+
+
+def _fairseq_config(options: dict[str, Any], config: XLMSWCMConfig, langs: list[str]) -> dict[str, Any]:
+    """All of fairseq's options: the model's and the task's from the directory, fairseq's defaults for the rest."""
+    from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig  # it needs models, which need this package
+
+    task = MultilingualDenoisingMTConfig(
+        data=".", langs=",".join(langs), **{name: options["task"][name] for name in TASK_OPTIONS}
+    )
+    whole = OmegaConf.structured(FairseqConfig())
+    with open_dict(whole):
+        for name, part, kind in (("model", config, options["model"]["_name"]), ("task", task, TASK)):
+            whole[name] = OmegaConf.structured(part)
+            with open_dict(whole[name]):
+                whole[name]["_name"] = kind
+    return cast(dict[str, Any], OmegaConf.to_container(whole, resolve=True, enum_to_str=True))

@@ -1,0 +1,168 @@
+"""Write a trained model as a directory that transformers loads without fairseq and without this package."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from swcm_fairseq.data.languages import language_token
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.hf_names import (
+    MODEL_OPTIONS,
+    MODEL_TYPE,
+    TASK_OPTIONS,
+    check_architecture,
+    empty_model,
+    first_names,
+    hf_name,
+    hf_options,
+    model_config,
+)
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
+from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
+
+CODE = Path(__file__).resolve().parent.parent / "huggingface"
+CODE_FILES = ("configuration_xlm_swcm.py", "modeling_xlm_swcm.py", "tokenization_xlm_swcm.py")
+GENERATION_FILE = "generation_config.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+CARD_FILE = "README.md"
+# In the order in which they appear; with the last one the directory is complete.
+FILES = (
+    DICT_FILE,
+    SENTENCEPIECE_FILE,
+    *CODE_FILES,
+    GENERATION_FILE,
+    TOKENIZER_CONFIG_FILE,
+    CARD_FILE,
+    CONFIG_FILE,
+    SAFETENSORS,
+)
+SPECIAL_IDS = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 0}
+MAX_WORDS = 200  # fairseq-generate's --max-len-b
+
+
+def write_huggingface(state: dict[str, Any], vocabulary: Path, card: str, directory: Path, checkpoint: Path) -> None:
+    """Write every file of the directory.
+
+    Args:
+        state: a checkpoint of ours, as :func:`swcm_fairseq.export.stripped` returns it.
+        vocabulary: where ``dict.txt`` and the sentencepiece model are.
+        card: the model card.
+        directory: where to.
+        checkpoint: where the state comes from, for messages.
+
+    Raises:
+        InputError: a model of another architecture, or a damaged one.
+        OSError: the directory cannot be written.
+    """
+    check_architecture(state["cfg"]["model"]["_name"], checkpoint)
+    for name in (DICT_FILE, SENTENCEPIECE_FILE):
+        shutil.copyfile(vocabulary / name, directory / name)
+    for name in CODE_FILES:
+        shutil.copyfile(CODE / name, directory / name)
+    tensors = named_tensors(state, checkpoint)
+    try:
+        save_file(tensors, directory / SAFETENSORS, metadata={"format": "pt"})
+    except SafetensorError as error:  # a full disk, for one
+        raise OSError(str(error)) from error
+    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
+    dtype = str(tensors["model.encoder.embed_tokens.weight"].dtype).removeprefix("torch.")
+    _write_json(directory / CONFIG_FILE, config_json(state, dtype))
+    _write_json(directory / GENERATION_FILE, generation_json(state))
+    _write_json(directory / TOKENIZER_CONFIG_FILE, tokenizer_json(state))
+    (directory / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def named_tensors(state: dict[str, Any], checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The weights under their names in transformers; what is tied comes once.
+
+    Raises:
+        InputError: the checkpoint's tensors are not those of its options.
+    """
+    weights = state["model"]
+    model = empty_model(model_config(state["cfg"]["model"]), state["task_state"]["symbols"])
+    try:
+        check_tensors(model, weights)
+        check_ties(model, weights)
+    except InputError as error:
+        raise InputError(f"{checkpoint}: {error}") from error
+    return {hf_name(name): weights[name].contiguous().clone() for name in dict.fromkeys(first_names(model).values())}
+
+
+def language_ids(state: dict[str, Any]) -> dict[str, int]:
+    """Language code -> id of its token; their order is the ids'."""
+    symbols = state["task_state"]["symbols"]
+    return {lang: symbols.index(language_token(lang)) for lang in state["task_state"]["langs"]}
+
+
+def config_json(state: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """``config.json``."""
+    options, task = state["cfg"]["model"], state["cfg"]["task"]
+    config = model_config(options)
+    return {
+        "architectures": ["XLMSWCMForConditionalGeneration"],
+        "model_type": MODEL_TYPE,
+        "auto_map": {
+            "AutoConfig": "configuration_xlm_swcm.XLMSWCMConfig",
+            "AutoModel": "modeling_xlm_swcm.XLMSWCMModel",
+            "AutoModelForSeq2SeqLM": "modeling_xlm_swcm.XLMSWCMForConditionalGeneration",
+        },
+        "vocab_size": len(state["task_state"]["symbols"]),
+        **hf_options(config),
+        "encoder_layer_norm_eps": float(state["model"]["encoder._extra_state"]),
+        "decoder_layer_norm_eps": float(state["model"]["decoder._extra_state"]),
+        "language_token_ids": language_ids(state),
+        "is_encoder_decoder": True,
+        **SPECIAL_IDS,
+        "torch_dtype": dtype,
+        "fairseq": {
+            "model": {"_name": options["_name"], **{name: getattr(config, name) for name in MODEL_OPTIONS}},
+            "task": {name: task[name] for name in TASK_OPTIONS},
+        },
+    }
+
+
+def generation_json(state: dict[str, Any]) -> dict[str, Any]:
+    """``generation_config.json``: fairseq-generate's search.
+
+    Lengths count ``<s>`` and the language token, which fairseq's do not: at least one word, and at most
+    ``--max-len-b`` 200 or as many as there are positions, then ``</s>``.
+    """
+    languages, target = language_ids(state), state["cfg"]["task"]["target_lang"]
+    mask = state["task_state"]["symbols"].index(MASK)
+    positions = int(state["cfg"]["model"]["max_target_positions"])
+    search = {
+        "num_beams": 5,
+        "length_penalty": 1.0,
+        "early_stopping": True,
+        "do_sample": False,
+        "min_length": 3,
+        "max_length": min(MAX_WORDS + 3, positions + 1),
+        "suppress_tokens": [SPECIAL_IDS["bos_token_id"], SPECIAL_IDS["pad_token_id"], mask],
+    }
+    forced = {} if target is None else {"forced_bos_token_id": languages[target]}
+    return {**SPECIAL_IDS, **search, **forced}
+
+
+def tokenizer_json(state: dict[str, Any]) -> dict[str, Any]:
+    """``tokenizer_config.json``."""
+    task = state["cfg"]["task"]
+    return {
+        "tokenizer_class": "XLMSWCMTokenizer",
+        "auto_map": {"AutoTokenizer": ["tokenization_xlm_swcm.XLMSWCMTokenizer", None]},
+        "langs": list(state["task_state"]["langs"]),
+        "src_lang": task["source_lang"],
+        "tgt_lang": task["target_lang"],
+        "model_max_length": int(task["tokens_per_sample"]),
+        "clean_up_tokenization_spaces": False,
+    }

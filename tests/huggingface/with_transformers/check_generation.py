@@ -1,0 +1,120 @@
+"""``generate`` writes what ``fairseq-generate`` writes, and whatever else transformers can do."""
+
+import pytest
+import torch
+from transformers import GenerationConfig
+
+
+def options(search: dict, language: int) -> dict:
+    """transformers' names of fairseq's options; its lengths also count ``<s>`` and the language token."""
+    given = {"num_beams": search["beam"], "forced_bos_token_id": language, "length_penalty": search.get("lenpen", 1.0)}
+    if "max_len_b" in search:
+        given["max_length"] = search["max_len_b"] + 3
+    if "min_len" in search:
+        given["min_length"] = search["min_len"] + 2
+    return given if search["beam"] > 1 else {**given, "early_stopping": False}
+
+
+def write(model, tokenizer, texts, batch_size=20, **given) -> list[str]:
+    found = []
+    for start in range(0, len(texts), batch_size):
+        batch = tokenizer(texts[start : start + batch_size], return_tensors="pt", padding=True, truncation=True)
+        found += tokenizer.batch_decode(model.generate(**batch, **given), skip_special_tokens=True)
+    return found
+
+
+def test_greedy_and_beam_outputs_word_for_word(model, tokenizer, outputs):
+    sentences, ties, written = 0, 0, set()
+    for each in outputs:
+        tokenizer.src_lang = each["source"]
+        given = options(each["search"], tokenizer.lang_code_to_id[each["target"]])
+        found = write(model, tokenizer, each["texts"], **given)
+        for place, (ours, theirs) in enumerate(zip(found, each["outputs"], strict=True)):
+            if ours != theirs:  # long ones: sums of float32 scores tie, and another beam may be kept
+                assert each["search"]["beam"] > 1, (each["search"], place)
+                score = best_score(model, tokenizer, each["texts"][place], **given)
+                assert abs(score - each["scores"][place]) < 1e-3, (each["search"], place, score)
+                ties += 1
+        sentences += len(found) * (each["search"] == {"beam": 5})
+        written.update(found)
+    assert sentences == 200
+    assert ties <= 2
+    assert len(written) > 200  # they do depend on the source
+
+
+def best_score(model, tokenizer, text, **given) -> float:
+    batch = tokenizer([text], return_tensors="pt", truncation=True)
+    found = model.generate(**batch, **given, return_dict_in_generate=True, output_scores=True)
+    return found.sequences_scores.item()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_makes_no_difference(model, tokenizer, outputs, side):
+    each = outputs[1]
+    tokenizer.padding_side = side
+    given = options(each["search"], tokenizer.lang_code_to_id[each["target"]])
+    texts = each["texts"][:8]
+    assert write(model, tokenizer, texts, **given) == each["outputs"][:8]
+    assert write(model, tokenizer, texts, batch_size=1, **given) == each["outputs"][:8]
+
+
+def test_sampling(model, tokenizer, outputs):
+    texts = outputs[0]["texts"][:4]
+    language = tokenizer.lang_code_to_id["bo"]
+    sampled = {"do_sample": True, "num_beams": 1, "early_stopping": False, "forced_bos_token_id": language}
+
+    def draw(seed: int, **given) -> list[str]:
+        torch.manual_seed(seed)
+        return write(model, tokenizer, texts, **sampled, max_new_tokens=12, **given)
+
+    assert draw(1) == draw(1) != draw(2)
+    greedy = write(model, tokenizer, texts, **{**sampled, "do_sample": False}, max_new_tokens=12)
+    assert draw(1, top_k=1) == greedy
+
+
+def test_several_hypotheses_and_their_scores(model, tokenizer, outputs):
+    batch = tokenizer(outputs[0]["texts"][:2], return_tensors="pt", padding=True)
+    language = tokenizer.lang_code_to_id["bo"]
+    found = model.generate(
+        **batch, forced_bos_token_id=language, num_return_sequences=5, return_dict_in_generate=True, output_scores=True
+    )
+    assert found.sequences[:, :2].tolist() == [[0, language]] * 10
+    assert found.sequences_scores.view(2, 5).diff(dim=1).le(0).all()
+
+
+def test_a_language_for_each_sentence(model, tokenizer, outputs):
+    text = outputs[0]["texts"][0]
+    languages = [tokenizer.lang_code_to_id[lang] for lang in ("bo", "mn", "kk")]
+    batch = tokenizer([text] * 3, return_tensors="pt")
+    together = model.generate(**batch, forced_bos_token_id=torch.tensor(languages))
+    assert together[:, 1].tolist() == languages
+    for row, language in zip(together, languages, strict=True):
+        alone = model.generate(**tokenizer([text], return_tensors="pt"), forced_bos_token_id=language)
+        assert tokenizer.decode(row, skip_special_tokens=True) == tokenizer.decode(alone[0], skip_special_tokens=True)
+
+
+def test_a_given_beginning_is_continued(model, tokenizer, outputs):
+    language = tokenizer.lang_code_to_id["bo"]
+    batch = tokenizer(outputs[0]["texts"][:1], return_tensors="pt")
+    whole = model.generate(**batch, forced_bos_token_id=language, num_beams=1, early_stopping=False)
+    again = model.generate(**batch, decoder_input_ids=whole[:, :3], num_beams=1, early_stopping=False)
+    assert again.tolist() == whole.tolist()
+
+
+def test_the_target_language_may_be_the_model_s(model, tokenizer, outputs):
+    batch = tokenizer(outputs[1]["texts"][:2], return_tensors="pt", padding=True)
+    with pytest.raises(ValueError, match=r"no target language \(bo, kk, mn, ug, zh\): give forced_bos_token_id"):
+        model.generate(**batch)
+    config = GenerationConfig(**{**model.generation_config.to_dict(), "forced_bos_token_id": 2005})
+    assert model.generate(**batch, generation_config=config)[:, 1].tolist() == [2005, 2005]
+
+
+def test_lengths(model, tokenizer, outputs):
+    language = tokenizer.lang_code_to_id["bo"]
+    batch = tokenizer(outputs[0]["texts"][:3], return_tensors="pt", padding=True)
+    exact = model.generate(**batch, forced_bos_token_id=language, min_new_tokens=5, max_new_tokens=5)
+    assert exact.shape == (3, 7) and not exact.eq(2).any()
+    longest = model.generate(**batch, forced_bos_token_id=language, max_length=1000)  # more than there are positions
+    assert longest.size(1) <= model.config.max_target_positions + 1
+    with pytest.raises(ValueError, match=r"70 tokens, but the model has 64 positions; truncate"):
+        model.generate(input_ids=torch.full((1, 70), 5), forced_bos_token_id=language)
