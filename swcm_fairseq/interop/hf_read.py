@@ -25,6 +25,7 @@ from swcm_fairseq.interop.hf_names import (
 from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.interop.lora import ADAPTER_CONFIG_FILE, merge
 from swcm_fairseq.models.model_config import XLMSWCMConfig
+from swcm_fairseq.models.norms import DEFAULT_EPS
 
 EPSILONS = {"encoder._extra_state": "encoder_layer_norm_eps", "decoder._extra_state": "decoder_layer_norm_eps"}
 # Options of training, which a user of transformers may change.
@@ -69,7 +70,7 @@ def read_state(source: Path, lora: Path | None = None) -> dict[str, Any]:
         )
     config = model_config(content["fairseq"]["model"])
     ours = hf_options(config).items()
-    differing = [name for name, value in ours if name not in FREE and content.get(name) != value]
+    differing = [name for name, value in ours if name not in FREE and content.get(name, value) != value]
     if differing:
         raise InputError(
             f"{source / CONFIG_FILE}: {differing[0]} does not agree with the fairseq options in it; take both from the "
@@ -93,7 +94,7 @@ def _config(source: Path) -> dict[str, Any]:
     if (source / ADAPTER_CONFIG_FILE).is_file() and not (source / CONFIG_FILE).is_file():
         raise InputError(f"{source}: a LoRA adapter without its model; give the model's directory, and this by --lora")
     content = load_json(source / CONFIG_FILE)
-    needed = ("language_token_ids", "vocab_size", "fairseq", *EPSILONS.values())
+    needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers leaves out what is as by default
     if content.get("model_type") != MODEL_TYPE or any(name not in content for name in needed):
         raise InputError(
             f"{source}: not a model of ours for transformers; give a directory that python -m swcm_fairseq.export "
@@ -122,7 +123,7 @@ def _weights(
     weights: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
         if name in EPSILONS:
-            weights[name] = torch.tensor(content[EPSILONS[name]], dtype=torch.float64)
+            weights[name] = torch.tensor(content.get(EPSILONS[name], DEFAULT_EPS), dtype=torch.float64)
         elif name not in first:
             weights[name] = value  # fairseq's version mark
         else:

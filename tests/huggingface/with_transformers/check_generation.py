@@ -69,7 +69,8 @@ def test_sampling(model, tokenizer, outputs):
 
     assert draw(1) == draw(1) != draw(2)
     greedy = write(model, tokenizer, texts, **{**sampled, "do_sample": False}, max_new_tokens=12)
-    assert draw(1, top_k=1) == greedy
+    # transformers 5 filters before the search's own rules, so a sampled text may have a word where </s> is due.
+    assert all(ours.startswith(theirs) for ours, theirs in zip(draw(1, top_k=1), greedy, strict=True))
 
 
 def test_several_hypotheses_and_their_scores(model, tokenizer, outputs):
