@@ -12,18 +12,20 @@ fail() {
 # would run a command that a value names.
 check_variables() {
   local variable direction directions
-  for variable in GPUS MACHINES PER_GPU LAYERS LENGTH OMP_NUM_THREADS SLURM_CPUS_PER_TASK SLURM_GPUS_ON_NODE SLURM_JOB_ID \
+  for variable in GPUS MACHINES PER_GPU LAYERS LENGTH PIECES JOBS OMP_NUM_THREADS SLURM_CPUS_PER_TASK \
+    SLURM_GPUS_ON_NODE SLURM_JOB_ID \
     SLURM_JOB_NUM_NODES; do
     [[ ${!variable:-1} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$variable=${!variable}: give a number of at least 1" 2
   done
   for variable in MACHINE SLURM_NODEID; do
     [[ ${!variable:-0} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "$variable=${!variable}: give a number of at least 0" 2
   done
-  for variable in RUNS OUT ENCODER MANIFEST DATA MBART CORPUS; do
+  for variable in RUNS OUT ENCODER MANIFEST DATA MBART CORPUS TEXT RESULTS; do
     [[ ${!variable:-} != -* && ${!variable:-} != *$'\n'* ]] || fail "$variable=${!variable@Q}: give a path" 2
   done
   [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2
   [[ ${PRECISION:-fp16} =~ ^(fp16|bf16|fp32)$ ]] || fail "PRECISION=$PRECISION: use fp16, bf16 or fp32" 2
+  [[ ${DEVICE:-auto} =~ ^(auto|cpu|cuda)$ ]] || fail "DEVICE=$DEVICE: use auto, cpu or cuda" 2
   for variable in COMPARE EXPAND; do
     [[ ${!variable:-0} =~ ^[01]$ ]] || fail "$variable=${!variable}: use 0 or 1" 2
   done
@@ -93,4 +95,9 @@ mark() {
 # need_file FILE MEND: it must be there, unless nothing is run.
 need_file() {
   ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
+}
+# resolve_device: DEVICE is cuda if that was asked for, or nothing was and there is a GPU; else cpu.
+resolve_device() {
+  [ "${DEVICE:-auto}" != auto ] ||
+    DEVICE=$(python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")')
 }

@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 . examples/steps.sh
+check_variables
 
 [ $# = 3 ] || fail "give ENCODER, TEXT and OUT; see the head of $0" 2
 encoder=$1 text=$2 out=$3

@@ -18,16 +18,9 @@ cd "$(dirname "$0")/../.."
 check_variables
 
 SCALE=${SCALE:-full} COMPARE=${COMPARE:-1} ENCODER=${ENCODER:-examples/quickstart/encoder} DEVICE=${DEVICE:-auto}
-case $COMPARE in
-  1) systems=(xlm-swcm random-decoder) ;;
-  0) systems=(xlm-swcm) ;;
-  *) fail "COMPARE=$COMPARE: use 1 or 0" 2 ;;
-esac
-case $DEVICE in
-  auto) DEVICE=$(python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")') ;;
-  cpu | cuda) ;;
-  *) fail "DEVICE=$DEVICE: use cpu or cuda" 2 ;;
-esac
+resolve_device
+systems=(xlm-swcm)
+[ "$COMPARE" = 0 ] || systems+=(random-decoder)
 PIECES=4000 PRETRAINING_TOKENS=48 TITLE_TOKENS=48 RATE=5e-4
 case $SCALE in
   full)

@@ -4,11 +4,11 @@
 # validation set.
 #
 #   examples/study/run.sh                 on CPU cores: ten minutes of one core for each system, rate and seed
-#   SCALE=gpu examples/study/run.sh       on one GPU; give an ENCODER of 12 layers
+#   DEVICE=cuda examples/study/run.sh     on one GPU, at a larger scale; give an ENCODER of 12 layers
 #   SCALE=smoke examples/study/run.sh     a few minutes: shows that everything runs, no more
 #   JOBS=N                                trainings at a time (default: 1)
 #   ENCODER=DIR TEXT=DIR                  another encoder, other text in the layout of examples/quickstart/data/libreoffice
-#   RESULTS=DIR                           what is finished (default: examples/study/results/SCALE)
+#   RESULTS=DIR                           what is finished (default: examples/study/results/cpu, gpu or smoke)
 #
 # Interrupt it whenever you like: the same command continues. Finished runs are read from RESULTS and not repeated.
 set -euo pipefail
@@ -16,14 +16,17 @@ cd "$(dirname "$0")/../.."
 
 . examples/steps.sh
 
-SCALE=${SCALE:-cpu} JOBS=${JOBS:-1} ENCODER=${ENCODER:-examples/quickstart/encoder}
-TEXT=${TEXT:-examples/quickstart/data/libreoffice} RESULTS=${RESULTS:-examples/study/results/$SCALE} OUT=${OUT:-runs/study/$SCALE}
-[[ $JOBS =~ ^[1-9][0-9]*$ ]] || fail "JOBS=$JOBS: give a number of at least 1" 2
-case $SCALE in
-  cpu | smoke) export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} ;;
-  gpu) ;;
-  *) fail "SCALE=$SCALE: use cpu, gpu or smoke" 2 ;;
+check_variables
+SCALE=${SCALE:-full} JOBS=${JOBS:-1} DEVICE=${DEVICE:-cpu} ENCODER=${ENCODER:-examples/quickstart/encoder}
+TEXT=${TEXT:-examples/quickstart/data/libreoffice}
+resolve_device
+case $SCALE-$DEVICE in
+  smoke-*) plan=smoke DEVICE=cpu ;;
+  full-cpu) plan=cpu ;;
+  *) plan=gpu ;;
 esac
+[ "$DEVICE" = cuda ] || export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+RESULTS=${RESULTS:-examples/study/results/$plan} OUT=${OUT:-runs/study/$plan}
 RUN=$OUT # where steps.sh keeps what is done
 
 if ! finished encoder; then
@@ -52,5 +55,5 @@ for lang in bo zh; do xz -dc "$TEXT/title.$lang.test.title.xz" >"$RESULTS/refere
 xz -dc "$TEXT/zh-bo.test.bo.xz" >"$RESULTS/references/zh-bo.zh-bo.txt"
 
 step study "the systems of examples/study/plan.yaml"
-show python -m swcm_fairseq.study run --scale "$SCALE" --encoder "$OUT/encoder" --data "$OUT/data-bin" --work "$OUT/work" \
+show python -m swcm_fairseq.study run --scale "$plan" --encoder "$OUT/encoder" --data "$OUT/data-bin" --work "$OUT/work" \
   --results "$RESULTS" --jobs "$JOBS"
