@@ -13,14 +13,13 @@ fail() {
 check_variables() {
   local variable direction directions
   for variable in GPUS MACHINES PER_GPU LAYERS LENGTH PIECES JOBS OMP_NUM_THREADS SLURM_CPUS_PER_TASK \
-    SLURM_GPUS_ON_NODE SLURM_JOB_ID \
-    SLURM_JOB_NUM_NODES; do
+    SLURM_GPUS_ON_NODE SLURM_JOB_ID SLURM_JOB_NUM_NODES; do
     [[ ${!variable:-1} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$variable=${!variable}: give a number of at least 1" 2
   done
   for variable in MACHINE SLURM_NODEID; do
     [[ ${!variable:-0} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "$variable=${!variable}: give a number of at least 0" 2
   done
-  for variable in RUNS OUT ENCODER MANIFEST DATA MBART CORPUS TEXT RESULTS; do
+  for variable in RUNS OUT ENCODER MANIFEST DATA MBART CORPUS CLASSES TEXT RESULTS; do
     [[ ${!variable:-} != -* && ${!variable:-} != *$'\n'* ]] || fail "$variable=${!variable@Q}: give a path" 2
   done
   [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2
@@ -29,6 +28,7 @@ check_variables() {
   for variable in COMPARE EXPAND; do
     [[ ${!variable:-0} =~ ^[01]$ ]] || fail "$variable=${!variable}: use 0 or 1" 2
   done
+  [[ ${SEEDS:-1} =~ ^[0-9]{1,9}(\ [0-9]{1,9})*$ ]] || fail "SEEDS=$SEEDS: give numbers, such as 1 2 3" 2
   [[ ${LANGUAGES:-bo} =~ ^[a-z_]+(\ [a-z_]+)*$ ]] || fail "LANGUAGES=$LANGUAGES: give codes, such as bo ug" 2
   for variable in DENSITIES WEIGHTS; do # shares
     [[ ${!variable:-1} =~ ^(0?\.[0-9]+|1|1\.0)(\ (0?\.[0-9]+|1|1\.0))*$ ]] ||
