@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import chdir
 from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing import get_context
@@ -102,7 +103,7 @@ COMMANDS = {
     "vocab": Command(vocab.main, "--input bo={in}/bo zh={in}/zh --size 90 --output {out}/v", ("bo", "zh")),
     "vocab_extend": Command(
         vocab_extend.main,
-        "--vocab {in}/encoder --input zh={in}/zh --size 30 --output {out}/v",
+        "--vocab {in}/encoder --input zh={in}/zh --size 39 --output {out}/v",
         ("zh", *ENCODER),
     ),
     "vocab_prune": Command(
@@ -336,7 +337,8 @@ def run_case(seed: int, number: int, inputs: Path, folder: Path) -> Case:
     else:
         argv = break_output(argv, folder, chance) if kind == "output" else break_option(argv, chance)
     counted = command.counted and kind in ("bytes", "values")
-    verdict = judge(command.main, argv, [folder / "in"], folder / "out/r" if counted else None)
+    with chdir(folder / "out"):  # relative places of output are in there
+        verdict = judge(command.main, argv, [folder / "in"], folder / "out/r" if counted else None)
     return Case(name, kind, what, argv, verdict)
 
 
