@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What all recipes share: their options, the sizes of a run, steps that are done once, and the commands of each step.
-# A recipe sources this file, which takes it to the root of the repository.
+# A recipe sources this file, which changes to the root of the repository.
 RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 RECIPE=${RECIPE#"$PWD"/}
@@ -11,41 +11,41 @@ RECIPE=${RECIPE#"$PWD"/}
 description() {
   awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
 }
-# usage: the recipe's own description, then what is the same for all recipes.
+# usage: the recipe's own description, then the options and variables of all recipes.
 usage() {
   description
   cat <<'TEXT'
 
 Options of every recipe:
-  --name NAME         of the system, and of its directory under RUNS (default: xlm-swcm)
-  --dry-run           print the commands and run none of them; needs no data
-  --help              this text
-  -- OPTION...        further options for fairseq-train; they win over the recipe's own
+  --name NAME         name of the system and of its directory under RUNS (default: xlm-swcm)
+  --dry-run           print the commands without running them; needs no data
+  --help              print this text
+  -- OPTION...        further options for fairseq-train; they override the recipe's own
 
 Environment of every recipe:
-  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data: shows that everything runs, no more
+  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data, which only shows that everything runs
   RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
-  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another one
-                      give --name, too, and the same ENCODER to what follows: ids belong to its vocabulary
+  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another encoder, also
+                      give --name, and use the same ENCODER in later steps: ids belong to its vocabulary
   MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...); the
-                      recipe says where output and work go and which vocabulary it is
+                      recipe sets the output and work directories and the vocabulary
   DATA=DIR            a finished data directory, instead of MANIFEST
-  DIRECTIONS="S-T .." what fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a language
-                      that scores do not know yet needs a line in swcm_fairseq/scoring/tokenizers/__init__.py
-  GPUS=N              GPUs of this machine; the total batch stays the paper's
-  PER_GPU=N           samples at a time on a GPU, at most (default: as its memory allows, in pretraining 300 on 141 GB, 150
-                      on 80 GB, else 75); smaller needs less memory, and the total batch stays
+  DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a
+                      language that scoring does not know needs a row in swcm_fairseq/data/languages.py
+  GPUS=N              GPUs of this machine; the total batch does not change
+  PER_GPU=N           maximum number of samples at a time on a GPU (default: as its memory allows, in pretraining 300 on
+                      141 GB, 150 on 80 GB, otherwise 75); fewer need less memory, and the total batch does not change
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
 
-Paths are relative to the root of the repository. Interrupt a recipe whenever you like: the same command goes on,
-finished steps are skipped, and a training goes on from its last checkpoint as if it had never stopped.
+Paths are relative to the root of the repository. You can interrupt a recipe at any time: the same command continues,
+finished steps are skipped, and a training continues from its last checkpoint as if it had never stopped.
 TEXT
 }
 
 # --- options ---
 
 NAME=xlm-swcm START='' EXTRA=()
-# parse OPTION...: as usage describes them; and --start, which the recipes that can use it describe.
+# parse OPTION...: the options in usage, and --start, which is described by the recipes that use it.
 parse() {
   while [ $# -gt 0 ]; do
     case $1 in
@@ -76,7 +76,7 @@ parse() {
 
 check_variables
 
-# pretraining_per_gpu: how many samples of 256 tokens this machine's GPUs have the memory for, at a time.
+# pretraining_per_gpu: how many samples of 256 tokens fit into the memory of this machine's GPUs at a time.
 pretraining_per_gpu() {
   local mebibytes
   mebibytes=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2>/dev/null | sort -n | head -n 1)
@@ -90,7 +90,7 @@ pretraining_per_gpu() {
   fi
 }
 
-# --- the two scales: one table; the commands are the same ---
+# --- the two scales: one table; both run the same commands ---
 
 SCALE=${SCALE:-full}
 case $SCALE in
@@ -110,14 +110,14 @@ case $SCALE in
     TOKENS=64 PRETRAINING_EPOCHS=2 PRETRAINING_BATCH=32 PRETRAINING_PER_GPU=8
     FINETUNING_EPOCHS=2 FINETUNING_BATCH=16 FINETUNING_PER_GPU=8
     MAKE_ENCODER=(examples/smoke/encoder.sh "${ENCODER:-$DEFAULT_ENCODER}") DEVICE=(--cpu) EPOCH_SIZE=(--samples-per-epoch 64)
-    # fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 leaves each
-    # the rank that torchrun gave it. fairseq's default data parallelism needs GPUs, too.
+    # fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 keeps the
+    # rank that torchrun gave each process. fairseq's default data parallelism also needs GPUs.
     SEVERAL_PROCESSES=(--distributed-init-method env:// --distributed-no-spawn --distributed-rank -1
       --distributed-backend gloo --ddp-backend legacy_ddp)
     VALIDATION=(--eval-samples 4 --eval-args "{'beam': 1, 'max_len_b': 10}")
     GENERATION=(--beam 2 --batch-size 32 --max-len-b 10)
-    # No GPUs: fairseq uses those that it sees, even with --cpu. Small models on few cores, and threads that wait for
-    # each other without spinning.
+    # Hide GPUs: fairseq uses those that it sees, even with --cpu. Small models run on few cores, with threads that wait
+    # for each other without spinning.
     export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
     ;;
 esac
@@ -137,32 +137,32 @@ esac
 GPUS=${GPUS:-1}
 MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
 
-# --- the way of the data ---
+# --- data ---
 
-# choose_data NAME: set MANIFEST to NAME.yaml and DATA to the directory that comes of it, unless the user has.
+# choose_data NAME: set MANIFEST to NAME.yaml and DATA to the directory made from it, unless the user has set them.
 choose_data() {
   : "${MANIFEST:=$MANIFESTS/$1.yaml}"
   MAKE_DATA=0
   [ -z "${DATA:-}" ] || return 0
   MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
 }
-# one_at_a_time FILE COMMAND...: recipes that want the same data at the same time wait; the later ones find it done.
+# one_at_a_time FILE COMMAND...: recipes that need the same data at the same time wait; the later ones find it done.
 one_at_a_time() {
   mkdir -p "$(dirname "$1")"
   (
     flock -n 9 || {
-      echo "waiting: another recipe makes $1"
+      echo "waiting: another recipe is making $1"
       flock 9
     }
     "${@:2}"
   ) 9>"$1.lock"
 }
-# own_data_refused: for a recipe of several stages, each of which has data of its own.
+# own_data_refused: for a recipe with several stages, each with its own data.
 own_data_refused() {
   [ -z "${DATA:-}${MANIFEST:-}" ] ||
     fail "DATA and MANIFEST are those of one stage, and $RECIPE has several; leave them out, or run the stages' recipes" 2
 }
-# read_data: text to ids as MANIFEST says; nothing if the user has named a data directory.
+# read_data: text to ids as MANIFEST says; does nothing if the user has named a data directory.
 read_data() {
   local command=(python -m preprocess.run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
     --work "$TEXT/$(basename "$MANIFEST" .yaml)")
@@ -185,7 +185,7 @@ need_encoder() {
 $(command_line python -m swcm_fairseq.interop.convert hfl/cino-base-v2 --hub --output "$ENCODER")"
 }
 
-# batch TOTAL MOST: set BATCH to the options for TOTAL samples an update, at most MOST at a time on each GPU.
+# batch TOTAL MOST: set BATCH to the options for TOTAL samples per update, at most MOST at a time on each GPU.
 batch() {
   local processes=$((GPUS * MACHINES)) each
   for ((each = ${PER_GPU:-$2}; each > 0; each--)); do
@@ -195,20 +195,20 @@ batch() {
   BATCH=(--batch-size "$each" --update-freq $(($1 / each / processes)) --required-batch-size-multiple 1)
 }
 
-# train EPOCHS OPTION...: fairseq-train on all GPUs, as one progress bar; its log goes to train.log.
+# train EPOCHS OPTION...: run fairseq-train on all GPUs with one progress bar; its log goes to train.log.
 train() {
   local epochs=$1 processes=$((GPUS * MACHINES)) launch=()
-  # Said, because otherwise fairseq takes all GPUs that it sees.
+  # Given explicitly, because otherwise fairseq uses all GPUs that it sees.
   local share=(--distributed-world-size "$processes")
   if ((processes > 1)); then
     local place=(--standalone) # takes a free port
     ((MACHINES == 1)) || place=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "${RENDEZVOUS:-first:29500}")
     launch=(torchrun "${place[@]}" --nproc_per_node "$GPUS" --no-python)
-    # Gradients are views of what processes exchange: a copy less. Other data parallelism than torch's ignores it.
+    # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
     share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
-  # The optimizer, section 4.1 and Appendix B: AdamW (torch's; resumes exactly in half precision, too), clipping at 1.0, from
-  # 1e-5 up to 1e-4 during the first epoch, then down in a line. Fine-tuning has the same: the paper names nothing else.
+  # The optimizer, section 4.1 and Appendix B: AdamW (torch's, which also resumes exactly in half precision), clipping at
+  # 1.0, from 1e-5 up to 1e-4 during the first epoch, then linearly down. Fine-tuning uses the same: the paper names no other.
   local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
     --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${share[@]}"
     --optimizer fused_adamw --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0
@@ -224,7 +224,7 @@ train() {
   fi
 }
 
-# folder SOURCE-TARGET: the name of its outputs and scores: zh-bo, and bo for bo-bo.
+# folder SOURCE-TARGET: the name of the folder for its outputs and scores: zh-bo, and bo for bo-bo.
 folder() {
   [ "${1%-*}" = "${1#*-}" ] && echo "${1#*-}" || echo "$1"
 }
@@ -251,14 +251,14 @@ evaluate() {
   fi
 }
 
-# again COMMAND...: a recipe with the environment of this one, as it can be typed.
+# again COMMAND...: a recipe with the environment of this one, ready to type.
 again() {
   local set=()
   [ "$SCALE" = full ] || set+=("SCALE=$SCALE")
   [ "$RUNS" = runs ] || [ "$SCALE $RUNS" = "smoke runs/smoke" ] || set+=("RUNS=$RUNS")
   command_line "${set[@]}" "${OWN_ENCODER[@]}" "$@"
 }
-# finish COMMAND: say what to do next.
+# finish COMMAND: print what to do next.
 finish() {
   ((DRY_RUN)) || printf '\nTook %s seconds. Everything is in %s. Next:\n  %s\n' "$SECONDS" "$RUN" "$1"
 }
@@ -280,8 +280,8 @@ pretrain() {
     read_data
     step train "denoising in five languages and translation between Chinese and four"
     batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
-    # Section 4.1: corpora drawn with 0.3; epoch 1 teacher forcing, then its share falls to 0. The paper's 17,864
-    # updates are 8 epochs with one sample a document (Table 6), so longer documents are cut off there.
+    # Section 4.1: corpora drawn with 0.3; teacher forcing in epoch 1, then its share falls to 0. The paper's 17,864
+    # updates are 8 epochs with one sample per document (Table 6), so longer documents are truncated.
     train "$PRETRAINING_EPOCHS" --pretrained-encoder "$ENCODER" --sampling-alpha 0.3 --long-documents truncate \
       --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs --teacher-forcing-decay-start 1
     ((MACHINE > 0)) || mark train
@@ -289,8 +289,8 @@ pretrain() {
   finish "$(again examples/finetuning/summarization.sh --name "$NAME" --start "$RUN/checkpoint_last.pt")"
 }
 
-# start_options LANG...: set START_OPTIONS to what fine-tuning into these languages starts from; refuse what would only
-# fail when it is over.
+# start_options LANG...: set START_OPTIONS to what fine-tuning into these languages starts from; refuse a start that would
+# fail only at the end.
 start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
   if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
@@ -299,12 +299,12 @@ start_options() {
     return
   fi
   START_OPTIONS=(--finetune-from-model "$START")
-  [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training needs its start no more
+  [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training no longer needs its start
   need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
   ((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --start "$START" --langs "$@"
 }
 
-# finetune KIND TASK "SOURCE-TARGET..." OPTION...: from a pretrained checkpoint, then the scores of each direction; KIND
+# finetune KIND TASK "SOURCE-TARGET..." OPTION...: fine-tune from a pretrained checkpoint, then score each direction; KIND
 # is the folder under RUNS.
 finetune() {
   local kind=$1 task=$2 directions direction

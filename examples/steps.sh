@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# Steps of a run: announced, done once, and their commands shown. Sourced; the directory of the run is in RUN, and with
-# DRY_RUN=1 commands are printed and not run.
+# Steps of a run: announced, done once, and their commands shown. To be sourced; RUN is the directory of the run, and
+# DRY_RUN=1 prints commands without running them.
 DRY_RUN=0
 
-# fail MESSAGE [STATUS]: one line on standard error, and the end.
+# fail MESSAGE [STATUS]: print one line on standard error and exit.
 fail() {
   echo "error: $1" >&2
   exit "${2:-1}"
 }
-# check_variables: whatever the environment may set is what it should be, before any of it is used. In arithmetic bash
-# would run a command that a value names.
+# check_variables: validate every variable that the environment may set, before any of them is used. In arithmetic, bash
+# would run a command contained in a value.
 check_variables() {
   local variable direction directions
   for variable in GPUS MACHINES PER_GPU LAYERS LENGTH PIECES JOBS OMP_NUM_THREADS SLURM_CPUS_PER_TASK \
@@ -44,13 +44,13 @@ check_variables() {
       fail "DIRECTIONS=$DIRECTIONS: write SOURCE-TARGET, several separated by spaces" 2
   done
 }
-# command_line COMMAND...: a command as it can be typed.
+# command_line COMMAND...: a command, ready to type.
 command_line() {
   local line
   printf -v line '%q ' "$@"
   printf '%s\n' "${line% }"
 }
-# announce COMMAND...: print it; false if that is all that is wanted (--dry-run).
+# announce COMMAND...: print it; false if it must not be run (--dry-run).
 announce() {
   if ((DRY_RUN)); then
     command_line "$@"
@@ -63,7 +63,7 @@ show() {
   announce "$@" || return 0
   "$@"
 }
-# logged LOG COMMAND...: run it; what it says goes to LOG. If it fails, the terminal gets its error line or the end of
+# logged LOG COMMAND...: run it with its output in LOG. If it fails, the terminal gets its error line or the end of
 # LOG, and the script ends with its exit status.
 logged() {
   local status=0
@@ -76,7 +76,7 @@ logged() {
   exit "$status"
 }
 
-# finished STEP: has it been done in this run?
+# finished STEP: was it done before, in this run?
 finished() {
   ((!DRY_RUN)) && [ -e "$RUN/done/$1" ] && echo "[$1] done before, skipped"
 }
@@ -88,11 +88,11 @@ step() {
     printf '\n[%s] %s\n' "$1" "$2"
   fi
 }
-# mark STEP: it is done.
+# mark STEP: record that it is done.
 mark() {
   ((DRY_RUN)) || { mkdir -p "$RUN/done" && touch "$RUN/done/$1"; }
 }
-# need_file FILE MEND: it must be there, unless nothing is run.
+# need_file FILE FIX: it must exist, unless nothing is run.
 need_file() {
   ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
 }

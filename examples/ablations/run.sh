@@ -5,25 +5,25 @@
 #   examples/ablations/run.sh [--part I/N] [--list] [--dry-run] [SYSTEM...]
 #
 #   SYSTEM...           only these (default: all)
-#   --part I/N          the I-th of N parts, e.g. 2/4; no pretraining is in two parts
+#   --part I/N          the I-th of N parts, e.g. 2/4; each pretraining is in only one part
 #   --list              print the systems with their options and run none
 #   --dry-run           print the commands and run none of them; needs no data
 #   --help              this text
 #
-# Every pretraining has the same number of updates, whatever its objectives (1,340,235 samples an epoch).
-# Runs are kept as those of the other recipes are: RUNS/pretraining/PRETRAINING, RUNS/finetuning/TASK/SYSTEM. Finished
-# steps are skipped, so the same command goes on after an interruption. Machines that share RUNS may be given any parts,
-# the same ones too: what another one is at is left out with one line, and the same command takes it up later.
-# Environment: as for examples/pretraining/single_gpu.sh (--help). SCALE=smoke leaves out X = 5 and 6: its encoder has
+# Every pretraining has the same number of updates, whatever its objectives (1,340,235 samples per epoch).
+# Runs are kept like those of the other recipes: RUNS/pretraining/PRETRAINING, RUNS/finetuning/TASK/SYSTEM. Finished
+# steps are skipped, so the same command continues after an interruption. Machines that share RUNS may work on any parts,
+# even the same ones: a run that another process is working on is skipped with one line, and the same command runs it later.
+# Environment: as for examples/pretraining/single_gpu.sh (--help). SCALE=smoke skips X = 5 and 6: its encoder has
 # four layers.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 GRID=examples/ablations/grid.tsv
-# Samples an epoch of every pretraining (Appendix B): the same work for all of them. The smoke scale has its own.
+# Samples per epoch of every pretraining (Appendix B): the same work for all of them. The smoke scale has its own.
 EQUAL_WORK=(--samples-per-epoch 1340235)
 [ "$SCALE" = full ] || EQUAL_WORK=()
-BUSY=75 # status of what another process is at; EX_TEMPFAIL of sysexits.h
+BUSY=75 # status of a run that another process is working on; EX_TEMPFAIL of sysexits.h
 
 PART=1 PARTS=1 WANTED=() LIST=0
 while [ $# -gt 0 ]; do
@@ -49,7 +49,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-# wanted: has the row been asked for?
+# wanted: was the row requested?
 wanted() {
   [ ${#WANTED[@]} = 0 ] || [[ " ${WANTED[*]} " == *" $system "* ]]
 }
@@ -61,7 +61,7 @@ in_part() {
   : "${GROUPS_SEEN[$group]:=${#GROUPS_SEEN[@]}}"
   ((GROUPS_SEEN[$group] % PARTS == PART - 1))
 }
-# sized OPTIONS: at SCALE=smoke a thousandth of the samples.
+# sized OPTIONS: at SCALE=smoke, a thousandth of the samples.
 sized() {
   if [ "$SCALE" = smoke ]; then
     sed -E 's/(--train-samples [0-9]+)000$/\1/' <<<"$1"
@@ -69,7 +69,7 @@ sized() {
     echo "$1"
   fi
 }
-# exclusively RUN COMMAND...: unless another process is at that run, here or on a machine with the same RUNS.
+# exclusively RUN COMMAND...: unless another process works on that run, here or on a machine with the same RUNS.
 exclusively() {
   local lock=$RUNS/locks/${1//\//-} status=0
   if ((DRY_RUN)); then
@@ -81,10 +81,10 @@ exclusively() {
     flock -n 9 || exit "$BUSY"
     "${@:2}" "${OPTIONS[@]}"
   ) 9>"$lock" || status=$?
-  ((status != BUSY)) || echo "[$1] another process is at it (it holds $lock); left out, run the same command again later"
+  ((status != BUSY)) || echo "[$1] another process is working on it (it holds $lock); skipped, run the same command again later"
   return "$status"
 }
-# run_system: pretraining and fine-tuning of the row, as far as they have not been done.
+# run_system: pretraining and fine-tuning of the row, unless they are done.
 run_system() {
   local start=$ENCODER task before both after data=()
   read -ra before <<<"$pretraining_options"
@@ -103,7 +103,7 @@ run_system() {
 }
 
 own_data_refused
-trap 'exit 130' INT # else the next system would begin
+trap 'exit 130' INT # otherwise the next system would begin
 number=0 busy=() failed=()
 while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks \
   corpora; do
@@ -117,7 +117,7 @@ while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common
     continue
   fi
   if [ "$SCALE" = smoke ] && [[ $common_options == *interval\ [56] ]]; then
-    echo "# $system: left out at SCALE=smoke, whose encoder has four layers"
+    echo "# $system: skipped at SCALE=smoke, whose encoder has four layers"
     continue
   fi
   printf '\n=== %s (%s)\n' "$system" "$place"
@@ -133,4 +133,4 @@ done 3<"$GRID"
 ((LIST || DRY_RUN)) && exit
 printf '\n%d systems, %d of them left to other processes, %d failed. Next:\n  python -m swcm_fairseq.reporting.paper_report --runs %q\n' \
   "$number" "${#busy[@]}" "${#failed[@]}" "$RUNS"
-[ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}; what was wrong stands above, the same command goes on"
+[ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}; the reasons are printed above; the same command continues"

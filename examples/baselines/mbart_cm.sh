@@ -1,19 +1,18 @@
 #!/usr/bin/env bash
-# mBART-CM: fairseq's mBART with the vocabulary and the language tokens of XLM-SWCM, trained on with the same data and
-# the same task, then fine-tuned as XLM-SWCM is (Su et al. 2025, section 4.2.1, Tables 1 and 2).
+# mBART-CM: fairseq's mBART with the vocabulary and the language tokens of XLM-SWCM, trained further on the same data with
+# the same task, then fine-tuned like XLM-SWCM (Su et al. 2025, section 4.2.1, Tables 1 and 2).
 #
 #   MBART=DIR examples/baselines/mbart_cm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
 #   MBART=DIR           the published checkpoint: model.pt, dict.txt, sentence.bpe.model (default: encoders/mbart.cc25;
 #                       https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz)
 #
-#   EXPAND=1            mBART keeps its own 250,001 pieces and gets the language tokens, as the paper says (611M); more pieces
-#                       come from python -m preprocess.vocab_extend. Default: its rows go over to the vocabulary of
-#                       ENCODER (493M with CINO's)
+#   EXPAND=1            mBART keeps its own 250,001 pieces and gets the language tokens, as in the paper (611M); to add more
+#                       pieces, use python -m preprocess.vocab_extend. Default: its rows are transferred to the vocabulary
+#                       of ENCODER (493M with CINO's)
 #
-# Unlike XLM-SWCM it is trained by teacher forcing throughout, with fairseq's own criterion: scheduled sampling in two
-# passes needs a model of this package. The name is mbart-cm if none is given, with
-# EXPAND=1 mbart-cm-expanded.
+# Unlike XLM-SWCM, it is trained by teacher forcing throughout, with fairseq's own criterion: scheduled sampling in two
+# passes needs a model of this package. The default name is mbart-cm, with EXPAND=1 mbart-cm-expanded.
 # Runs: RUNS/pretraining/NAME, RUNS/finetuning/TASK/NAME, RUNS/crosslingual/TASK/NAME.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
@@ -37,7 +36,7 @@ case $SCALE in
 esac
 
 RUN=$RUNS/pretraining/$NAME
-if ((EXPAND)); then # once more, with mBART's own vocabulary, under the names that it has here, in the place of ENCODER's
+if ((EXPAND)); then # run again with mBART's own vocabulary, renamed as expected here, instead of ENCODER's
   own=$RUNS/mbart-vocabulary
   if ! { ((!DRY_RUN)) && [ -e "$own/dict.txt" ]; }; then
     step own-vocabulary "mBART's own pieces"
@@ -51,7 +50,7 @@ if ((EXPAND)); then # once more, with mBART's own vocabulary, under the names th
 fi
 if ! finished vocabulary; then
   need_encoder # for its vocabulary
-  step vocabulary "mBART's embedding rows go over to the vocabulary of $ENCODER"
+  step vocabulary "transfer mBART's embedding rows to the vocabulary of $ENCODER"
   [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
   need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
   show python -m swcm_fairseq.interop.mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Text classification with an encoder (CINO, Yang et al. 2022, section 5 and Table 9): fine-tuned with several seeds, tested
-# in every language that the set has, and reported beside the paper's Tables 3 to 5.
+# Text classification with an encoder (CINO, Yang et al. 2022, section 5 and Table 9): fine-tune with several seeds, test
+# in every language of the set, and report beside the paper's Tables 3 to 5.
 #
 #   examples/classification/finetune.sh SET [--name NAME] [--dry-run] [-- OPTION...]
 #
 # SET is tncc (Tibetan, checkpoint chosen on its dev set), ynat (Korean, dev set), wcm (trained and chosen on Chinese) or cmnews
-# (trained and chosen on the minority languages). CORPUS is where it lies as published (default: corpora/SET), CLASSES names
-# other classes, for a set of your own in the same layout. ENCODER is any encoder's directory: converted, extended and not
-# trained further (the paper's XLM-R-Ext: --name xlm-r-ext), or continued. SIZE=large takes the numbers of large models
-# (default: base). SEEDS are those of the runs (default: "1 2 3 4 5"). LENGTH is the most positions of a text (default: 512).
+# (trained and chosen on the minority languages). CORPUS is the directory of the published files (default: corpora/SET).
+# CLASSES names other classes, for a set of your own in the same layout. ENCODER is any encoder's directory: converted,
+# extended and not trained further (the paper's XLM-R-Ext: --name xlm-r-ext), or continued. SIZE=large uses the numbers of
+# large models (default: base). SEEDS lists the seeds of the runs (default: "1 2 3 4 5"). LENGTH is the maximum number of
+# positions of a text (default: 512).
 # Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test".
 set -euo pipefail
 SET='' arguments=()

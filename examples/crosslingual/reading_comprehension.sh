@@ -4,12 +4,12 @@
 #
 #   examples/crosslingual/reading_comprehension.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  of pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
+#   --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
 #                       encoder: no pretraining at all
 #
-# 50 epochs of 200 samples an update; the checkpoint is chosen by the mean ROUGE-L of the five validation sets. Corpora
-# are drawn with p = q^0.3, so that Chinese does not crowd the others out.
-# Run: RUNS/crosslingual/reading_comprehension/NAME, its scores in scores/LANG.json.
+# 50 epochs with 200 samples per update; the checkpoint is chosen by the mean ROUGE-L of the five validation sets. Corpora
+# are drawn with p = q^0.3, so that Chinese does not crowd out the others.
+# Run: RUNS/crosslingual/reading_comprehension/NAME; scores are in scores/LANG.json.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fine-tuning for reading comprehension: a Tibetan question and its passage -> the answer, written and not marked in the
-# passage (TibetanQA; Su et al. 2025, section 4.2.1, Table 1).
+# Fine-tuning for reading comprehension: a Tibetan question and its passage -> the answer, generated and not marked in
+# the passage (TibetanQA; Su et al. 2025, section 4.2.1, Table 1).
 #
 #   examples/finetuning/reading_comprehension.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  of pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
+#   --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
 #                       encoder: no pretraining at all
 #
-# 50 epochs of 200 samples an update; the checkpoint is chosen by ROUGE-L on the validation set. The question comes
+# 50 epochs with 200 samples per update; the checkpoint is chosen by ROUGE-L on the validation set. The question comes
 # first, so a passage of more than 256 tokens loses its end.
-# Run: RUNS/finetuning/reading_comprehension/NAME, its scores in scores/bo.json.
+# Run: RUNS/finetuning/reading_comprehension/NAME; scores are in scores/bo.json.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Summaries in a language without any training summaries: a model that has learned the task in Chinese and one that has read
-# more of the language become one (Tao et al. 2024, "Unlocking the Potential of Model Merging for Low-Resource Languages",
+# Summaries in a language without any training summaries: merge a model that has learned the task in Chinese with one that
+# has read more of the language (Tao et al. 2024, "Unlocking the Potential of Model Merging for Low-Resource Languages",
 # the roadmap of its section 3.2; two languages at once, section 7.1).
 #
 #   examples/merging/summarization.sh [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  BASE, of pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt)
-#   LANGUAGES="X Y"     languages to merge (default: bo ug); with two, also both at once
-#   DENSITIES="K .."    grid of TIES, for both models (default: 0.01 0.2 0.4 0.6 0.8 1.0, the paper's Appendix B)
-#   WEIGHTS="W .."      grid of the weighted average, of the task model (default: 0.2 0.4 0.6 0.8)
+#   --start CHECKPOINT  BASE, from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt)
+#   LANGUAGES="X Y"     languages to merge (default: bo ug); two languages are also merged at once
+#   DENSITIES="K .."    grid for TIES, for both models (default: 0.01 0.2 0.4 0.6 0.8 1.0, the paper's Appendix B)
+#   WEIGHTS="W .."      grid for the weighted average: weight of the task model (default: 0.2 0.4 0.6 0.8)
 #
 # For each language X: CT-X is BASE trained further on text in X, and in Chinese so that it is not forgotten; TASK is BASE
-# fine-tuned on Chinese summaries (LCSTS) alone; CTSFT-X is CT-X fine-tuned likewise. WAVG-X and TIES-X are TASK merged with
-# CT-X, densities and weights chosen on the validation set in X. All are tested on X, of which no model has seen a summary.
-# Unlike the paper's, the models are of this project, and what the paper says in English is said in Chinese.
+# fine-tuned only on Chinese summaries (LCSTS); CTSFT-X is CT-X fine-tuned in the same way. WAVG-X and TIES-X are TASK merged
+# with CT-X, with densities and weights chosen on the validation set in X. All are tested on X; no model has seen a summary in X.
+# Unlike in the paper, the models are those of this project, and Chinese takes the place of English.
 # Runs: RUNS/merging/summarization/SYSTEM-X; the table: python -m swcm_fairseq.reporting.paper_report.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
@@ -52,7 +52,7 @@ read_on() {
     --long-documents truncate
   mark train
 }
-# learn_task RUN CHECKPOINT: fine-tuning on Chinese summaries alone, from a checkpoint.
+# learn_task RUN CHECKPOINT: fine-tune only on Chinese summaries, from a checkpoint.
 learn_task() {
   RUN=$ROOT/$1
   use_data crosslingual_summarization
@@ -76,11 +76,11 @@ score() {
     --output "$RUN/scores/$2.json"
   mark "score-$2"
 }
-# merged OUTPUT OPTION...: TASK and the other models that the options begin with, merged.
+# merged OUTPUT OPTION...: merge TASK with the other models, which come first in the options.
 merged() {
   [ -e "$1" ] || show python -m swcm_fairseq.merge "$ROOT/task/checkpoint_best.pt" "${@:2}" --output "$1"
 }
-# try METHOD LANG SETTING OPTION...: one point of a grid, scored on the validation split; its checkpoint is not kept.
+# try METHOD LANG SETTING OPTION...: score one point of a grid on the validation split, without keeping its checkpoint.
 try() {
   RUN=$ROOT/grid/$1-$2/$3
   finished "score-$2" && return
@@ -119,7 +119,7 @@ merge_one() {
     --shares "$RUN/shares.json"
   score test "$1" "$RUN/merged.pt"
 }
-# merge_all: TASK and CT-X of all languages at once, with the densities that were best for one (section 7.1).
+# merge_all: merge TASK and CT-X of all languages at once, with the densities that were best for each (section 7.1).
 merge_all() {
   local x models=() densities=${DENSITY_OF[${LANGUAGES[0]}]%,*}
   for x in "${LANGUAGES[@]}"; do

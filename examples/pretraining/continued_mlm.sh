@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Continued masked language modelling of an encoder whose vocabulary was extended or pruned, so that its new pieces learn
-# what they mean: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The numbers are those of
+# Continued masked language modelling of an encoder whose vocabulary was extended or pruned, so that the model learns
+# its new pieces: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The numbers are those of
 # its Table 7 and section 3.2: languages drawn by n^0.7 / l^0.3, the softmax over one language's pieces, Chinese documents
-# joined and cut at 256 tokens, other texts as they are.
+# joined and cut at 256 tokens, other texts unchanged.
 #
 #   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
 # ENCODER is the directory that preprocess.vocab_extend or vocab_prune wrote (default:
-# encoders/xlm-roberta-base-extended). SIZE=large takes CINO-large's numbers, for XLM-R large (default: base).
+# encoders/xlm-roberta-base-extended). SIZE=large uses CINO-large's numbers, for XLM-R large (default: base).
 # JOIN names the languages whose documents are joined, such as zh,bo (default: zh; JOIN= joins none).
-# For one GPU and a few days rather than CINO's 150,000 updates of 4,096 texts, add for example:
+# To train for a few days on one GPU instead of CINO's 150,000 updates of 4,096 texts, add for example:
 #   -- --max-update 20000 --total-num-update 20000 --warmup-updates 1000 --lr 1e-4 --update-freq 8
-# Run: RUNS/pretraining/NAME (default: continued-mlm); the encoder for the other recipes is its folder "encoder".
+# Run: RUNS/pretraining/NAME (default: continued-mlm); its folder "encoder" is the encoder for the other recipes.
 set -euo pipefail
 case ${SCALE:-full} in
   smoke) ENCODER=${ENCODER:-${RUNS:-runs/smoke}/encoder-extended} ;;
@@ -74,10 +74,10 @@ if ! finished train; then
   mark train
 fi
 if ! finished encoder && [ ! -e "$RUN/encoder/config.json" ]; then
-  step encoder "what was trained as an encoder's directory"
+  step encoder "the trained model as an encoder's directory"
   show python -m swcm_fairseq.interop.convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
     --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
   mark encoder
 fi
-OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # its vocabulary is that of the encoder it came from
+OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # its vocabulary is that of the original encoder
 finish "$(again examples/pretraining/single_gpu.sh --name "xlm-swcm-$NAME")"

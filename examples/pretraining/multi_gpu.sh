@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Pretraining of XLM-SWCM on several GPUs of one machine, by torchrun; else the same as single_gpu.sh.
+# Pretraining of XLM-SWCM on several GPUs of one machine, with torchrun; otherwise the same as single_gpu.sh.
 #
 #   GPUS=2 examples/pretraining/multi_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
 # The batch is the paper's 600 = 75 x 4 x 2 GPUs (Su et al. 2025, section 4.1), on any number of GPUs that divides it.
-# GPUS is 2 if it is not set. Run: RUNS/pretraining/NAME.
+# GPUS is 2 by default. Run: RUNS/pretraining/NAME.
 set -euo pipefail
 GPUS=${GPUS:-2}
 # shellcheck source=examples/lib.sh

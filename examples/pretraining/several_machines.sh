@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Pretraining of XLM-SWCM on several machines, by torchrun; else the same as single_gpu.sh. Start it on every machine:
+# Pretraining of XLM-SWCM on several machines, with torchrun; otherwise the same as single_gpu.sh. Start it on every machine:
 #
 #   MACHINES=2 MACHINE=0 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh [OPTION...]
 #   MACHINES=2 MACHINE=1 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh [OPTION...]
 #
-#   MACHINES=N          how many machines (default: 2)
+#   MACHINES=N          number of machines (default: 2)
 #   MACHINE=I           the number of this one, from 0 (default: SLURM's); 0 writes checkpoints and train.log
-#   RENDEZVOUS=H:P      name of machine 0 and a free port on it, which the others reach
+#   RENDEZVOUS=H:P      name of machine 0 and a free port on it that the others can reach
 #
-# All machines have the same number of GPUs and see the same directory; the data directory is made beforehand, on one of
-# them (the recipe says how). The batch is the paper's 600 samples (Su et al. 2025, section 4.1), whatever their number.
+# All machines must have the same number of GPUs and see the same directory. Make the data directory beforehand, on one of
+# them (the recipe says how). The batch is the paper's 600 samples (Su et al. 2025, section 4.1) on any number of machines.
 # slurm.sbatch does this on a cluster. Run: RUNS/pretraining/NAME.
 set -euo pipefail
 MACHINES=${MACHINES:-2} MACHINE=${MACHINE:-${SLURM_NODEID:-0}}

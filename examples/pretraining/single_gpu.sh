@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Pretraining of XLM-SWCM on one GPU: denoising on MC2 (bo, ug, kk, mn) and THUCNews (zh), translation between zh and each
-# with 2,000 pairs a language (Su et al. 2025, sections 3.2 and 4.1, Appendices A and B).
+# Pretraining of XLM-SWCM on one GPU: denoising on MC2 (bo, ug, kk, mn) and THUCNews (zh), translation between zh and
+# each with 2,000 pairs per language (Su et al. 2025, sections 3.2 and 4.1, Appendices A and B).
 #
 #   examples/pretraining/single_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
-# The batch is the paper's 600 samples (there 75 x 4 x 2 GPUs, here 75 x 8). Run: RUNS/pretraining/NAME.
+# The batch is the paper's 600 samples (75 x 4 x 2 GPUs there, 75 x 8 here). Run: RUNS/pretraining/NAME.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# An encoder learns Tibetan pieces, and loses those that the text does not use:
+# Add Tibetan pieces to an encoder, and remove those that the text does not use:
 #
 #   examples/quickstart/extend_encoder.sh ENCODER TEXT OUT
 #
 #   ENCODER     directory of the encoder
 #   TEXT        directory with text in the layout of examples/quickstart/data
 #   OUT         directory to write
-#   PIECES=N    Tibetan pieces to learn (default: 4000)
+#   PIECES=N    number of Tibetan pieces to add (default: 4000)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -19,7 +19,7 @@ encoder=$1 text=$2 out=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Tibetan and Chinese sentences that translate each other tell which rows a new row starts from.
+# Pairs of Tibetan and Chinese sentences determine which rows a new row starts from.
 show python -m preprocess.vocab_extend --vocab "$encoder" --input "bo=$text/mono.bo.train.txt$xz" --size "${PIECES:-4000}" \
   --align "zh-bo=$text/zh-bo.train.zh$xz,$text/zh-bo.train.bo$xz" --output "$work/extended"
 inputs=()

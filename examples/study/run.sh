@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# What each part of the method is worth: the systems of the paper's section 5 (plan.yaml), trained from the
+# What each part of the method contributes: the systems of the paper's section 5 (plan.yaml), trained from the
 # demonstration's encoder on its text, with equal updates, several seeds, and a learning rate chosen for each system on the
 # validation set.
 #
 #   examples/study/run.sh                 on CPU cores: ten minutes of one core for each system, rate and seed
 #   DEVICE=cuda examples/study/run.sh     on one GPU, at a larger scale; give an ENCODER of 12 layers
-#   SCALE=smoke examples/study/run.sh     a few minutes: shows that everything runs, no more
+#   SCALE=smoke examples/study/run.sh     a few minutes: only shows that everything runs
 #   JOBS=N                                trainings at a time (default: 1)
 #   ENCODER=DIR TEXT=DIR                  another encoder, other text in the layout of examples/quickstart/data/libreoffice
-#   RESULTS=DIR                           what is finished (default: examples/study/results/cpu, gpu or smoke)
+#   RESULTS=DIR                           finished runs (default: examples/study/results/cpu, gpu or smoke)
 #
-# Interrupt it whenever you like: the same command continues. Finished runs are read from RESULTS and not repeated.
+# You can interrupt it at any time: the same command continues. Finished runs are read from RESULTS and not repeated.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

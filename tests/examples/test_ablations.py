@@ -113,7 +113,7 @@ def test_smoke_scale_has_a_thousandth_of_the_samples(tmp_path):
     done = run("--dry-run", "x2-20k", "x6-50k", SCALE="smoke", RUNS=str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
     assert "--normal-layer-interval 2 --train-samples 20\n" in done.stdout
-    assert "x6-50k: left out at SCALE=smoke" in done.stdout and "interval 6" not in done.stdout
+    assert "x6-50k: skipped at SCALE=smoke" in done.stdout and "interval 6" not in done.stdout
 
 
 def test_what_another_process_is_at_is_left_out(tmp_path):
@@ -122,7 +122,7 @@ def test_what_another_process_is_at_is_left_out(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = run("no-ws", RUNS=str(tmp_path))
     assert done.returncode == 0
-    assert "[pretraining/no-ws] another process is at it" in done.stdout
+    assert "[pretraining/no-ws] another process is working on it" in done.stdout
     assert "1 systems, 1 of them left to other processes, 0 failed" in done.stdout
     assert not (tmp_path / "pretraining").exists() and not (tmp_path / "finetuning").exists()
 
