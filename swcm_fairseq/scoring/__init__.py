@@ -1,3 +1,3 @@
-"""Scores that carry their own definition: importing this package registers the scorers for ``--scoring``."""
+"""Scores that state their own definition: importing this package registers the scorers for ``--scoring``."""
 
 from swcm_fairseq.scoring import fairseq_scorers  # noqa: F401

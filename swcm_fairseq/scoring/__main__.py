@@ -1,4 +1,4 @@
-"""``python -m swcm_fairseq.scoring``: scores of any system's output, with the definition of each number."""
+"""``python -m swcm_fairseq.scoring``: score any system's output, with the definition of each number."""
 
 import logging
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -26,12 +26,12 @@ _EXAMPLES = """examples:
   python -m swcm_fairseq.scoring --labels --ref test.labels --hyp ours.predictions theirs.predictions
   python -m swcm_fairseq.scoring --generated results/generate-test.txt --lang bo --format json
 
-Look at the outputs themselves with: python -m swcm_fairseq.scoring.samples --help
+To read the outputs themselves: python -m swcm_fairseq.scoring.samples --help
 """
 
 
 def count(text: str) -> int:
-    """The type of an option that counts: 0 or more."""
+    """The type of an option that is a count: 0 or more."""
     value = int(text)
     if value < 0:
         raise ValueError(text)
@@ -44,7 +44,7 @@ def build_parser() -> ArgumentParser:
         prog="python -m swcm_fairseq.scoring",
         description="Score one or several systems against references: ROUGE-L, -1, -2 (F1, precision, recall) with\n"
         "tokenizers for Tibetan, Chinese, Uyghur, Kazakh and Mongolian; sacreBLEU's BLEU and chrF++; the\n"
-        "share of outputs in the language asked for. With bootstrap intervals, tests of the difference to\n"
+        "share of outputs in the requested language. With bootstrap intervals, tests of the difference from\n"
         "the first system, and a signature for each number.",
         epilog=_EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
@@ -58,15 +58,15 @@ def build_parser() -> ArgumentParser:
         nargs="?",
         const="",
         metavar="LABEL,...",
-        help="lines are labels: accuracy, macro-F1 and weighted F1 instead; allowed are these (default: those "
-        "of the references)",
+        help="lines are labels: report accuracy, macro-F1 and weighted F1 instead; LABEL,... are the allowed labels "
+        "(default: those of the references)",
     )
-    add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE (default: the language's own)")
+    add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer for ROUGE (default: the language's own)")
     add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")
     add(
         "--bleu-tokenizer",
         choices=OFFLINE_BLEU_TOKENIZERS,
-        help="tokenizer of sacreBLEU's BLEU (default: zh for zh, char for bo, 13a for en, else intl)",
+        help="tokenizer for sacreBLEU's BLEU (default: zh for zh, char for bo, 13a for en, otherwise intl)",
     )
     add(
         "--bootstrap",
@@ -82,13 +82,13 @@ def build_parser() -> ArgumentParser:
         metavar="N",
         help="random swaps for the p-values of further systems, 0 for none (default: %(default)s)",
     )
-    add("--format", choices=_FORMATS, default="text", help="form of the report (default: %(default)s)")
-    add("--output", type=Path, metavar="FILE", help="write the report there (default: to the terminal)")
+    add("--format", choices=_FORMATS, default="text", help="format of the report (default: %(default)s)")
+    add("--output", type=Path, metavar="FILE", help="write the report to FILE (default: to the terminal)")
     return parser
 
 
 def run(args: Namespace) -> str:
-    """The report that ``args`` ask for."""
+    """The report that ``args`` requests."""
     if args.hyp and not args.ref:
         raise InputError("--hyp needs references: add --ref FILE")
     if args.labels is not None:
@@ -117,7 +117,7 @@ def run_labels(args: Namespace) -> Evaluation:
 
 
 def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
-    """Raise :class:`InputError` with its place for the first line that is no label."""
+    """Raise :class:`InputError` with file and line for the first line that is not a label."""
     for number, label in enumerate(lines, start=1):
         if not label:
             raise InputError(f"{path}:{number}: no label in this line")
@@ -128,7 +128,7 @@ def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv``, score, and write the report."""
-    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok talks
+    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok is verbose
     args = build_parser().parse_args(argv)
     check_output(args)
     write_output(lambda: run(args), args.output)

@@ -16,7 +16,7 @@ from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import approximate_randomization, score_with_interval
 from swcm_fairseq.scoring.tokenizers import Tokenizer
 
-# The choices of the command line: those that need neither a download nor another package.
+# The choices on the command line: tokenizers that need neither a download nor another package.
 OFFLINE_BLEU_TOKENIZERS = ("13a", "char", "intl", "none", "zh")
 
 
@@ -25,8 +25,8 @@ class System:
     """One system's output.
 
     Attributes:
-        name: what the tables call it.
-        hypotheses: one string a segment.
+        name: its name in the tables.
+        hypotheses: one string per segment.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Value:
     Attributes:
         score: the number.
         interval: half-width of its bootstrap 95% interval, ``None`` without resampling.
-        p_value: of the difference to the first system, ``None`` where no test was made.
+        p_value: of the difference from the first system, ``None`` if no test was made.
     """
 
     score: float
@@ -53,9 +53,9 @@ class SystemScores:
     """All numbers of one system.
 
     Attributes:
-        name: of the system.
+        name: name of the system.
         values: title (``rougeL F1``, ``BLEU``, ``language``, ...) -> number.
-        empty: number of empty hypotheses; they are scored, as 0.
+        empty: number of empty hypotheses, which score 0.
         scripts: main script -> number of hypotheses.
         languages: identified language -> number of hypotheses; empty without ``pycld2``.
     """
@@ -76,7 +76,7 @@ class Evaluation:
         segments: number of lines.
         systems: in the order given; the first is the baseline of comparisons.
         signatures: metric -> what its numbers depend on.
-        notes: what a reader of the numbers has to know besides.
+        notes: what else a reader of the numbers must know.
     """
 
     language: str
@@ -94,7 +94,7 @@ def build_metrics(language: str, tokenizer: Tokenizer, bleu_tokenizer: str | Non
 
 
 def _values(score: Score, p_value: float | None) -> dict[str, Value]:
-    """The rows of one score: three for ROUGE, one for the others. The test is on the first."""
+    """The rows of one score: three for ROUGE, one for the others. The first is tested."""
     if not isinstance(score, RougeScore):
         return {score.name: Value(score.score, score._ci if score._ci >= 0 else None, p_value)}
     f1, precision, recall = (Value(getattr(score, part), score.intervals.get(part)) for part in RougeScore.PARTS)
@@ -111,7 +111,7 @@ def _score_systems(
 ) -> tuple[list[dict[str, Value]], str, str]:
     """One metric for all systems: the rows of each, the name of the metric, its signature.
 
-    The statistics of the segments are extracted once and serve score, intervals and test.
+    The statistics of the segments are extracted once and used for score, intervals and test.
     """
     stats = [metric._extract_corpus_statistics(system.hypotheses, references) for system in systems]
     rows = []
@@ -148,7 +148,7 @@ def _check(systems: Sequence[System], references: Sequence[Sequence[str]]) -> No
 
 
 def _notes(tokenizer: Tokenizer, references: Sequence[Sequence[str]]) -> list[str]:
-    """How many segments ROUGE can give nothing for, because no reference has letters or digits."""
+    """How many segments ROUGE cannot score, because no reference contains letters or digits."""
     count = sum(not any(map(tokenizer.tokenize, texts)) for texts in zip(*references, strict=True))
     return [f"{count} references have no letters or digits: ROUGE is 0 there, whatever the output"] if count else []
 
@@ -162,16 +162,16 @@ def evaluate(
     n_bootstrap: int = 1000,
     trials: int = 10_000,
 ) -> Evaluation:
-    """Score every system with every metric of :func:`build_metrics`, and for its language.
+    """Score every system with every metric of :func:`build_metrics`, and its language accuracy.
 
     Args:
         systems: each with as many hypotheses as each list of ``references``.
         references: one list of segments per reference; a segment counts with its best one.
         language: code of the references.
-        tokenizer: of the ROUGE scores.
-        bleu_tokenizer: one of sacreBLEU's; ``None`` takes the language's own.
-        n_bootstrap: resamples for the 95% intervals; 0 leaves them out.
-        trials: random swaps for the p-values against the first system; 0 leaves them out.
+        tokenizer: tokenizer of the ROUGE scores.
+        bleu_tokenizer: one of sacreBLEU's; ``None`` selects the language's own.
+        n_bootstrap: resamples for the 95% intervals; 0 omits them.
+        trials: random swaps for the p-values against the first system; 0 omits them.
 
     Raises:
         InputError: the numbers of segments differ, or there are none.
@@ -193,7 +193,7 @@ def evaluate_labels(
     Args:
         systems: each with as many labels as ``references``.
         references: the true labels.
-        language: of what was classified.
+        language: language of the classified texts.
         n_bootstrap, trials: as in :func:`evaluate`.
 
     Raises:

@@ -32,11 +32,11 @@ class RougeConfig(FairseqDataclass):
 
 
 class RougeScorer(BaseScorer):
-    """Collects what ``fairseq-generate`` or a validation decodes, and gives corpus ROUGE in percent.
+    """Collects what ``fairseq-generate`` or a validation decodes, and computes corpus ROUGE in percent.
 
     Args:
-        cfg: a :class:`RougeConfig`, or the ``scoring`` node of a run's configuration; the language is then
-            looked up in the run's task when the flag is not given.
+        cfg: a :class:`RougeConfig`, or the ``scoring`` node of a run's configuration; without the flag, the
+            language is then that of the run's task.
 
     Raises:
         InputError: neither the flag nor the task names a language, or it has no tokenizer.
@@ -73,8 +73,8 @@ class RougeScorer(BaseScorer):
 def _target_language(cfg: RougeConfig | DictConfig) -> str | None:
     """``target_lang`` of the task of the run that ``cfg`` belongs to.
 
-    Not an interpolation in the dataclass: fairseq resolves those when it parses the command line, and every
-    command of a task without a target language would stop there. Languages that a task infers from file names
+    This is not an interpolation in the dataclass: fairseq resolves those when it parses the command line, where
+    every command of a task without a target language would stop. Languages that a task infers from file names
     are not in the configuration, so those commands need the flag.
     """
     if not isinstance(cfg, DictConfig):

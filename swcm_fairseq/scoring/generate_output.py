@@ -1,4 +1,4 @@
-"""Reading what ``fairseq-generate`` writes: sources, references and hypotheses, back in the order of the input."""
+"""Reads the output of ``fairseq-generate``: sources, references and hypotheses, back in the order of the input."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from swcm_fairseq.scoring.segment_files import read_lines
 
 _KINDS = "STHD"  # S-7<tab>text, T-7<tab>text, H-7 and D-7<tab>score<tab>text; the rest is log
 _SCORED = "HD"
-MAX_SEGMENTS = 100_000_000  # in a line each: more would fill the memory
+MAX_SEGMENTS = 100_000_000  # one line each: more would fill the memory
 
 
 @dataclass
@@ -66,10 +66,10 @@ def _enter(segments: dict[int, Segment], line: tuple[str, int, float | None, str
 def read_generation(path: Path) -> list[Segment]:
     """The segments of an output of ``fairseq-generate``, by id.
 
-    With ``--nbest`` the first (best) hypothesis of each segment is taken, as fairseq's scorers do.
+    With ``--nbest``, the first (best) hypothesis of each segment is used, as in fairseq's scorers.
 
     Raises:
-        InputError: the file cannot be read, has no hypotheses, or a segment without one (a run cut off).
+        InputError: the file cannot be read, has no hypotheses, or has a segment without one (an interrupted run).
     """
     segments: dict[int, Segment] = {}
     for number, text in enumerate(read_lines(path), start=1):

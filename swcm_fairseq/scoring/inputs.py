@@ -1,4 +1,4 @@
-"""The files both commands read: references and systems, as plain text or as fairseq-generate wrote them."""
+"""The files that both commands read: references and systems, as plain text or as fairseq-generate wrote them."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -15,7 +15,7 @@ from swcm_fairseq.scoring.segment_files import check_lengths, read_lines, read_t
 
 @dataclass
 class Inputs:
-    """Aligned texts: entry n of every list belongs together.
+    """Aligned texts: the entries n of all lists belong together.
 
     Attributes:
         ids: position of each segment in the input of the systems, from 0.
@@ -35,13 +35,13 @@ class Inputs:
 def add_input_options(parser: ArgumentParser) -> None:
     """The options that :func:`read_inputs` reads."""
     parser.add_argument("--ref", type=Path, nargs="+", default=[], metavar="FILE",
-                        help="references, one a line; further files are alternative references "
+                        help="references, one per line; further files are alternative references "
                         "(default with --generated: the references in those files)")  # fmt: skip
     systems = parser.add_mutually_exclusive_group(required=True)
     systems.add_argument("--hyp", type=Path, nargs="+", metavar="FILE",
-                         help="hypotheses, one a line; each file is a system, the first the baseline")  # fmt: skip
+                         help="hypotheses, one per line; each file is a system, the first is the baseline")  # fmt: skip
     systems.add_argument("--generated", type=Path, nargs="+", metavar="FILE",
-                         help="the same as outputs of fairseq-generate (generate-test.txt)")  # fmt: skip
+                         help="hypotheses as outputs of fairseq-generate (generate-test.txt)")  # fmt: skip
 
 
 def check_output(args: Namespace, source: Path | None = None) -> None:
@@ -51,13 +51,13 @@ def check_output(args: Namespace, source: Path | None = None) -> None:
 
 
 def system_names(paths: Sequence[Path]) -> list[str]:
-    """File names; whole paths where two files have the same name."""
+    """File names, or whole paths if two files have the same name."""
     names = [path.name for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def read_inputs(args: Namespace, source: Path | None = None) -> Inputs:
-    """Read the files of :func:`add_input_options`, and the sources if there is a file of them.
+    """Read the files of :func:`add_input_options`, and the sources if there is a file for them.
 
     Raises:
         InputError: a file cannot be used, or two have different numbers of lines.
@@ -75,7 +75,7 @@ def read_inputs(args: Namespace, source: Path | None = None) -> Inputs:
 
 
 def _from_generations(paths: Sequence[Path], ref: Sequence[Path], source: Path | None) -> Inputs:
-    """Several runs of fairseq-generate over the same data."""
+    """Read several runs of fairseq-generate over the same data."""
     runs = [read_generation(path) for path in paths]
     ids = [segment.id for segment in runs[0]]
     for path, run in zip(paths, runs, strict=True):

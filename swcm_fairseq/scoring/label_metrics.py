@@ -10,11 +10,11 @@ SUPPORT, PREDICTED, CORRECT = range(3)
 
 
 def label_counts(references: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """How often each class is the reference, is predicted, and is both.
+    """Count how often each class is the reference, is predicted, and is both.
 
     Args:
         references: classes, int64, shape (examples,).
-        predictions: of the same shape.
+        predictions: classes, of the same shape.
         classes: number of classes.
 
     Returns:
@@ -25,7 +25,7 @@ def label_counts(references: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def class_f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of each class, float64, shape (classes,); NaN for a class that is nowhere.
+    """F1 of each class, float64, shape (classes,); NaN for a class that does not occur.
 
     Args:
         counts: see :func:`label_counts`.
@@ -35,18 +35,18 @@ def class_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def macro_f1(counts: np.ndarray) -> float:
-    """Mean F1 of the classes that are in references or predictions, 0 to 1 (scikit-learn's ``average="macro"``)."""
+    """Mean F1 of the classes that occur in references or predictions, 0 to 1 (scikit-learn's ``average="macro"``)."""
     return float(np.nanmean(class_f1(counts)))
 
 
 def weighted_f1(counts: np.ndarray) -> float:
-    """Mean F1 weighted by the references of each class, 0 to 1 (scikit-learn's ``average="weighted"``)."""
+    """Mean F1 weighted by the number of references of each class, 0 to 1 (scikit-learn's ``average="weighted"``)."""
     support = counts[SUPPORT]
     return float((np.nan_to_num(class_f1(counts)) * support).sum() / support.sum())
 
 
 def accuracy(counts: np.ndarray) -> float:
-    """Share of right predictions, 0 to 1."""
+    """Share of correct predictions, 0 to 1."""
     return float(counts[CORRECT].sum() / counts[SUPPORT].sum())
 
 
@@ -54,7 +54,7 @@ LABEL_SCORES = {"accuracy": accuracy, "macro-F1": macro_f1, "weighted-F1": weigh
 
 
 class LabelSignature(Signature):
-    """``macro-F1|classes:occurring|bs:1000|rs:12345|v:...``: everything the number depends on."""
+    """``macro-F1|classes:occurring|bs:1000|rs:12345|v:...``: everything that the number depends on."""
 
     def __init__(self, args: dict[str, Any]) -> None:
         super().__init__(args)
@@ -70,7 +70,7 @@ class LabelSignature(Signature):
         }
 
     def format(self, short: bool = False) -> str:
-        """The one form there is, ``short`` or not."""
+        """The only form, ``short`` or not."""
         return "|".join((self.name, *(f"{key}:{value}" for key, value in self.info.items() if value is not None)))
 
 

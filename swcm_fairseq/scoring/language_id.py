@@ -1,4 +1,4 @@
-"""Language accuracy: is a text written in the language that was asked for? By script, and by an identifier."""
+"""Language accuracy: is a text written in the requested language? By script, and by an identifier."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from swcm_fairseq.errors import InputError
 
 @dataclass(frozen=True)
 class LanguageAccuracy:
-    """How much of an output is in the language that was asked for.
+    """How much of an output is in the requested language.
 
     Attributes:
         script: percent of the segments whose main script is one of the language's; ``None`` if its scripts
@@ -28,7 +28,7 @@ class LanguageAccuracy:
 
 
 def expected_scripts(code: str) -> tuple[str, ...]:
-    """The scripts a text in ``code`` may be in: the subtag's (``kk_arab``), or all of the language's."""
+    """The scripts that a text in ``code`` may use: the subtag's (``kk_arab``), or all of the language's."""
     return language(code).scripts
 
 

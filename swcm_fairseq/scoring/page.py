@@ -1,4 +1,4 @@
-"""A web page of samples, side by side, in every script's own direction. One file, no scripts, nothing loaded."""
+"""A web page of samples, side by side, in each script's own direction: one file without scripts that loads nothing."""
 
 import html
 import re
@@ -27,7 +27,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Sample:
-    """One segment: source, references, and what each system made of it.
+    """One segment: source, references, and the output of each system.
 
     Attributes:
         id: position in the input, from 0.
@@ -42,7 +42,7 @@ class Sample:
     outputs: list[Output]
 
 
-# main script -> class of the style sheet; the class sets direction and fonts. The others run left to right.
+# main script -> class in the style sheet; the class sets direction and fonts. Other scripts run left to right.
 _SCRIPT_CLASSES = {"Arabic": "arabic", "Mongolian": "mongolian", "Tibetan": "tibetan", "Han": "han"}
 _RIGHT_TO_LEFT = frozenset(("Arabic",))
 

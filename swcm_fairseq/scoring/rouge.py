@@ -26,7 +26,7 @@ class RougeScore(Score):
     """Mean F1, precision and recall over the segments of a corpus, in percent.
 
     Attributes:
-        score: F1. The mean of the segments' F1, as rouge-score's aggregator takes it (not the F1 of the means).
+        score: F1. The mean of the segments' F1, as in rouge-score's aggregator (not the F1 of the means).
         precision: mean precision.
         recall: mean recall.
         intervals: bootstrap 95% half-widths by ``score``, ``precision``, ``recall``; empty before resampling.
@@ -59,7 +59,7 @@ class RougeScore(Score):
 
 
 class RougeSignature(Signature):
-    """``rougeL|lang:bo|tok:bo-syllable|case:lc|norm:nfkc|agg:mean|v:...``: everything the number depends on."""
+    """``rougeL|lang:bo|tok:bo-syllable|case:lc|norm:nfkc|agg:mean|v:...``: everything that the number depends on."""
 
     def __init__(self, args: dict[str, Any]) -> None:
         super().__init__(args)
@@ -81,7 +81,7 @@ class RougeSignature(Signature):
         }
 
     def format(self, short: bool = False) -> str:
-        """The one form there is, ``short`` or not."""
+        """The only form, ``short`` or not."""
         pairs = (f"{key}:{value}" for key, value in self.info.items() if value is not None)
         return "|".join((self.rouge_type.value, *pairs))
 
@@ -117,7 +117,7 @@ class Rouge(Metric):
     def _extract_corpus_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]] | None
     ) -> list[list[float]]:
-        """Statistics of each segment; a bar shows the way, because rouge-score's subsequence is plain Python."""
+        """Statistics of each segment; a bar shows the progress, because rouge-score's subsequence is plain Python."""
         bar = tqdm(hypotheses, desc=self.rouge_type.value, unit="lines", leave=False, delay=2, disable=None)
         return super()._extract_corpus_statistics(bar, references)
 

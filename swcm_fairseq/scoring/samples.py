@@ -1,4 +1,4 @@
-"""``python -m swcm_fairseq.scoring.samples``: outputs that people can read, as text, JSONL or a web page."""
+"""``python -m swcm_fairseq.scoring.samples``: write readable outputs, as text, JSONL or a web page."""
 
 import json
 import logging
@@ -26,28 +26,28 @@ def build_parser() -> ArgumentParser:
     """The command's options."""
     parser = ArgumentParser(
         prog="python -m swcm_fairseq.scoring.samples",
-        description="Write outputs in the order of the input: the hypotheses alone (text, one a line), one JSON\n"
-        "object a line (jsonl: id, source, reference, system, hypothesis, score of the model, rougeL in\n"
-        "percent), or a page that shows systems side by side (html), right-to-left and vertical scripts\n"
-        "as they are written.",
+        description="Write outputs in the order of the input: only the hypotheses (text, one per line), one JSON\n"
+        "object per line (jsonl: id, source, reference, system, hypothesis, score of the model, rougeL in\n"
+        "percent), or a page that shows systems side by side (html), with right-to-left and vertical\n"
+        "scripts as they are written.",
         epilog=_EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     add_input_options(parser)
     add = parser.add_argument
-    add("--src", type=Path, metavar="FILE", help="sources, one a line (default with --generated: those in the files)")
+    add("--src", type=Path, metavar="FILE", help="sources, one per line (default with --generated: those in the files)")
     languages = ", ".join(known_languages())
     add("--lang", required=True, metavar="CODE", help=f"language of the outputs ({languages}; also kk_arab)")
-    add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer of ROUGE-L (default: the language's own)")
+    add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer for ROUGE-L (default: the language's own)")
     add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")
-    add("--format", choices=_FORMATS, default="text", help="form of the output (default: %(default)s)")
+    add("--format", choices=_FORMATS, default="text", help="format of the output (default: %(default)s)")
     add("--limit", type=int, metavar="N", help="write only N segments, spread evenly over the input (default: all)")
-    add("--output", type=Path, metavar="FILE", help="write there (default: to the terminal)")
+    add("--output", type=Path, metavar="FILE", help="write to FILE (default: to the terminal)")
     return parser
 
 
 def collect(inputs: Inputs, metric: Rouge) -> list[Sample]:
-    """Put together what belongs to each segment, with ROUGE-L in percent where there are references."""
+    """Collect what belongs to each segment, with ROUGE-L in percent where there are references."""
     rouges = [
         [100 * row[1] for row in metric._extract_corpus_statistics(system.hypotheses, inputs.references)]
         if inputs.references
@@ -86,7 +86,7 @@ def as_jsonl(samples: Sequence[Sample], title: str) -> str:
 
 
 def _number(value: float | None) -> float | None:
-    """What JSON has no number for (the score of a model that diverged) becomes null."""
+    """Values for which JSON has no number (the score of a model that diverged) become null."""
     return value if value is not None and math.isfinite(value) else None
 
 
@@ -94,7 +94,7 @@ _FORMATS = {"text": as_text, "jsonl": as_jsonl, "html": html_page}
 
 
 def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
-    """``limit`` of ``samples``, at even distances; all if there are not more."""
+    """``limit`` of ``samples``, evenly spaced; all if there are no more than that."""
     if limit is None or limit >= len(samples):
         return list(samples)
     if limit < 1:
@@ -103,7 +103,7 @@ def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
 
 
 def run(args: Namespace) -> str:
-    """What ``args`` ask for."""
+    """The output that ``args`` requests."""
     if args.format == "text" and args.limit is not None:
         raise InputError(
             "--limit would break the order of lines in plain text: leave it out or choose another --format"
@@ -116,7 +116,7 @@ def run(args: Namespace) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and write the outputs."""
-    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok talks
+    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok is verbose
     args = build_parser().parse_args(argv)
     check_output(args, args.src)
     write_output(lambda: run(args), args.output)

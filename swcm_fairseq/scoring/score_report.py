@@ -13,7 +13,7 @@ from swcm_fairseq.scoring.evaluation import Evaluation, SystemScores, Value
 
 
 def _width(text: str) -> int:
-    """Columns ``text`` takes in a terminal."""
+    """Number of columns that ``text`` takes in a terminal."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
@@ -47,12 +47,12 @@ def _legend(evaluation: Evaluation) -> str:
 
 
 def _confusion(system: SystemScores) -> str:
-    """``bo 46, zh 3, en 1``: languages if they are known, else scripts."""
+    """``bo 46, zh 3, en 1``: languages if they are known, otherwise scripts."""
     return ", ".join(f"{name} {count}" for name, count in (system.languages or system.scripts).items())
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain text: the first column to the left, the others to the right."""
+    """A table in plain text: the first column aligned left, the others right."""
     widths = [max(_width(row[column]) for row in (heading, *rows)) for column in range(len(heading))]
     lines = []
     for row in (heading, ["-" * width for width in widths], *rows):
@@ -63,7 +63,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _escape(text: str) -> str:
-    """``text`` with the signs that Markdown would take as its own behind a backslash."""
+    """``text`` with Markdown's special characters escaped by a backslash."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", text)
 
 
@@ -75,7 +75,7 @@ def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The table of scores, what the outputs are written in, then one signature a line."""
+    """The table of scores, what the outputs are written in, then one signature per line."""
     written = [f"{system.name} is written in: {_confusion(system)}" for system in evaluation.systems if system.scripts]
     notes = [f"note: {note}" for note in evaluation.notes]
     blocks = [_legend(evaluation), table(*_rows(evaluation)), "\n".join(written + notes)]
@@ -106,10 +106,10 @@ def as_json(evaluation: Evaluation) -> str:
 
 
 def read_json(path: Path) -> Evaluation:
-    """What :func:`as_json` has written to a file.
+    """Read what :func:`as_json` has written to a file.
 
     Raises:
-        InputError: there is no such file, or it holds something else.
+        InputError: the file does not exist, or contains something else.
     """
     again = "score again: python -m swcm_fairseq.scoring --format json"
     try:

@@ -1,4 +1,4 @@
-"""Reading the files that are scored, one segment a line, every file as long as the others; writing reports."""
+"""Reads the files that are scored, with one segment per line and equally many lines; writes reports."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_texts(path: Path) -> list[str]:
-    """As :func:`read_lines`, for references and sources, of which no file is blank: that raises :class:`InputError`."""
+    """As :func:`read_lines`, for references and sources; a file of blank lines raises :class:`InputError`."""
     lines = read_lines(path)
     if not any(map(str.strip, lines)):
         raise InputError(f"{path}: all its lines are blank; it should have one segment a line")
@@ -42,7 +42,7 @@ def read_texts(path: Path) -> list[str]:
 
 
 def check_lengths(files: Sequence[tuple[Path, Sequence[str]]]) -> None:
-    """Raise :class:`InputError` with both counts if a file has not as many lines as the first one."""
+    """Raise :class:`InputError` with both counts if a file has more or fewer lines than the first one."""
     first_path, first = files[0]
     for path, lines in files[1:]:
         if len(lines) != len(first):
@@ -53,12 +53,12 @@ def check_lengths(files: Sequence[tuple[Path, Sequence[str]]]) -> None:
 
 
 def write_output(make: Callable[[], str], path: Path | None) -> None:
-    """Write what ``make`` returns to ``path``, whole or not at all, or to standard output.
+    """Write what ``make`` returns to ``path``, completely or not at all, or to standard output.
 
-    Always UTF-8; what that cannot hold, such as a byte of a file's name, is written as ``\\udcff``.
+    The output is always UTF-8; what UTF-8 cannot encode, such as a byte of a file name, is written as ``\\udcff``.
 
     Raises:
-        InputError: the place cannot be written, which is found out before ``make`` is called, or the disk is full.
+        InputError: ``path`` cannot be written, which is checked before ``make`` is called, or the disk is full.
     """
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]

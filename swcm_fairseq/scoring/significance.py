@@ -11,11 +11,11 @@ from sacrebleu.metrics.base import Metric
 
 from swcm_fairseq.scoring.rouge import Rouge
 
-_CHUNK = 250  # trials at a time, so that the memory stays at _CHUNK x segments numbers
+_CHUNK = 250  # trials at a time: limits the memory to _CHUNK x segments numbers
 
 
 def seed() -> int:
-    """The seed of the trials: sacreBLEU's, so one environment variable (``SACREBLEU_SEED``) sets all."""
+    """The seed of the trials: sacreBLEU's, so one environment variable (``SACREBLEU_SEED``) sets both."""
     return int(os.environ.get("SACREBLEU_SEED", "12345"))
 
 
@@ -24,8 +24,8 @@ def score_with_interval(metric: Metric, stats: list[list[Any]], n_bootstrap: int
 
     The samples are those of sacreBLEU's own bootstrap, but summed in double precision: its version mixes
     ``float`` and ``float32`` and fails where a resampled score is 0, and copies every statistic
-    ``n_bootstrap`` times. For ROUGE the segments are sorted first: fairseq-generate scores them in another
-    order than the file has, and the interval must not change with it.
+    ``n_bootstrap`` times. For ROUGE, the segments are sorted first: fairseq-generate scores them in a different
+    order from the file, and the interval must not depend on it.
 
     Args:
         metric: turns summed statistics into a score; learns the number of resamples and the seed for its signature.
@@ -33,7 +33,7 @@ def score_with_interval(metric: Metric, stats: list[list[Any]], n_bootstrap: int
         n_bootstrap: number of resamples.
 
     Returns:
-        The metric's own kind of sacreBLEU ``Score``.
+        The metric's own type of sacreBLEU ``Score``.
     """
     score = metric._aggregate_and_compute(stats)
     if n_bootstrap > 1:
@@ -65,7 +65,7 @@ def approximate_randomization(
     Args:
         metric: turns summed statistics into a score.
         baseline: statistics of each segment, [segments, numbers], as ``metric`` extracts them.
-        system: the other system's, of the same shape.
+        system: statistics of the other system, of the same shape.
         trials: number of random swaps.
     """
     random = np.random.default_rng(seed())

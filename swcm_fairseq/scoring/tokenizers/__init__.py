@@ -1,4 +1,4 @@
-"""Tokenizers of the scores, one a file; the table of languages says whose is which."""
+"""Tokenizers for the scores, one per file; the table of languages says which language uses which."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def known_languages() -> list[str]:
 
 
 def language_tokenizer(code: str) -> str:
-    """The name of the tokenizer of a language; raises :class:`InputError` if the table has none."""
+    """The name of a language's tokenizer; raises :class:`InputError` if the table has none."""
     name = language(code).rouge
     if not name:
         raise InputError(
@@ -46,11 +46,11 @@ def build_tokenizer(code: str, name: str | None = None, sentencepiece_model: Pat
 
     Args:
         code: ISO 639 code of the references.
-        name: one of :data:`TOKENIZER_NAMES`; ``None`` takes the language's own.
+        name: one of :data:`TOKENIZER_NAMES`; ``None`` selects the language's own.
         sentencepiece_model: the ``.model`` file, for ``sentencepiece`` only.
 
     Raises:
-        InputError: unknown language or tokenizer, or a sentencepiece model missing or given for nothing.
+        InputError: the language or tokenizer is unknown, or a sentencepiece model is missing or not needed.
     """
     name = name or language_tokenizer(code)
     if (name == _SENTENCEPIECE) != (sentencepiece_model is not None):

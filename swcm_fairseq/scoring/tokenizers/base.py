@@ -1,4 +1,4 @@
-"""What every tokenizer of the scores does: normalize, keep unknown pieces apart, then its own rule."""
+"""What every tokenizer does: normalize, keep unknown pieces separate, then apply its own rule."""
 
 from abc import abstractmethod
 
@@ -8,10 +8,10 @@ from rouge_score.tokenizers import Tokenizer as RougeScoreTokenizer
 from swcm_fairseq.data.spelling import normalize
 
 # fairseq writes an unknown piece of a reference as <<unk>> and one of a hypothesis as <unk>, so that the two
-# never match. They stay whole here; as the word "unk" they would.
+# never match. They stay whole here; as the word "unk" they would match.
 _UNKNOWN = regex.compile(r"(<<unk>>|<unk>)")
 
-# Parts of the tokenizers' patterns. Punctuation and symbols are in none of them: like rouge-score, no
+# Parts of the tokenizers' patterns. None contains punctuation or symbols: like rouge-score, no
 # tokenizer counts them.
 DECIMAL = r"\p{Nd}+(?:[.,٫٬]\p{Nd}+)+"  # 3.14 and 12,345 are one token
 HAN = r"\p{Han}"  # one character, one token, whatever the tokenizer: Chinese inside another language
@@ -23,8 +23,8 @@ class Tokenizer(RougeScoreTokenizer):
 
     Attributes:
         name: what the signature says after ``tok:``.
-        case: what it says after ``case:``, ``lc`` (lower case) or ``mixed``.
-        norm: what it says after ``norm:``; ``None`` where no Unicode normalization is done.
+        case: what the signature says after ``case:``, ``lc`` (lower case) or ``mixed``.
+        norm: what the signature says after ``norm:``; ``None`` without Unicode normalization.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Tokenizer(RougeScoreTokenizer):
     norm: str | None = "nfkc"
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of ``text``; the marks of unknown pieces are tokens of their own."""
+        """The tokens of ``text``; the marks of unknown pieces are separate tokens."""
         parts = _UNKNOWN.split(text)  # text, mark, text, mark, ..., text
         tokens: list[str] = []
         for position, part in enumerate(parts):
@@ -55,5 +55,5 @@ class PatternTokenizer(Tokenizer):
 
 
 def compile_pattern(*alternatives: str) -> regex.Pattern:
-    """A pattern of ``alternatives``, the first that matches wins; VERSION1 gives set difference (``--``)."""
+    """A pattern of ``alternatives``, of which the first match wins; VERSION1 enables set difference (``--``)."""
     return regex.compile("|".join(alternatives), regex.VERSION1)

@@ -6,7 +6,7 @@ from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 
 class RougeScoreDefault(Tokenizer):
-    """Runs of ``[a-z0-9]`` in the lower-cased text, without stemming; every other letter is lost."""
+    """Runs of ``[a-z0-9]`` in the lower-cased text, without stemming; every other letter is dropped."""
 
     name = "rouge-score"
     norm = None
@@ -15,5 +15,5 @@ class RougeScoreDefault(Tokenizer):
         self.default = DefaultTokenizer(use_stemmer=False)
 
     def split(self, text: str) -> list[str]:
-        """What rouge-score itself would compare."""
+        """The tokens that rouge-score itself would compare."""
         return self.default.tokenize(text)

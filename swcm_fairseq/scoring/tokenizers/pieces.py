@@ -1,4 +1,4 @@
-"""Pieces of a sentencepiece model: a tokenizer for any language, and a definition that the model file carries."""
+"""Pieces of a sentencepiece model: a tokenizer for any language, defined by the model file."""
 
 import hashlib
 from pathlib import Path
@@ -10,17 +10,17 @@ from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 
 class SentencePieces(Tokenizer):
-    """The pieces a model cuts the text into; the signature has the first 8 digits of the file's SHA-256.
+    """The pieces that a model cuts the text into; the signature contains the first 8 digits of the file's SHA-256.
 
     Args:
         model: path of a ``.model`` file.
 
     Raises:
-        InputError: there is no such file, or sentencepiece cannot read it.
+        InputError: the file does not exist, or sentencepiece cannot read it.
     """
 
     case = "mixed"
-    norm = None  # the model's own rules, which its hash stands for
+    norm = None  # the model's own rules, which its hash identifies
 
     def __init__(self, model: Path) -> None:
         try:
@@ -34,5 +34,5 @@ class SentencePieces(Tokenizer):
         self.name = f"sentencepiece-{hashlib.sha256(content).hexdigest()[:8]}"
 
     def split(self, text: str) -> list[str]:
-        """Pieces as strings, so that two letters the model does not know still differ."""
+        """Pieces as strings, so that two letters that the model does not know still differ."""
         return self.processor.encode(text, out_type=str)

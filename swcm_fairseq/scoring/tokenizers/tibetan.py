@@ -1,4 +1,4 @@
-"""Tibetan syllables: what stands between tsheg, shad and space."""
+"""Tibetan syllables: text between tsheg, shad and space."""
 
 from swcm_fairseq.scoring.tokenizers.base import DECIMAL, HAN, PatternTokenizer, compile_pattern
 
@@ -7,7 +7,7 @@ OTHER_WORD = r"[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Tibetan}]]+"
 
 
 class TibetanSyllables(PatternTokenizer):
-    """Every syllable is a token; words in other scripts are kept whole, Chinese is split into characters."""
+    """Every syllable is a token; words in other scripts are kept whole, and Chinese is split into characters."""
 
     name = "bo-syllable"
     pattern = compile_pattern(SYLLABLE, DECIMAL, HAN, OTHER_WORD)

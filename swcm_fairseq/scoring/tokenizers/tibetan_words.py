@@ -9,15 +9,15 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.tokenizers.base import Tokenizer, normalize
 from swcm_fairseq.scoring.tokenizers.tibetan import TibetanSyllables
 
-# Where botok itself looks for its word list (its "dialect pack").
+# Where botok itself looks for its word list, the "dialect pack".
 WORD_LIST = Path.home() / "Documents" / "pybo" / "dialect_packs" / "general"
 
 
 class TibetanWords(Tokenizer):
-    """botok's words, affixed particles apart; what is not Tibetan as in :class:`TibetanSyllables`.
+    """botok's words, with affixed particles separate; other scripts as in :class:`TibetanSyllables`.
 
-    The word list is never downloaded from here, and is read anew each time rather than from the pickle that
-    botok keeps beside it. The signature has botok's version and the first 8 digits of the list's SHA-256.
+    The word list is never downloaded here, and is read from its text files each time, not from the pickle that
+    botok keeps beside them. The signature contains botok's version and the first 8 digits of the list's SHA-256.
 
     Args:
         word_list: directory of a botok dialect pack.

@@ -1,4 +1,4 @@
-"""Words of the languages that put spaces between them, in every script they are written in."""
+"""Words of languages that put spaces between them, in every script that they are written in."""
 
 from swcm_fairseq.scoring.tokenizers.base import DECIMAL, HAN, WORD, PatternTokenizer, compile_pattern
 
@@ -6,8 +6,8 @@ from swcm_fairseq.scoring.tokenizers.base import DECIMAL, HAN, WORD, PatternToke
 class Words(PatternTokenizer):
     """Runs of letters, marks and digits: Uyghur, Kazakh, Mongolian in Arabic, Cyrillic, Latin, Mongolian script.
 
-    In traditional Mongolian a word goes on over the vowel separator (U+180E) and the variation selectors,
-    which do not count as differences; a suffix after the narrow no-break space (U+202F) is a word of its own,
+    In traditional Mongolian a word continues across the vowel separator (U+180E) and the variation selectors,
+    which do not count as differences; a suffix after the narrow no-break space (U+202F) is a separate word,
     because sentencepiece turns that space into an ordinary one.
     """
 
