@@ -1,11 +1,11 @@
-"""SDPA's kernels at the shapes of a training step, with and without a mask: which is the fastest, forward and backward.
+"""SDPA's kernels at the shapes of a training step, with and without a mask: which is fastest, forward and backward.
 
     python benchmarks/attention_kernels.py                                               # a CPU, small
     python benchmarks/attention_kernels.py --device cuda --precision bf16 --sentences 75 --tokens 256 \\
         --heads 12 --width 64
 
 Cases: the encoder's self-attention and cross-attention, without padding and with 20% of it, and the decoder's causal
-self-attention. What is found goes into KERNELS in swcm_fairseq/models/attention.py.
+self-attention. The results go into KERNELS in swcm_fairseq/models/attention.py.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from swcm_fairseq.errors import run_command
 
-# torch's names; on a CPU "flash" is its own kernel, and the others are refused.
+# torch's names; on a CPU "flash" is the CPU's own kernel, and the others are refused.
 KERNELS = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
@@ -38,7 +38,7 @@ def step(case: str, parts: list[Tensor], mask: Tensor, dropout: float) -> None:
 
 
 def milliseconds(case: str, kernel: str, options: argparse.Namespace) -> float | None:
-    """Of a step, the median; None where the kernel refuses the case."""
+    """Median time of a step; None if the kernel refuses the case."""
     shape = options.sentences, options.heads, options.tokens, options.width
     dtype = PRECISIONS[options.precision]
     parts = [torch.randn(shape, device=options.device, dtype=dtype, requires_grad=True) for _ in range(3)]

@@ -1,11 +1,11 @@
 """preprocess.binarize against the stock chain (encode to pieces, then fairseq-preprocess), on the same machine.
 
-    python benchmarks/binarize_throughput.py                        # the quickstart's text, a vocabulary made of it
+    python benchmarks/binarize_throughput.py                        # the quickstart's text, a vocabulary trained on it
     python benchmarks/binarize_throughput.py --vocab VOCAB --text FILE... --lines 10000 100000 400000 --workers 1
 
-Both read the same text with the same vocabulary and are whole processes, start included; the bytes they write are
+Both read the same text with the same vocabulary and are whole processes, including start-up; the bytes they write are
 compared. Encoding uses the spm_encode program if there is one, otherwise a copy of fairseq's scripts/spm_encode.py
-loop. Peak memory is that of the largest process. Below 100,000 lines Python's imports of torch and fairseq decide.
+loop. Peak memory is that of the largest process. Below 100,000 lines, Python's imports of torch and fairseq dominate.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from swcm_fairseq.errors import run_command
 
 OURS, STOCK = "ours", "spm_encode | fairseq-preprocess"
 QUICKSTART = Path(__file__).resolve().parents[1] / "examples/quickstart/data/sample"
-PIECES = 4_000  # of the vocabulary that is made where none is given
+PIECES = 4_000  # of the vocabulary that is trained if none is given
 SPM_ENCODE = """
 import sys, sentencepiece
 processor = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
@@ -38,7 +38,7 @@ with open(sys.argv[2], encoding="utf-8", newline="\\n") as lines, open(sys.argv[
 
 
 def run(command: list[str]) -> tuple[float, float]:
-    """Seconds on the clock and peak memory (MiB) of a command."""
+    """Wall-clock seconds and peak memory (MiB) of a command."""
     start = time.monotonic()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -51,7 +51,7 @@ def run(command: list[str]) -> tuple[float, float]:
 
 
 def write_text(files: list[str], count: int, path: Path) -> None:
-    """The first ``count`` lines with text of the files, from the start again when they end."""
+    """The first ``count`` lines with text in the files, which are repeated when they end."""
     lines = [line for file in files for line in open_lines(file) if line.strip()]
     with open(path, "w", encoding="utf-8", newline="\n") as out:
         out.writelines(f"{line}\n" for line in itertools.islice(itertools.cycle(lines), count))
@@ -85,7 +85,7 @@ def same_bytes(folder: Path) -> bool:
 
 
 def make_vocabulary(folder: Path) -> Path:
-    """A vocabulary of the quickstart's text; returns its directory."""
+    """Train a vocabulary on the quickstart's text; returns its directory."""
     files = [f"{path.name.split('.')[1]}={path}" for path in sorted(QUICKSTART.glob("mono.*.train.txt"))]
     run([sys.executable, "-m", "preprocess.vocab", "--input", *files, "--size", str(PIECES), "--output", str(folder)])
     return folder
@@ -112,11 +112,11 @@ def one_size(options: argparse.Namespace, count: int, vocab: Path, text: list[st
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.make_parser(__doc__, rounds=2)
-    parser.add_argument("--vocab", type=Path, metavar="DIR", help="vocabulary (default: made of the quickstart's text)")
-    parser.add_argument("--text", nargs="+", metavar="FILE", help="repeated to the sizes (default: the quickstart's)")
+    parser.add_argument("--vocab", type=Path, metavar="DIR", help="vocabulary (trained on the quickstart's text)")
+    parser.add_argument("--text", nargs="+", metavar="FILE", help="text, repeated up to the sizes (the quickstart's)")
     parser.add_argument("--lines", type=int, nargs="+", default=[10_000, 100_000, 400_000], metavar="N", help="sizes")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of both (default: 1)")
-    parser.add_argument("--only-ours", action="store_true", help="leave out the stock chain, e.g. for memory alone")
+    parser.add_argument("--only-ours", action="store_true", help="skip the stock chain, e.g. to measure only memory")
     return parser
 
 
@@ -141,7 +141,7 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
         ],
         headers=["lines", "", "seconds", "peak MiB", "bytes"],
         rows=rows,
-        ratios=ratios[::-1],  # the largest first, where starting a process weighs least
+        ratios=ratios[::-1],  # the largest first, where starting a process matters least
         packages=["sentencepiece"],
         raw={str(count): turns for count, (turns, _) in results.items()},
     )

@@ -1,4 +1,4 @@
-"""The models that training benchmarks compare, with one set of weights, and the batches that they are given."""
+"""The models that training benchmarks compare, with one set of weights, and the batches that they read."""
 
 import argparse
 import sys
@@ -40,22 +40,22 @@ DecoderLayer = Callable[[TransformerConfig], nn.Module]
 
 
 def add_model_options(parser: argparse.ArgumentParser, vocabulary: int, sentences: int, tokens: int) -> None:
-    """The options for the size of model and batch."""
+    """Add the options for the size of model and batch."""
     parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
-    parser.add_argument("--encoder-layers", type=int, metavar="N", help="other than the architecture's")
+    parser.add_argument("--encoder-layers", type=int, metavar="N", help="number of encoder layers (the architecture's)")
     parser.add_argument("--vocabulary", type=int, default=vocabulary, metavar="N", help="symbols (%(default)s)")
-    parser.add_argument("--sentences", type=int, default=sentences, metavar="N", help="of a batch (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=tokens, metavar="N", help="of a sentence (default: %(default)s)")
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="of model and optimizer")
-    parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="everywhere (default: %(default)s)")
+    parser.add_argument("--sentences", type=int, default=sentences, metavar="N", help="per batch (%(default)s)")
+    parser.add_argument("--tokens", type=int, default=tokens, metavar="N", help="tokens per sentence (%(default)s)")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="for model and optimizer")
+    parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="dropout everywhere (%(default)s)")
     parser.add_argument("--label-smoothing", type=float, default=0.0, metavar="E", help="default: 0")
-    parser.add_argument("--padding", type=float, default=0.0, metavar="SHARE", help="of the positions (default: 0)")
-    parser.add_argument("--chunk-rows", type=int, metavar="N", help="of our logits (default: the criterion's)")
-    parser.add_argument("--alignment", type=int, metavar="N", help="elements, of our rows of logits (default: 64)")
+    parser.add_argument("--padding", type=float, default=0.0, metavar="SHARE", help="share of padding positions (0)")
+    parser.add_argument("--chunk-rows", type=int, metavar="N", help="rows of our logits at a time (the criterion's)")
+    parser.add_argument("--alignment", type=int, metavar="N", help="alignment of our rows of logits, in elements (64)")
 
 
 def check_model_options(options: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be; and set how rows of logits are aligned.
+    """Refuse impossible numbers, and set how rows of logits are aligned.
 
     Raises:
         InputError: a number is out of range.
@@ -81,7 +81,7 @@ def describe(options: argparse.Namespace) -> str:
 
 
 def make_task(vocabulary: int) -> SimpleNamespace:
-    """As much of a task as model and criterion need; the one language uses the first quarter of the words."""
+    """The parts of a task that model and criterion need; its one language uses the first quarter of the words."""
     dictionary = Dictionary()
     for i in range(vocabulary - len(dictionary)):
         dictionary.add_symbol(f"w{i}")
@@ -97,13 +97,13 @@ def make_batch(
     """``<s> <xx> words </s>`` on both sides, at most ``tokens`` positions each, words at random from the first quarter.
 
     Lengths are spread evenly so that ``padding`` is the share of positions that are padding. ``facts`` of the batch,
-    which the task's batches have, are for our model alone.
+    which the task's batches have, are only for our model.
     """
     generator = torch.Generator().manual_seed(0)
     words = torch.randint(LANGUAGE + 1, vocabulary // 4, (2, sentences, tokens + 1), generator=generator)
     words[:, :, 0], words[:, :, 1], words[:, :, -1] = 0, LANGUAGE, 2
     shortest = max(4, round(tokens * (1 - 2 * padding)))
-    lengths = torch.linspace(tokens, shortest, sentences).round().long()  # positions that are no padding
+    lengths = torch.linspace(tokens, shortest, sentences).round().long()  # positions that are not padding
     places = torch.arange(tokens + 1)
     for side, shift in ((0, 0), (1, 1)):  # the longest first on both sides
         end = lengths[:, None] - 1 + shift
@@ -130,7 +130,7 @@ def make_batch(
 
 
 def our_config(options: argparse.Namespace, **changes: Any) -> XLMSWCMConfig:
-    """The architecture's configuration at the size that the options ask for."""
+    """The architecture's configuration at the size that the options request."""
     config: XLMSWCMConfig = getattr(ARCH_MODEL_REGISTRY[options.arch], "__dataclass")()
     config.encoder_layers = options.encoder_layers or config.encoder_layers
     config.max_source_positions = config.max_target_positions = options.tokens
@@ -141,7 +141,7 @@ def our_config(options: argparse.Namespace, **changes: Any) -> XLMSWCMConfig:
 
 
 def our_model(options: argparse.Namespace, task: SimpleNamespace, **changes: Any) -> XLMSWCMModel:
-    """Our model; its weights depend on nothing but its size."""
+    """Our model; its weights depend only on its size."""
     torch.manual_seed(0)
     model = XLMSWCMModel.from_config(our_config(options, **changes), task.target_dictionary)
     model.set_num_updates(1)
@@ -162,7 +162,7 @@ def stock_criterion(options: argparse.Namespace, task: SimpleNamespace) -> Label
 
 
 class StockInheritedLayer(TransformerDecoderLayerBase):
-    """The inherited decoder layer of fairseq's own modules, under the names of ours."""
+    """The inherited decoder layer made of fairseq's own modules, with our names."""
 
     def __init__(self, cfg: TransformerConfig):
         super().__init__(cfg)
@@ -189,7 +189,7 @@ class StockInheritedLayer(TransformerDecoderLayerBase):
 def stock_model(
     options: argparse.Namespace, task: SimpleNamespace, inherited: DecoderLayer = StockInheritedLayer
 ) -> TransformerModelBase:
-    """Our model's layers in our order, of fairseq's own modules; inherited ones are made by ``inherited``."""
+    """Our model's layers in our order, made of fairseq's own modules; ``inherited`` makes the inherited ones."""
     config = our_config(options)
     cfg, plan = config.transformer_config(), config.layer_plan()
     kinds = iter(plan)
@@ -208,7 +208,7 @@ def deltalm_layer(directory: Path) -> DecoderLayer:
     """DeltaLM's decoder layer, from the ``deltalm`` directory of github.com/microsoft/unilm.
 
     Raises:
-        InputError: it is not there.
+        InputError: the directory does not exist.
     """
     if not (directory / "deltalm" / "models" / "deltalm.py").is_file():
         raise InputError(f"--deltalm {directory}: no deltalm/models/deltalm.py; give unilm's directory deltalm")
@@ -232,7 +232,7 @@ def copy_weights(ours: XLMSWCMModel, theirs: nn.Module, names: dict[str, str]) -
 
 
 def huggingface_criterion(model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
-    """EncoderDecoderModel's own loss, as a sum like that of fairseq's criterions."""
+    """EncoderDecoderModel's own loss, as a sum like in fairseq's criterions."""
     tokens, target = sample["net_input"]["src_tokens"], sample["target"]
     labels = target.masked_fill(target.eq(1), -100)
     out = model(

@@ -4,8 +4,8 @@
     python benchmarks/criterion.py --device cuda --arch xlm_swcm_base --encoder-layers 12 --sentences 75 \\
         --tokens 256 --precision bf16 --rounds 5 --steps 10
 
-Same model (ours), same batch; only the criterion differs. A step is forward, backward and AdamW. Sentences have full
-length, so that nothing is gained by leaving out padding. Each turn is a process of its own.
+The model (ours) and the batch are the same; only the criterion differs. A step is forward, backward and AdamW.
+Sentences have full length, so that skipping padding gains nothing. Each turn runs in its own process.
 """
 
 import argparse
@@ -20,12 +20,12 @@ import torch
 from swcm_fairseq.errors import run_command
 
 STOCK, OURS = "label_smoothed_cross_entropy", "swcm_cross_entropy"
-# name -> share of teacher forcing, None for the stock criterion
+# name -> share of teacher forcing; None is the stock criterion
 VARIANTS = {STOCK: None, OURS: 1.0, f"{OURS}, ratio 0.5": 0.5, f"{OURS}, ratio 0": 0.0}
 
 
 def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of a step after a first one, peak memory in MiB with the model and in all, loss of the last step."""
+    """Seconds per step after the first, peak memory in MiB with the model and in total, loss of the last step."""
     torch.set_num_threads(options.threads)
     task = models.make_task(options.vocabulary)
     model = models.our_model(options, task, checkpoint_activations=options.checkpoint_activations)
@@ -57,7 +57,7 @@ def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def ratios(results: dict[str, list[dict[str, Any]]], tokens: int) -> list[measure.Ratio]:
-    """What is claimed; a step has ``tokens``."""
+    """The claims; a step has ``tokens``."""
     seconds = {name: [turn["seconds"] for turn in turns] for name, turns in results.items()}
     speed = {name: [tokens / second for second in turns] for name, turns in seconds.items()}
     memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}
@@ -76,8 +76,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = measure.make_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=135_364, sentences=16, tokens=128)
     parser.set_defaults(encoder_layers=3, label_smoothing=0.1)
-    parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps of a turn (default: 1)")
-    parser.add_argument("--checkpoint-activations", action="store_true", help="compute them again in the backward pass")
+    parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
+    parser.add_argument("--checkpoint-activations", action="store_true", help="recompute them in the backward pass")
     return parser
 
 

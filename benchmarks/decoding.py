@@ -6,13 +6,13 @@
 
 Contestants: ours; ours with --restrict-decoding, the language using a quarter of the vocabulary; fairseq's generator on
 fairseq's own modules; ours without a cache, reading the whole prefix again for every word, as the paper's code does
-(but computing the logits of the last position only); and Hugging Face's EncoderDecoderModel with the same layers in the
+(but computing only the logits of the last position); and Hugging Face's EncoderDecoderModel with the same layers in the
 same order (benchmarks/huggingface_decoder.py; pip install .[benchmarks]). With --precision int8 our linear layers are
-in int8 and Hugging Face is in float32; there, and in bf16 on a CPU, ours in float32 shows how many words stay. Every
+in int8 and Hugging Face is in float32; there, and in bf16 on a CPU, ours in float32 shows how many words agree. Every
 sentence has --tokens tokens and every hypothesis --words words, so the work is the same. In float32, words that differ
 between contestants are an error.
 
-Each turn is a process of its own. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
+Each turn runs in its own process. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
 """
 
 import argparse
@@ -41,7 +41,7 @@ OURS, RESTRICTED, STOCK = "ours", "ours, restricted vocabulary", "stock fairseq"
 EXACT = "ours in float32"
 INT8 = "int8"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
-# The least that is aimed at on a CPU beside Hugging Face at beam 5: in the same precision, for int8 in float32.
+# The minimum aim on a CPU beside Hugging Face at beam 5: in the same precision, or float32 for int8.
 CPU_AIMS = {"fp32": 1.5, "bf16": 1.5, INT8: 3.0}
 FIT = "fit"  # the batch that fits into memory
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
@@ -57,7 +57,7 @@ class StockInheritedLayer(InheritedDecoderLayer):
 
 
 def our_model(options: argparse.Namespace, task: Any) -> nn.Module:
-    """Our model, with random weights that make what it writes depend on position and source."""
+    """Our model, with random weights that make its output depend on position and source."""
     model = models.our_model(options, task)
     nn.init.normal_(model.decoder.embed_positions.weight, std=0.5)
     for layer in model.decoder.layers:
@@ -67,7 +67,7 @@ def our_model(options: argparse.Namespace, task: Any) -> nn.Module:
 
 
 def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
-    """Ours, ours with a restricted vocabulary or without a cache, and the same search on stock fairseq's modules."""
+    """Ours, ours with a restricted vocabulary or without a cache, and the same search on stock fairseq modules."""
     task = models.make_task(options.vocabulary)
     model = our_model(options, task)
     if name == STOCK:
@@ -106,7 +106,7 @@ def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> 
     from transformers import LogitsProcessor, LogitsProcessorList
 
     class Length(LogitsProcessor):
-        """The end comes after ``words`` words, and costs what it costs (``forced_eos_token_id`` makes it free)."""
+        """The end comes after ``words`` words at its own score (``forced_eos_token_id`` would make it free)."""
 
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
             ends = input_ids.size(1) == words + 2
@@ -115,7 +115,7 @@ def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> 
             return scores.masked_fill(~end if ends else end, -torch.inf)
 
     task = models.make_task(options.vocabulary)
-    precision = models.PRECISIONS.get(options.precision, torch.float32)  # it has no int8 on a CPU
+    precision = models.PRECISIONS.get(options.precision, torch.float32)  # Hugging Face has no int8 on a CPU
     model = huggingface_model(our_model(options, task)).to(options.device, precision)
 
     def decode(sample: dict[str, Any]) -> list[Tensor]:
@@ -140,7 +140,7 @@ def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> 
 
 
 def search_name(beam: int) -> str:
-    """What a search with this beam size is called."""
+    """The name of a search with this beam size."""
     return "greedy" if beam == 1 else f"beam {beam}"
 
 
@@ -153,7 +153,7 @@ def largest_batch(fits: Callable[[int], bool], start: int = 32) -> int:
 
 
 def fits(decode: Decode, options: argparse.Namespace, batch: int) -> bool:
-    """Whether a GPU has the memory to decode ``batch`` sentences."""
+    """Whether the GPU has enough memory to decode ``batch`` sentences."""
     try:
         decode(models.make_batch(batch, options.tokens, options.vocabulary, options.device))
     except torch.OutOfMemoryError:
@@ -181,7 +181,7 @@ def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str
 
 
 def profile(options: argparse.Namespace) -> str:
-    """Where the time of the first search goes, at the largest number of sentences that is given."""
+    """Where the time of the first search goes, at the largest batch given."""
     sentences = max((int(batch) for batch in options.batches if batch != FIT), default=1)
     decode = our_decoding(OURS, options, options.beams[0], options.words)
     sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
@@ -193,7 +193,7 @@ def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision:
     """The share of sentences for which each contestant wrote what ours wrote.
 
     Raises:
-        InputError: in float32, where the mathematics are the same, a contestant with the whole vocabulary differs.
+        InputError: in float32, where the computation is the same, a contestant with the whole vocabulary differs.
     """
     shares = {}
     for name, rounds in turns.items():
@@ -205,7 +205,7 @@ def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision:
 
 
 def speeds(turns: list[dict[str, Any]]) -> list[float]:
-    """Sentences a second in each round."""
+    """Sentences per second in each round."""
     return [turn["sentences"] / turn["seconds"] for turn in turns]
 
 
@@ -244,19 +244,19 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.make_parser(__doc__, rounds=3)
     parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
-    parser.add_argument("--encoder-layers", type=int, metavar="N", help="other than the architecture's")
+    parser.add_argument("--encoder-layers", type=int, metavar="N", help="number of encoder layers (the architecture's)")
     parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="symbols (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=256, metavar="N", help="of a source (default: %(default)s)")
-    parser.add_argument("--words", type=int, default=32, metavar="N", help="of a hypothesis (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=256, metavar="N", help="tokens per source (default: %(default)s)")
+    parser.add_argument("--words", type=int, default=32, metavar="N", help="words per hypothesis (%(default)s)")
     precisions = (*models.PRECISIONS, INT8)
-    parser.add_argument("--precision", choices=precisions, default="fp32", help="int8: on a CPU, of the linear layers")
-    parser.add_argument("--beams", type=int, nargs="+", default=[5, 1], metavar="N", help="sizes (default: 5 1)")
-    parser.add_argument("--batches", nargs="+", default=["1", "4"], metavar="N", help=f"or {FIT} (default: 1 4)")
+    parser.add_argument("--precision", choices=precisions, default="fp32", help="int8: linear layers on a CPU")
+    parser.add_argument("--beams", type=int, nargs="+", default=[5, 1], metavar="N", help="beam sizes (default: 5 1)")
+    parser.add_argument("--batches", nargs="+", default=["1", "4"], metavar="N", help=f"sentences, or {FIT} (1 4)")
     return parser
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be measured."""
+    """Refuse options that cannot be measured."""
     for batch in options.batches:
         if batch == FIT and options.device != "cuda":
             raise InputError(f"--batches {FIT}: memory is found out on a GPU only; give numbers, or --device cuda")
@@ -276,7 +276,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     has_transformers = importlib.util.find_spec("transformers") is not None
     names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([HUGGINGFACE] if has_transformers else [])]
-    if options.precision == INT8:  # what has no int8 is not slower in it
+    if options.precision == INT8:  # a contestant without int8 is not slower in it
         names = [name for name in names if name != STOCK]
     if options.precision != "fp32" and options.device == "cpu":
         names.insert(1, EXACT)

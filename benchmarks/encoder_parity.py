@@ -2,7 +2,7 @@
 
     python benchmarks/encoder_parity.py DIRECTORY
 
-Needs transformers, which nothing else here does. Exit status 1 if the largest difference of the last hidden states at
+Needs transformers. Exit status 1 if the largest difference of the last hidden states at
 real positions (float32) is 1e-5 or more.
 """
 

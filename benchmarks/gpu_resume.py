@@ -3,8 +3,8 @@
     python benchmarks/gpu_resume.py OUT                                  # one GPU: fp16 and bf16
     python benchmarks/gpu_resume.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500
 
-Trains --updates updates at once, and half of them and then the rest, with scheduled sampling, and compares all weights.
-Everything goes to OUT. Exit status 1 if something is not as it should be.
+Trains --updates updates in one run, and again in two halves, with scheduled sampling, and compares all weights.
+All files go to OUT. Exit status 1 if anything differs from what is expected.
 """
 
 import argparse
@@ -27,25 +27,25 @@ TRAINING = """
 
 
 def run(args: argparse.Namespace, *command: object) -> subprocess.CompletedProcess[str]:
-    """One of fairseq's commands with the task, its output kept."""
+    """Run one of fairseq's commands with the task, and capture its output."""
     words = [sys.executable, "-m", *map(str, command), *(["--cpu"] if args.device == "cpu" else [])]
     environment = measure.environment(args.device)
     return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment)
 
 
 def train(args: argparse.Namespace, folder: Path, updates: int, *more: str) -> subprocess.CompletedProcess[str]:
-    """Train until ``updates``, from where ``folder`` has come to."""
+    """Train until ``updates``, from the last checkpoint in ``folder``."""
     size = ["--arch", args.arch, "--max-update", updates, "--save-interval-updates", updates, "--save-dir", folder]
     return run(args, "swcm_fairseq.train", args.out / "data", *TASK, *TRAINING, *size, *more)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Of the last checkpoint."""
+    """The weights of the last checkpoint."""
     return torch.load(folder / "checkpoint_last.pt", map_location="cpu", weights_only=True)["model"]
 
 
 def resumed(args: argparse.Namespace, precision: str) -> list[str]:
-    """What differs between a training at once and one in two halves; messages, none where all is well."""
+    """Messages about what differs between a training in one run and one in two halves; none if all is well."""
     at_once, halves = (args.out / precision / name for name in ("at_once", "halves"))
     for folder, updates in ((at_once, args.updates), (halves, args.updates // 2), (halves, args.updates)):
         done = train(args, folder, updates, *FLAGS[precision])
@@ -66,7 +66,7 @@ def refused(args: argparse.Namespace) -> list[str]:
 
 
 def generated(args: argparse.Namespace, precision: str) -> list[str]:
-    """A text for every source."""
+    """Generating must write a text for every source."""
     path = args.out / precision / "halves" / "checkpoint_last.pt"
     search = ["--path", path, "--gen-subset", "train", "--beam", "5", "--max-len-b", "10", "--max-sentences", "64"]
     half = ["--fp16"] if precision == "fp16" else []
@@ -76,14 +76,14 @@ def generated(args: argparse.Namespace, precision: str) -> list[str]:
 
 
 def main() -> None:
-    """Make the data, do all of it, print what is wrong."""
+    """Make the data, run all checks, print what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="directory for data and checkpoints")
     parser.add_argument("--precision", nargs="+", choices=FLAGS, default=["fp16", "bf16"])
     parser.add_argument("--arch", default="xlm_swcm_base")
     parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols")
     parser.add_argument("--updates", type=int, default=8)
-    parser.add_argument("--pairs", type=int, default=200, help="to train on and to generate (default: 200)")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs to train on and to generate (default: 200)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda", help="where to train (default: cuda)")
     args = parser.parse_args()
     args.out = args.out.resolve()

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Everything that is to be measured on a GPU, in pieces of less than ten minutes, the most important first.
+# Measure everything on a GPU, in pieces of less than ten minutes, the most important first.
 #
 #   benchmarks/gpu_session.sh OUT                    # all pieces, one after the other
 #   benchmarks/gpu_session.sh OUT steps decoding     # only these
-#   SCALE=smoke benchmarks/gpu_session.sh OUT        # at tiny size on a CPU: shows that everything runs
+#   SCALE=smoke benchmarks/gpu_session.sh OUT        # at tiny size on a CPU: only shows that everything runs
 #
-# Each piece writes OUT/PIECE.log and, where it ends well, OUT/PIECE.done and its report; a piece that is done is not
-# repeated, so the same command continues after the GPU was taken away. A piece that fails is named and the next begins.
+# Each piece writes OUT/PIECE.log and, if it succeeds, OUT/PIECE.done and its report. A piece that is done is not
+# repeated, so the same command continues after an interruption. If a piece fails, it is named and the next one begins.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PIECES=(smoke resume chunks aligned attention compile micro sampling decoding pretraining)
@@ -46,9 +46,9 @@ ours() { step "$1" --sentences "$SENTENCES" --contestants ours "${@:2}"; }
 
 # --- the pieces ---
 
-# fp16 and bf16 train with two passes; amp is refused; what is trained generates.
+# fp16 and bf16 train with two passes; amp is refused; the trained model generates.
 smoke() { "$PYTHON" benchmarks/gpu_smoke.py "$OUT/smoke" "${SMOKE[@]}"; }
-# A training that was interrupted continues bit for bit; generation runs; --amp is refused.
+# An interrupted training continues bit for bit; generation runs; --amp is refused.
 resume() { "$PYTHON" benchmarks/gpu_resume.py "$OUT/resume" "${RESUME[@]}"; }
 chunks() {
   local rows
@@ -79,7 +79,7 @@ pretraining() {
 # --- one after the other ---
 
 failed=()
-set -m # each piece is a process group, which ends as a whole
+set -m # each piece is a process group, which is ended as a whole
 for piece in "${@:-${PIECES[@]}}"; do
   [ ! -e "$OUT/$piece.done" ] || { echo "$piece: done before"; continue; }
   began=$SECONDS
@@ -87,7 +87,7 @@ for piece in "${@:-${PIECES[@]}}"; do
   worker=$!
   ( sleep "$LIMIT" && kill -- "-$worker" ) 2>/dev/null &
   watch=$!
-  disown "$watch" # no word from the shell when it is ended
+  disown "$watch" # no message from the shell when it is ended
   if wait "$worker"; then
     touch "$OUT/$piece.done"
     echo "$piece: $((SECONDS - began)) s"

@@ -2,11 +2,11 @@
 
     python benchmarks/gpu_smoke.py OUT                                  # one GPU with 24 GB or more
     python benchmarks/gpu_smoke.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3
-                                                                        # the same on a CPU, to try the script
+                                                                        # the same on a CPU, to test the script
 
-Task, criterion (scheduled sampling included) and optimizer are this package's. The data are made up: sentences of
+Task, criterion (including scheduled sampling) and optimizer are this package's. The data are artificial: sentences of
 Zipf-distributed pieces, to be written backwards, over a vocabulary of CINO's size.
-Everything goes to OUT. Exit status 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
+All files go to OUT. Exit status 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def train(args: argparse.Namespace, precision: str) -> str:
 
 
 def judge(log: str, updates: int) -> tuple[str, bool]:
-    """One line of results and whether they are good."""
+    """One line of results, and whether they pass."""
     rows = [json.loads(row) for row in re.findall(r"train_inner \| (\{.*\})", log)]
     losses = [float(row["loss"]) for row in rows]
     first, last = np.mean(losses[:WINDOW]), np.mean(losses[-WINDOW:])

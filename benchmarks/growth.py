@@ -4,10 +4,10 @@
     python benchmarks/growth.py --device cuda --arch xlm_swcm_base --precision bf16 --sentences 32 --tokens 256 \\
         --vocabulary 135364 --encoder-layers 12 --rounds 3 --steps 5                     # a GPU
 
-One thing varies at a time, the rest stays as the options say. The exponent is the slope of a straight line through the
-logarithms: 1 is proportional, 2 is quadratic (which attention is, in the length). Memory is counted above that of a
-process that has only imported everything. X is put down by the number of decoder layers that it makes. Draws a
-picture, too (pip install swcm_fairseq[plots]).
+One thing varies at a time; the rest is set by the options. The exponent is the slope of a straight line through the
+logarithms: 1 is proportional, 2 is quadratic (as attention is in the length). Memory is counted above that of a
+process that has only imported everything. X is represented by the number of decoder layers that it makes. Also draws a
+picture (pip install swcm_fairseq[plots]).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from swcm_fairseq.errors import run_command
 
 LENGTHS, BATCHES, VOCABULARIES = [64, 128, 256, 512], [1, 2, 4, 8, 16], [8_000, 30_000, 60_000, 120_000, 250_000]
 INTERVALS = [1, 2, 3, 4, 5, 6]
-# what varies -> its values and the steepest growth that it must have
+# what varies -> its values and the steepest growth allowed
 AXES: dict[str, tuple[list[int], float]] = {
     "tokens": (LENGTHS, 2.0),
     "sentences": (BATCHES, 1.0),
@@ -38,7 +38,7 @@ LABELS = {"tokens": "sentence length", "sentences": "sentences", "vocabulary": "
 
 
 def one_point(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of a step and MiB above what the imports take."""
+    """Seconds per step and MiB above the imports."""
     before = measure.peak_memory("cpu") if options.device == "cpu" else 0.0
     changes = {"normal_layer_interval": options.normal_layer_interval}
     turn = train_step.one_turn(train_step.OURS, options, changes)
@@ -46,7 +46,7 @@ def one_point(options: argparse.Namespace) -> dict[str, float]:
 
 
 def points(options: argparse.Namespace, axes: list[str]) -> dict[str, tuple[str, int, argparse.Namespace]]:
-    """Name of a point -> what varies, its value, and the options that it is measured with."""
+    """Name of a point -> what varies, its value, and the options for measuring it."""
     found = {}
     for axis in axes:
         for value in AXES[axis][0]:
@@ -59,7 +59,7 @@ def points(options: argparse.Namespace, axes: list[str]) -> dict[str, tuple[str,
 
 
 def size(axis: str, value: int, options: argparse.Namespace) -> int:
-    """The number that the costs are put down by: ``value``, or the decoder layers that X = ``value`` makes."""
+    """The number that costs are plotted against: ``value``, or the decoder layers that X = ``value`` makes."""
     if axis != "normal_layer_interval":
         return value
     return len(models.our_config(options, normal_layer_interval=value).layer_plan())
@@ -71,7 +71,7 @@ def exponent(sizes: list[int], costs: list[float]) -> float:
 
 
 def draw(path: Path, curves: dict[str, dict[str, list[float]]]) -> None:
-    """One column of two pictures, seconds and MiB, for everything that varies."""
+    """Draw a column of two pictures, seconds and MiB, for everything that varies."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * len(curves), 5.5), layout="constrained")
@@ -91,13 +91,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser = measure.make_parser(__doc__, rounds=1)
     models.add_model_options(parser, vocabulary=30_000, sentences=2, tokens=64)
     parser.set_defaults(encoder_layers=6)
-    parser.add_argument("--steps", type=int, default=2, metavar="N", help="timed steps of a point (default: 2)")
+    parser.add_argument("--steps", type=int, default=2, metavar="N", help="timed steps per point (default: 2)")
     parser.add_argument("--vary", nargs="+", choices=tuple(AXES), default=list(AXES), help="default: all")
     return parser
 
 
 def gather(grid: dict[str, Any], results: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, list[Any]]]:
-    """What was varied -> its values, the sizes they stand for, and the median costs."""
+    """What was varied -> its values, the sizes they represent, and the median costs."""
     curves: dict[str, dict[str, list[Any]]] = {}
     for name, (axis, value, changed) in grid.items():
         curve = curves.setdefault(axis, {"value": [], "size": [], "seconds": [], "mib": []})

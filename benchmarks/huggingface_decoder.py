@@ -1,8 +1,8 @@
 """Our model as Hugging Face's EncoderDecoderModel, with the same weights and the same outputs.
 
-Encoder and decoder are transformers' XLM-R classes, and so are all layers. Two things that XLM-R has otherwise are
-replaced: self-attention of an inherited decoder layer is followed by its first FFN, and the output matrix stands alone,
-without the dense layer before it. ``generate`` and its cache are transformers' own.
+Encoder, decoder and all layers are transformers' XLM-R classes. Two parts that differ in XLM-R are
+replaced: the first FFN of an inherited decoder layer follows its self-attention, and the output matrix has no
+dense layer before it. ``generate`` and its cache are transformers' own.
 """
 
 import torch
@@ -13,7 +13,7 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaInter
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.layer_plan import LayerKind
 
-# Names of fairseq's parts and of transformers', inside an encoder layer, a normal and an inherited decoder layer.
+# fairseq's and transformers' names of the parts of an encoder layer, a normal and an inherited decoder layer.
 ATTENTION = {"q_proj": "self.query", "k_proj": "self.key", "v_proj": "self.value", "out_proj": "output.dense"}
 ENCODER_LAYER = {
     **{f"self_attn.{ours}": f"attention.{theirs}" for ours, theirs in ATTENTION.items()},
@@ -45,7 +45,7 @@ EMBEDDINGS = {
 
 
 class AttentionThenFFN(nn.Module):
-    """Self-attention and the first FFN of an inherited layer, in the place of XLM-R's self-attention."""
+    """Self-attention and the first FFN of an inherited layer, instead of XLM-R's self-attention."""
 
     def __init__(self, attention: nn.Module, config: XLMRobertaConfig):
         super().__init__()
@@ -54,7 +54,7 @@ class AttentionThenFFN(nn.Module):
         self.output = XLMRobertaOutput(config)
 
     def forward(self, *args, **kwargs) -> tuple[Tensor, Tensor | None]:
-        """Hidden states [B, T, C] and attention weights, as XLM-R's."""
+        """Hidden states [B, T, C] and attention weights, as in XLM-R."""
         hidden, weights = self.attention(*args, **kwargs)
         return self.output(self.intermediate(hidden), hidden), weights
 
@@ -72,7 +72,7 @@ class OutputMatrix(nn.Module):
 
 
 def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
-    """``ours`` in transformers' classes; the weights are copies, those that are shared there are shared here."""
+    """``ours`` in transformers' classes; the weights are copies, and shared weights stay shared."""
     cfg, plan = ours.cfg, ours.decoder.plan
     size = {
         "vocab_size": ours.decoder.embed_tokens.num_embeddings,
@@ -111,7 +111,7 @@ def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
 
 @torch.no_grad()
 def _copy(ours: XLMSWCMModel, encoder: XLMRobertaModel, decoder: XLMRobertaForCausalLM) -> None:
-    """Copy all weights; raises KeyError if transformers' have other names, RuntimeError if one is left out."""
+    """Copy all weights; raises KeyError if transformers uses other names, RuntimeError if one is left out."""
     names = [ENCODER_LAYER] * len(ours.encoder.layers)
     _copy_stack(ours.encoder, encoder, names)
     names = [NORMAL_LAYER if p.kind is LayerKind.NORMAL else INHERITED_LAYER for p in ours.decoder.plan]

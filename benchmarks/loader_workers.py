@@ -4,8 +4,8 @@
     python benchmarks/loader_workers.py --data DATA_BIN --rate 300000      # a data directory, a faster GPU
 
 Runs the whole data side of training (sampling, noise, pairs, batching, transport between processes) as fairseq-train
-does, without a model: what a training step takes away at --rate target tokens a second must be there in time. The rate
-is that of benchmarks/train_step.py. Time is time on the clock, since several processes work at once.
+does, without a model: loading must supply the --rate target tokens per second that training consumes. The rate
+is that of benchmarks/train_step.py. Time is wall-clock time, since several processes work at once.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def make_task(data: Path, tokens: int) -> MultilingualDenoisingMTTask:
 
 
 def one_turn(options: argparse.Namespace, data: Path, workers: int) -> dict[str, float]:
-    """Batches and target tokens a second with ``workers`` loading processes, after the first batches."""
+    """Batches and target tokens per second with ``workers`` loading processes, after the first batches."""
     task = make_task(data, options.tokens)
     epochs = task.get_batch_iterator(
         task.dataset("train"),
@@ -69,14 +69,14 @@ def one_turn(options: argparse.Namespace, data: Path, workers: int) -> dict[str,
 
 
 def workers_needed(speeds: dict[int, float], rate: float) -> tuple[int, bool]:
-    """The fewest workers that give ``rate`` tokens a second, and whether that was measured.
+    """The fewest workers that supply ``rate`` tokens per second, and whether that was measured.
 
     Args:
-        speeds: tokens a second with each number of workers.
-        rate: tokens a second that training takes.
+        speeds: tokens per second with each number of workers.
+        rate: tokens per second that training consumes.
 
     Returns:
-        A number that was measured to be enough, or what the best rate of one worker says.
+        A number that was measured to suffice, or one computed from the best rate per worker.
     """
     enough = [workers for workers, speed in speeds.items() if speed >= rate]
     if enough:
@@ -89,17 +89,15 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.make_parser(__doc__, rounds=3)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
-    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="of made-up text (%(default)s)")
+    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="for made-up text (%(default)s)")
     parser.add_argument("--tokens", type=int, default=256, metavar="N", help="--tokens-per-sample (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="sentences (default: %(default)s)")
-    parser.add_argument("--batches", type=int, default=100, metavar="N", help="of a turn (default: %(default)s)")
+    parser.add_argument("--batches", type=int, default=100, metavar="N", help="batches per turn (default: %(default)s)")
     parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="batches before them (%(default)s)")
     parser.add_argument(
-        "--workers", type=int, nargs="+", default=[0, 1, 2, 4], metavar="N", help="numbers to try (0 1 2 4)"
+        "--workers", type=int, nargs="+", default=[0, 1, 2, 4], metavar="N", help="numbers to try (default: 0 1 2 4)"
     )
-    parser.add_argument(
-        "--rate", type=float, default=100_000, metavar="R", help="target tokens a second that training takes (100,000)"
-    )
+    parser.add_argument("--rate", type=float, default=100_000, metavar="R", help="target tokens per second (100,000)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Data directories for benchmarks: made-up sentences whose pieces are as uneven as those of real text."""
+"""Data directories for benchmarks: made-up sentences whose pieces are distributed as in real text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ LANGS = ("bo", "kk", "mn", "ug", "zh")
 
 
 def make_dictionary(vocabulary: int) -> Dictionary:
-    """``vocabulary`` symbols, fairseq's four included; every second piece begins a word."""
+    """``vocabulary`` symbols, including fairseq's four; every second piece begins a word."""
     dictionary = Dictionary()
     for i in range(vocabulary - len(dictionary)):
         dictionary.add_symbol(f"{'▁' if i % 2 else ''}p{i}")
@@ -39,7 +39,7 @@ def write_texts(prefix: Path, texts: Sequence[np.ndarray], dictionary: Dictionar
 def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int) -> None:
     """Text of five languages and pairs of Chinese with the other four, every sentence nearly ``tokens`` long.
 
-    ``samples`` are those of each language's text; of pairs there are a tenth.
+    ``samples`` is the number of texts in each language; there are a tenth as many pairs.
     """
     dictionary = make_dictionary(vocabulary)
     directory.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int
 def document_data(directory: Path, samples: int) -> None:
     """Documents of five languages, and pairs of Chinese with the other four, half of them articles with their titles.
 
-    Lengths are as uneven as those of real text. ``samples`` are those of each language; of pairs there are half.
+    Lengths vary as in real text. ``samples`` is the number of documents in each language; there are half as many pairs.
     """
     dictionary = make_dictionary(1_000)
     directory.mkdir(parents=True, exist_ok=True)

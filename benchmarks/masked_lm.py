@@ -5,8 +5,9 @@
         --precision bf16 --rounds 5 --steps 10
 
 CINO (Yang et al. 2022) reports that a step takes about 35% less time with 135,359 pieces than with 274,701 (section
-3.1), and another 10% less with the softmax over the pieces of one language (section 3.2.2). fairseq's RoBERTa each
-time; a fifth of the tokens is predicted. A step is forward, backward and AdamW. Each turn is a process of its own.
+3.1), and another 10% less with the softmax over the pieces of one language (section 3.2.2). The model is always
+fairseq's RoBERTa; a fifth of the tokens is predicted. A step is forward, backward and AdamW. Each turn runs in its own
+process.
 """
 
 import argparse
@@ -31,7 +32,7 @@ MASKED = 0.2  # share of the tokens to predict (CINO, Table 7)
 
 
 def make_task(vocabulary: int, words: int) -> SimpleNamespace:
-    """As much of a task as model and criterion need; the one language has the first ``words`` pieces."""
+    """The parts of a task that model and criterion need; its one language has the first ``words`` pieces."""
     task = models.make_task(vocabulary)
     task.language_vocabulary = lambda lang: torch.arange(words)
     task.langs, task.keep_languages_apart = ["zh"], lambda: None
@@ -39,7 +40,7 @@ def make_task(vocabulary: int, words: int) -> SimpleNamespace:
 
 
 def make_model(options: argparse.Namespace, task: SimpleNamespace) -> RobertaModel:
-    """fairseq's RoBERTa in the wanted size."""
+    """fairseq's RoBERTa in the requested size."""
     torch.manual_seed(0)
     args = Namespace(encoder_layers=options.layers, encoder_embed_dim=options.width, max_positions=options.tokens)
     args.encoder_ffn_embed_dim, args.encoder_attention_heads = 4 * options.width, options.width // 64
@@ -64,7 +65,7 @@ def make_batch(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of a step after a first one, peak memory in MiB, and the loss of the last step."""
+    """Seconds per step after the first, peak memory in MiB, and the loss of the last step."""
     torch.set_num_threads(options.threads)
     task = make_task(options.unpruned if name == WHOLE else options.vocabulary, options.language)
     model = make_model(options, task).to(options.device, models.PRECISIONS[options.precision]).train()
@@ -94,15 +95,15 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.make_parser(__doc__, rounds=3)
     add = parser.add_argument
-    add("--layers", type=int, default=4, metavar="N", help="of the encoder (default: %(default)s)")
+    add("--layers", type=int, default=4, metavar="N", help="encoder layers (default: %(default)s)")
     add("--width", type=int, default=256, metavar="N", help="hidden units, a multiple of 64 (default: %(default)s)")
     add("--unpruned", type=int, default=274_701, metavar="N", help="symbols before pruning (default: %(default)s)")
     add("--vocabulary", type=int, default=135_359, metavar="N", help="symbols after pruning (default: %(default)s)")
     add("--language", type=int, default=40_000, metavar="N", help="pieces of the language (default: %(default)s)")
-    add("--sentences", type=int, default=16, metavar="N", help="of a batch (default: %(default)s)")
-    add("--tokens", type=int, default=128, metavar="N", help="of a sentence (default: %(default)s)")
-    add("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="of model and optimizer")
-    add("--steps", type=int, default=2, metavar="N", help="timed steps of a turn (default: %(default)s)")
+    add("--sentences", type=int, default=16, metavar="N", help="sentences per batch (default: %(default)s)")
+    add("--tokens", type=int, default=128, metavar="N", help="tokens per sentence (default: %(default)s)")
+    add("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="precision of model and optimizer")
+    add("--steps", type=int, default=2, metavar="N", help="timed steps per turn (default: %(default)s)")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""What the benchmarks share: who runs where, contestants that take turns, memory, and the files that are written.
+"""What the benchmarks share: the machine, contestants that take turns, memory, and the reports.
 
-A benchmark gives :func:`alternate` its contestants, makes :class:`Ratio` claims of what they returned, and writes a
-:class:`Report`: ``<question>_<hardware>_<date>.md`` for reading and ``.json`` with the same and all raw numbers.
+A benchmark passes its contestants to :func:`alternate`, makes :class:`Ratio` claims from the results, and writes a
+:class:`Report`: ``<question>_<hardware>_<date>.md`` for reading, and ``.json`` with the same and all raw numbers.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import torch
 from tqdm import tqdm
 
-logging.disable(logging.INFO)  # of torch.compile, matplotlib and fairseq, which turns all of it on
+logging.disable(logging.INFO)  # from torch.compile, matplotlib and fairseq, which enables all logging
 
 T = TypeVar("T")
 MIB = 2**20
@@ -37,13 +37,13 @@ MISSED = "What bounds a missed aim: [benchmarks/README.md](../README.md#what-the
 
 
 def make_parser(description: str, rounds: int) -> argparse.ArgumentParser:
-    """A command line with the options that every benchmark has."""
+    """A parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process on a CPU (default: 1)")
-    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns of each (default: {rounds})")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each process on a CPU (1)")
+    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns per contestant ({rounds})")
     parser.add_argument("--note", default="", help="a line for the report, such as what else the machine was doing")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="of the report (%(default)s)")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="for the report (%(default)s)")
     return parser
 
 
@@ -67,17 +67,17 @@ def hardware(device: str) -> str:
 
 
 def versions(*more: str) -> str:
-    """Python's version and those of the packages that matter, ``more`` included."""
+    """The versions of Python and of the packages that matter, including ``more``."""
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES + more)])
 
 
 def environment(device: str) -> dict[str, str]:
-    """Of a fairseq-train process: on a CPU it must not see GPUs, because fairseq uses those that it sees."""
+    """Environment of a fairseq-train process: on a CPU it must not see GPUs, which fairseq would use."""
     return {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
 
 def peak_memory(device: str) -> float:
-    """The most memory of this process so far, in MiB: allocated on the GPU, or resident."""
+    """Peak memory of this process so far, in MiB: allocated on the GPU, or resident."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / MIB
     status = Path("/proc/self/status")
@@ -89,7 +89,7 @@ def peak_memory(device: str) -> float:
 
 
 def seconds(step: Callable[[], Any], device: str) -> float:
-    """What one call takes: time on the clock on a GPU, processor time on a CPU, which other programs hardly change."""
+    """Time of one call: wall-clock time on a GPU, processor time on a CPU, which other programs hardly change."""
     clock = time.perf_counter if device == "cuda" else time.process_time
     before = clock()
     step()
@@ -99,22 +99,22 @@ def seconds(step: Callable[[], Any], device: str) -> float:
 
 
 def describe_rounds(options: argparse.Namespace) -> str:
-    """How often was measured, for the report; ``options.steps`` are timed in a turn."""
+    """How many measurements were made, for the report; ``options.steps`` are timed per turn."""
     clock = "on the clock" if options.device == "cuda" else "of processor time"
     return f"{options.rounds} rounds of {options.steps} steps after a first one; median (range); seconds {clock}"
 
 
 def apart(function: Callable[..., T], *arguments: Any) -> T:
-    """``function(*arguments)`` in a process of its own, whose memory is then its alone.
+    """``function(*arguments)`` in its own process, so that its memory can be measured.
 
-    The process is a fork, so nothing is imported again; this process must not have touched the GPU before.
+    The process is a fork, so nothing is imported again; this process must not have used the GPU before.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """What each contestant returned in each round. They take turns; every round begins with another one."""
+    """What each contestant returned in each round. They take turns; each round begins with a different one."""
     names = list(contestants)
     turns = [name for i in range(rounds) for name in names[i % len(names) :] + names[: i % len(names)]]
     results: dict[str, list[T]] = {name: [] for name in names}
@@ -125,7 +125,7 @@ def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str,
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median and range, as ``0.48 (0.47-0.50)``; of one value, that."""
+    """Median and range, as ``0.48 (0.47-0.50)``; a single value alone."""
     middle = f"{statistics.median(values):,.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
@@ -139,8 +139,8 @@ class Ratio:
         values: the ratio in each round.
         at_least: the aim, if a large ratio is good.
         at_most: the aim, if a small ratio is good.
-        above: what the first of them measured in each round; [] where the ratio was measured as such.
-        below: what the second measured.
+        above: measurements of the first contestant in each round; [] if the ratio was measured directly.
+        below: measurements of the second contestant.
     """
 
     name: str
@@ -173,15 +173,15 @@ class Ratio:
 
 @dataclass
 class Report:
-    """One question's answer.
+    """The answer to one question.
 
     Attributes:
         question: the first part of the file names, such as ``train_step``.
         title: the heading.
         device: ``cpu`` or ``cuda``.
-        settings: lines on what was measured and how.
-        headers: of the table.
-        rows: of the table, as text.
+        settings: lines that describe what was measured and how.
+        headers: column headings of the table.
+        rows: rows of the table, as text.
         ratios: the claims.
         notes: paragraphs, or lines of a further table, after the claims.
         packages: other packages whose versions matter.
@@ -212,7 +212,7 @@ class Report:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
 
     def content(self) -> dict[str, Any]:
-        """What the JSON file says."""
+        """The content of the JSON file."""
         ratios = [{**asdict(ratio), "median": ratio.median, "aim": ratio.aim} for ratio in self.ratios]
         own = {"command": command(), "date": today(), "machine": machine(self.device)}
         return {**asdict(self), **own, "versions": versions(*self.packages), "ratios": ratios}
@@ -222,7 +222,7 @@ class Report:
         return output / f"{self.question}_{hardware(self.device)}_{today()}"
 
     def write(self, output: Path) -> None:
-        """Write both files to the directory ``output``, print the text and where it stands."""
+        """Write both files to the directory ``output``, print the text and its path."""
         output.mkdir(parents=True, exist_ok=True)
         stem = self.stem(output)
         text = self.markdown()

@@ -1,13 +1,13 @@
-"""Samples and tokens a second that denoising gives the model, here and in fairseq, on the same text in one run.
+"""Samples and tokens per second that denoising produces, here and in fairseq, on the same text in one run.
 
     python benchmarks/noise_throughput.py                         # made-up text
     python benchmarks/noise_throughput.py --data DATA_BIN --lang bo --tokens-per-sample 512
 
-DATA_BIN is a data directory as preprocess.binarize writes it. Both sides read the same memory-mapped text of at most
+DATA_BIN is a data directory written by preprocess.binarize. Both sides read the same memory-mapped text of at most
 ``--tokens-per-sample`` positions, mask 35% of the words in Poisson(3.5) spans, permute sentences, and collate batches
-of the same size, each turn in a process of its own. fairseq's side has no TokenBlockDataset, which its tasks put in
-between and which does not run with numpy 2, and permutes no sentences, because it looks for ``</s>`` in the text; both
-make it faster than it is in use.
+of the same size; each turn runs in its own process. fairseq's side has no TokenBlockDataset, which its tasks insert
+and which does not run with numpy 2, and it permutes no sentences, because it looks for ``</s>`` in the text; both
+make it faster than in actual use.
 """
 
 import argparse
@@ -32,9 +32,9 @@ OURS, FAIRSEQ = "ours", "stock fairseq"
 
 
 def fairseq_dataset(data: Path, lang: str, positions: int, seed: int) -> DenoisingDataset:
-    """fairseq's denoising with mBART's noise, one sample a text.
+    """fairseq's denoising with mBART's noise, one sample per text.
 
-    Without the TokenBlockDataset that fairseq's tasks put in between: it does not run with numpy 2.
+    Without the TokenBlockDataset that fairseq's tasks insert: it does not run with numpy 2.
     """
     dictionary = load_vocabulary(data)
     text = load_side(data, f"{lang}/train", dictionary)
@@ -87,7 +87,7 @@ SIDES = {OURS: our_dataset, FAIRSEQ: fairseq_dataset}
 
 
 def one_turn(name: str, options: argparse.Namespace, data: Path) -> dict[str, float]:
-    """Seconds for noise and batching of an epoch's first samples, and the batches and target tokens made."""
+    """Seconds for noise and batching of an epoch's first samples, and the number of batches and target tokens."""
     dataset = SIDES[name](data, options.lang, options.tokens_per_sample, seed=1)
     result = {"batches": 0, "tokens": 0}
 
@@ -107,11 +107,11 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.make_parser(__doc__, rounds=5)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
-    parser.add_argument("--lang", default="bo", help="language whose text is used (default: bo)")
-    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="of made-up text (%(default)s)")
-    parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="most positions (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="samples (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=4_000, metavar="N", help="of a turn (default: %(default)s)")
+    parser.add_argument("--lang", default="bo", help="language of the text (default: bo)")
+    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="for made-up text (%(default)s)")
+    parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="positions (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="samples per batch (%(default)s)")
+    parser.add_argument("--samples", type=int, default=4_000, metavar="N", help="samples per turn (%(default)s)")
     return parser
 
 

@@ -1,11 +1,11 @@
-"""Padding in the batches of an epoch, and what it costs: sorted by target length alone, and as the task sorts.
+"""Padding in the batches of an epoch, and its cost: sorted by target length alone, and as the task sorts.
 
     python benchmarks/padding.py                                  # made-up documents, pairs and titles
     python benchmarks/padding.py --data DATA_BIN                  # a data directory
 
-Every sample is made, with its noise, so sources have the lengths that training sees. The work of the products of
-matrices is that of the base model: GFLOP a source position in the encoder, a target position in the decoder, and a
-target word in the output matrix, which padding never reaches.
+Every sample is made with its noise, so sources have the lengths that training sees. The work of the matrix products
+is that of the base model: GFLOP per source position in the encoder, per target position in the decoder, and per
+target word in the output matrix, which never processes padding.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def batches(dataset: MultilingualDataset, order: str, batch_size: int) -> list[n
 
 
 def work_lost(sizes: np.ndarray, source: float, target: float) -> float:
-    """The share of the products of matrices that is done on padding."""
+    """The share of the matrix products that is spent on padding."""
     sources, targets = sizes.sum(axis=0)
     real = (ENCODER * sources + DECODER * targets) + OUTPUT * targets
     return 1 - real / (ENCODER * sources / (1 - source) + DECODER * targets / (1 - target) + OUTPUT * targets)
@@ -56,14 +56,14 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.make_parser(__doc__, rounds=1)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
-    parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="most positions (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="samples (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=20_000, metavar="N", help="of the epoch (default: %(default)s)")
+    parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="positions (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="samples per batch (%(default)s)")
+    parser.add_argument("--samples", type=int, default=20_000, metavar="N", help="samples per epoch (%(default)s)")
     return parser
 
 
 def main() -> None:
-    """Make the samples, cut the batches both ways, write the report."""
+    """Make the samples, form the batches both ways, write the report."""
     options = make_parser().parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:

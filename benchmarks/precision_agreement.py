@@ -2,9 +2,9 @@
 
     python benchmarks/precision_agreement.py DIRECTORY --input test.bo --reference test.zh -s bo -t zh
 
-DIRECTORY is written by python -m swcm_fairseq.export. For each precision: the share of words of which the model, given
-the reference so far, finds the same one the most probable; the share of texts that beam search writes the same;
-ROUGE-L and chrF beside the reference; and texts a second of processor time.
+DIRECTORY is written by python -m swcm_fairseq.export. For each precision: the share of positions where the model, given
+the reference so far, predicts the same most probable word; the share of texts for which beam search writes the same;
+ROUGE-L and chrF against the reference; and texts per second of processor time.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def favourites(hub: Any, options: argparse.Namespace, sources: list[str], target
 
 
 def measured(options: argparse.Namespace, precision: str, sources: list[str], targets: list[str]) -> dict[str, Any]:
-    """What one precision gives."""
+    """The results of one precision."""
     torch.set_num_threads(options.threads)
     model = XLMSWCMModel.from_pretrained(str(options.directory), cpu_precision=precision)
     languages = {"source_lang": options.source_lang, "target_lang": options.target_lang}
@@ -71,17 +71,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser = measure.make_parser(__doc__, rounds=1)
     parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the exported model")
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="texts, one per line")
-    parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="what is to be written")
-    parser.add_argument("-s", "--source-lang", required=True, metavar="LANG", help="of the texts")
-    parser.add_argument("-t", "--target-lang", required=True, metavar="LANG", help="to write")
+    parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="expected outputs, one per line")
+    parser.add_argument("-s", "--source-lang", required=True, metavar="LANG", help="language of the texts")
+    parser.add_argument("-t", "--target-lang", required=True, metavar="LANG", help="language to write")
     parser.add_argument("--beam", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--words", type=int, default=40, metavar="N", help="the most of a text (default: 40)")
+    parser.add_argument("--words", type=int, default=40, metavar="N", help="maximum words per text (default: 40)")
     parser.add_argument("--samples", type=int, default=100, metavar="N", help="the first N lines (default: 100)")
     return parser
 
 
 def share(ours: list[Any], theirs: list[Any]) -> float:
-    """Of equal ones."""
+    """The share of equal entries."""
     return sum(a == b for a, b in zip(ours, theirs, strict=True)) / max(len(ours), 1)
 
 

@@ -5,9 +5,9 @@
         --vocabulary 135359 --sentences 150 --update-freq 4 --tokens 256 --updates 300 --save-interval 100
 
 A real run, with data loading, noise, scheduled sampling, logging and checkpoints, of denoising and translation on
-made-up text of --tokens tokens a sentence, or on a data directory (--data). The clock starts after the first
+made-up text of --tokens tokens per sentence, or on a data directory (--data). The clock starts after the first
 --warm-up updates. The paper (Su et al. 2025, section 4.1) trains 17,864 updates of 600 sentences of at most 256 tokens,
-in 92 hours on two A800. Everything goes to OUT.
+in 92 hours on two A800. All files go to OUT.
 """
 
 import argparse
@@ -29,8 +29,8 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
 def train(options: argparse.Namespace, data: Path) -> str:
-    """The run, from the start; returns its log, which is also kept in OUT."""
-    shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # of an earlier run
+    """Run from the start; returns the log, which is also kept in OUT."""
+    shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # from an earlier run
     command = [
         sys.executable, "-m", "swcm_fairseq.train", data, "--user-dir", ROOT / "swcm_fairseq",
         "--task", "multilingual_denoising_mt", "--tokens-per-sample", options.tokens, "--arch", options.arch,
@@ -65,12 +65,12 @@ def read_log(log: str, name: str, keys: tuple[str, ...]) -> list[dict[str, float
 
 
 def summary(options: argparse.Namespace, log: str) -> dict[str, float]:
-    """Seconds of an update after the warm-up, and the share of the run that went into updates and checkpoints."""
+    """Seconds per update after the warm-up, and the shares of the run spent in updates and checkpoints."""
     rows = read_log(log, "train_inner", ("wps", "wpb", "loss", "wall"))
     measured = rows[options.warm_up :]
     if not measured:
         raise InputError("no update was measured; give more --updates than --warm-up")
-    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one line of the log to the next, all included
+    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one line of the log to the next, everything included
     saving = [float(took) for took in re.findall(r"\(writing took ([\d.]+) seconds\)", log)]
     training = [row["train_train_wall"] for row in read_log(log, "train", ("train_train_wall",))]
     tokens = sum(row["wpb"] for row in measured) / len(measured)
@@ -92,17 +92,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, metavar="OUT", help="directory for data, checkpoints and log")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--arch", default="xlm_swcm_tiny", help="default: %(default)s")
-    parser.add_argument("--vocabulary", type=int, default=8_000, metavar="N", help="of made-up text (%(default)s)")
-    parser.add_argument("--sentences", type=int, default=8, metavar="N", help="of a batch (default: %(default)s)")
-    parser.add_argument("--update-freq", type=int, default=2, metavar="N", help="batches an update (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=64, metavar="N", help="of a sentence (default: %(default)s)")
+    parser.add_argument("--vocabulary", type=int, default=8_000, metavar="N", help="for made-up text (%(default)s)")
+    parser.add_argument("--sentences", type=int, default=8, metavar="N", help="sentences per batch (%(default)s)")
+    parser.add_argument("--update-freq", type=int, default=2, metavar="N", help="batches per update (%(default)s)")
+    parser.add_argument("--tokens", type=int, default=64, metavar="N", help="tokens per sentence (%(default)s)")
     parser.add_argument("--precision", choices=tuple(FLAGS), default="fp32")
     parser.add_argument("--optimizer", default="adam", help="fairseq's --optimizer (default: adam)")
-    parser.add_argument("--teacher-forcing", default="0", metavar="SHARE", help="of the decoder's inputs (default: 0)")
-    parser.add_argument("--updates", type=int, default=300, metavar="N", help="in all (default: %(default)s)")
+    parser.add_argument("--teacher-forcing", default="0", metavar="SHARE", help="share of the decoder's inputs (0)")
+    parser.add_argument("--updates", type=int, default=300, metavar="N", help="number of updates (%(default)s)")
     parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="updates not counted (%(default)s)")
-    parser.add_argument("--save-interval", type=int, default=100, metavar="N", help="updates to a checkpoint")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="that load data (default: 1)")
+    parser.add_argument("--save-interval", type=int, default=100, metavar="N", help="updates per checkpoint")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="loading processes (default: 1)")
     return parser
 
 

@@ -8,13 +8,13 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-ROWS = 12  # operators that are named; the rest is one row
+ROWS = 12  # operators with their own row; the rest share one
 
 
 def summary(title: str, call: Callable[[], Any], device: str) -> str:
-    """Profile ``call`` after one call that is not counted; a heading and a Markdown table.
+    """Profile ``call`` after one uncounted call; returns a heading and a Markdown table.
 
-    Time is an operator's own, without the operators it calls: of its kernels on a GPU, of the processor otherwise.
+    Time is an operator's own, without the operators that it calls: kernel time on a GPU, processor time otherwise.
     """
     call()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
@@ -23,7 +23,7 @@ def summary(title: str, call: Callable[[], Any], device: str) -> str:
         if device == "cuda":
             torch.cuda.synchronize()
     own = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    # On a GPU the kernels are events, too; an operator's own time has theirs already.
+    # On a GPU, kernels are also events; an operator's own time already includes theirs.
     events = [event for event in profiler.key_averages() if event.device_type == DeviceType.CPU]
     operators = [(event.key, event.count, getattr(event, own)) for event in events]
     return "\n".join([f"{title}:", "", *rows(operators)])

@@ -1,10 +1,10 @@
 """Write the table of results in benchmarks/README.md from benchmarks/results/*.json.
 
     python benchmarks/summary.py            # after a benchmark
-    python benchmarks/summary.py --check    # exit status 1 if the table is not what the files say
+    python benchmarks/summary.py --check    # exit status 1 if the table differs from the files
 
-One row for every claim that has an aim, or, of a report without aims, for its first. Of several reports on one question
-and machine the latest counts.
+One row for every claim that has an aim; for a report without aims, one for its first claim. Of several
+reports on one question and machine, the latest counts.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def latest(directory: Path) -> dict[Path, dict[str, Any]]:
     """
     newest: dict[str, Path] = {}
     for path in sorted(directory.glob("*.json")):
-        newest[path.stem.rpartition("_")[0]] = path  # question_hardware_date: the last in order is the newest
+        newest[path.stem.rpartition("_")[0]] = path  # question_hardware_date: the last in sorted order is the newest
     reports = {}
     for path in newest.values():
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def with_table(text: str, table: list[str], path: Path) -> str:
     """``text`` with ``table`` between the marks.
 
     Raises:
-        InputError: the marks are not there, once each and in order.
+        InputError: the marks do not occur once each and in order.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

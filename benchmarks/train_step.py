@@ -1,4 +1,4 @@
-"""A training step (forward, backward, AdamW) beside what else one would train with, at equal weights and batches.
+"""A training step (forward, backward, AdamW) beside the alternatives, at equal weights and batches.
 
     python benchmarks/train_step.py                                                      # a CPU, float32
     python benchmarks/train_step.py --deltalm ../unilm/deltalm                           # and DeltaLM's plugin
@@ -12,8 +12,8 @@ ours, and ours with scheduled sampling (all inputs replaced), with the softmax o
 checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of half-precision
 parameters, and read the same padded batch.
 
-Each turn is a process of its own. Work is counted by torch.utils.flop_counter in a step of stock fairseq: products of
-matrices and attention, forward and backward, nothing for what is computed twice. Its share of the machine's rate is
+Each turn runs in its own process. Work is counted by torch.utils.flop_counter in a step of stock fairseq: matrix
+products and attention, forward and backward, without recomputation. The machine's rate is
 that of a product of two square matrices in the same precision, measured in this run.
 """
 
@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ours, compiled layers": ({"compile_layers": True}, {}),
 }
 COMPILED, SAMPLING = "ours, compiled layers", "ours, scheduled sampling"
-MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the square matrices that the rate is measured with
+MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the square matrices used to measure the rate
 
 
 def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
@@ -64,7 +64,7 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
         of_model, of_criterion = VARIANTS[name]
         model = models.our_model(options, task, **of_model, **changes)
         if name == COMPILED:
-            torch._dynamo.config.fail_on_recompile_limit_hit = True  # none may silently run uncompiled
+            torch._dynamo.config.fail_on_recompile_limit_hit = True  # nothing may silently run uncompiled
         return model, models.our_criterion(options, task, **of_criterion), sample
     if name == HUGGINGFACE:
         from huggingface_decoder import huggingface_model  # transformers may be missing
@@ -78,7 +78,7 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
 
 
 def make_step(model: nn.Module, criterion: Any, sample: dict[str, Any]) -> Callable[[], None]:
-    """What is measured: forward, backward, clipping and AdamW, on float32 copies of half-precision parameters."""
+    """The measured step: forward, backward, clipping and AdamW, on float32 copies of half-precision parameters."""
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     half = parameters[0].dtype != torch.float32
@@ -101,7 +101,7 @@ def make_step(model: nn.Module, criterion: Any, sample: dict[str, Any]) -> Calla
 
 
 def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> dict[str, Any]:
-    """Loss without dropout, work of a step, seconds of each step after a first one, and peak memory in MiB."""
+    """Loss without dropout, work of a step, seconds of each step after the first, and peak memory in MiB."""
     torch.set_num_threads(options.threads)
     model, criterion, sample = build(name, options, changes)
     model.to(options.device, models.PRECISIONS[options.precision])
@@ -135,7 +135,7 @@ def profile(options: argparse.Namespace) -> str:
 
 
 def matmul_rate(options: argparse.Namespace) -> float:
-    """Floating-point operations a second of a product of two square matrices, the best of ten."""
+    """Floating-point operations per second of a product of two square matrices, the best of ten."""
     torch.set_num_threads(options.threads)
     size = MATRIX[options.device]
     matrix = torch.randn(size, size, device=options.device).to(models.PRECISIONS[options.precision])
@@ -166,7 +166,7 @@ def table(options: argparse.Namespace, results: dict[str, list[dict]], rate: flo
 
 
 def ratios(options: argparse.Namespace, results: dict[str, list[dict]], rate: float) -> list[measure.Ratio]:
-    """Ours beside each peer and the rate of products of matrices; each variant of ours beside teacher forcing."""
+    """Ours beside each peer and the rate of matrix products; each variant of ours beside teacher forcing."""
     tokens = options.sentences * options.tokens * (1 - options.padding)
     speed = {name: [tokens / turn["seconds"] for turn in turns] for name, turns in results.items()}
     memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}
@@ -195,7 +195,7 @@ def chosen(options: argparse.Namespace) -> list[str]:
         InputError: one cannot run here.
     """
     if options.deltalm:
-        models.deltalm_layer(options.deltalm)  # here, so that a wrong directory is found before anything is measured
+        models.deltalm_layer(options.deltalm)  # now, so that a wrong directory is found before anything is measured
     has_transformers = importlib.util.find_spec("transformers") is not None
     peers = [STOCK, *([DELTALM] if options.deltalm else []), *([HUGGINGFACE] if has_transformers else [])]
     names = [*peers, *(name for name, peer in COMPILED_PEERS.items() if peer in peers), *VARIANTS]
@@ -214,7 +214,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = measure.make_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=30_000, sentences=4, tokens=128)
     parser.set_defaults(padding=0.1)
-    parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps of a turn (default: 1)")
+    parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
     parser.add_argument("--deltalm", type=Path, metavar="DIR", help="directory deltalm of github.com/microsoft/unilm")
     parser.add_argument(
         "--contestants", nargs="+", metavar="NAME", help='"all", or some beside stock fairseq and ours; default: all '

