@@ -1,11 +1,11 @@
-# make demo    the whole way on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
-# make recipes all recipes in examples/, on little text: shows that everything runs (examples/smoke/all.sh)
+# make demo    the whole pipeline on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (~10 minutes)
+# make recipes all recipes in examples/, on little text: only shows that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
 # make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30
-#              epochs with a look at processes and memory
-# make docs    run every command of the documentation at the smallest size (a part of make test)
+#              epochs with checks of processes and memory
+# make docs    run every command in the documentation at the smallest size (a part of make test)
 # make .venv-transformers    the oldest and the newest supported transformers, for tests/huggingface (30 seconds)
-# All set up .venv first if it is missing. PYTHON=python3.12 make demo picks the interpreter.
+# All set up .venv first if it is missing. PYTHON=python3.12 make demo selects the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -13,7 +13,7 @@ BIN := .venv/bin
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-# The stamp is written last, so an interrupted set-up is done again from the start.
+# The stamp is written last, so an interrupted set-up starts again from the beginning.
 .venv: .venv/.ready
 .venv/.ready: constraints.txt setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -25,7 +25,7 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# They see the packages of .venv, torch among them, behind their own.
+# They see the packages of .venv, including torch, after their own.
 .venv-transformers: .venv-transformers/.ready
 .venv-transformers/.ready: .venv/.ready tests/huggingface/oldest.txt tests/huggingface/newest.txt
 	rm -rf .venv-transformers
@@ -38,7 +38,7 @@ help:
 	done
 	@touch $@
 
-# SCALE=smoke: a minute and a half, on little text. COMPARE=1: also with a randomly started decoder.
+# SCALE=smoke: a minute or two, on little text. COMPARE=0: without the randomly started decoder.
 demo: .venv/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/quickstart/run.sh
 
