@@ -20,7 +20,7 @@ setup(
         "datasketch",  # near duplicates
         "defusedxml",  # TMX
         "hydra-core>=1.3.2",
-        "iopath",  # by which fairseq writes checkpoints without leaving half of one
+        "iopath",  # lets fairseq write checkpoints completely or not at all
         "omegaconf>=2.3",
         "numpy",
         "openpyxl",  # TibetanQA
