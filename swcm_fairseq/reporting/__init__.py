@@ -1,1 +1,1 @@
-"""Progress, scores, curves and the paper's tables, out of the logs and scores that runs leave."""
+"""Progress, scores, curves and the paper's tables, from the logs and scores of runs."""

@@ -1,7 +1,6 @@
 """Which point of a grid scored best: ``python -m swcm_fairseq.reporting.best_setting GRID --scores bo``.
 
-GRID has one directory for each setting, which its name says, with scores/NAME.json in it. The name of the best is
-printed.
+GRID contains one directory per setting, named after it, with scores/NAME.json. Prints the name of the best.
 """
 
 import argparse
@@ -12,10 +11,10 @@ from swcm_fairseq.scoring.score_report import read_json
 
 
 def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
-    """The name of the directory with the highest number; of equal ones, the first by name.
+    """The name of the directory with the highest number; on a tie, the first by name.
 
     Raises:
-        InputError: there is none, or a scores file is missing, damaged or without the number.
+        InputError: there is no directory, or a scores file is missing, damaged or without the number.
     """
     found: dict[str, float] = {}
     for path in sorted(grid.iterdir()) if grid.is_dir() else []:
@@ -35,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("grid", type=Path, help="directory with one directory for each setting")
+    parser.add_argument("grid", type=Path, help="directory with one directory per setting")
     parser.add_argument("--scores", required=True, help="name of the scores file, without .json")
     args = parser.parse_args(argv)
     print(best_setting(args.grid, args.scores))

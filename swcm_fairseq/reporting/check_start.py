@@ -10,7 +10,7 @@ from swcm_fairseq.tasks.restored import read_task_state
 def main() -> None:
     """Refuse a checkpoint of another task, which has no symbols and languages, and a language without tokenizer."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--start", metavar="CHECKPOINT", help="that --finetune-from-model is given")
+    parser.add_argument("--start", metavar="CHECKPOINT", help="checkpoint for --finetune-from-model")
     parser.add_argument("--langs", nargs="+", default=[], metavar="LANG", help="languages of the outputs")
     args = parser.parse_args()
     for lang in args.langs:

@@ -1,6 +1,6 @@
 """Classification runs beside CINO's Tables 3 to 5: accuracy and F1 by language, mean and range over seeds.
 
-Reads RUNS/classification/SET/SYSTEM/seed-N/test/LANG.predictions and LANG.labels, as swcm_fairseq.classify writes them.
+Reads RUNS/classification/SET/SYSTEM/seed-N/test/LANG.predictions and LANG.labels, which swcm_fairseq.classify writes.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from swcm_fairseq.scoring.score_report import markdown_table
 from swcm_fairseq.scoring.segment_files import check_lengths, read_lines, write_output
 
 CINO_TABLES = Path(__file__).with_name("cino_tables.yaml")
-BRIDGE = "zh"  # the only language that is no minority language
+BRIDGE = "zh"  # the only language that is not a minority language
 MINORITIES, ALL = "minorities", "all"
 
-Scores = dict[str, list[float]]  # "LANGUAGE SCORE" -> percent, one number a seed
+Scores = dict[str, list[float]]  # "LANGUAGE SCORE" -> percent, one number per seed
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Classes, int64, shape (lines,); raises :class:`InputError` for a line that is no number of a class."""
+    """Classes, int64, shape (lines,); raises :class:`InputError` for a line that is not the number of a class."""
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.isdecimal():
@@ -51,7 +51,7 @@ def seed_scores(directory: Path) -> dict[str, float]:
 
 
 def system_scores(run: Path) -> Scores:
-    """Scores of all seeds of a system; {} if none has been tested."""
+    """Scores of all seeds of a system; {} if none was tested."""
     found: Scores = defaultdict(list)
     for directory in sorted(run.glob("seed-*/test")):
         for name, score in seed_scores(directory).items():
@@ -88,8 +88,8 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m swcm_fairseq.reporting.classification_report``."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m swcm_fairseq.reporting.classification_report")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the tables there, as Markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number of every seed there")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the tables to FILE, as Markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number of every seed to FILE")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Draw training losses: panels side by side, in each the curves of one or several runs, out of fairseq's JSON logs.
+"""Draw training losses: panels side by side, each with the curves of one or several runs, from fairseq's JSON logs.
 
     python -m swcm_fairseq.reporting.curves --output loss.png \\
         --panel pretraining xlm-swcm=runs/pretraining/xlm-swcm/train.log
@@ -15,21 +15,21 @@ from swcm_fairseq.reporting.progress import statistics
 
 logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
 
-import matplotlib  # noqa: E402  (it talks while it is imported, unless the level has been set)
+import matplotlib  # noqa: E402  (it logs while it is imported, unless the level is set)
 
 matplotlib.use("agg")
 
 from matplotlib import pyplot  # noqa: E402
 
 WIDTH, HEIGHT = 4, 3  # inches of a panel
-# (Tag of a log line, its number of updates, its loss): the finer ones first.
+# (Tag of a log line, its number of updates, its loss), the finer ones first.
 TRAINING_LINES = (("train_inner", "num_updates", "loss"), ("train", "train_num_updates", "train_loss"))
 
 
 def training_curve(log: Path) -> tuple[list[int], list[float]]:
     """Updates and training losses of one run; after an interruption the later line counts.
 
-    A run that is shorter than its ``--log-interval`` has one point an epoch.
+    A run that is shorter than its ``--log-interval`` has one point per epoch.
 
     Raises:
         InputError: the file cannot be read.
@@ -51,7 +51,7 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
 
     Args:
         panels: title -> name of a run -> its log.
-        output: the file, e.g. ``loss.png``; its ending is its format.
+        output: the file, e.g. ``loss.png``; the extension determines the format.
 
     Raises:
         InputError: a log cannot be read, or the picture cannot be written.
@@ -70,7 +70,7 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
 
 
 def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
-    """``[["pretraining", "xlm-swcm=a.log"], ...]`` as what :func:`draw_curves` takes."""
+    """``[["pretraining", "xlm-swcm=a.log"], ...]`` in the form that :func:`draw_curves` takes."""
     panels: dict[str, dict[str, Path]] = {}
     for title, *curves in arguments:
         pairs = [curve.partition("=") for curve in curves]
@@ -90,7 +90,7 @@ def main() -> None:
         action="append",
         required=True,
         metavar=("TITLE", "NAME=LOG"),
-        help="a title, then the name and the log (of --log-format json) of each curve; give it once for each panel",
+        help="a title, then the name and the log (of --log-format json) of each curve; give the option once per panel",
     )
     args = parser.parse_args()
     panels = parse_panels(args.panel)

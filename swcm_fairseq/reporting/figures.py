@@ -9,7 +9,7 @@ from swcm_fairseq.reporting.runs import LOG_FILE, PRETRAINING, Runs
 
 
 def draw_table(filled: FilledTable, output: Path) -> bool:
-    """Draw a table with numbers for systems: one line a column, with 95% intervals; False if it has no number yet."""
+    """Draw a table with numbers for systems: one line per column, with 95% intervals; False if it has no number yet."""
     figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
     drawn = False
     for i, column in enumerate(filled.table.columns):
@@ -33,7 +33,7 @@ def draw_table(filled: FilledTable, output: Path) -> bool:
 
 
 def draw_training(runs: Runs, tasks: list[str], output: Path) -> list[Path]:
-    """One picture a task of all its runs that have a log, e.g. ``curves-finetuning-summarization.png``; their paths."""
+    """One picture per task, of all its runs that have a log, such as ``curves-finetuning-summarization.png``; paths."""
     written = []
     for task in (PRETRAINING, *tasks):
         logs = {run.name: run / LOG_FILE for run in runs.directories(task) if (run / LOG_FILE).is_file()}

@@ -13,12 +13,12 @@ from swcm_fairseq.reporting.runs import Cell, Origin, Runs
 
 @dataclass
 class FilledTable:
-    """A table and what the runs have for it.
+    """A table and the numbers from the runs.
 
     Attributes:
-        table: the paper's.
-        cells: one row a system, one cell a column; None where there is no finished run.
-        source: where the paper's numbers are from.
+        table: the paper's table.
+        cells: one row per system, one cell per column; None without a finished run.
+        source: where the paper's numbers were published.
     """
 
     table: Table
@@ -27,7 +27,7 @@ class FilledTable:
 
     @property
     def origins(self) -> list[Origin]:
-        """How the numbers were computed, each way once; the place in the list is the number of the footnote."""
+        """How the numbers were computed, each way once; the position in the list is the number of the footnote."""
         return list(dict.fromkeys(cell.origin for row in self.cells for cell in row if cell is not None))
 
     def mark(self, cell: Cell) -> str:
@@ -46,7 +46,7 @@ def fill(table: Table, runs: Runs, source: str) -> FilledTable:
 
 
 def _text(filled: FilledTable) -> tuple[list[str], list[list[str]]]:
-    """The heading and the rows to be read: each number with its interval and footnote, the paper's to its right."""
+    """The heading and the rows: each number with its interval and footnote, and the paper's number to its right."""
     table = filled.table
     heading = ["System"]
     for column in table.columns:
@@ -63,7 +63,7 @@ def _text(filled: FilledTable) -> tuple[list[str], list[list[str]]]:
 
 
 def legend(filled: FilledTable) -> str:
-    """What the numbers and signs are."""
+    """What the numbers and signs mean."""
     parts = ["In percent"]
     if any(cell is not None and cell.interval is not None for row in filled.cells for cell in row):
         parts.append("± half of the bootstrap 95% interval")
@@ -88,7 +88,7 @@ def warnings(filled: FilledTable) -> list[str]:
 
 
 def as_markdown(filled: FilledTable) -> str:
-    """A heading, the table, its legend and one footnote a signature."""
+    """A heading, the table, its legend and one footnote per signature."""
     heading, rows = _text(filled)
     align = ["left", *("right" for _ in heading[1:])]
     table = tabulate(rows, heading, tablefmt="github", disable_numparse=True, colalign=align)
@@ -113,7 +113,7 @@ def as_latex(filled: FilledTable) -> str:
 
 
 def as_csv(filled: FilledTable) -> str:
-    """One line a system; for each column our number, its interval, its signature and the paper's number, unrounded."""
+    """One line per system; for each column our number, its interval, its signature and the paper's, unrounded."""
     parts = ["", " ±", " signature", " paper"]
     heading = ["System", *(column.heading + part for column in filled.table.columns for part in parts)]
     rows: list[Sequence[object]] = [heading]
@@ -132,5 +132,5 @@ def _blank(number: float | None) -> float | str:
     return "" if number is None else number
 
 
-# Ending of the file -> what writes it.
+# File extension -> the function that writes it.
 FORMATS = {".md": as_markdown, ".csv": as_csv, ".tex": as_latex}

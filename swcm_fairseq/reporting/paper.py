@@ -1,4 +1,4 @@
-"""The paper's tables, and where a run leaves the number of each cell (paper_tables.yaml)."""
+"""The paper's tables, and where a run writes the number of each cell (paper_tables.yaml)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,8 @@ class Column:
     """One number of every system.
 
     Attributes:
-        heading: of the column.
-        task: directory of the runs, below that of all runs.
+        heading: heading of the column.
+        task: directory of the runs, below the directory of all runs.
         scores: name of the scores file, without ``.json``.
         value: title of the number in that file.
         suffix: added to the name of the row's run.
@@ -32,9 +32,9 @@ class Row:
     """One system.
 
     Attributes:
-        system: what the paper calls it.
+        system: its name in the paper.
         run: name of its runs; None for a system that has no recipe.
-        paper: the paper's numbers, one a column, in percent; empty where it prints none.
+        paper: the paper's numbers, one per column, in percent; empty if it prints none.
     """
 
     system: str
@@ -47,12 +47,12 @@ class Table:
     """One table of the paper.
 
     Attributes:
-        name: of its files.
+        name: name of its files.
         title: its heading.
         columns: its numbers.
         rows: its systems.
-        more_rows: beginning of the names of runs that are rows of their own; empty for none.
-        figure: label of the x axis, if it is to be drawn: x is the system, y the number, one line a column.
+        more_rows: prefix of the names of runs that get their own rows; empty for none.
+        figure: label of the x axis, if the table is drawn: x is the system, y the number, one line per column.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Paper:
         )
 
     def is_scored_only(self, task: str, run: str) -> bool:
-        """Is this run a row of ``more_rows``: outputs of another system, which no training here has made?"""
+        """Is this run a row of ``more_rows``: outputs of another system, which was not trained here?"""
         return any(
             column.task == task and table.more_rows != "" and run.startswith(table.more_rows)
             for table in self.tables
@@ -100,7 +100,7 @@ class Paper:
 
     @property
     def tasks(self) -> list[str]:
-        """Directories of all runs that leave scores."""
+        """Directories of all runs that write scores."""
         return list(dict.fromkeys(column.task for table in self.tables for column in table.columns))
 
 

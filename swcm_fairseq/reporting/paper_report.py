@@ -1,10 +1,10 @@
 """Collect finished runs into the paper's Tables 1 to 5, beside the paper's numbers, and draw Figure 4 and the curves.
 
-    python -m swcm_fairseq.reporting.paper_report                  what lies in runs/; files go to runs/report
+    python -m swcm_fairseq.reporting.paper_report                  reads runs/; files go to runs/report
     python -m swcm_fairseq.reporting.paper_report --runs runs/smoke
 
-Each table is printed and written as Markdown, CSV and LaTeX. A cell without a finished run stays empty. Runs that have
-not come to their end are listed with the command that goes on with them.
+Each table is printed and written as Markdown, CSV and LaTeX. A cell without a finished run stays empty. Unfinished
+runs are listed with the command that continues them.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from swcm_fairseq.reporting.runs import Runs
 
 
 def write(filled: FilledTable, output: Path) -> list[Path]:
-    """The files of one table, and its figure if it has one and there is something to draw."""
+    """The files of one table, and of its figure if it has one and there is something to draw."""
     written = []
     for suffix, render in FORMATS.items():
         path = output / f"{filled.table.name}{suffix}"
@@ -34,7 +34,7 @@ def write(filled: FilledTable, output: Path) -> list[Path]:
 
 
 def print_others(runs: Runs, paper: Paper) -> None:
-    """Finished runs that no table has a cell for, such as your own: one line each."""
+    """Finished runs without a cell in any table, such as your own: one line each."""
     for task in paper.tasks:
         for run in runs.directories(task):
             if paper.has(task, run.name):
@@ -46,7 +46,7 @@ def print_others(runs: Runs, paper: Paper) -> None:
 
 
 def print_unfinished(runs: Runs, paper: Paper) -> None:
-    """Runs that lack something: one line each."""
+    """Unfinished runs: one line each."""
     for run, progress in runs.unfinished(paper):
         print(f"{run}: not finished, {progress}; go on with: {command(runs.root, run)}")
 
@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
-    parser.add_argument("--output", type=Path, help="directory to write to (default: report in that of the runs)")
+    parser.add_argument(
+        "--output", type=Path, help="directory to write to (default: report in the directory of the runs)"
+    )
     return parser
 
 

@@ -2,9 +2,9 @@
 
     fairseq-train --log-format json ... | python -m swcm_fairseq.reporting.progress LOG [UNIT]
 
-UNIT is "update" or "epoch"; fairseq's log says how many there will be. Everything that fairseq says goes to LOG; the
-terminal gets a bar with the loss, a line per validation, and, if the run fails, its error line or else the last lines
-of the log.
+UNIT is "update" or "epoch"; fairseq's log states the total. All of fairseq's output goes to LOG; the
+terminal gets a bar with the loss, one line per validation, and, if the run fails, its error line or otherwise the last
+lines of the log.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from tqdm import tqdm
 TAIL = 15
 ERROR = re.compile(
     r"^(?:\[rank\d+\]: )?(error: .*\n)"
-)  # torch puts the rank in front of what a process of several says
-# (Unit of the bar, tag of a log line) -> which of its numbers tells how many have passed.
+)  # with several processes, torch prefixes each line with the rank
+# (Unit of the bar, tag of a log line) -> the number in it that counts the units done.
 COUNTERS = {
     ("update", "train_inner"): "num_updates",
     ("update", "train"): "train_num_updates",
@@ -26,7 +26,7 @@ COUNTERS = {
     ("epoch", "train_inner"): "update",
     ("epoch", "train"): "epoch",
 }
-# In the configuration that fairseq logs first: how many there will be; 0 means no limit of this kind.
+# In the configuration that fairseq logs first: the total; 0 means no limit of this kind.
 TOTALS = {"update": re.compile(r"'max_update': (\d+)"), "epoch": re.compile(r"'max_epoch': (\d+)")}
 
 
@@ -37,13 +37,13 @@ def statistics(line: str) -> tuple[str, dict[str, str]] | None:
         return None
     try:
         numbers = json.loads(parts[3])
-    except json.JSONDecodeError:  # a line cut by a kill
+    except json.JSONDecodeError:  # a line truncated by a kill
         return None
     return parts[2].strip(), numbers
 
 
 def validation(numbers: dict[str, str]) -> str:
-    """What a validation found, as one line."""
+    """The results of a validation, as one line."""
     rouge = f", ROUGE-L {numbers['valid_rouge_l']}" if "valid_rouge_l" in numbers else ""
     return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
 
@@ -81,10 +81,10 @@ def main(log_path: str, unit: str = "update", label: str | None = None, row: int
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("log_path", metavar="LOG", help="file that everything is appended to")
+    parser.add_argument("log_path", metavar="LOG", help="file to which all output is appended")
     parser.add_argument("unit", metavar="UNIT", nargs="?", choices=["update", "epoch"], default="update")
     parser.add_argument("--label", metavar="TEXT", help="name in front of the bar")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, where several run at once")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several run at once")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The command that goes on with a run."""
+"""The command that continues a run."""
 
 import csv
 import shlex
@@ -11,9 +11,9 @@ GRID_COLUMNS = (
     *("system", "place", "pretraining", "pretraining_options", "common_options"),
     *("finetuning_options", "tasks", "corpora"),
 )
-OURS = "xlm-swcm"  # in the grid, too, but it has recipes of its own
-MBART = {"mbart-cm": [], "mbart-cm-expanded": ["EXPAND=1"]}  # name -> what its recipe is told
-# Directory of runs -> what the recipes are told for it.
+OURS = "xlm-swcm"  # also in the grid, but it has its own recipes
+MBART = {"mbart-cm": [], "mbart-cm-expanded": ["EXPAND=1"]}  # name -> variables for its recipe
+# Directory of runs -> variables for the recipes.
 ENVIRONMENTS = {Path("runs"): "", Path("runs/smoke"): "SCALE=smoke "}
 
 
@@ -24,9 +24,9 @@ def read_grid(path: Path = GRID) -> list[dict[str, str]]:
 
 
 def command(root: Path, run: Path) -> str:
-    """What to type to go on with a run, wherever the runs lie.
+    """The command to type to continue a run, for any directory of runs.
 
-    A run that no recipe has by name gets that of its task; the options that it was started with have to be added.
+    A run whose name no recipe has gets the recipe of its task; add the options that the run was started with.
     """
     environment = ENVIRONMENTS.get(root, f"RUNS={shlex.quote(str(root))} ")
     return environment + shlex.join(_words(*run.relative_to(root).parts))

@@ -1,4 +1,4 @@
-"""What lies in a directory of runs: scores of finished ones, and what the others still lack."""
+"""The contents of a directory of runs: scores of finished ones, and what the others still lack."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Origin:
     """What a number depends on; only numbers of the same origin can be compared.
 
     Attributes:
-        signature: of the metric.
+        signature: signature of the metric.
         segments: size of the test set, in lines.
     """
 
@@ -38,7 +38,7 @@ class Cell:
 
     Attributes:
         score: the number.
-        interval: half of its bootstrap 95% interval; None if it was left out.
+        interval: half of its bootstrap 95% interval; None if it was omitted.
         origin: how it was computed.
     """
 
@@ -55,7 +55,7 @@ class Runs:
 
     Attributes:
         root: the directory.
-        damaged: what is wrong with each file that could not be read.
+        damaged: the error for each file that could not be read.
     """
 
     def __init__(self, root: Path):
@@ -64,7 +64,7 @@ class Runs:
         self._read: dict[Path, Evaluation] = {}
 
     def cell(self, row: Row, column: Column) -> Cell | None:
-        """Our number for a cell of a table, if its run has been scored."""
+        """Our number for a cell of a table, if its run was scored."""
         if row.run is None:
             return None
         return self.number(self.root / column.task / (row.run + column.suffix), column.scores, column.value)
@@ -91,7 +91,7 @@ class Runs:
         return sorted(path for path in (self.root / task).glob("*") if path.is_dir())
 
     def unfinished(self, paper: Paper) -> Iterator[tuple[Path, str]]:
-        """Runs that have not come to their end, each with what it lacks."""
+        """Unfinished runs, each with what it lacks."""
         for task in (PRETRAINING, *paper.tasks):
             for run in self.directories(task):
                 missing = [
@@ -108,7 +108,7 @@ class Runs:
                     yield run, progress
 
     def _training(self, run: Path) -> tuple[str, bool]:
-        """How far the training of a run has come, and whether to its end; damage is noted."""
+        """How far the training of a run got, and whether it finished; damage is noted."""
         if not (run / LAST).is_file():
             return "no checkpoint yet", False
         try:
@@ -119,10 +119,10 @@ class Runs:
 
 
 def training_progress(checkpoint: Path) -> tuple[str, bool]:
-    """How far training had come when a checkpoint was written, e.g. ``update 120 of 500``, and whether to its end.
+    """How far training had got when a checkpoint was written, e.g. ``update 120 of 500``, and whether it had finished.
 
     Raises:
-        InputError: it is no checkpoint of a training.
+        InputError: the file is not a checkpoint of a training.
     """
     state: Any = load_pickle(checkpoint)
     try:
@@ -143,7 +143,7 @@ def _cell(evaluation: Evaluation, value: str, path: Path) -> Cell:
     """One number of a scores file.
 
     Raises:
-        InputError: the file is about several systems, or lacks the number.
+        InputError: the file contains several systems, or lacks the number.
     """
     if len(evaluation.systems) != 1:
         raise InputError(
