@@ -48,16 +48,14 @@ def print_others(runs: Runs, paper: Paper) -> None:
 def print_unfinished(runs: Runs, paper: Paper) -> None:
     """Unfinished runs: one line each."""
     for run, progress in runs.unfinished(paper):
-        print(f"{run}: not finished, {progress}; go on with: {command(runs.root, run)}")
+        print(f"{run}: not finished, {progress}; continue with: {command(runs.root, run)}")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
-    parser.add_argument(
-        "--output", type=Path, help="directory to write to (default: report in the directory of the runs)"
-    )
+    parser.add_argument("--output", type=Path, help="directory to write to (default: RUNS/report)")
     return parser
 
 

@@ -123,7 +123,7 @@ def test_half_finished_runs_are_one_line_each(runs, scored, trained, report):
     status, out, err = report()
     lines = {line.split(":")[0]: line for line in out.splitlines() if ": not finished, " in line}
     told = {run.removeprefix(f"{runs}/"): line.split("not finished, ")[1] for run, line in lines.items()}
-    go_on = f"; go on with: RUNS='{runs}' examples/"
+    go_on = f"; continue with: RUNS='{runs}' examples/"
     assert told == {
         f"{SUM}/no-mt": f"update 120 of 500{go_on}ablations/run.sh no-mt",
         f"{SUM}/base-a": f"update 500 of 500, no scores of bo{go_on}ablations/run.sh base-a",
