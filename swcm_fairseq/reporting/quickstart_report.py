@@ -1,4 +1,4 @@
-"""The end of the demonstration: a table, five samples side by side, one page, and the sentence the numbers allow.
+"""The end of the demonstration: a table, five samples side by side, one page, and the conclusion from the numbers.
 
     python -m swcm_fairseq.reporting.quickstart_report --out runs/quickstart \\
         --text examples/quickstart/data/libreoffice --systems xlm-swcm random-decoder --curves loss.png
@@ -39,7 +39,7 @@ class TestSet:
         lang: its code.
         articles: the sections.
         titles: their titles.
-        systems: what each system wrote; the baseline is the last.
+        systems: the output of each system; the baseline is the last.
         evaluation: the scores of all systems.
     """
 
@@ -61,7 +61,7 @@ def hypotheses(path: Path, count: int) -> list[str]:
     """The detokenized outputs of a fairseq-generate file, in the order of the input.
 
     Raises:
-        InputError: there are not ``count``.
+        InputError: the file does not contain ``count`` outputs.
     """
     segments = read_generation(path)
     if [segment.id for segment in segments] != list(range(count)):
@@ -78,7 +78,7 @@ def first_words(article: str, tokenizer: Tokenizer, count: int) -> str:
 
 
 def read_test_set(out: Path, text: Path, lang: str, names: Sequence[str]) -> TestSet:
-    """All of one language, scored; the baseline takes as many words as a training title has (median)."""
+    """All of one language, scored; the baseline has as many words as the median training title."""
     tokenizer = build_tokenizer(lang)
     articles, titles = (read_lines(text, lang, "test", side) for side in ("article", "title"))
     count = int(statistics.median(len(tokenizer.tokenize(line)) for line in read_lines(text, lang, "train", "title")))
@@ -108,7 +108,7 @@ def score_rows(test: TestSet) -> list[list[str]]:
 
 
 def outcome(ours: Value, theirs: Value) -> str:
-    """How two scores compare: they differ only where their 95% intervals are apart."""
+    """How two scores compare: they differ only if their 95% intervals do not overlap."""
     gap = (ours.interval or 0) + (theirs.interval or 0)
     if abs(ours.score - theirs.score) <= gap:
         return "titles that do not differ clearly from"
@@ -122,7 +122,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def verdict(tests: Sequence[TestSet]) -> str:
-    """The sentence that the numbers allow: each rival, and in which languages it was beaten."""
+    """The conclusion that the numbers support: how the model compares with each rival, by language."""
     findings: dict[tuple[str, str], list[str]] = {}
     for test in tests:
         ours, *rivals = test.evaluation.systems
