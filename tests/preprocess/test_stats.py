@@ -108,8 +108,8 @@ def test_what_is_refused(data_bin, tmp_path):
         (b"x", "not a memory-mapped index"),
         (whole[:20], r"bo/train.idx: 20 bytes instead of"),  # cut inside its header
         (whole[:-1], r"bo/train.idx: \d+ bytes instead of"),
-        (whole[:9] + b"\2" + whole[10:], "not a readable index"),  # its version
-        (whole[:17] + b"\xff" + whole[18:], "not a readable index"),  # its number type
+        (whole[:9] + b"\2" + whole[10:], "version 2 with ids of type 8 is not known"),
+        (whole[:17] + b"\xff" + whole[18:], "version 1 with ids of type 255 is not known"),
     ):
         index.write_bytes(content)
         with pytest.raises(InputError, match=message):
