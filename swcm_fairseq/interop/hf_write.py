@@ -127,9 +127,14 @@ def config_json(state: dict[str, Any], dtype: str) -> dict[str, Any]:
         "torch_dtype": dtype,
         "fairseq": {
             "model": {"_name": options["_name"], **{name: getattr(config, name) for name in MODEL_OPTIONS}},
-            "task": {name: task[name] for name in TASK_OPTIONS},
+            "task": {name: task[name] for name in TASK_OPTIONS} | {"tokens_per_sample": positions_of(state)},
         },
     }
+
+
+def positions_of(state: dict[str, Any]) -> int:
+    """The most positions of a text in training; a checkpoint keeps them with its task, older ones in their options."""
+    return int(state["task_state"].get("tokens_per_sample") or state["cfg"]["task"]["tokens_per_sample"])
 
 
 def generation_json(state: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +168,6 @@ def tokenizer_json(state: dict[str, Any]) -> dict[str, Any]:
         "langs": list(state["task_state"]["langs"]),
         "src_lang": task["source_lang"],
         "tgt_lang": task["target_lang"],
-        "model_max_length": int(task["tokens_per_sample"]),
+        "model_max_length": positions_of(state),
         "clean_up_tokenization_spaces": False,
     }

@@ -26,8 +26,8 @@ COUNTERS = {
     ("epoch", "train_inner"): "update",
     ("epoch", "train"): "epoch",
 }
-# In the configuration that fairseq logs first: the total; 0 means no limit of this kind.
-TOTALS = {"update": re.compile(r"'max_update': (\d+)"), "epoch": re.compile(r"'max_epoch': (\d+)")}
+# In the first line of fairseq_cli.train (log_filters.py): how many there will be; 0 means no limit of this kind.
+TOTALS = {"update": re.compile(r"--max-update (\d+)"), "epoch": re.compile(r"--max-epoch (\d+)")}
 
 
 def statistics(line: str) -> tuple[str, dict[str, str]] | None:

@@ -60,7 +60,8 @@ class SamplingConfig(FairseqDataclass):
     """How often each corpus is drawn: the flags that the tasks of this package share."""
 
     sampling_alpha: float = option(
-        0.3, "p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta); above 0 to 1, 1 is in proportion to q"
+        0.3,
+        "alpha of p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta); above 0 to 1, 1 is in proportion to q",
     )
     sampling_beta: float = option(
         0.0,

@@ -25,10 +25,13 @@ def test_what_is_written_is_read_back(tmp_path):
     ("damage", "message"),
     [
         (lambda c: c.append(c[0]), "'bo' stands there twice"),
-        (lambda c: c[0].update(source_lang=None), "the corpus 'bo' has no language"),
+        (lambda c: c[0].update(source_lang=None), r"corpora\[0\]: source_lang: null is not text"),
         (lambda c: c[1]["splits"]["test"].update(target=None), "ti_sum test lacks a file"),
-        (lambda c: c[0]["splits"]["train"].update(source=None), "bo train lacks a file"),
-        (lambda c: c[0].update(splits=[]), "not a corpora file"),
+        (
+            lambda c: c[0]["splits"]["train"].update(source=None),
+            r"corpora\[0\]: splits.train: source: null is not text",
+        ),
+        (lambda c: c[0].update(splits=[]), r"corpora\[0\]: splits: \[\] is not a mapping"),
     ],
 )
 def test_what_a_hand_has_damaged_is_refused(tmp_path, damage, message):
@@ -44,14 +47,14 @@ def test_what_a_hand_has_damaged_is_refused(tmp_path, damage, message):
     ("content", "message"),
     [
         (None, "No such file"),
-        ("", "not a corpora file"),
-        ("[]", "not a corpora file"),
-        ("{}", "not a corpora file"),
-        ('{"version": 99}', "version 99"),
-        ('{"version": 1, "vocabulary": {}, "corpora": []}', "not a corpora file"),
+        ("", "not JSON"),
+        ("[]", r"\[\] is not a mapping with the keys"),
+        ("{}", "the key 'version' is missing"),
+        ('{"version": 99, "vocabulary": {"checksum": "", "size": 1}, "corpora": []}', "version 99"),
+        ('{"version": 1, "vocabulary": {}, "corpora": []}', "vocabulary: the key 'checksum' is missing"),
         (
             '{"version": 1, "vocabulary": {"checksum": "", "size": 1}, "corpora": [{"kind": "odd"}]}',
-            "not a corpora file",
+            r"corpora\[0\]: the key 'name' is missing",
         ),
     ],
 )

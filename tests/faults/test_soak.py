@@ -41,6 +41,8 @@ class EachEpoch(logging.Handler):
 def measured_training(to: Connection, log: Path, *arguments) -> None:
     quiet(log)
     logger = logging.getLogger("fairseq.trainer")
+    logging.disable(logging.NOTSET)  # tests that ran before in this process may have silenced it
+    logger.disabled = False
     logger.setLevel(logging.INFO)
     logger.addHandler(EachEpoch(to))
     train(*arguments)

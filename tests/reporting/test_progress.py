@@ -9,7 +9,7 @@ from swcm_fairseq.reporting import progress
 
 STEP = '2026-01-01 00:00:00 | INFO | train_inner | {"epoch": 2, "update": 1.5, "loss": "3.2", "num_updates": "30"}\n'
 VALID = '2026-01-01 00:00:00 | INFO | valid | {"epoch": 2, "valid_loss": "3.1", "valid_num_updates": "40"%s}\n'
-CONFIG = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | {'optimization': {'max_epoch': 2, 'max_update': 40}}\n"
+CONFIG = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | --max-epoch 2 --max-update 40 (0: no limit)\n"
 EPOCH = '2026-01-01 00:00:00 | INFO | train | {"epoch": 2, "train_loss": "3.1", "train_num_updates": "40"}\n'
 DONE = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | done training in 1.0 seconds\n"
 

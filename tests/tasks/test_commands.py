@@ -127,7 +127,7 @@ def test_a_sixth_language_is_added_to_a_finished_checkpoint(trained, stock_data,
     more = ["--langs", "bo,kk,mn,ug,zh,za", "--pretrained-decoder", "--save-dir", str(tmp_path / "checkpoints")]
     command = [str(data), *SWCM, *more, "--pretrained-encoder", str(place / "checkpoint_last.pt")]
 
-    here = [argument for argument in command if argument not in ("--user-dir", "swcm_fairseq")]
+    here = [argument for argument in command if argument not in ("--user-dir", "swcm_fairseq")] + ["--max-epoch", "1"]
     cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), here))
     task = tasks.setup_task(cfg.task)
     started = task.build_model(cfg.model).state_dict()
