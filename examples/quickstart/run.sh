@@ -40,7 +40,7 @@ if [ "$DEVICE" = cuda ]; then
   fi
 else
   export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # fairseq uses GPUs that it sees, even with --cpu
-  PLACE=(--cpu) PARALLEL=$(($(nproc) > 1))
+  PLACE=(--cpu) PARALLEL=$(($(getconf _NPROCESSORS_ONLN) > 1)) # nproc would count OMP_NUM_THREADS
   if grep -qs 'avx512_bf16\|amx_bf16' /proc/cpuinfo; then
     PLACE+=(--bf16)
   elif [ "$SCALE" = full ]; then
