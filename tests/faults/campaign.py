@@ -27,13 +27,16 @@ from typing import Any
 import torch
 import yaml
 
-from preprocess import binarize, clean, extract, sentences, stats, vocab, vocab_extend, vocab_prune
+from preprocess import binarize, classification, clean, extract, sentences, stats, vocab, vocab_extend, vocab_prune
 from preprocess import run as run_manifest
+from swcm_fairseq import export
 from swcm_fairseq.interop import convert, mbart
-from swcm_fairseq.reporting import scores
+from swcm_fairseq.merge import __main__ as merge
+from swcm_fairseq.reporting import curves, scores
 from swcm_fairseq.scoring import __main__ as scoring
 from swcm_fairseq.scoring import samples
 from tests.faults.oracle import Verdict, judge
+from tests.faults.support import train
 from tests.interop.mbart_support import write_mbart
 from tests.preprocess.conftest import sentences as made_up
 from tests.preprocess.conftest import write_lines
@@ -80,6 +83,8 @@ class Command:
 
 ENCODER = ("encoder/config.json", "encoder/model.safetensors", "encoder/sentencepiece.bpe.model")
 VOCABULARY = ("vocab/dict.txt", "vocab/sentencepiece.bpe.model")
+PACKED = ("packed/config.json", "packed/model.safetensors", "packed/dict.txt", "packed/SHA256SUMS")
+MODEL = "model/checkpoint_last.pt"
 DATA = ("bin/corpora.json", "bin/dict.txt", "bin/bo/train.idx", "bin/bo/train.bin", "bin/train.zh-bo.zh.idx")
 COMMANDS = {
     "clean": Command(
@@ -106,6 +111,11 @@ COMMANDS = {
         "--vocab {in}/encoder --input zh={in}/zh --size 39 --output {out}/v",
         ("zh", *ENCODER),
     ),
+    "vocab_extend, aligned": Command(
+        vocab_extend.main,
+        "--vocab {in}/encoder --input bo={in}/bo --size 56 --align zh-bo={in}/zh,{in}/bo --output {out}/v",
+        ("zh", "bo", *ENCODER),
+    ),
     "vocab_prune": Command(
         vocab_prune.main, "--vocab {in}/encoder --input bo={in}/bo --output {out}/v", ("bo", *ENCODER)
     ),
@@ -120,6 +130,7 @@ COMMANDS = {
         run_manifest.main, "{in}/manifest.yaml --output {out}/b --work {out}/w", ("manifest.yaml",), weight=3
     ),
     "convert": Command(_argv(convert.main), "{in}/encoder --output {out}/e", ENCODER, weight=3),
+    "convert, packed": Command(_argv(convert.main), "{in}/packed --output {out}/e --layers 1", PACKED, weight=2),
     "convert, checkpoint": Command(
         _argv(convert.main),
         "{in}/checkpoint/model.pt --output {out}/e",
@@ -147,6 +158,32 @@ COMMANDS = {
         "--generated {in}/generate-test.txt --lang bo --format jsonl --output {out}/s",
         ("generate-test.txt",),
     ),
+    "export": Command(
+        _argv(export.main),
+        "{in}/model/checkpoint_last.pt --vocab {in}/bin --output {out}/e",
+        (MODEL, DATA[1]),
+        weight=2,
+    ),
+    "export, transformers": Command(
+        _argv(export.main),
+        "{in}/model/checkpoint_last.pt --vocab {in}/bin --format huggingface --output {out}/e",
+        (MODEL, DATA[1]),
+        weight=2,
+    ),
+    "merge": Command(
+        _argv(merge.main),
+        "{in}/model/checkpoint_last.pt {in}/model/other.pt --method ties --base {in}/model/base.pt --densities 0.5,0.5 "
+        "--output {out}/m.pt --shares {out}/s",
+        (MODEL, "model/other.pt", "model/base.pt"),
+        weight=3,
+    ),
+    "classification": Command(
+        classification.main,
+        "wcm {in}/wcm --vocab {in}/vocab --classes spreadsheet,text,programming --output {out}/c",
+        ("wcm/zh/train.txt", "wcm/minority/bo.txt", *VOCABULARY),
+        weight=2,
+    ),
+    "curves": Command(_argv(curves.main), "--output {out}/c.png --panel a b={in}/train.log", ("train.log",)),
     "scores": Command(_argv(scores.main), "{in}/run", ("run/scores/bo.json",), weight=2),
 }
 
@@ -177,6 +214,14 @@ def make_inputs(folder: Path) -> None:
     symbols = torch.load(folder / "checkpoint/model.pt", weights_only=True)["task_state"]["symbols"]
     write_lines(folder / "checkpoint/dict.txt", [f"{symbol} 1" for symbol in symbols[4:-1]])
     shutil.copy(folder / "encoder/sentencepiece.bpe.model", folder / "checkpoint")
+    _argv(convert.main)([str(folder / "encoder"), "--to", "packed", "--output", str(folder / "packed")])
+    more = ("--max-update", 1, "--disable-validation", "--langs", "bo,zh")
+    train(folder / "bin", folder / "model", "multilingual_denoising_mt", *more)
+    for name in ("other", "base"):
+        shutil.copy(folder / MODEL, folder / f"model/{name}.pt")
+    shutil.copytree(ROOT / "examples/smoke/data/wcm", folder / "wcm")
+    step = {"epoch": 1, "update": 0.5, "loss": "3.2", "num_updates": "10"}
+    write_lines(folder / "train.log", [f"2026-01-01 00:00:00 | INFO | train_inner | {json.dumps(step)}"] * 3)
     symbols = [line.split()[0] for line in (folder / "vocab/dict.txt").read_text("utf-8").splitlines()]
     write_mbart(folder / "mbart", symbols)
     entry = {"name": "bo", "format": "mc2", "input": str(folder / "mc2.jsonl"), "lang": "bo", "limit": 20}
