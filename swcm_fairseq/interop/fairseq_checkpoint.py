@@ -133,7 +133,8 @@ def _prefix(path: Path, model: dict[str, Tensor]) -> str:
 
 def options_of(state: dict[str, Any], part: str) -> dict[str, Any]:
     """Options of the model or the task: a namespace in old files, a part of ``cfg`` in new ones."""
-    options = (state.get("cfg") or {}).get(part) or state.get("args") or {}
+    cfg = state.get("cfg")
+    options = (cfg.get(part) if isinstance(cfg, dict) else None) or state.get("args") or {}
     return vars(options) if isinstance(options, Namespace) else options if isinstance(options, dict) else {}
 
 

@@ -92,7 +92,13 @@ def _named_code(path: Path) -> str | None:
                         texts[-1:] = str(argument).split(" ")
                     if opcode.name in ("GLOBAL", "STACK_GLOBAL") and texts[-2].split(".")[0] not in HARMLESS:
                         return ".".join(texts[-2:])
-    except (OSError, ValueError, LookupError):  # the end of the pickles, or of what can be read of them
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        MemoryError,
+        OverflowError,
+    ):  # the end of the pickles, or of what can be read of them
         return None
 
 

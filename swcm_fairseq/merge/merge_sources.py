@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from swcm_fairseq.checked_data import checked
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, load_dictionary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.fairseq_checkpoint import options_of
@@ -94,15 +95,18 @@ def _open_torch_file(path: Path) -> Source:
         if not all(isinstance(value, Tensor) for value in state.values()):
             raise InputError(f"{path}: neither a checkpoint of fairseq nor a state dict (names to tensors)")
         return Source(path, state, symbols=_symbols_beside(path))
-    task = state.get("task_state") or {}
+    task = checked(state.get("task_state") or {}, dict[str, Any], f"{path}: task_state")
+    known = {
+        key: checked(task.get(key), list[str] | None, f"{path}: task_state: {key}") for key in ("symbols", "langs")
+    }
     options = options_of(state, "model")
     return Source(
         path,
         tensors={name: value for name, value in model.items() if isinstance(value, Tensor)},
         others={name: value for name, value in model.items() if not isinstance(value, Tensor)},
         state=state,
-        symbols=task.get("symbols") or _symbols_beside(path),
-        langs=task.get("langs"),
+        symbols=known["symbols"] or _symbols_beside(path),
+        langs=known["langs"],
         options={name: options[name] for name in COMPARED if name in options},
     )
 

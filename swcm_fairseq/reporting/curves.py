@@ -40,7 +40,13 @@ def training_curve(log: Path) -> tuple[list[int], list[float]]:
         raise InputError(f"{log}: {error.strerror}; name the log of a training") from error
     found = [each for each in map(statistics, lines) if each]
     for wanted, update, loss in TRAINING_LINES:
-        points = {int(numbers[update]): float(numbers[loss]) for tag, numbers in found if tag == wanted}
+        rows = [numbers for tag, numbers in found if tag == wanted]
+        try:
+            points = {int(numbers[update]): float(numbers[loss]) for numbers in rows}
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(
+                f"{log}: a line of {wanted} has no {update} or {loss} that is a number; the log is damaged"
+            ) from error
         if points:
             return sorted(points), [points[number] for number in sorted(points)]
     return [], []
