@@ -75,6 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def report(plan: StudyPlan, results: list[RunResult], folder: Path) -> None:
     """Write the report and say where it is."""
+    if not results:
+        raise InputError(f"{folder}: no finished run in it; run examples/study/run.sh first")
     from swcm_fairseq.study.study_curves import draw  # matplotlib takes a second to import
 
     for path in write_report(plan, results, folder, draw(plan, results, folder / "curves.png")):

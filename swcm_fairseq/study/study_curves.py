@@ -8,6 +8,7 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot
 
+from swcm_fairseq.pictures import write_picture
 from swcm_fairseq.study.study_plan import StudyPlan
 from swcm_fairseq.study.study_report import chosen_runs
 from swcm_fairseq.study.study_results import RunResult
@@ -27,6 +28,6 @@ def draw(plan: StudyPlan, results: list[RunResult], path: Path) -> Path | None:
                 axes.plot(*zip(*each[0].curves[stage], strict=True), label=name, linewidth=1)
         axes.set(title=stage, xlabel="update", ylabel="loss (bits)")
     grid[0][-1].legend(fontsize="x-small")
-    figure.savefig(path, dpi=100)
+    write_picture(figure, path, dpi=100)
     pyplot.close(figure)
     return path

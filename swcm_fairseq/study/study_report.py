@@ -8,6 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import write_whole
 from swcm_fairseq.scoring.page import Output, Sample, escape, html_page
 from swcm_fairseq.study.study_analysis import StudyScore, judged, metric_named, p_value, score_system
 from swcm_fairseq.study.study_plan import StudyPlan, StudyTask
@@ -192,7 +193,7 @@ def _write(
         "scores.json": json.dumps([_numbers(table) for table in tables], indent=1) + "\n",
     }
     for name, content in contents.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        write_whole(folder / name, content.encode("utf-8"))
     return [folder / name for name in contents]
 
 
