@@ -23,6 +23,5 @@ LEFT_OUT = {"--fp16"}
 # Commands that cannot be run here, by their beginning, and why.
 NOT_RUN = {
     "python -m swcm_fairseq.interop.convert --hub": "downloads; its arguments are parsed",
-    "pip install": "changes the environment",
     "sbatch": "needs SLURM; its script is there",
 }
