@@ -3,7 +3,7 @@
 # demonstration's encoder on its text, with equal updates, several seeds, and a learning rate chosen for each system on the
 # validation set.
 #
-#   examples/study/run.sh                 on CPU cores: ten minutes of one core for each system, rate and seed
+#   examples/study/run.sh                 on CPU cores: twenty to twenty-five minutes of one core per system
 #   DEVICE=cuda examples/study/run.sh     on one GPU, at a larger scale; give an ENCODER of 12 layers
 #   SCALE=smoke examples/study/run.sh     a few minutes: only shows that everything runs
 #   JOBS=N                                trainings at a time (default: 1)

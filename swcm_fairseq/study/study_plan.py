@@ -53,23 +53,21 @@ class StudyScale:
 
     Attributes:
         pretraining_updates: of pretraining.
-        task_updates: of each fine-tuning.
+        task_updates: of fine-tuning, for each task of this scale.
         options: of fairseq-train in both stages.
         pretraining: further options of pretraining.
         rates: learning rates; each system takes the one with the lowest validation loss at the first seed.
         seeds: of the runs.
         systems: names of the systems at this scale; empty for all.
-        tasks: names of the tasks; empty for all.
     """
 
     pretraining_updates: int
-    task_updates: int
+    task_updates: dict[str, int]
     options: list[str]
     pretraining: list[str]
     rates: list[float]
     seeds: list[int]
     systems: list[str] = field(default_factory=list)
-    tasks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,6 @@ def read_plan(path: Path, scale: str) -> StudyPlan:
     return StudyPlan(
         scale=size,
         systems=_chosen(systems, size.systems, f"{path}: scales: {scale}: systems"),
-        tasks=_chosen(tasks, size.tasks, f"{path}: scales: {scale}: tasks"),
+        tasks=_chosen(tasks, list(size.task_updates), f"{path}: scales: {scale}: task_updates"),
         claims=[_part(Claim, each, f"{path}: claims") for each in content["claims"]],
     )

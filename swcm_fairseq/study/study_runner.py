@@ -48,13 +48,13 @@ class Job:
 def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
     """What can be trained now and is not finished: the grid of rates at the first seed, then the other seeds.
 
-    A system's other seeds wait until its grid is complete. Seeds are in the outer loop, so that every system has one
-    result before any has two.
+    A system's other seeds wait until its grid is complete. Systems come in the plan's order, so that the first ones can
+    be compared over all seeds while the last ones wait.
     """
     finished = {result.name for result in results}
-    for seed in plan.scale.seeds:
-        for system in plan.systems:
-            best = best_rate(results, system.name, plan.scale.rates, plan.scale.seeds[0])
+    for system in plan.systems:
+        best = best_rate(results, system.name, plan.scale.rates, plan.scale.seeds[0])
+        for seed in plan.scale.seeds:
             rates = plan.scale.rates if seed == plan.scale.seeds[0] else [best] if best is not None else []
             for rate in rates:
                 if any(RunName(system.name, task.name, rate, seed) not in finished for task in plan.tasks):
@@ -130,7 +130,7 @@ def read_log(log: Path) -> tuple[int, float, float]:
 def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterator[RunResult]:
     """Both stages of a job, task by task; results are written as they come, then its checkpoints are deleted."""
     folder = places.work / job.system.name / f"lr-{job.rate:g}.seed-{job.seed}"
-    updates = [0 if job.system.pretraining is None else plan.scale.pretraining_updates, plan.scale.task_updates]
+    pretraining_updates = 0 if job.system.pretraining is None else plan.scale.pretraining_updates
     device = [option for option in plan.scale.options if option in ("--cpu", "--fp16", "--bf16")]
     for task in plan.tasks:
         name = RunName(job.system.name, task.name, job.rate, job.seed)
@@ -138,7 +138,8 @@ def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterat
             continue
         options = [*start_options(plan, job, places, folder), *task.options]
         data = places.data / task.name
-        train(plan, job, plan.scale.task_updates, data, folder / task.name, options)
+        updates = plan.scale.task_updates[task.name]
+        train(plan, job, updates, data, folder / task.name, options)
         generation = [each for each in device if each != "--bf16"]
         outputs = {each: generate(task, each, data, folder / task.name, generation) for each in task.directions}
         parameters, loss, seconds = read_log(folder / task.name / "train.log")
@@ -149,7 +150,7 @@ def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterat
             task=task.name,
             rate=job.rate,
             seed=job.seed,
-            updates=updates,
+            updates=[pretraining_updates, updates],
             parameters=parameters,
             validation_loss=loss,
             seconds=seconds,

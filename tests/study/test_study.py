@@ -19,7 +19,7 @@ REFERENCES = [f"第{number}个标题" for number in "一二三四五六七八九
 
 
 def plan(systems=("xlm-swcm", "no-ws"), rates=(0.1, 0.2), seeds=(1, 2)) -> StudyPlan:
-    scale = StudyScale(1, 1, [], [], list(rates), list(seeds))
+    scale = StudyScale(1, {"titles": 1}, [], [], list(rates), list(seeds))
     task = StudyTask("titles", [DIRECTION], "rougeL F1")
     return StudyPlan(scale, [StudySystem(name, "3") for name in systems], [task], [Claim(*systems, "Table 3")])
 
@@ -76,7 +76,7 @@ def test_the_grid_comes_first_and_nothing_is_done_twice():
 
     assert listed([]) == [(name, rate, 1) for name in ("xlm-swcm", "no-ws") for rate in (0.1, 0.2)]
     done = [result(rate=0.1, loss=1.0), result(rate=0.2, loss=2.0)]
-    assert listed(done) == [("no-ws", 0.1, 1), ("no-ws", 0.2, 1), ("xlm-swcm", 0.1, 2)]
+    assert listed(done) == [("xlm-swcm", 0.1, 2), ("no-ws", 0.1, 1), ("no-ws", 0.2, 1)]
     done.append(result(rate=0.1, seed=2))
     assert listed(done) == [("no-ws", 0.1, 1), ("no-ws", 0.2, 1)]
 
