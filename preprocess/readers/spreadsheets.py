@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -33,10 +34,45 @@ def tsv_pairs(source: Source) -> Iterator[Item]:
 
 
 def csv_documents(source: Source) -> Iterator[Item]:
-    """CSV or Excel with a header: ``content`` and ``title`` (CMHG) unless ``--fields`` says otherwise."""
+    """CSV or Excel with a header: ``content`` and ``title`` unless ``--fields`` says otherwise."""
     make = DocumentMaker.of(source, "content", "title")
     for where, content in rows(source):
         yield content if isinstance(content, Reject) else from_object(where, content, make)
+
+
+# Language -> the whole of CMHG in it, in its folder of that name; beside it are average_score_4_or_higher.csv and
+# average_score_below_4.csv.
+CMHG_FILES = {"bo": "bo-all.csv", "mn": "mn-all.csv", "ug": "ug-3.csv"}
+
+
+def cmhg(source: Source) -> Iterator[Item]:
+    """CMHG (KEVVVV/CMHG): its folder, or its CSV files: ``content`` and ``title``; ``--min-label`` by average_score."""
+    make = DocumentMaker.of(source, "content", "title")
+    for where, content in rows(replace(source, paths=_cmhg_files(source))):
+        if isinstance(content, Reject):
+            yield content
+        elif source.min_label and not _score(content) >= source.min_label:  # NaN is below, too
+            yield Reject(*where, f"average_score below {source.min_label}, or none")
+        else:
+            yield from_object(where, content, make)
+
+
+def _cmhg_files(source: Source) -> list[Path]:
+    """The files; of the folder of all languages the whole file of ours."""
+    folder, name = source.paths[0], CMHG_FILES.get(source.lang)
+    if not folder.is_dir():
+        return source.paths
+    if name is None:
+        raise InputError(f"{folder}: CMHG has no {source.lang}, only {', '.join(CMHG_FILES)}")
+    return [folder / name if folder.name == source.lang else folder / source.lang / name]
+
+
+def _score(content: dict) -> float:
+    """The mean of what two annotators gave; NaN for entries that nobody annotated."""
+    try:
+        return float(content.get("average_score", ""))
+    except ValueError:
+        return float("nan")
 
 
 def rows(source: Source) -> Iterator[tuple[tuple[str, int], dict | Reject]]:

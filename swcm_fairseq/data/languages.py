@@ -39,6 +39,7 @@ class Language:
         cld2: codes that CLD2 gives to its text, its own first; the others are relatives that CLD2 mistakes it for.
         own_scripts: scripts of no other language: they tell it without CLD2, which takes short Tibetan for Dzongkha
             and Chinese without particles for Japanese.
+        flores: its file in FLORES+, without ``.jsonl``; "" if it has none. Kazakh and Mongolian are Cyrillic there.
         own_letters: script -> letters by which it is told from languages of that script that CLD2 mixes up with it.
     """
 
@@ -52,6 +53,7 @@ class Language:
     cld2: tuple[str, ...] = ()
     own_scripts: tuple[str, ...] = ()
     own_letters: Mapping[str, str] = field(default_factory=dict)
+    flores: str = ""
 
 
 # Closing quotes and brackets: they may stand between a sentence's end and the next sentence.
@@ -64,23 +66,29 @@ LANGUAGES = {
     for language in (
         Language(
             "bo", "Tibetan", ("Tibetan",), WordUnit.TSHEG, "།༎༏༐༑༔",
-            "bo-syllable", "char", ("bo", "dz"), ("Tibetan",),
+            "bo-syllable", "char", ("bo", "dz"), ("Tibetan",), flores="bod_Tibt",
         ),
-        Language("en", "English", ("Latin",), WordUnit.SPACE, _LATIN_ENDS, "rouge-score", "13a", ("en",)),
+        Language(
+            "en", "English", ("Latin",), WordUnit.SPACE, _LATIN_ENDS,
+            "rouge-score", "13a", ("en",), flores="eng_Latn",
+        ),
         # CLD2 knows 92% of Kazakh lines in Arabic script, and calls most of the others Kyrgyz.
         Language(
             "kk", "Kazakh", ("Cyrillic", "Arabic"), WordUnit.SPACE, _LATIN_ENDS + "؟۔",
-            "word", "intl", ("kk", "ky", "tt"), (), {"Arabic": "عحٴ"},
+            "word", "intl", ("kk", "ky", "tt"), (), {"Arabic": "عحٴ"}, flores="kaz_Cyrl",
         ),
         Language(
             "mn", "Mongolian", ("Cyrillic", "Mongolian"), WordUnit.SPACE, _LATIN_ENDS + "᠃᠉",
-            "word", "intl", ("mn",), ("Mongolian",),
+            "word", "intl", ("mn",), ("Mongolian",), flores="khk_Cyrl",
         ),
         Language(
             "ug", "Uyghur", ("Arabic",), WordUnit.SPACE, _LATIN_ENDS + "؟۔",
-            "word", "intl", ("ug", "ky"), (), {"Arabic": "ئېغخۈھ"},
+            "word", "intl", ("ug", "ky"), (), {"Arabic": "ئېغخۈھ"}, flores="uig_Arab",
         ),
-        Language("zh", "Chinese", ("Han",), WordUnit.PIECE, "。！？…!?", "zh-char", "zh", ("zh", "zh-Hant"), ("Han",)),
+        Language(
+            "zh", "Chinese", ("Han",), WordUnit.PIECE, "。！？…!?",
+            "zh-char", "zh", ("zh", "zh-Hant"), ("Han",), flores="cmn_Hans",
+        ),
     )
 }  # fmt: skip
 

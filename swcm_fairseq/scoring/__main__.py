@@ -69,6 +69,11 @@ def build_parser() -> ArgumentParser:
         help="tokenizer for sacreBLEU's BLEU (default: zh for zh, char for bo, 13a for en, otherwise intl)",
     )
     add(
+        "--lowercase",
+        action="store_true",
+        help="BLEU and chrF++ of lower-cased text (chrF++ as MiLiC-Eval reports it); the signature has case:lc",
+    )
+    add(
         "--bootstrap",
         type=count,
         default=1000,
@@ -98,7 +103,14 @@ def run(args: Namespace) -> str:
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args)
     evaluation = evaluate(
-        inputs.systems, inputs.references, args.lang, tokenizer, args.bleu_tokenizer, args.bootstrap, args.trials
+        inputs.systems,
+        inputs.references,
+        args.lang,
+        tokenizer,
+        args.bleu_tokenizer,
+        args.bootstrap,
+        args.trials,
+        args.lowercase,
     )
     return _FORMATS[args.format](evaluation)
 

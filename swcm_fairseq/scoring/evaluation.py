@@ -86,11 +86,16 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
 
 
-def build_metrics(language: str, tokenizer: Tokenizer, bleu_tokenizer: str | None = None) -> list[Metric]:
-    """ROUGE-L, -1, -2 with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams)."""
+def build_metrics(
+    language: str, tokenizer: Tokenizer, bleu_tokenizer: str | None = None, lowercase: bool = False
+) -> list[Metric]:
+    """ROUGE-L, -1, -2 with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams).
+
+    With ``lowercase``, sacreBLEU compares lower-cased text, as its ``--lowercase`` does; ROUGE always does.
+    """
     rouges = [Rouge(rouge_type, language, tokenizer) for rouge_type in RougeType]
-    bleu = BLEU(tokenize=bleu_tokenizer or table_row(language).bleu, force=True)
-    return [*rouges, bleu, CHRF(word_order=2)]
+    bleu = BLEU(tokenize=bleu_tokenizer or table_row(language).bleu, lowercase=lowercase, force=True)
+    return [*rouges, bleu, CHRF(word_order=2, lowercase=lowercase)]
 
 
 def _values(score: Score, p_value: float | None) -> dict[str, Value]:
@@ -161,6 +166,7 @@ def evaluate(
     bleu_tokenizer: str | None = None,
     n_bootstrap: int = 1000,
     trials: int = 10_000,
+    lowercase: bool = False,
 ) -> Evaluation:
     """Score every system with every metric of :func:`build_metrics`, and its language accuracy.
 
@@ -172,6 +178,7 @@ def evaluate(
         bleu_tokenizer: one of sacreBLEU's; ``None`` selects the language's own.
         n_bootstrap: resamples for the 95% intervals; 0 omits them.
         trials: random swaps for the p-values against the first system; 0 omits them.
+        lowercase: BLEU and chrF++ of lower-cased text.
 
     Raises:
         InputError: the numbers of segments differ, or there are none.
@@ -179,7 +186,7 @@ def evaluate(
     _check(systems, references)
     scores = [SystemScores(one.name, empty=sum(not text.strip() for text in one.hypotheses)) for one in systems]
     result = Evaluation(language, len(references[0]), scores, notes=_notes(tokenizer, references))
-    metrics = build_metrics(language, tokenizer, bleu_tokenizer)
+    metrics = build_metrics(language, tokenizer, bleu_tokenizer, lowercase)
     _add_scores(result, metrics, systems, references, n_bootstrap, trials)
     _add_languages(result, systems)
     return result

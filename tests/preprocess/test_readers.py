@@ -2,10 +2,15 @@
 
 import gzip
 import json
+import random
+import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import openpyxl
+import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -260,6 +265,152 @@ def test_kazqad_of_the_data_pack(datapack):
     assert len(found) == 764
     assert sum(len(each.answers) for each in found) <= 910
     assert all(answer in each.passage for each in found for answer in each.answers)
+
+
+# --- JSON lists of pairs, FLORES+, CMHG ---
+
+
+def test_pairs_of_milic_eval(write):
+    records = [{"id": "1", "zh": "一", "en": "one", "bo": "གཅིག"}, {"id": "2", "zh": "二"}, {"zh": "三", "bo": 3}, []]
+    path = write("test.json", json.dumps(records))
+    first, *others = read("json-pairs", path, langs=("zh", "bo"))
+    assert first == Pair((str(path), 1), "zh", "bo", "一", "གཅིག")
+    assert [each.reason for each in others] == ["no field 'bo'", "'bo' is no text", "not a JSON object"]
+    assert read("json-pairs", path, langs=("bo", "en"))[0].target == "one"
+
+
+def flores_lines(*rows):
+    return "".join(json.dumps({"id": number, "text": text, "iso_639_3": "x"}) + "\n" for number, text in rows)
+
+
+def test_flores_plus(write, tmp_path):
+    zh = write("dev/cmn_Hans.jsonl", flores_lines((1, "一"), (2, "二"), (4, "四"), (4, "又")) + "x\n")
+    bo = write("dev/bod_Tibt.jsonl", flores_lines((2, "གཉིས"), (1, "གཅིག"), (3, "གསུམ"), (2, "ཡང")))
+    for paths in ([tmp_path / "dev"], [zh, bo]):
+        found = read("flores", *paths, langs=("zh", "bo"))
+        pairs = [each for each in found if isinstance(each, Pair)]
+        assert [(each.source, each.target) for each in pairs] == [("一", "གཅིག"), ("二", "གཉིས")]
+        assert sorted((each.path, each.line, each.reason) for each in found if isinstance(each, Reject)) == [
+            (str(bo), 3, "no translation in zh"),
+            (str(bo), 4, "its id was given before"),
+            (str(zh), 3, "no translation in bo"),
+            (str(zh), 4, "no translation in bo"),
+            (str(zh), 5, "not JSON"),
+        ]
+    with pytest.raises(InputError, match=r"dev/uig_Arab.jsonl: no such file; give the folder dev or devtest"):
+        read("flores", tmp_path / "dev", langs=("zh", "ug"))
+    with pytest.raises(InputError, match=r"the code of xx in FLORES\+ is not known"):
+        read("flores", tmp_path / "dev", langs=("zh", "xx"))
+    with pytest.raises(InputError, match="or two files: source, target"):
+        read("flores", zh, langs=("zh", "bo"))
+
+
+def test_flores_without_ids_goes_by_line(write):
+    zh, kk = (write(name, f'{{"text": "{text}"}}\n') for name, text in (("zh.jsonl", "一"), ("kk.jsonl", "бір")))
+    assert read("flores", zh, kk, langs=("zh", "kk")) == [Pair((str(zh), 1), "zh", "kk", "一", "бір")]
+
+
+CMHG = (
+    "id,title,content,title_match_1,title_match_2,tendency,average_score,score_difference\n"
+    '1,ماۋزۇ,"مەزمۇن.\nئىككى.",4,5,0,4.5,1\n2,ماۋزۇ,مەزمۇن,,,,,\n3,ماۋزۇ,مەزمۇن,1,2,0,1.5,1\n'
+)
+
+
+@pytest.mark.parametrize(("lang", "name"), [("bo", "bo-all.csv"), ("mn", "mn-all.csv"), ("ug", "ug-3.csv")])
+def test_cmhg(write, tmp_path, lang, name):
+    path = write(f"CMHG/{lang}/{name}", CMHG)
+    for place in (path, tmp_path / "CMHG", tmp_path / "CMHG" / lang):
+        first, second, third = read("cmhg", place, langs=(lang,))
+        assert first == Document((str(path), 2), lang, "مەزمۇن.\nئىككى.", "ماۋزۇ")
+        assert isinstance(second, Document) and isinstance(third, Document)
+    found = read("cmhg", path, langs=(lang,), min_label=4)
+    assert [each.reason for each in found[1:]] == ["average_score below 4, or none"] * 2
+    with pytest.raises(InputError, match="CMHG has no kk, only bo, mn, ug"):
+        read("cmhg", tmp_path / "CMHG", langs=("kk",))
+
+
+# --- Parquet and Arrow ---
+
+
+def write_table(path, columns, kind="parquet"):
+    """A file as `datasets` writes it: Parquet in two row groups, an Arrow file, or an Arrow stream in two batches."""
+    table = pyarrow.table(columns)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "parquet":
+        pyarrow.parquet.write_table(table, path, row_group_size=2, compression="zstd")
+    else:
+        make = pyarrow.ipc.new_file if kind == "file" else pyarrow.ipc.new_stream
+        with make(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    return path
+
+
+DOCUMENTS = {"text": ["ཀ།\nཁ།", None, "ག།"], "title": ["མིང་", "x", None], "url": ["u", "v", "w"]}
+
+
+@pytest.mark.parametrize(("kind", "name"), [("parquet", "parquet"), ("file", "arrow"), ("stream", "arrow")])
+def test_tables(tmp_path, kind, name):
+    path = write_table(tmp_path / "part", DOCUMENTS, kind)  # known by its content
+    for reader in (name, "parquet", "mc2", "jsonl"):
+        first, second, third = read(reader, path)
+        assert first == Document((str(path), 1), "bo", "ཀ།\nཁ།", "མིང་")
+        assert second == Reject(str(path), 2, "'text' is no text")
+        assert third == Document((str(path), 3), "bo", "ག།")
+    run(name, "--input", path, "--lang", "bo", "--output", tmp_path / "t", "--rejects", tmp_path / "rejects")
+    assert lines(tmp_path / "t.bo") == ["ཀ། ཁ།", "ག།"]
+    assert lines(tmp_path / "rejects") == [f"{path}:2:'text' is no text"]
+
+
+def test_tables_of_pairs_and_questions(tmp_path):
+    plain = {"zh": ["一", "二"], "bo": ["གཅིག", None]}
+    nested = {
+        "id": ["0", "1"],
+        "translation": [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)],
+    }
+    for columns in (plain, nested):
+        path = write_table(tmp_path / "p.parquet", columns)
+        for reader in ("parquet-pairs", "arrow-pairs", "jsonl-pairs"):
+            first, second = read(reader, path, langs=("zh", "bo"))
+            assert first == Pair((str(path), 1), "zh", "bo", "一", "གཅིག")
+            assert second.reason == "'bo' is no text"
+    answers = [{"text": ["а", "б"], "answer_start": [0, 1]}, {"text": [], "answer_start": []}]
+    path = write_table(tmp_path / "q.parquet", {"question": ["с?"] * 2, "context": ["м"] * 2, "answers": answers})
+    first, second = read("kazqad", path, langs=("kk",))
+    assert (first.answers, second.reason) == (("а", "б"), "no answer")
+
+
+def test_a_folder_of_tables_is_one_split(tmp_path):
+    for part in (1, 0):
+        write_table(tmp_path / f"data/train-0000{part}-of-00002.parquet", {"text": [f"{part}a", f"{part}b"]})
+    assert [each.text for each in read("parquet", tmp_path / "data")] == ["0a", "0b", "1a", "1b"]
+    write_table(tmp_path / "data/test-00000-of-00001.parquet", {"text": ["t"]})
+    with pytest.raises(InputError, match=r"data: has more than one split \(test, train\); give the files of one"):
+        read("parquet", tmp_path / "data")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty: no .parquet or .arrow file in it"):
+        read("arrow", tmp_path / "empty")
+
+
+def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch):
+    for kind in ("parquet", "file", "stream"):
+        content = write_table(tmp_path / "whole", {"text": ["ཀ" * 1000] * 50}, kind).read_bytes()
+        random.seed(kind)
+        for _ in range(30):  # pyarrow crashes on wrong offsets that nobody checks
+            wrong = bytearray(content)
+            wrong[random.randrange(8, len(content))] ^= 1 << random.randrange(8)
+            (tmp_path / "wrong").write_bytes(wrong)
+            with suppress(InputError):
+                read("parquet", tmp_path / "wrong")
+        for length in (12, len(content) // 2):
+            (tmp_path / "cut").write_bytes(content[:length])
+            with pytest.raises(InputError, match=r"cut: damaged (Parquet|Arrow) file: .*; download it again"):
+                read("parquet", tmp_path / "cut")
+    (tmp_path / "text").write_text("ཀ\n")
+    with pytest.raises(InputError, match="text: neither Parquet nor Arrow"):
+        read("parquet", tmp_path / "text")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(InputError, match=r"whole: Parquet and Arrow need one more library: pip install pyarrow"):
+        read("parquet", tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

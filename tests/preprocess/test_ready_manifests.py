@@ -10,6 +10,7 @@ import pytest
 from preprocess import run
 from preprocess.steps.manifest import CorpusEntry, read_manifest
 from swcm_fairseq.data.corpora import Corpora, Kind
+from swcm_fairseq.data.languages import language
 from tests.preprocess.conftest import sentences
 
 COUNT = 120
@@ -19,6 +20,10 @@ DOWNSTREAM = {
     "translation": {"bo-zh"},
     "crosslingual_summarization": {"bo-bo", "kk-kk", "mn-mn", "ug-ug", "zh-zh"},
     "crosslingual_reading_comprehension": {"bo-bo", "kk-kk", "mn-mn", "ug-ug", "zh-zh"},
+    "headlines": {"bo-bo"},
+    "cmhg": {"bo-bo", "mn-mn", "ug-ug"},
+    "milic_titles": {"bo-bo", "kk-kk", "mn-mn", "ug-ug"},
+    "milic_translation": {"zh-bo", "zh-kk", "zh-mn", "zh-ug"},
 }
 
 
@@ -54,9 +59,16 @@ def cmrc(path: Path, texts: list[str]) -> None:
     path.write_text(json.dumps(passages), encoding="utf-8")
 
 
-def csv(path: Path, texts: list[str]) -> None:
-    rows = "".join(f'{i},"{text[:9]} {i}","{text}"\n' for i, text in enumerate(texts))
-    path.write_text("id,title,content\n" + rows, encoding="utf-8")
+def cmhg(path: Path, texts: list[str]) -> None:
+    rows = "".join(f'{i},"{text[:9]} {i}","{text}",,,,,\n' for i, text in enumerate(texts))
+    header = "id,title,content,title_match_1,title_match_2,tendency,average_score,score_difference\n"
+    path.write_text(header + rows, encoding="utf-8")
+
+
+def json_list(entry: CorpusEntry, path: Path, texts: list[str]) -> None:
+    names = {"text": "text", "title": "summary", **entry.fields}
+    records = [{"id": str(i), names["text"]: text, names["title"]: f"{text[:9]} {i}"} for i, text in enumerate(texts)]
+    path.write_text(json.dumps(records), encoding="utf-8")
 
 
 WRITERS = {
@@ -65,10 +77,7 @@ WRITERS = {
     ),
     "thucnews": thucnews,
     "lcsts": lcsts,
-    "json": lambda path, texts: path.write_text(
-        json.dumps([{"text": text, "summary": f"{text[:9]} {i}"} for i, text in enumerate(texts)])
-    ),
-    "csv": csv,
+    "cmhg": cmhg,
     "tibetanqa": tibetan_qa,
     "cmrc2018": cmrc,
     "kazqad": lambda path, texts: json_lines(
@@ -86,6 +95,19 @@ def write_corpus(entry: CorpusEntry, texts: dict[str, list[str]]) -> None:
     if entry.format == "sft-pairs":
         rows = zip(*(texts[lang] for lang in entry.langs), strict=True)
         paths[0].write_text("".join(f"Source:{one}Target:{other}\n" for one, other in rows), encoding="utf-8")
+    elif entry.format == "json":
+        for path in paths:
+            json_list(entry, path, texts[entry.lang])
+    elif entry.format == "json-pairs":
+        rows = zip(*(texts[lang] for lang in entry.langs), strict=True)
+        records = [{"id": i, **dict(zip(entry.langs, row, strict=True))} for i, row in enumerate(rows)]
+        for path in paths:
+            path.write_text(json.dumps(records), encoding="utf-8")
+    elif entry.format == "flores":
+        paths[0].mkdir(exist_ok=True)
+        for lang in entry.langs:
+            records = [{"id": i, "text": text, "domain": "wikinews"} for i, text in enumerate(texts[lang])]
+            json_lines(paths[0] / f"{language(lang).flores}.jsonl", records)
     elif entry.format == "plain-pairs":
         for path, lang in zip(paths, entry.langs, strict=True):
             path.write_text("".join(f"{text}\n" for text in texts[lang]), encoding="utf-8")
@@ -137,3 +159,17 @@ def test_pretraining_has_text_and_pairs_of_all_languages(repository, vocabulary_
     for corpus in corpora.corpora:
         expected = {"train", "valid"} if corpus.kind is Kind.MONO else {"train"}
         assert corpus.splits.keys() == expected
+
+
+def test_flores_has_no_training_text(repository, vocabulary_dir, tmp_path, monkeypatch):
+    corpora = run_manifest(repository / "examples/manifests/flores.yaml", vocabulary_dir, tmp_path, monkeypatch)
+    assert [each.name for each in corpora.corpora] == ["zh-bo", "zh-kk", "zh-mn", "zh-ug"]
+    assert all(
+        {name: split.samples for name, split in each.splits.items()} == {"valid": COUNT, "test": COUNT}
+        for each in corpora.corpora
+    )
+
+
+def test_every_ready_manifest_is_run_here(repository):
+    others = {"pretraining", "reading_comprehension_mix", "flores"}
+    assert {path.stem for path in (repository / "examples/manifests").glob("*.yaml")} == {*DOWNSTREAM, *others}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from lxml import html
+from sacrebleu.metrics import CHRF
 
 from swcm_fairseq.data.languages import LANGUAGES
 from swcm_fairseq.errors import InputError
@@ -71,6 +72,18 @@ def test_text_and_markdown(files, capsys):
     assert "| rougeL F1 | 77.78 | " in markdown
     assert "| empty lines | 0 | 1 |" in markdown
     assert "- `rougeL|lang:bo|" in markdown
+
+
+def test_lower_cased_scores_are_those_of_sacrebleu(tmp_path, capsys):
+    files = {"ref": "Бір Екі үш төрт бес\n", "hyp": "бір екі Үш төрт алты\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    argv = ["--ref", str(tmp_path / "ref"), "--hyp", str(tmp_path / "hyp"), "--lang", "kk", "--bootstrap", "0"]
+    for flags, lowercase, case in (([], False, "case:mixed"), (["--lowercase"], True, "case:lc")):
+        result = json.loads(report(capsys, *argv, *flags, "--format", "json"))
+        expected = CHRF(word_order=2, lowercase=lowercase).corpus_score([files["hyp"]], [[files["ref"]]]).score
+        assert result["systems"][0]["values"]["chrF2++"]["score"] == pytest.approx(expected)
+        assert all(case in result["signatures"][name] for name in ("chrF2++", "BLEU"))
 
 
 @pytest.mark.parametrize("language,tokenizer", sorted((row.code, row.bleu) for row in LANGUAGES.values()))
