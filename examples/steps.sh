@@ -19,7 +19,7 @@ check_variables() {
   for variable in MACHINE SLURM_NODEID; do
     [[ ${!variable:-0} =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "$variable=${!variable}: give a number of at least 0" 2
   done
-  for variable in RUNS OUT ENCODER MANIFEST DATA MBART CORPUS CLASSES TEXT RESULTS; do
+  for variable in RUNS OUT ENCODER MANIFEST DATA PRETRAINING_DATA TASK_DATA MBART CORPUS CLASSES TEXT RESULTS; do
     [[ ${!variable:-} != -* && ${!variable:-} != *$'\n'* ]] || fail "$variable=${!variable@Q}: give a path" 2
   done
   [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2
@@ -30,10 +30,12 @@ check_variables() {
   done
   [[ ${SEEDS:-1} =~ ^[0-9]{1,9}(\ [0-9]{1,9})*$ ]] || fail "SEEDS=$SEEDS: give numbers, such as 1 2 3" 2
   [[ ${LANGUAGES:-bo} =~ ^[a-z_]+(\ [a-z_]+)*$ ]] || fail "LANGUAGES=$LANGUAGES: give codes, such as bo ug" 2
-  for variable in DENSITIES WEIGHTS; do # shares
+  for variable in DENSITIES WEIGHTS LAMBDAS; do
     [[ ${!variable:-1} =~ ^(0?\.[0-9]+|1|1\.0)(\ (0?\.[0-9]+|1|1\.0))*$ ]] ||
       fail "$variable=${!variable}: give numbers up to 1, separated by spaces, such as 0.2 1.0" 2
   done
+  [[ ${TASK_CORPUS:-a} =~ ^[A-Za-z0-9_-]+$ ]] || fail "TASK_CORPUS=$TASK_CORPUS: give the name of a corpus" 2
+  [[ ${GENERATE:-} != *$'\n'* ]] || fail "GENERATE=${GENERATE@Q}: give options on one line" 2
   [[ ${OMP_WAIT_POLICY:-PASSIVE} =~ ^(ACTIVE|PASSIVE)$ ]] ||
     fail "OMP_WAIT_POLICY=$OMP_WAIT_POLICY: use ACTIVE or PASSIVE" 2
   [[ ${RENDEZVOUS:-first:29500} =~ ^[^[:space:]]+:[0-9]{1,5}$ ]] ||

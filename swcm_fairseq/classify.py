@@ -1,4 +1,4 @@
-"""Predict the labels of test texts with a fine-tuned checkpoint, and write them as files that can be scored alone.
+"""Predict the labels of texts with a fine-tuned checkpoint, and write them as files that can be scored alone.
 
 For each language LANG.predictions and LANG.labels (the true ones), a label per line, in the order of the published
 file.
@@ -45,9 +45,24 @@ def predict(model: torch.nn.Module, task: MultilingualClassificationTask, split:
     return predicted, true
 
 
+def by_language(task: MultilingualClassificationTask, split: str) -> dict[str, str]:
+    """Language -> the split that contains its texts."""
+    found = task.classification
+    if split == "test":
+        return found.tests
+    return {lang: split for lang, _ in found.splits[split]}
+
+
 def as_lines(labels: np.ndarray) -> str:
     """A label per line."""
     return "".join(f"{label}\n" for label in labels)
+
+
+def write_labels(place: Path, predicted: np.ndarray, true: np.ndarray) -> None:
+    """Write ``place.predictions`` and ``place.labels``, and say how many are right."""
+    for name, labels in (("predictions", predicted), ("labels", true)):
+        write_output(partial(as_lines, labels), place.with_name(f"{place.name}.{name}"))
+    print(f"{place}.predictions: {len(true):,} texts, {100 * (predicted == true).mean():.1f}% right")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -56,7 +71,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", help="data directory written by preprocess.classification")
     parser.add_argument("--path", type=Path, required=True, metavar="FILE", help="checkpoint, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write to")
-    parser.add_argument("--langs", help="languages to test, such as bo,zh (default: all that have a test split)")
+    parser.add_argument(
+        "--split", choices=("test", "valid"), default="test", help="texts to read (default: %(default)s)"
+    )
+    parser.add_argument("--langs", help="languages to test, such as bo,zh (default: all that the split has)")
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: %(default)s)"
     )
@@ -70,19 +88,21 @@ def main(argv: list[str] | None = None) -> None:
     if args.batch_size < 1:
         raise InputError(f"--batch-size {args.batch_size}: must be at least 1")
     model, task = load(args.path, args.data)
-    tests = task.classification.tests
-    langs = args.langs.split(",") if args.langs else list(tests)
+    splits = by_language(task, args.split)
+    langs = args.langs.split(",") if args.langs else list(splits)
     for lang in langs:
-        if lang not in tests:
-            raise InputError(f"--langs {lang}: {args.data} has no test data in it; there are {', '.join(tests)}")
+        if lang not in splits:
+            raise InputError(
+                f"--langs {lang}: {args.data} has no {args.split} data in it; there are {', '.join(splits)}"
+            )
     device = "cuda" if torch.cuda.is_available() and not args.cpu else "cpu"
     model = model.to(device).eval()
     args.output.mkdir(parents=True, exist_ok=True)
-    for lang in langs:
-        predicted, true = predict(model, task, tests[lang], args.batch_size, device)
-        for name, labels in (("predictions", predicted), ("labels", true)):
-            write_output(partial(as_lines, labels), args.output / f"{lang}.{name}")
-        print(f"{args.output / lang}.predictions: {len(true):,} texts, {100 * (predicted == true).mean():.1f}% right")
+    for split in dict.fromkeys(splits[lang] for lang in langs):
+        predicted, true = predict(model, task, split, args.batch_size, device)
+        languages = task.classification.languages(split)
+        for lang in sorted(set(langs) & set(languages)):
+            write_labels(args.output / lang, predicted[languages == lang], true[languages == lang])
 
 
 if __name__ == "__main__":

@@ -6,8 +6,12 @@ from pathlib import Path
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: tests are of a CPU, and fairseq uses GPUs it sees
 
 import pytest
+from hypothesis import settings
 
 import swcm_fairseq  # noqa: F401  (registers everything, once, before any test)
+
+settings.register_profile("tests", deadline=None)  # a busy machine is no defect
+settings.load_profile("tests")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -65,6 +65,19 @@ def test_no_import_goes_round_in_a_circle():
         pytest.fail(" -> ".join(error.args[1]))
 
 
+@pytest.mark.parametrize("package", ["tasks", "criterions", "optim"])
+def test_importing_a_package_registers_all_that_it_has(package):
+    """fairseq imports the files of a --user-dir itself only where the package has not been imported before."""
+    first = ast.parse(FILES[f"swcm_fairseq.{package}"].read_text(encoding="utf-8"))
+    imported = {alias.name for node in first.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    registering = {
+        path.stem
+        for name, path in FILES.items()
+        if name.startswith(f"swcm_fairseq.{package}.") and "\n@register_" in path.read_text(encoding="utf-8")
+    }
+    assert registering and registering <= imported
+
+
 def test_names_of_modules_are_unique():
     names = Counter(path.stem for path in [*FILES.values(), *(ROOT / "benchmarks").glob("*.py")])
     assert [name for name, count in names.items() if count > 1 and not name.startswith("__")] == []

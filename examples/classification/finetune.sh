@@ -10,7 +10,7 @@
 # extended and not trained further (the paper's XLM-R-Ext: --name xlm-r-ext), or continued. SIZE=large uses the numbers of
 # large models (default: base). SEEDS lists the seeds of the runs (default: "1 2 3 4 5"). LENGTH is the maximum number of
 # positions of a text (default: 512).
-# Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test".
+# Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test", and for TNCC also in "dev".
 set -euo pipefail
 SET='' arguments=()
 while [ $# -gt 0 ]; do
@@ -66,6 +66,14 @@ if ! finished data && [ ! -e "$DATA/classification.json" ]; then
     ${CLASSES:+--classes "$CLASSES"}
   mark data
 fi
+# predict SPLIT FOLDER SEED: write the labels of a split's texts.
+predict() {
+  finished "$2-$3" && return
+  step "$2-$3" "the labels of the $2 texts"
+  show python -m swcm_fairseq.classify "$DATA" --path "$RUN/seed-$3/checkpoint_best.pt" --split "$1" \
+    --output "$RUN/seed-$3/$2" "${DEVICE[@]}"
+  mark "$2-$3"
+}
 batch 32 32
 UNUSED=()
 ((GPUS == 1)) || UNUSED=(--find-unused-parameters) # the language model's head
@@ -85,12 +93,8 @@ for SEED in $SEEDS; do
     fi
     mark "train-$SEED"
   fi
-  if ! finished "test-$SEED"; then
-    step "test-$SEED" "the labels of the test texts"
-    show python -m swcm_fairseq.classify "$DATA" --path "$RUN/seed-$SEED/checkpoint_best.pt" \
-      --output "$RUN/seed-$SEED/test" "${DEVICE[@]}"
-    mark "test-$SEED"
-  fi
+  predict test test "$SEED"
+  [ "$SET" != tncc ] || predict valid dev "$SEED" # Table 3 has both
 done
 step scores "all systems of all sets"
 show python -m swcm_fairseq.reporting.classification_report --runs "$RUNS" --output "$RUNS/classification/report.md"

@@ -9,10 +9,17 @@
 #   LANGUAGES="X Y"     languages to merge (default: bo ug); two languages are also merged at once
 #   DENSITIES="K .."    grid for TIES, for both models (default: 0.01 0.2 0.4 0.6 0.8 1.0, the paper's Appendix B)
 #   WEIGHTS="W .."      grid for the weighted average: weight of the task model (default: 0.2 0.4 0.6 0.8)
+#   LAMBDAS="L .."      grid for task arithmetic: what the sum of both task vectors is multiplied by (default: 0.4 0.6 0.8 1.0)
+#   PRETRAINING_DATA=DIR, TASK_DATA=DIR    finished data directories, instead of those of the manifests pretraining and
+#                       crosslingual_summarization: text in X and Chinese; the Chinese task, and validation and test pairs in X
+#   TASK_CORPUS=NAME    corpus of the Chinese task (default: summarization_zh)
+#   LENGTH=N            positions of a text (default: 256)
+#   GENERATE="OPTION .."    further options for fairseq-generate
 #
-# For each language X: CT-X is BASE trained further on text in X, and in Chinese so that it is not forgotten; TASK is BASE
-# fine-tuned only on Chinese summaries (LCSTS); CTSFT-X is CT-X fine-tuned in the same way. WAVG-X and TIES-X are TASK merged
-# with CT-X, with densities and weights chosen on the validation set in X. All are tested on X; no model has seen a summary in X.
+# For each language X: CT-X is BASE trained further on text in X, with a quarter of Chinese so that it is not forgotten;
+# TASK is BASE fine-tuned only on Chinese summaries (LCSTS); CTSFT-X is CT-X fine-tuned in the same way. WAVG-X, TA-X
+# (task arithmetic) and TIES-X are TASK merged with CT-X, with weights, lambda and densities chosen on the validation set in
+# X; TIESSV-X has the densities of TIES-X (section 6.2). All are tested on X; no model has seen a summary in X.
 # Unlike in the paper, the models are those of this project, and Chinese takes the place of English.
 # Runs: RUNS/merging/summarization/SYSTEM-X; the table: python -m swcm_fairseq.reporting.paper_report.
 set -euo pipefail
@@ -20,42 +27,45 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 parse "$@"
 own_data_refused
+CT_EPOCHS=1
 case $SCALE in
   full)
     LANGUAGES=${LANGUAGES:-bo ug} DENSITIES=${DENSITIES:-0.01 0.2 0.4 0.6 0.8 1.0} WEIGHTS=${WEIGHTS:-0.2 0.4 0.6 0.8}
-    CT_EPOCHS=1 TASK_CORPUS=summarization_zh
+    LAMBDAS=${LAMBDAS:-0.4 0.6 0.8 1.0} TASK_CORPUS=${TASK_CORPUS:-summarization_zh}
     ;;
   smoke)
-    LANGUAGES=${LANGUAGES:-bo ug} DENSITIES=${DENSITIES:-0.2 1.0} WEIGHTS=${WEIGHTS:-0.5}
-    CT_EPOCHS=1 TASK_CORPUS=title_zh
+    LANGUAGES=${LANGUAGES:-bo ug} DENSITIES=${DENSITIES:-0.2} WEIGHTS=${WEIGHTS:-0.4 0.6} LAMBDAS=${LAMBDAS:-1.0}
+    TASK_CORPUS=${TASK_CORPUS:-title_zh}
     ;;
 esac
+TOKENS=${LENGTH:-$TOKENS}
 read -ra LANGUAGES <<<"$LANGUAGES"
+read -ra GENERATE <<<"${GENERATE:-}"
 ROOT=$RUNS/merging/summarization BEST=''
 : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
 need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
 
-# use_data NAME: the data directory of a manifest.
+# use_data NAME DIR: the data directory of a manifest, or DIR if that is given.
 use_data() {
-  MANIFEST='' DATA=''
+  MANIFEST='' DATA=$2
   choose_data "$1"
   read_data
 }
 # read_on LANG: CT-X.
 read_on() {
   RUN=$ROOT/ct-$1
-  use_data pretraining
+  use_data pretraining "${PRETRAINING_DATA:-}"
   finished train && return
-  step train "CT-$1: more text in $1, and Chinese"
+  step train "CT-$1: more text in $1, and a quarter of Chinese"
   batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
-  train "$CT_EPOCHS" --finetune-from-model "$START" --corpora "dae_$1,dae_zh" --sampling-alpha 0.3 \
+  train "$CT_EPOCHS" --finetune-from-model "$START" --corpora "dae_$1,dae_zh" --language-share zh=0.25 \
     --long-documents truncate
   mark train
 }
 # learn_task RUN CHECKPOINT: fine-tune only on Chinese summaries, from a checkpoint.
 learn_task() {
   RUN=$ROOT/$1
-  use_data crosslingual_summarization
+  use_data crosslingual_summarization "${TASK_DATA:-}"
   finished train && return
   step train "$1: Chinese summaries"
   batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
@@ -70,7 +80,7 @@ score() {
   local command=(fairseq-generate "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
     --source-lang "$2" --target-lang "$2" --gen-subset "$1" --path "$3" "${DEVICE[@]}" "${GENERATION[@]}"
     --required-batch-size-multiple 1 --remove-bpe sentencepiece --tokens-per-sample "$TOKENS" --scoring rouge_l
-    --results-path "$RUN/$1/$2")
+    --results-path "$RUN/$1/$2" "${GENERATE[@]}")
   announce "${command[@]}" && mkdir -p "$RUN/scores" && logged "$RUN/generate-$2.log" "${command[@]}"
   show python -m swcm_fairseq.scoring --generated "$RUN/$1/$2/generate-$1.txt" --lang "$2" --format json \
     --output "$RUN/scores/$2.json"
@@ -80,44 +90,48 @@ score() {
 merged() {
   [ -e "$1" ] || show python -m swcm_fairseq.merge "$ROOT/task/checkpoint_best.pt" "${@:2}" --output "$1"
 }
-# try METHOD LANG SETTING OPTION...: score one point of a grid on the validation split, without keeping its checkpoint.
-try() {
-  RUN=$ROOT/grid/$1-$2/$3
-  finished "score-$2" && return
-  merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" --method "$1" "${@:4}"
-  score valid "$2" "$RUN/merged.pt"
-  show rm "$RUN/merged.pt"
+# options METHOD SETTING: set OPTIONS to those of swcm_fairseq.merge.
+options() {
+  OPTIONS=(--method "$1")
+  case $1 in
+    average) OPTIONS+=(--weights "$2") ;;
+    task-arithmetic) OPTIONS+=(--base "$START" --lambda "$2") ;;
+    ties | ties-sv) OPTIONS+=(--base "$START" --densities "$2") ;;
+  esac
 }
-# choose METHOD LANG: set BEST to the best setting of a grid.
+# grid METHOD: its settings, one per line.
+grid() {
+  local task language # weight, lambda or density of TASK; density of CT-X
+  case $1 in
+    average) for task in $WEIGHTS; do awk "BEGIN { print \"$task,\" 1 - $task }"; done ;;
+    task-arithmetic) for task in $LAMBDAS; do echo "$task"; done ;;
+    ties) for task in $DENSITIES; do for language in $DENSITIES; do echo "$task,$language"; done; done ;;
+  esac
+}
+# choose METHOD LANG: score each setting of the grid on the validation split, without keeping its checkpoint, and set BEST to
+# the best.
 choose() {
-  local command=(python -m swcm_fairseq.reporting.best_setting "$ROOT/grid/$1-$2" --scores "$2")
+  local setting command=(python -m swcm_fairseq.reporting.best_setting "$ROOT/grid/$1-$2" --scores "$2")
+  for setting in $(grid "$1"); do
+    RUN=$ROOT/grid/$1-$2/$setting
+    finished "score-$2" && continue
+    options "$1" "$setting"
+    merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
+    score valid "$2" "$RUN/merged.pt"
+    show rm "$RUN/merged.pt"
+  done
   BEST="<best of $ROOT/grid/$1-$2>"
   announce "${command[@]}" || return 0
   BEST=$("${command[@]}")
   echo "$1, $2: $BEST is best on the validation split"
 }
-# merge_one LANG: WAVG-X and TIES-X.
+# merge_one METHOD LANG: TASK and CT-X, with the setting BEST, on the test split.
 merge_one() {
-  local task language weight
-  for weight in $WEIGHTS; do
-    weight=$weight,$(awk "BEGIN { print 1 - $weight }")
-    try average "$1" "$weight" --weights "$weight"
-  done
-  choose average "$1"
-  RUN=$ROOT/average-$1
-  merged "$RUN/merged.pt" "$ROOT/ct-$1/checkpoint_last.pt" --method average --weights "$BEST"
-  score test "$1" "$RUN/merged.pt"
-  for task in $DENSITIES; do
-    for language in $DENSITIES; do
-      try ties "$1" "$task,$language" --base "$START" --densities "$task,$language"
-    done
-  done
-  choose ties "$1"
-  DENSITY_OF[$1]=$BEST
-  RUN=$ROOT/ties-$1
-  merged "$RUN/merged.pt" "$ROOT/ct-$1/checkpoint_last.pt" --method ties --base "$START" --densities "$BEST" \
-    --shares "$RUN/shares.json"
-  score test "$1" "$RUN/merged.pt"
+  RUN=$ROOT/$1-$2
+  options "$1" "$BEST"
+  [ "$1" = average ] || OPTIONS+=(--shares "$RUN/shares.json")
+  merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
+  score test "$2" "$RUN/merged.pt"
 }
 # merge_all: merge TASK and CT-X of all languages at once, with the densities that were best for each (section 7.1).
 merge_all() {
@@ -144,7 +158,12 @@ for x in "${LANGUAGES[@]}"; do
   RUN=$ROOT/ct-$x && score test "$x" "$RUN/checkpoint_last.pt"
   RUN=$ROOT/task-$x && score test "$x" "$ROOT/task/checkpoint_best.pt"
   RUN=$ROOT/ctsft-$x && score test "$x" "$RUN/checkpoint_best.pt"
-  merge_one "$x"
+  for method in average task-arithmetic ties; do
+    choose "$method" "$x"
+    merge_one "$method" "$x"
+  done
+  DENSITY_OF[$x]=$BEST
+  merge_one ties-sv "$x"
 done
 ((${#LANGUAGES[@]} < 2)) || merge_all
 RUN=$ROOT

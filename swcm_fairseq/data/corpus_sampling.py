@@ -82,27 +82,27 @@ class Temperature:
         return (weights / weights.sum() / q)[unit] * quantities
 
 
-def with_translation_share(p: np.ndarray, is_translation: Sequence[bool], share: float | None) -> np.ndarray:
-    """``p``, float64, shape (corpora,), in which translation together has the probability ``share``, if it is given.
+def with_share(p: np.ndarray, chosen: Sequence[bool], share: float, flag: str, names: tuple[str, str]) -> np.ndarray:
+    """``p``, float64, shape (corpora,), in which the chosen corpora together have the probability ``share``.
 
     Args:
         p: of each corpus.
-        is_translation: whether each is translation (or another pair task) rather than denoising.
-        share: of translation; the rest is denoising.
+        chosen: whether each belongs to those that get ``share``; the others get the rest.
+        share: 0 to 1.
+        flag: that gives the share, for messages.
+        names: of the chosen corpora and of the others, for messages.
 
     Raises:
         InputError: ``share`` out of range, or no corpus for a share above 0.
     """
-    if share is None:
-        return p
     if not 0 <= share <= 1:
-        raise InputError(f"--translation-share {share}: give a share from 0 to 1")
-    p, pairs = p.copy(), np.asarray(is_translation, dtype=bool)
-    for part, chosen, what in ((share, pairs, "pairs"), (1 - share, ~pairs, "monolingual")):
-        if part > 0 and not chosen.any():
-            raise InputError(f"--translation-share {share}: there are no {what} corpora to take the share")
-        if chosen.any():
-            p[chosen] *= part / p[chosen].sum()
+        raise InputError(f"{flag} {share}: give a share from 0 to 1")
+    p, inside = p.copy(), np.asarray(chosen, dtype=bool)
+    for part, members, name in ((share, inside, names[0]), (1 - share, ~inside, names[1])):
+        if part > 0 and not members.any():
+            raise InputError(f"{flag} {share}: there are no {name} corpora to take the share")
+        if members.any():
+            p[members] *= part / p[members].sum()
     return p
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature, quotas, with_translation_share
+from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature, quotas, with_share
 from swcm_fairseq.data.streams import Stream
 from swcm_fairseq.errors import InputError
 
@@ -19,6 +19,7 @@ def planned_counts(
     temperature: Temperature,
     samples_per_epoch: int | None = None,
     translation_share: float | None = None,
+    language_share: tuple[str, float] | None = None,
 ) -> np.ndarray:
     """How many samples of each stream an epoch has, int64, shape (streams,); logs the table.
 
@@ -28,14 +29,21 @@ def planned_counts(
         streams: at least one.
         temperature: how they are drawn.
         samples_per_epoch: None: as many as there are.
-        translation_share: see :func:`with_translation_share`.
+        translation_share: of pairs; None: what the temperature gives.
+        language_share: a language and its share; None: what the temperature gives.
 
     Raises:
         InputError: a number is out of range.
     """
     samples, tokens = [len(stream) for stream in streams], [stream.tokens for stream in streams]
     p = temperature.probabilities(samples, tokens, [stream.target_lang for stream in streams])
-    p = with_translation_share(p, [stream.translation for stream in streams], translation_share)
+    if translation_share is not None:
+        pairs = [stream.translation for stream in streams]
+        p = with_share(p, pairs, translation_share, "--translation-share", ("pairs", "monolingual"))
+    if language_share is not None:
+        lang, share = language_share
+        chosen = [stream.target_lang == lang for stream in streams]
+        p = with_share(p, chosen, share, f"--language-share {lang}", (lang, "other"))
     total = samples_per_epoch if samples_per_epoch is not None else sum(samples)
     if total < 1:
         raise InputError(f"--samples-per-epoch {total}: give a number above 0")

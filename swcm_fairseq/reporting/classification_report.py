@@ -1,6 +1,7 @@
 """Classification runs beside CINO's Tables 3 to 5: accuracy and F1 by language, mean and range over seeds.
 
-Reads RUNS/classification/SET/SYSTEM/seed-N/test/LANG.predictions and LANG.labels, which swcm_fairseq.classify writes.
+Reads what swcm_fairseq.classify writes: LANG.predictions and LANG.labels in the folders test and dev of
+RUNS/classification/SET/SYSTEM/seed-N.
 """
 
 import argparse
@@ -21,7 +22,9 @@ CINO_TABLES = Path(__file__).with_name("cino_tables.yaml")
 BRIDGE = "zh"  # the only language that is not a minority language
 MINORITIES, ALL = "minorities", "all"
 
-Scores = dict[str, list[float]]  # "LANGUAGE SCORE" -> percent, one number per seed
+DEV, TEST = "dev", "test"
+
+Scores = dict[str, list[float]]  # "LANGUAGE SCORE" or "dev LANGUAGE SCORE" -> percent, one number per seed
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -53,9 +56,10 @@ def seed_scores(directory: Path) -> dict[str, float]:
 def system_scores(run: Path) -> Scores:
     """Scores of all seeds of a system; {} if none was tested."""
     found: Scores = defaultdict(list)
-    for directory in sorted(run.glob("seed-*/test")):
-        for name, score in seed_scores(directory).items():
-            found[name].append(score)
+    for split in (DEV, TEST):
+        for directory in sorted(run.glob(f"seed-*/{split}")):
+            for name, score in seed_scores(directory).items():
+                found[f"{DEV} {name}" if split == DEV else name].append(score)
     return dict(found)
 
 

@@ -1,1 +1,3 @@
-from swcm_fairseq.tasks import corpora_masked_lm, multilingual_denoising_mt  # noqa: F401
+"""Tasks; importing this package registers them."""
+
+from swcm_fairseq.tasks import classification_task, corpora_masked_lm, multilingual_denoising_mt  # noqa: F401

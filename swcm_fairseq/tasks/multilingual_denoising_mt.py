@@ -35,6 +35,7 @@ from swcm_fairseq.tasks.task_config import (
     LongDocuments,
     MultilingualDenoisingMTConfig,
     batch_groups,
+    language_share,
     split_list,
     temperature,
 )
@@ -300,7 +301,10 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
     def _sample_counts(self, streams: list[Stream]) -> np.ndarray:
         """How many samples of each stream an epoch has; logs the table."""
         cfg = self.cfg
-        return planned_counts(streams, self.temperature, cfg.samples_per_epoch, cfg.translation_share)
+        shares = cfg.translation_share, language_share(cfg.language_share)
+        if None not in shares:
+            raise InputError("--translation-share and --language-share: give one of them")
+        return planned_counts(streams, self.temperature, cfg.samples_per_epoch, *shares)
 
 
 def _word_units(text: str | None) -> dict[str, WordUnit]:

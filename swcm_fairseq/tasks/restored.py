@@ -45,10 +45,14 @@ def check_same_symbols(
             f"{path}: is of masked language modelling, not of this task; start from it with --pretrained-encoder {path}"
         )
     if old[: -len(theirs)] == list(symbols)[: -len(langs)]:
-        raise InputError(
-            f"{path}: was trained with --langs {','.join(theirs)}, not {','.join(langs)}; go on with its languages, or "
-            f"add languages behind them in a new run: --finetune-from-model {path} and another --save-dir"
-        )
+        langs_text = ",".join(theirs)
+        fix = f"give --langs {langs_text}, or more languages behind these"
+        if not finetune:
+            fix = (
+                "continue with its languages, or add languages behind them in a new run: "
+                f"--finetune-from-model {path} and another --save-dir"
+            )
+        raise InputError(f"{path}: was trained with --langs {langs_text}, not {','.join(langs)}; {fix}")
     raise InputError(
         f"{path}: was trained with another vocabulary than the data directory's; binarize the text with its "
         "vocabulary, or use another --save-dir"

@@ -11,6 +11,7 @@ from omegaconf import II, MISSING
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.noise import MaskLength
 from swcm_fairseq.data.streams import Stream
+from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.options import option
 from swcm_fairseq.tasks.validation import EvalMetric
@@ -84,6 +85,17 @@ def split_list(text: str | None) -> list[str]:
     return [item.strip() for item in (text or "").split(",") if item.strip()]
 
 
+def language_share(text: str | None) -> tuple[str, float] | None:
+    """``zh=0.25`` as a pair, None for None; raises :class:`InputError` if it is not of that form."""
+    if text is None:
+        return None
+    lang, _, share = text.partition("=")
+    try:
+        return lang, float(share)
+    except ValueError:
+        raise InputError(f"--language-share {text}: write LANG=SHARE, such as zh=0.25") from None
+
+
 def temperature(cfg: SamplingConfig) -> Temperature:
     """What the flags mean; raises :class:`InputError` for one out of range."""
     by_tokens = cfg.sampling_unit is SamplingUnit.tokens
@@ -120,6 +132,10 @@ class MultilingualDenoisingMTConfig(SamplingConfig):
         None,
         "share of the samples that are pairs, 0 to 1; 0 leaves translation out, 1 leaves denoising out "
         "(default: what --sampling-by and --sampling-alpha give)",
+    )
+    language_share: Optional[str] = option(
+        None,
+        "share of the samples whose target is in one language, such as zh=0.25; the rest is drawn as without it",
     )
     train_samples: Optional[int] = option(
         None,

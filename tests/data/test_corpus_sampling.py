@@ -11,7 +11,7 @@ from swcm_fairseq.data.corpus_sampling import (
     plan_epoch,
     quotas,
     walk,
-    with_translation_share,
+    with_share,
 )
 from swcm_fairseq.errors import InputError
 
@@ -80,12 +80,13 @@ def test_inside_a_language_corpora_are_drawn_in_proportion():
     assert p == pytest.approx([0.02, 0.08, 0.9])
 
 
-def test_translation_share():
-    p = with_translation_share(by_corpus([10, 20, 5, 5], 0.3), [False, False, True, True], 0.25)
+def test_share():
+    names = ("pairs", "monolingual")
+    p = with_share(by_corpus([10, 20, 5, 5], 0.3), [False, False, True, True], 0.25, "--translation-share", names)
     assert p[2:].sum() == pytest.approx(0.25) and p.sum() == pytest.approx(1)
     assert p[1] / p[0] == pytest.approx(2**0.3)
     with pytest.raises(InputError, match="no pairs"):
-        with_translation_share(np.ones(1), [False], 0.5)
+        with_share(np.ones(1), [False], 0.5, "--translation-share", names)
 
 
 @pytest.mark.parametrize("alpha", [0, -1, 1.01, float("nan")])

@@ -57,8 +57,27 @@ def test_the_grid_is_the_papers_and_is_chosen_on_validation(recipe, tmp_path):
     assert [args.weights for args in grid if args.method == "average"] == [
         [0.2, 0.8], [0.4, 0.6], [0.6, 0.4], [0.8, 0.2],
     ]  # fmt: skip
+    assert [args.scale for args in grid if args.method == "task-arithmetic"] == [0.4, 0.6, 0.8, 1.0]
+    [slack] = [words for words in merges if value("--method", words) == "ties-sv"]
+    assert value("--densities", slack) == f"<best of {place}/grid/ties-bo>"
     splits = {value("--gen-subset", words): value("--path", words) for words in of("fairseq-generate", done)}
     assert "/grid/" in splits["valid"] and "/grid/" not in splits["test"]
+
+
+def test_own_data_and_options(recipe):
+    done = recipe(
+        "--dry-run", "--", "--cpu", LANGUAGES="bo", PRETRAINING_DATA="text", TASK_DATA="titles", TASK_CORPUS="title_zh",
+        LENGTH="48", GENERATE="--restrict-decoding --beam 2",
+    )  # fmt: skip
+    trainings = {value("--save-dir", words).split("/")[-1]: words for words in of("fairseq-train", done)}
+    assert {name: (words[1], value("--corpora", words)) for name, words in trainings.items()} == {
+        "task": ("titles", "title_zh"), "ct-bo": ("text", "dae_bo,dae_zh"), "ctsft-bo": ("titles", "title_zh"),
+    }  # fmt: skip
+    assert value("--language-share", trainings["ct-bo"]) == "zh=0.25" and "--cpu" in trainings["ct-bo"]
+    for words in of("fairseq-generate", done):
+        assert words[1] == "titles" and words[-3:] == ["--restrict-decoding", "--beam", "2"]
+    assert {value("--tokens-per-sample", words) for words in trainings.values()} == {"48"}
+    assert not of("preprocess.run", done)
 
 
 def test_two_languages_are_merged_at_once(recipe):

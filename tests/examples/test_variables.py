@@ -55,6 +55,9 @@ def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path)
         ("LANGUAGES", "bo,ug", "give codes, such as bo ug"),
         ("DENSITIES", "0.2 $(date)", "give numbers up to 1"),
         ("WEIGHTS", "2", "give numbers up to 1"),
+        ("LAMBDAS", "1,0", "give numbers up to 1"),
+        ("TASK_CORPUS", "a b", "give the name of a corpus"),
+        ("GENERATE", "--beam 4\n--cpu", "give options on one line"),
         ("OMP_WAIT_POLICY", "lazy", "use ACTIVE or PASSIVE"),
     ],
 )

@@ -45,6 +45,10 @@ def refused(make_task, data=None, split="train", **options) -> str:
         ({"sampling_alpha": 1.5}, "--sampling-alpha 1.5"),
         ({"translation_share": 1.5}, "--translation-share 1.5"),
         ({"corpora": "bo", "translation_share": 0.5}, "no pairs corpora"),
+        ({"language_share": "zh"}, "--language-share zh: write LANG=SHARE, such as zh=0.25"),
+        ({"language_share": "zh=2"}, "--language-share zh 2.0: give a share from 0 to 1"),
+        ({"language_share": "kk=0.5"}, "--language-share kk 0.5: there are no kk corpora"),
+        ({"language_share": "zh=0.5", "translation_share": 0.5}, "give one of them"),
         ({"samples_per_epoch": -1}, "--samples-per-epoch -1"),
         ({"tokens_per_sample": 3}, "leave no room"),
         ({"mask": 2.0}, "--mask 2.0"),
@@ -210,12 +214,12 @@ class TestCheckpoints:
     def test_training_with_more_languages(self, make_task, checkpoint):
         """A new run may add languages behind the old ones; resuming may not, and no run may reorder them."""
         make_task(langs="bo,kk,mn,ug,zh,za", finetune_from_model=str(checkpoint))._check_restored()
-        for langs, how in (
-            ("bo,kk,mn,ug,zh,za", {"save_dir": str(checkpoint.parent)}),
-            ("bo,kk,mn,ug,zh,za", {"restore_file": str(checkpoint)}),
-            ("za,bo,kk,mn,ug,zh", {"finetune_from_model": str(checkpoint)}),
+        for langs, how, fix in (
+            ("bo,kk,mn,ug,zh,za", {"save_dir": str(checkpoint.parent)}, "--finetune-from-model"),
+            ("bo,kk,mn,ug,zh,za", {"restore_file": str(checkpoint)}, "--finetune-from-model"),
+            ("za,bo,kk,mn,ug,zh", {"finetune_from_model": str(checkpoint)}, "give --langs bo,kk,mn,ug,zh, or more"),
         ):
-            with pytest.raises(InputError, match=rf"--langs bo,kk,mn,ug,zh, not {langs}; .*--finetune-from-model"):
+            with pytest.raises(InputError, match=rf"--langs bo,kk,mn,ug,zh, not {langs}; .*{fix}"):
                 make_task(langs=langs, **how)._check_restored()
 
     def test_missing(self, make_task):

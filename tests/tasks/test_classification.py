@@ -179,6 +179,10 @@ def test_from_an_encoder_to_the_report(encoder, tmp_path, capsys, caplog):
     assert sorted(path.name for path in (place / "test").iterdir()) == [
         f"{lang}.{name}" for lang in ("bo", "ug", "zh") for name in ("labels", "predictions")
     ]
+    classify.main([str(data), *start_again, "--split", "valid", "--output", str(place / "dev")])
+    assert (place / "dev/zh.labels").read_text().split() == ["0", "1", "2", "3"] * 3
+    with pytest.raises(InputError, match=r"--langs bo: .* has no valid data in it; there are zh"):
+        classify.main([str(data), *start_again, "--split", "valid", "--output", str(place / "dev"), "--langs", "bo"])
     with pytest.raises(InputError, match=r"--langs kk: .* has no test data in it; there are bo, ug, zh"):
         classify.main([str(data), *start_again, "--output", str(place / "test"), "--langs", "kk"])
     capsys.readouterr()
@@ -187,17 +191,22 @@ def test_from_an_encoder_to_the_report(encoder, tmp_path, capsys, caplog):
     assert "XLM-R-base (paper) | 5 | 19.0 | 23.3 | 78.1 | 29.3 | 36.2 |" in table
     numbers = json.loads((tmp_path / "numbers.json").read_text())["wcm"]["tiny"]
     minorities = np.mean([numbers[f"{lang} macro-F1"] for lang in ("bo", "ug")])
+    assert numbers["dev zh macro-F1"][0] > 95
     assert numbers["minorities macro-F1"] == [minorities] and numbers["zh macro-F1"][0] > 95
 
 
 def test_mean_and_range_over_seeds(tmp_path, capsys):
     for seed, predicted in ((1, "0 1 1 0"), (2, "0 1 0 0")):
-        place = tmp_path / f"classification/tncc/ours/seed-{seed}/test"
-        place.mkdir(parents=True)
-        (place / "bo.labels").write_text("0\n1\n0\n0\n")
-        (place / "bo.predictions").write_text(predicted.replace(" ", "\n") + "\n")
+        for split, labels in (("test", "0 1 0 0"), ("dev", predicted)):
+            place = tmp_path / f"classification/tncc/ours/seed-{seed}/{split}"
+            place.mkdir(parents=True)
+            (place / "bo.labels").write_text(labels.replace(" ", "\n") + "\n")
+            (place / "bo.predictions").write_text(predicted.replace(" ", "\n") + "\n")
     classification_report.main(["--runs", str(tmp_path)])
-    assert "| ours | 2 | 87.5 (75.0 to 100.0) | 86.7 (73.3 to 100.0) |" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    dev = "100.0 (100.0 to 100.0)"
+    assert f"| ours | 2 | {dev} | {dev} | 87.5 (75.0 to 100.0) | 86.7 (73.3 to 100.0) |" in table
+    assert "| CINO-base (paper) | 5 | 74.8 | 71.4 | 73.1 | 70.0 |" in table
 
 
 def test_scores_of_validation_add_up_over_batches_and_languages(encoder, tmp_path):

@@ -137,6 +137,12 @@ def test_objectives(train, share, groups):
     assert translated.mean() == pytest.approx(share, abs=0.002)
 
 
+def test_share_of_a_language(train):
+    dataset = train(corpora="bo,zh", language_share="zh=0.25", samples_per_epoch=1000).dataset("train")
+    chinese = np.array([stream.target_lang == "zh" for stream in dataset.streams])[dataset.stream_of]
+    assert chinese.mean() == 0.25
+
+
 @pytest.mark.parametrize("size", [{"max_sentences": 7}, {"max_tokens": 100, "max_sentences": None}])
 @pytest.mark.parametrize("multiple", [1, 8])
 def test_no_sample_is_lost(train, size, multiple):
