@@ -150,6 +150,9 @@ merge_all() {
 
 declare -A DENSITY_OF=()
 need_encoder # for its vocabulary
+RUN=$ROOT/task
+use_data crosslingual_summarization "${TASK_DATA:-}"
+((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --langs "${LANGUAGES[@]}" --pairs "$DATA"
 learn_task task "$START"
 for x in "${LANGUAGES[@]}"; do
   read_on "$x"
