@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import swcm_fairseq  # noqa: F401  (registers the architectures)
 from swcm_fairseq.criterions import linear_cross_entropy
 from swcm_fairseq.criterions.swcm_cross_entropy import SWCMCrossEntropyConfig, SWCMCrossEntropyCriterion
-from swcm_fairseq.data.batch_facts import BatchFacts
+from swcm_fairseq.data.sample import BatchFacts
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.layer_plan import LayerKind

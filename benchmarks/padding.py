@@ -18,7 +18,8 @@ import numpy as np
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from swcm_fairseq.data.multilingual_dataset import MultilingualDataset, padding_shares
+from swcm_fairseq.data.mixed_dataset import padding_shares
+from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
 from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig

@@ -197,7 +197,9 @@ def described(kind: Any) -> str:
     }
     if dataclasses.is_dataclass(kind):
         return "a mapping"
-    return words[origin]() if origin in words else _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+    return (
+        words[origin]() if origin in words else _NAMES.get(kind, kind.__name__ if isinstance(kind, type) else str(kind))
+    )
 
 
 def _shown(value: Any) -> str:

@@ -61,25 +61,26 @@ def install_excepthook() -> None:
     """
     # Otherwise Hydra (fairseq-hydra-train) prints the exception itself and exits before Python calls the hook.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    previous = sys.excepthook
-    if getattr(previous, "shows_input_errors", False):
-        return
+    if not isinstance(sys.excepthook, _ExceptionHook):
+        sys.excepthook = _ExceptionHook(sys.excepthook)
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+
+class _ExceptionHook:
+    """What Python calls with an exception that nothing caught; the hook before it shows whatever is no user's error."""
+
+    def __init__(self, previous: Callable[[type[BaseException], BaseException, TracebackType | None], object]):
+        self.previous = previous
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         cause = input_error(error)
         if cause is not None:
             report(cause)
         elif issubclass(kind, KeyboardInterrupt):
             print(INTERRUPTED, file=sys.stderr)
+        elif (line := _explained(error)) is not None:
+            print(f"error: {line}", file=sys.stderr)
         else:
-            line = _explained(error)
-            if line is not None:
-                print(f"error: {line}", file=sys.stderr)
-            else:
-                previous(kind, error, trace)
-
-    hook.shows_input_errors = True  # type: ignore[attr-defined]
-    sys.excepthook = hook
+            self.previous(kind, error, trace)
 
 
 def _explained(error: BaseException) -> str | None:

@@ -4,17 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from swcm_fairseq.interop.files import DamagedFileError, load_pickle
+from swcm_fairseq.run_options import RunOptions
 
 LAST = "checkpoint_last.pt"
 
 
-def restored_file(
-    save_dir: str, restore_file: str, finetune_from_model: str | None, continue_once: str | None = None
-) -> str | None:
+def restored_file(run: RunOptions) -> str | None:
     """The file that ``fairseq-train`` will restore (see ``checkpoint_utils.load_checkpoint``), if there is one."""
-    candidates = [restore_file]
-    if restore_file == LAST:
-        candidates = [str(Path(save_dir) / LAST), continue_once or finetune_from_model or ""]
+    candidates = [run.restore_file]
+    if run.restore_file == LAST:
+        candidates = [str(Path(run.save_dir) / LAST), run.continue_once or run.finetune_from_model or ""]
     return next((path for path in candidates if Path(path).is_file()), None)
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from swcm_fairseq.restoring import restored_file
+from swcm_fairseq.run_options import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from swcm_fairseq.restoring import restored_file
 def test_the_file_is_the_one_that_fairseq_restores(tmp_path, there, options, expected):
     for name in there:
         (tmp_path / name).touch()
-    paths = {"restore_file": "checkpoint_last.pt", "finetune_from_model": None}
+    paths = {"restore_file": "checkpoint_last.pt", "finetune_from_model": None, "continue_once": None}
     paths |= {name: str(tmp_path / file) for name, file in options.items()}
-    found = restored_file(str(tmp_path), **paths)
+    found = restored_file(RunOptions(save_dir=str(tmp_path), **paths))
     assert found == (str(tmp_path / expected) if expected else None)

@@ -7,11 +7,14 @@ from fairseq.criterions import register_criterion
 from fairseq.criterions.masked_lm import MaskedLmConfig, MaskedLmLoss
 from fairseq.logging import metrics
 from fairseq.models import BaseFairseqModel
-from fairseq.models.roberta.model import RobertaLMHead
+from fairseq.models.roberta.model import RobertaEncoder
+from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.task_protocols import KeepsLanguagesApart
 
 
 @register_criterion("fast_masked_lm", dataclass=MaskedLmConfig)
@@ -22,24 +25,24 @@ class FastMaskedLMCriterion(MaskedLmLoss):
     for its batch and counted in the log as ``outside_vocabulary``.
     """
 
-    def __init__(self, cfg: MaskedLmConfig, task: Any):
+    def __init__(self, cfg: MaskedLmConfig, task: FairseqTask):
         """Raise :class:`InputError` if the task does not know the languages of its samples."""
         super().__init__(cfg, task)
-        if not hasattr(task, "keep_languages_apart"):
+        if not isinstance(task, KeepsLanguagesApart):
             raise InputError("--criterion fast_masked_lm: this task has no languages; use --task corpora_masked_lm")
         task.keep_languages_apart()
         self.vocabularies = LanguageVocabularies(task, task.langs.__getitem__)
 
-    def forward(self, model: BaseFairseqModel, sample: dict[str, Any], reduce: bool = True):
+    def forward(self, model: BaseFairseqModel, sample: Sample, reduce: bool = True):
         """The loss (0-dim, a sum), the number of predicted tokens, and what is logged."""
-        head = getattr(model.encoder, "lm_head", None)
-        if not isinstance(head, RobertaLMHead):
+        encoder = model.encoder
+        if not isinstance(encoder, RobertaEncoder):
             raise InputError(
                 "--criterion fast_masked_lm needs a model with RoBERTa's head, such as --arch roberta_base"
             )
         predicted = sample["target"][sample["target"].ne(self.padding_idx)]
         vocabulary, outside = self.vocabularies.output_vocabulary(
-            sorted(set(sample["lang"].tolist())), predicted.cpu().numpy(), head.weight.device
+            sorted(set(sample["lang"].tolist())), predicted.cpu().numpy(), encoder.lm_head.weight.device
         )
         local = {**sample, "target": vocabulary.local(sample["target"])}  # specials, padding included, keep their ids
         loss, sample_size, log = super().forward(RestrictedOutput(model, vocabulary), local, reduce)

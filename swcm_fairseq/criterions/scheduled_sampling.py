@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from swcm_fairseq.criterions.linear_cross_entropy import aligned_rows, matmul, operands
-from swcm_fairseq.data.batch_facts import replaceable_positions  # noqa: F401
+from swcm_fairseq.data.sample import replaceable_positions  # noqa: F401
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ from swcm_fairseq.criterions.linear_cross_entropy import (
 )
 from swcm_fairseq.criterions.logging_sums import summed
 from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
-from swcm_fairseq.data.batch_facts import BatchFacts, on_device
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
+from swcm_fairseq.data.sample import BatchFacts, Sample, on_device
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
+from swcm_fairseq.task_protocols import HasDictionary, NamesGroups, ShowsProgress
 
 _GROUP = "group."  # logging keys of one group: group.<what>.<name>
 
@@ -83,7 +84,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         InputError: a flag is out of its range.
     """
 
-    def __init__(self, cfg: SWCMCrossEntropyConfig, task: Any):
+    def __init__(self, cfg: SWCMCrossEntropyConfig, task: HasDictionary):
         super().__init__(task)
         self.cfg = cfg
         check(cfg)
@@ -110,7 +111,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         """
         if self.unit is Unit.updates:
             return model.num_updates
-        iterator = getattr(self.task, "train_iterator", None)
+        iterator = self.task.train_iterator if isinstance(self.task, ShowsProgress) else None
         if iterator is None:
             raise InputError("--teacher-forcing-decay-unit epochs does not work with this task; give updates")
         return iterator.epoch - 1 + min(1.0, iterator.iterations_in_epoch / len(iterator))
@@ -121,7 +122,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
             return 1.0
         return self.schedule.ratio(self.position(model))
 
-    def forward(self, model: BaseFairseqModel, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
+    def forward(self, model: BaseFairseqModel, sample: Sample) -> tuple[Tensor, int, dict[str, Any]]:
         """The loss (0-dim, a sum), the sample size that it is to be divided by, and what is logged."""
         if not hasattr(model, "num_updates"):
             raise InputError("--criterion swcm_cross_entropy needs a model of this package, such as --arch xlm_swcm")
@@ -221,7 +222,7 @@ class Batch:
         outside: how many target words the language was not known to use; they are added to its vocabulary.
     """
 
-    def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: dict[str, Any]):
+    def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: Sample):
         self.criterion, self.sample = criterion, sample
         self.target: Tensor = sample["target"]
         # Other tasks' batches come without: looking at them waits for a GPU.
@@ -229,8 +230,8 @@ class Batch:
         self.counted = on_device(self.facts.counted, self.target.device)
         self.outside = 0
         self._vocabulary: OutputVocabulary | None = None
-        names = getattr(criterion.task, "group_names", None)  # other tasks have no groups
-        self.group_names: list[str] = names if names and "group" in sample else []
+        has_groups = isinstance(criterion.task, NamesGroups) and "group" in sample
+        self.group_names: list[str] = criterion.task.group_names if has_groups else []
 
     def no_counts(self) -> dict[str, Any]:
         """The counts of :class:`InputMixer` where nothing is replaced: of the same kinds, as workers add them up."""

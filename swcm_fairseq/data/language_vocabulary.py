@@ -1,15 +1,15 @@
 """Which words a language uses, and an output matrix that has no others (CINO, section 3.2.2, for generation)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from swcm_fairseq.data.batch_facts import on_device
+from swcm_fairseq.data.sample import on_device
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.int8 import Int8Linear
+from swcm_fairseq.task_protocols import CountsWords, HasDictionary
 
 
 class OutputVocabulary:
@@ -52,7 +52,7 @@ class RestrictedProjection(nn.Module):
 class LanguageVocabularies:
     """The words of each language, as the task has counted them; specials belong to every language."""
 
-    def __init__(self, task: Any, name: Callable[[int], str] | None = None):
+    def __init__(self, task: HasDictionary, name: Callable[[int], str] | None = None):
         """Languages are numbers that ``task.language_vocabulary`` takes; ``name`` says what they are called.
 
         Without ``name`` they are language tokens of the task's dictionary.
@@ -65,8 +65,7 @@ class LanguageVocabularies:
     def words(self, lang_token: int) -> np.ndarray | None:
         """bool [V], true for the words of a language; None if it was not counted."""
         if lang_token not in self._words:
-            count = getattr(self._task, "language_vocabulary", None)  # other tasks count nothing
-            ids = count(lang_token) if count else None
+            ids = self._task.language_vocabulary(lang_token) if isinstance(self._task, CountsWords) else None
             self._words[lang_token] = None if ids is None else self._mask(ids)
         return self._words[lang_token]
 

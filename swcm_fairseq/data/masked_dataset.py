@@ -1,13 +1,16 @@
 """Text of many corpora with masked tokens, for masked language modelling (Devlin et al. 2019)."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
+from swcm_fairseq.data.mixed_dataset import Mix, MixedDataset
+from swcm_fairseq.data.sample import Example, Sample
+from swcm_fairseq.data.streams import Stream
+from swcm_fairseq.data.vocabulary import MASK, MultilingualDictionary
 
-KEPT, RANDOM = 0.1, 0.1  # of the masked tokens: left as they are, replaced by another piece; the others become <mask>
+KEPT, RANDOM = 0.1, 0.1  # shares of the chosen tokens that are kept or become another piece; the others become <mask>
 
 
 def mask_tokens(
@@ -17,11 +20,11 @@ def mask_tokens(
 
     Args:
         text: ids, int64, shape (n,), at least one.
-        share: of the tokens to predict; rounded up or down at random, at least one.
+        share: of the tokens to predict; the number is rounded up or down at random and is at least one.
         mask: id of ``<mask>``.
-        pieces: ids that a random piece is drawn from.
-        pad: stands in the target where nothing is predicted.
-        rng: what is chosen depends on it alone.
+        pieces: ids from which random pieces are drawn.
+        pad: fills the target where nothing is predicted.
+        rng: source of all randomness.
 
     Returns:
         source and target, int64, shapes (n,).
@@ -37,35 +40,40 @@ def mask_tokens(
     return source, target
 
 
-class MaskedDataset(MultilingualDataset):
-    """The texts that a :class:`MultilingualDataset` would denoise, for a model that predicts single tokens.
+class MaskedDataset(MixedDataset):
+    """Texts for a model that predicts single tokens: ``<s> w1 .. wn </s>``, without a language token.
 
-    Order, batches and what is masked are functions of (seed, epoch) alone, as there. A text is ``<s> w1 .. wn </s>``,
-    without a language token: encoders have none.
+    What is masked is a function of (seed, epoch, sample), like all else.
     """
 
-    def __init__(self, *args, mask_prob: float, **kwargs):
-        """As :class:`MultilingualDataset`; ``mask_prob`` is the share of the tokens to predict."""
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        dictionary: MultilingualDictionary,
+        mask_prob: float,
+        max_positions: int,
+        mix: Mix,
+    ) -> None:
+        """As :class:`MixedDataset`; ``mask_prob`` is the share of the tokens to predict."""
+        super().__init__(streams, dictionary, max_positions, mix)
         self.mask_prob = mask_prob
+        self._mask, self._pieces = dictionary.index(MASK), range(dictionary.nspecial, dictionary.num_pieces)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> Example:
         """One sample: ``source`` and ``target`` as 1-d LongTensors of the same length."""
-        number, place = int(self.stream_of[index]), int(self.index_of[index])
-        stream, ids = self.streams[number], self.noise_ids
-        text, _ = stream.body(place)
-        rng, pad = self._noise_generator(stream, place, index), self.dictionary.pad()
-        source, target = mask_tokens(text, self.mask_prob, ids.mask, range(ids.first_piece, ids.end_piece), pad, rng)
-        bos, eos = self.dictionary.bos(), self.dictionary.eos()
+        number, place = self.located(index)
+        text, _ = self.streams[number].body(place)
+        bos, pad, eos = self.dictionary.bos(), self.dictionary.pad(), self.dictionary.eos()
+        source, target = mask_tokens(text, self.mask_prob, self._mask, self._pieces, pad, self.random(index))
         return {
             "id": index,
-            "lang": self.groups[number],
             "source": torch.from_numpy(np.concatenate(([bos], source, [eos]))),
             "target": torch.from_numpy(np.concatenate(([pad], target, [pad]))),
+            "group": self.mix.groups[number],
         }
 
-    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """A batch as fairseq's criterion ``masked_lm`` reads it; {} for no samples."""
+    def collater(self, samples: list[Example]) -> Sample:
+        """A batch as fairseq's criterion ``masked_lm`` reads it, ``lang`` from the groups; {} for no samples."""
         if not samples:
             return {}
         source = [sample["source"] for sample in samples]
@@ -74,9 +82,9 @@ class MaskedDataset(MultilingualDataset):
             "nsentences": len(samples),
             "ntokens": sum(map(len, source)),
             "net_input": {
-                "src_tokens": self._padded(source),
+                "src_tokens": self.padded(source),
                 "src_lengths": torch.tensor(list(map(len, source))),
             },
-            "target": self._padded([sample["target"] for sample in samples]),
-            "lang": torch.tensor([sample["lang"] for sample in samples]),
+            "target": self.padded([sample["target"] for sample in samples]),
+            "lang": torch.tensor([sample["group"] for sample in samples]),
         }

@@ -24,8 +24,17 @@ SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 class MultilingualDictionary(Dictionary):
     """fairseq's dictionary; the text of ids leaves the language tokens out, as fairseq's leaves out ``<s>``."""
 
-    num_pieces: int  # set by add_special_symbols
     language_ids: frozenset[int] = frozenset()
+    _num_pieces: int | None = None
+
+    @property
+    def num_pieces(self) -> int:
+        """Symbols before ``<mask>`` and the language tokens, fairseq's specials included."""
+        return len(self) if self._num_pieces is None else self._num_pieces
+
+    @num_pieces.setter
+    def num_pieces(self, number: int) -> None:
+        self._num_pieces = number
 
     def string(self, tensor, *args, extra_symbols_to_ignore=None, **kwargs) -> str:
         """As fairseq's."""
@@ -52,7 +61,8 @@ def checksum(dictionary: Dictionary) -> str:
 
     Counts do not enter, so a dictionary that fairseq-preprocess has copied still agrees.
     """
-    pieces = dictionary.symbols[dictionary.nspecial : getattr(dictionary, "num_pieces", None)]
+    end = dictionary.num_pieces if isinstance(dictionary, MultilingualDictionary) else len(dictionary)
+    pieces = dictionary.symbols[dictionary.nspecial : end]
     if pieces and pieces[-1] == MASK:
         pieces = pieces[:-1]
     return hashlib.sha256("\n".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
@@ -82,7 +92,7 @@ def add_special_symbols(dictionary: MultilingualDictionary, langs: Sequence[str]
 
 def remove_special_symbols(dictionary: MultilingualDictionary) -> None:
     """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
-    for symbol in dictionary.symbols[getattr(dictionary, "num_pieces", len(dictionary)) :]:
+    for symbol in dictionary.symbols[dictionary.num_pieces :]:
         del dictionary.indices[symbol]
     del dictionary.symbols[len(dictionary.indices) :], dictionary.count[len(dictionary.indices) :]
 

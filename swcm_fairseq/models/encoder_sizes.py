@@ -50,7 +50,7 @@ class EncoderSizedConfig(XLMSWCMConfig):
     activation_fn: Activation = follows("activation_fn")  # type: ignore[valid-type]
 
 
-def size(name: str, _parent_: DictConfig, _root_: DictConfig) -> Any:
+def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> Any:
     """The resolver: the value of an option that is not given.
 
     Args:
@@ -61,9 +61,7 @@ def size(name: str, _parent_: DictConfig, _root_: DictConfig) -> Any:
     Raises:
         InputError: the encoder cannot be read.
     """
-    restored = restored_file(
-        _parent_.save_dir, _parent_.restore_file, _parent_.finetune_from_model, _parent_.continue_once
-    )
+    restored = restored_file(_parent_)
     source = restored or _parent_.pretrained_encoder
     if source is None:
         return BASE[name].default

@@ -22,7 +22,7 @@ from swcm_fairseq.models.encoder_sizes import EncoderSizedConfig
 from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
 from swcm_fairseq.models.model_config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
-from swcm_fairseq.models.warm_start import TOKEN_TABLES, start
+from swcm_fairseq.models.warm_start import TOKEN_TABLES, missing_weights, start
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,6 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         super().__init__(encoder, decoder)
         self.cfg = config
         self.supports_align_args = True
-        self.missing_weights: str | None = None
         self.register_load_state_dict_pre_hook(self._check_checkpoint)
         self.set_num_updates(0)
 
@@ -78,7 +77,11 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         config.check()
         model = cls.from_config(config, task.source_dictionary)
         logger.info(describe(model.decoder.plan))
-        model.missing_weights = start(model, task.source_dictionary)
+        missing = missing_weights(config)
+        if missing is None:
+            start(model, task.source_dictionary)
+        else:
+            model.await_weights(missing)
         return model
 
     @classmethod
@@ -141,23 +144,19 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         check_tensors(module, state_dict, prefix, strict)
         check_ties(module, state_dict, prefix)
 
-    def load_state_dict(self, state_dict: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """As fairseq's; weights from a checkpoint take the place of an encoder file that is gone."""
-        result = super().load_state_dict(state_dict, *args, **kwargs)
-        self.missing_weights = None
-        return result
-
-    def require_weights(self) -> None:
-        """Refuse to train a model that waits for weights which have not come.
+    def await_weights(self, missing: str) -> None:
+        """Raise :class:`InputError` with the message ``missing`` if the model is trained before it gets weights.
 
         fairseq does not tell a model whether it is built to be trained or to be filled from a checkpoint, so an
-        encoder file may be missing when it is built. A task that knows better calls this right after building.
-
-        Raises:
-            InputError: says what is missing.
+        encoder file may rightly be missing when it is built.
         """
-        if self.missing_weights is not None:
-            raise InputError(self.missing_weights)
+
+        def refuse(module: nn.Module, _: object) -> None:
+            if module.training:
+                raise InputError(missing)
+
+        refusal = self.register_forward_pre_hook(refuse)
+        self.register_load_state_dict_post_hook(lambda *_: refusal.remove())
 
     @property
     def output_weight(self) -> Tensor:
@@ -211,8 +210,6 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             Logits [B, T, V], features, or the result of ``output_head``; and fairseq's dictionary, in which
             ``prev_output_tokens`` is what the training pass read.
         """
-        if self.training:
-            self.require_weights()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_frozen):
             encoder_out = self.encoder(
                 src_tokens, src_lengths=src_lengths, return_all_hiddens=return_all_hiddens, padded=source_padded

@@ -6,7 +6,7 @@ from typing import Optional, TypeVar
 
 import torch
 from fairseq import utils
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import ChoiceEnum
 from fairseq.models.transformer.transformer_config import (
     DecoderConfig,
     EncDecBaseConfig,
@@ -18,13 +18,14 @@ from omegaconf import II
 from swcm_fairseq.compilation import compile_problem
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.layer_plan import PlannedLayer, layer_plan
+from swcm_fairseq.models.run_rules import GradientUse, run_rules
 from swcm_fairseq.options import flag, option
+from swcm_fairseq.run_options import RunOptions
 
 Layer = TypeVar("Layer")
 DecoderEnd = ChoiceEnum(["inserted", "inherited"])
 OutputMatrix = ChoiceEnum(["tied", "own"])
 Activation = ChoiceEnum(utils.get_available_activation_fns())
-PYTORCH_DDP = ("pytorch_ddp", "c10d")  # two names of torch's own, which leaves missing gradients missing
 
 
 def _kept(layers: list[Layer], keep: str | None, name: str) -> list[Layer]:
@@ -41,7 +42,7 @@ def _kept(layers: list[Layer], keep: str | None, name: str) -> list[Layer]:
 
 
 @dataclass
-class XLMSWCMConfig(FairseqDataclass):
+class XLMSWCMConfig(RunOptions):
     """Options of the model; the defaults are those of the paper's base model (sections 3.1.2 and 4.1, Appendix B)."""
 
     # start
@@ -134,21 +135,7 @@ class XLMSWCMConfig(FairseqDataclass):
         "compile encoder and decoder layers with torch.compile, for any shape; needs a compiler, in training only",
     )
 
-    # fairseq's own options of the same name: what it will restore, how it runs several processes, and what its
-    # optimizer does to parameters without gradient (None: one whose weight decay is not to be seen).
-    save_dir: str = II("checkpoint.save_dir")
-    restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    continue_once: Optional[str] = II("checkpoint.continue_once")
-    distributed_world_size: int = II("distributed_training.distributed_world_size")
-    ddp_backend: str = II("distributed_training.ddp_backend")
-    find_unused_parameters: bool = II("distributed_training.find_unused_parameters")
-    fp16: bool = II("common.fp16")
-    bf16: bool = II("common.bf16")
-    amp: bool = II("common.amp")
-    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
-    memory_efficient_bf16: bool = II("common.memory_efficient_bf16")
-    cpu: bool = II("common.cpu")
+    # The optimizer's; None: one whose weight decay is unknown.
     weight_decay: Optional[float] = II("oc.select:optimizer.weight_decay,null")
 
     def check(self) -> None:
@@ -196,58 +183,19 @@ class XLMSWCMConfig(FairseqDataclass):
             (self.encoder_layers_to_keep is None) != (self.decoder_layers_to_keep is None),
             "give --encoder-layers-to-keep and --decoder-layers-to-keep together: fairseq drops the other's layers",
         )
-        unused = self.freeze_encoder_updates or self.freeze_embeddings_updates
-        yield (
-            bool(unused or self.encoder_layerdrop or self.decoder_layerdrop) and not self._finds_unused_parameters(),
-            "freezing and layerdrop leave parameters without gradient: with several processes add "
-            "--find-unused-parameters",
-        )
-        yield (
-            bool(unused) and self._half_precision_copies() and self.weight_decay != 0,
-            "fairseq's half-precision optimizer applies --weight-decay to frozen parameters, too: give "
-            "--weight-decay 0 or no freezing",
-        )
-        yield (
-            bool(unused) and self._sums_missing_gradients() and self.weight_decay != 0,
-            f"--ddp-backend {self.ddp_backend} makes the optimizer apply --weight-decay to frozen parameters, too: "
-            "give --ddp-backend pytorch_ddp --find-unused-parameters, --weight-decay 0, or no freezing",
-        )
-        yield (
-            self.checkpoint_activations
-            and self._watches_each_gradient()
-            and (tied or self.tie_duplicates or self.find_unused_parameters is True),
-            "--checkpoint-activations hides from DistributedDataParallel which parameters are used, or used twice: "
-            "for shared, frozen or dropped layers give --ddp-backend legacy_ddp",
-        )
         on_gpu = torch.cuda.is_available() and self.cpu is not True
         problem = compile_problem("cuda" if on_gpu else "cpu") if self.compile_layers else ""
         yield bool(problem), f"--compile-layers: {problem}; install it, or leave the option out"
-        yield (
-            self.amp is True,
-            "--amp: fairseq divides clipped gradients by the loss scale twice; give --fp16, or --bf16 to "
-            "python -m swcm_fairseq.train",
+        yield from run_rules(self, self._gradient_use())
+
+    def _gradient_use(self) -> GradientUse:
+        return GradientUse(
+            frozen=self.freeze_encoder_updates > 0 or self.freeze_embeddings_updates > 0,
+            dropped=self.encoder_layerdrop > 0 or self.decoder_layerdrop > 0,
+            shared=self.tie_self_attention or self.tie_ffn or self.tie_duplicates,
+            recomputed=self.checkpoint_activations,
+            weight_decay=self.weight_decay,
         )
-
-    def _half_precision_copies(self) -> bool:
-        """Whether fairseq keeps copies of the parameters in full precision, whose missing gradients become zeros."""
-        # "is True": a configuration that was made outside fairseq's still has the interpolations.
-        half = self.fp16 is True or self.bf16 is True
-        return half and not (self.memory_efficient_fp16 is True or self.memory_efficient_bf16 is True)
-
-    def _sums_missing_gradients(self) -> bool:
-        """Whether the data parallelism turns missing gradients into zeros."""
-        return self._many_processes() and self.ddp_backend not in PYTORCH_DDP
-
-    def _watches_each_gradient(self) -> bool:
-        """Whether the data parallelism wants the gradient of every parameter to be ready once."""
-        return self._many_processes() and self.ddp_backend in PYTORCH_DDP
-
-    def _many_processes(self) -> bool:
-        return isinstance(self.distributed_world_size, int) and self.distributed_world_size > 1
-
-    def _finds_unused_parameters(self) -> bool:
-        """Whether parameters without gradient are no error for this run's data parallelism."""
-        return not self._many_processes() or self.find_unused_parameters or self.ddp_backend not in PYTORCH_DDP
 
     @property
     def pruned(self) -> bool:

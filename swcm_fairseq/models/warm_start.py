@@ -24,39 +24,50 @@ TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")  # one row pe
 POSITIONS = "embed_positions.weight"
 
 
-def start(model: Startable, dictionary: Dictionary) -> str | None:
-    """Start the weights of a model that no checkpoint will overwrite, and print one table of what came from where.
+def missing_weights(config: XLMSWCMConfig) -> str | None:
+    """What a training with these options lacks to start; None: nothing.
 
-    Returns:
-        None, or what is missing: fairseq may be about to fill the model from a checkpoint, so this is no error yet.
-
-    Raises:
-        InputError: the encoder file cannot be used.
+    This is an error only where a model is built to be trained. fairseq builds it in the same way to fill it from a
+    checkpoint.
     """
-    config = model.cfg
-    if (
-        restored_file(config.save_dir, config.restore_file, config.finetune_from_model, config.continue_once)
-        is not None
-    ):
-        logger.info("the weights come from a checkpoint; no encoder file is read")
+    if restored_file(config) is not None:
         return None
     if config.pruned:
         return "--encoder-layers-to-keep prunes a trained checkpoint; training from scratch takes none"
+    if config.pretrained_encoder is not None and not Path(config.pretrained_encoder).exists():
+        return (
+            f"--pretrained-encoder {config.pretrained_encoder}: no such file or directory; training from scratch needs "
+            "it (python -m swcm_fairseq.interop.convert --hub fetches a model from the hub)"
+        )
+    return None
+
+
+def start(model: Startable, dictionary: Dictionary) -> StartReport | None:
+    """Start the weights of a model, unless a checkpoint will overwrite them, and log where each tensor comes from.
+
+    Returns:
+        What became of every tensor; None if the weights come from a checkpoint.
+
+    Raises:
+        InputError: the encoder file cannot be used, or something is missing (see :func:`missing_weights`).
+    """
+    config = model.cfg
+    if restored_file(config) is not None:
+        logger.info("the weights come from a checkpoint; no encoder file is read")
+        return None
+    missing = missing_weights(config)
+    if missing is not None:
+        raise InputError(missing)
     report = StartReport()
     if config.pretrained_encoder is not None:
         path = Path(config.pretrained_encoder)
-        if not path.exists():
-            return (
-                f"--pretrained-encoder {path}: no such file or directory; training from scratch needs it (python -m "
-                "swcm_fairseq.interop.convert --hub fetches a model of the hub)"
-            )
         report.source = str(path)
         load(model, read_encoder(path), dictionary, report)
     if not config.pretrained_decoder:
         copied = inherit(model.encoder, model.decoder, config)
         report.copied.update(f"decoder.{name}" for name in copied)
     logger.info("start of the model\n%s", report.table(model))
-    return None
+    return report
 
 
 def load(model: Startable, weights: EncoderWeights, dictionary: Dictionary, report: StartReport) -> None:

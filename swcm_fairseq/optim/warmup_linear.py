@@ -102,7 +102,7 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         self.peak = options.lr[0]
         self.end = options.end()
         self.epoch_updates: int | None = None
-        if known_updates() is not None:
+        if known_updates(cfg) is not None:
             self.total()  # refuses a warm-up that is too long before the first update
         self.optimizer.set_lr(self.peak if self._no_warmup() else cfg.warmup_init_lr)
 
@@ -121,7 +121,7 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
     def _updates(self, epochs: float) -> float:
         """Updates in so many epochs."""
         if self.epoch_updates is None:
-            self.epoch_updates = known_updates()
+            self.epoch_updates = known_updates(self.cfg)
         if self.epoch_updates is None and self.cfg.max_epoch > 0 and self.end is not None:
             self.epoch_updates = math.ceil(self.end[1] / self.cfg.max_epoch)
         if self.epoch_updates is None:

@@ -9,7 +9,7 @@ from fairseq.scoring import BaseScorer, register_scorer
 from omegaconf import DictConfig
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.options import option
+from swcm_fairseq.options import mapping_of, option
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import score_with_interval
 from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer
@@ -81,7 +81,7 @@ def _target_language(cfg: RougeConfig | DictConfig) -> str | None:
         return None
     run = cfg._get_root()
     task = run.get("task") if isinstance(run, DictConfig) else None
-    return getattr(task, "target_lang", None)  # a DictConfig, an old task's Namespace, or None
+    return mapping_of(task).get("target_lang")
 
 
 @register_scorer("rouge_l", dataclass=RougeConfig)

@@ -2,9 +2,8 @@
 (Yang et al. 2022, section 5)."""
 
 import logging
-import math
+from argparse import Namespace
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -12,37 +11,27 @@ from fairseq.data import BaseWrapperDataset, Dictionary
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from fairseq.tasks.sentence_prediction import SentencePredictionConfig, SentencePredictionTask
-from omegaconf import II, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from swcm_fairseq.criterions.classification_criterion import COUNTS
 from swcm_fairseq.data.labelled_directory import Classification
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.fairseq_checkpoint import read_fairseq_sizes
-from swcm_fairseq.optim import epoch_length
-from swcm_fairseq.restoring import restored_file
 from swcm_fairseq.scoring.label_metrics import SUPPORT, macro_f1, weighted_f1
 from swcm_fairseq.tasks.option_limits import check_options
-from swcm_fairseq.tasks.training import TrainingTask, whole_configuration
+from swcm_fairseq.tasks.restored import restored_sizes, take_sizes
+from swcm_fairseq.tasks.training import TrainingConfig, TrainingTask, whole_configuration
 
 logger = logging.getLogger(__name__)
 
-SIZES = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")  # encoder_<name> is fairseq's option
-
 
 @dataclass
-class MultilingualClassificationConfig(SentencePredictionConfig):
+class MultilingualClassificationConfig(SentencePredictionConfig, TrainingConfig):
     """fairseq's options; num_classes, max_positions and the sizes of the model are found in data and checkpoint."""
 
     init_token: Optional[int] = field(default=0, metadata={"help": "id before each text; 0 is <s>"})
     tokens_per_sample: int = field(
         default=512, metadata={"help": "the most positions of a text, <s> and </s> included; longer ones are truncated"}
     )
-    train_subset: str = II("dataset.train_subset")
-    update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009
-    save_dir: str = II("checkpoint.save_dir")
-    restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    continue_once: Optional[str] = II("checkpoint.continue_once")
 
 
 class LanguageDataset(BaseWrapperDataset):
@@ -134,21 +123,11 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
             self.begin_training(cfg)
         return super().build_model(cfg, from_checkpoint)
 
-    def _follow_encoder(self, cfg) -> None:
-        own = self.cfg
-        path = restored_file(own.save_dir, own.restore_file, own.finetune_from_model, own.continue_once)
-        if path is None:
-            return
-        sizes = read_fairseq_sizes(Path(path))
-        if sizes.positions < own.tokens_per_sample:
-            raise InputError(f"--tokens-per-sample {own.tokens_per_sample}: {path} has {sizes.positions} positions")
-        own.max_positions = sizes.positions
-        options = {f"encoder_{name}": getattr(sizes, name) for name in SIZES} | {"activation_fn": sizes.activation_fn}
-        if not OmegaConf.is_config(cfg):
-            vars(cfg).update(options)
-            return
-        with open_dict(cfg):
-            cfg.update(options)
+    def _follow_encoder(self, cfg: DictConfig | Namespace) -> None:
+        sizes = restored_sizes(self.cfg, self.cfg.tokens_per_sample)
+        if sizes is not None:
+            self.cfg.max_positions = sizes.positions
+            take_sizes(cfg, sizes)
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs) -> None:
         """Load a split; raises :class:`InputError` if there is none of that name."""
@@ -157,13 +136,6 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         super().load_dataset(split, combine, **kwargs)
         languages = np.searchsorted(self.languages, self.classification.languages(split))
         self.datasets[split] = LanguageDataset(self.datasets[split], languages)
-
-    def get_batch_iterator(self, dataset, *args, **kwargs):
-        """fairseq's; tells the learning-rate schedule how many updates an epoch of the training set has."""
-        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
-        if dataset is self.datasets.get(self.cfg.train_subset):
-            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
-        return iterator
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion) -> None:
         """fairseq's; in validation macro-F1 (and weighted) of all examples, by language, and the languages' mean."""

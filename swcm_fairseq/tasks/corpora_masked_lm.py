@@ -11,23 +11,24 @@ import torch
 from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.tasks import register_task
-from omegaconf import II, MISSING
+from omegaconf import MISSING
 
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
 from swcm_fairseq.data.masked_dataset import MaskedDataset
-from swcm_fairseq.data.noise import Noise
+from swcm_fairseq.data.mixed_dataset import Mix
 from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
+from swcm_fairseq.tasks.restored import restored_sizes, take_sizes
 from swcm_fairseq.tasks.task_config import BatchGroups, SamplingConfig, batch_groups, split_list, temperature
-from swcm_fairseq.tasks.training import TrainingTask
+from swcm_fairseq.tasks.training import TrainingConfig, TrainingTask
 
 
 @dataclass
-class CorporaMaskedLMConfig(SamplingConfig):
+class CorporaMaskedLMConfig(SamplingConfig, TrainingConfig):
     """Options of the task."""
 
     data: str = option(MISSING, "data directory written by preprocess.binarize")
@@ -48,12 +49,6 @@ class CorporaMaskedLMConfig(SamplingConfig):
         "put only texts of the same language, or of the same corpus, into one batch (--criterion "
         "fast_masked_lm: at least of the same language)",
     )
-    seed: int = II("common.seed")
-    train_subset: str = II("dataset.train_subset")
-    save_dir: str = II("checkpoint.save_dir")
-    restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    continue_once: Optional[str] = II("checkpoint.continue_once")
 
 
 @register_task("corpora_masked_lm", dataclass=CorporaMaskedLMConfig)
@@ -109,13 +104,16 @@ class CorporaMaskedLMTask(TrainingTask):
         return self.cfg.tokens_per_sample
 
     def build_model(self, cfg, from_checkpoint: bool = False):
-        """Build the model.
+        """Build the model, in the sizes of the encoder that training starts from, if it starts from one.
 
         Raises:
-            InputError: the checkpoint to start from is missing or has other pieces than the data.
+            InputError: the checkpoint to start from is missing, has other pieces than the data, or too few positions.
         """
         if not from_checkpoint:
             self.begin_training(cfg)
+            sizes = restored_sizes(self.cfg, self.cfg.tokens_per_sample)
+            if sizes is not None:
+                take_sizes(cfg, sizes)
         return super().build_model(cfg, from_checkpoint)
 
     def check_restored_state(self, state: dict[str, Any], path: str) -> None:
@@ -138,18 +136,14 @@ class CorporaMaskedLMTask(TrainingTask):
         cfg = self.cfg
         streams = self.corpora.load(self.paths[(epoch - 1) % len(self.paths)], split, combine)
         is_train = split == cfg.train_subset
-        self.datasets[split] = MaskedDataset(
-            streams,
-            self.dictionary,
-            Noise(mask=0.0, permute_sentences=0.0),  # texts keep their length
-            cfg.tokens_per_sample,
+        mix = Mix(
             cfg.seed,
             groups=[self.langs.index(stream.target_lang) for stream in streams],
             counts=planned_counts(streams, self.temperature, cfg.samples_per_epoch) if is_train else None,
             shards=len(self.paths),
             batch_groups=batch_groups(cfg.group_batches_by, streams),
-            mask_prob=cfg.mask_prob,
         )
+        self.datasets[split] = MaskedDataset(streams, self.dictionary, cfg.mask_prob, cfg.tokens_per_sample, mix)
 
     def keep_languages_apart(self) -> None:
         """What a criterion asks for that needs batches of one language each, before any data is loaded."""

@@ -16,8 +16,9 @@ from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.data.vocabulary import MultilingualDictionary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.cpu_precision import CPUPrecision, set_cpu_precision
+from swcm_fairseq.options import mapping_of
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
-from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
+from swcm_fairseq.tasks.task_config import DecodingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +27,13 @@ class InferenceTask(FairseqTask):
     """Decoding that starts from ``<s> <xx>``, for every task whose dictionary has language tokens.
 
     Attributes:
-        cfg: ``source_lang``, ``target_lang``, ``restrict_decoding`` and ``cpu_precision`` are read.
+        cfg: the task's options.
         dictionary: pieces, ``<mask>`` and language tokens.
         langs: language codes, in the order of their tokens.
         positions: the most of a text, the frame of ``<s> <xx>`` and ``</s>`` included.
     """
 
-    cfg: MultilingualDenoisingMTConfig
+    cfg: DecodingConfig
     dictionary: MultilingualDictionary
     langs: list[str]
     positions: int
@@ -55,7 +56,8 @@ class InferenceTask(FairseqTask):
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
         """fairseq's generator, started from ``<s> <xx>``."""
-        if getattr(args, "print_alignment", None):
+        options = mapping_of(args)
+        if options.get("print_alignment"):
             raise InputError("--print-alignment: this task does not print alignments")
         for model in models:
             if not isinstance(model, FairseqEncoderDecoderModel):
@@ -67,7 +69,7 @@ class InferenceTask(FairseqTask):
         for model in models:
             set_cpu_precision(model, CPUPrecision.of(self.cfg.cpu_precision))
         extra = dict(extra_gen_cls_kwargs or {})
-        if not getattr(args, "score_reference", False):
+        if not options.get("score_reference"):
             target = self.cfg.target_lang
             extra["target_token"] = self.language_id(target) if target else None
             extra["language_tokens"] = {self.language_id(lang) for lang in self.langs}
@@ -89,7 +91,7 @@ class InferenceTask(FairseqTask):
 
     def build_bpe(self, args):
         """fairseq's; raises :class:`InputError` where it is sentencepiece and its model cannot be read."""
-        if getattr(args, "_name", None) != "sentencepiece":
+        if mapping_of(args).get("_name") != "sentencepiece":
             return super().build_bpe(args)
         if OmegaConf.is_missing(args, "sentencepiece_model"):
             raise InputError("--sentencepiece-model is missing: --bpe sentencepiece needs the model of the vocabulary")

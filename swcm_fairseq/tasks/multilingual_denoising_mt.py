@@ -1,7 +1,6 @@
 """The task ``multilingual_denoising_mt``: denoising in many languages and translation in one stream."""
 
 import logging
-import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from swcm_fairseq.data.directory import load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
+from swcm_fairseq.data.mixed_dataset import Mix
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from swcm_fairseq.data.noise import Noise
 from swcm_fairseq.data.streams import FRAME, Stream
@@ -25,7 +25,8 @@ from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_sym
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.cpu_precision import CPUPrecision
-from swcm_fairseq.optim import epoch_length
+from swcm_fairseq.models.warm_start import missing_weights
+from swcm_fairseq.options import mapping_of
 from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.interactive_input import is_interactive, open_input
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
@@ -176,7 +177,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             InputError: the model has fewer positions than ``--tokens-per-sample``.
         """
         of_training = {"pretrained_encoder": None, "pretrained_decoder": False, "compile_layers": False}
-        if from_checkpoint and any(getattr(cfg, name, None) for name in of_training):
+        if from_checkpoint and any(mapping_of(cfg).get(name) for name in of_training):
             cfg = cfg.copy()
             with open_dict(cfg):
                 cfg.update(of_training)
@@ -186,8 +187,8 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
                 raise InputError(f"--cpu-precision {precision.value} is for generating; leave it out of training")
             self.begin_training(cfg)
         model = super().build_model(cfg, from_checkpoint)
-        if isinstance(model, XLMSWCMModel) and not from_checkpoint:
-            model.require_weights()
+        if isinstance(model, XLMSWCMModel) and not from_checkpoint and (missing := missing_weights(model.cfg)):
+            raise InputError(missing)
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
         if least < self.positions and from_checkpoint:
@@ -222,24 +223,17 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         path = self.paths[(epoch - 1) % len(self.paths)]
         is_train = split == self.cfg.train_subset
         streams = self.corpora.load(path, split, combine, self.cfg.train_samples if is_train else None)
-        counts = self._sample_counts(streams) if is_train else None
-        self.datasets[split] = MultilingualDataset(
-            streams,
-            self.dictionary,
-            self.noise,
-            self.positions,
+        mix = Mix(
             self.cfg.seed,
             groups=[self.group_names.index(stream.group) for stream in streams],
-            counts=counts,
+            counts=self._sample_counts(streams) if is_train else None,
             shards=len(self.paths),
             batch_groups=batch_groups(self.cfg.group_batches_by, streams),
         )
+        self.datasets[split] = MultilingualDataset(streams, self.dictionary, self.noise, self.positions, mix)
 
     def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
-        """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped.
-
-        Tells the learning-rate schedule how many updates an epoch of the training set has.
-        """
+        """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped."""
         if isinstance(dataset, MultilingualDataset) and max_tokens is not None:
             longest = int(dataset.sizes.max())
             if longest > max_tokens:
@@ -251,7 +245,6 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         if iterator is self.train_iterator:
             source, target = self.datasets[self.cfg.train_subset].padding(iterator.frozen_batches)
             logger.info(f"padding: about {source:.1%} of the source's positions, {target:.1%} of the target's")
-            epoch_length.announce(math.ceil(len(iterator) / self.cfg.update_freq[0]))
         return iterator
 
     def begin_valid_epoch(self, epoch: int, model) -> None:

@@ -1,12 +1,20 @@
-"""What the checkpoint that fairseq is about to restore says about vocabulary and languages."""
+"""What the checkpoint that fairseq is about to restore says about vocabulary, languages and sizes."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, open_dict
+
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.restoring import read_checkpoint
+from swcm_fairseq.interop.encoder_weights import EncoderSizes
+from swcm_fairseq.interop.fairseq_checkpoint import read_fairseq_sizes
+from swcm_fairseq.restoring import read_checkpoint, restored_file
+from swcm_fairseq.run_options import RunOptions
+
+SIZES = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")  # encoder_<name> is fairseq's option
 
 
 def read_task_state(path: str) -> dict[str, Any]:
@@ -57,3 +65,29 @@ def check_same_symbols(
         f"{path}: was trained with another vocabulary than the data directory's; binarize the text with its "
         "vocabulary, or use another --save-dir"
     )
+
+
+def restored_sizes(run: RunOptions, positions: int) -> EncoderSizes | None:
+    """The sizes of the encoder that fairseq is about to restore; None if it restores none.
+
+    Raises:
+        InputError: the checkpoint has no encoder, or fewer than ``positions`` (``--tokens-per-sample``).
+    """
+    path = restored_file(run)
+    if path is None:
+        return None
+    sizes = read_fairseq_sizes(Path(path))
+    if sizes.positions < positions:
+        raise InputError(f"--tokens-per-sample {positions}: {path} has {sizes.positions} positions")
+    return sizes
+
+
+def take_sizes(model: DictConfig | Namespace, sizes: EncoderSizes) -> None:
+    """Give ``sizes`` to the options of one of fairseq's encoder architectures, in place."""
+    options = {f"encoder_{name}": getattr(sizes, name) for name in SIZES}
+    options |= {"activation_fn": sizes.activation_fn, "max_positions": sizes.positions}
+    if isinstance(model, Namespace):
+        vars(model).update(options)
+        return
+    with open_dict(model):
+        model.update(options)

@@ -14,6 +14,7 @@ from swcm_fairseq.data.streams import Stream
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.options import option
+from swcm_fairseq.tasks.training import TrainingConfig
 from swcm_fairseq.tasks.validation import EvalMetric
 
 
@@ -80,6 +81,27 @@ class SamplingConfig(FairseqDataclass):
     )
 
 
+@dataclass
+class DecodingConfig(FairseqDataclass):
+    """How text is written: what :class:`~swcm_fairseq.tasks.inference.InferenceTask` reads."""
+
+    source_lang: Optional[str] = option(
+        None, "take only directions from this language; text to denoise only if --corpora names it", argparse_alias="-s"
+    )
+    target_lang: Optional[str] = option(
+        None, "take only directions into this language; text to denoise only if --corpora names it", argparse_alias="-t"
+    )
+    restrict_decoding: bool = option(
+        False,
+        "generate only pieces that the training text of the target language has, as counted in the data "
+        "directory; needs batches of one target language",
+    )
+    cpu_precision: CPUPrecision = option(
+        CPUPrecision.float32,
+        "what to compute in when generating on a CPU: float32, bfloat16, or int8 (linear layers; all else in float32)",
+    )
+
+
 def split_list(text: str | None) -> list[str]:
     """Items separated by commas; [] for None or nothing."""
     return [item.strip() for item in (text or "").split(",") if item.strip()]
@@ -103,7 +125,7 @@ def temperature(cfg: SamplingConfig) -> Temperature:
 
 
 @dataclass
-class MultilingualDenoisingMTConfig(SamplingConfig):
+class MultilingualDenoisingMTConfig(SamplingConfig, DecodingConfig, TrainingConfig):
     """Options of the task; the defaults are the paper's (Su et al. 2025, arXiv 2502.10852)."""
 
     data: str = option(MISSING, "data directory, or several separated by colons, of which each epoch takes one in turn")
@@ -111,12 +133,6 @@ class MultilingualDenoisingMTConfig(SamplingConfig):
         None,
         "language codes separated by commas; their order is that of their tokens, so add new ones at the "
         "end (default: the checkpoint's when one is loaded to generate, else bo,kk,mn,ug,zh)",
-    )
-    source_lang: Optional[str] = option(
-        None, "take only directions from this language; text to denoise only if --corpora names it", argparse_alias="-s"
-    )
-    target_lang: Optional[str] = option(
-        None, "take only directions into this language; text to denoise only if --corpora names it", argparse_alias="-t"
     )
     corpora: Optional[str] = option(
         None,
@@ -175,21 +191,6 @@ class MultilingualDenoisingMTConfig(SamplingConfig):
     )
     eval_samples: int = option(200, "the most samples of each corpus and direction that --eval-metric decodes")
     eval_args: str = option("{}", "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'")
-    restrict_decoding: bool = option(
-        False,
-        "generate only pieces that the training text of the target language has, as counted in the data "
-        "directory; needs batches of one target language",
-    )
-    cpu_precision: CPUPrecision = option(
-        CPUPrecision.float32,
-        "what to compute in when generating on a CPU: float32, bfloat16, or int8 (linear layers; all else in float32)",
-    )
-    seed: int = II("common.seed")
-    train_subset: str = II("dataset.train_subset")
     valid_subset: str = II("dataset.valid_subset")
     batch_size_valid: Optional[int] = II("dataset.batch_size_valid")
-    save_dir: str = II("checkpoint.save_dir")
-    restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    continue_once: Optional[str] = II("checkpoint.continue_once")
     update_freq: list[int] = II("optimization.update_freq")  # noqa: RUF009

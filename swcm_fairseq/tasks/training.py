@@ -1,26 +1,38 @@
 """What every task of this package does around a training: it starts once, continues where it was, and ends once."""
 
 import logging
+import math
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from fairseq.data.iterators import EpochBatchIterator
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import FairseqTask
-from omegaconf import DictConfig
+from omegaconf import II, DictConfig
 
 from swcm_fairseq import save_directory
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.optim import epoch_length
 from swcm_fairseq.restoring import LAST, read_checkpoint, restored_file
+from swcm_fairseq.run_options import RunOptions
 from swcm_fairseq.tasks.option_limits import check_options, check_size
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass
+class TrainingConfig(RunOptions):
+    """What every task of this package reads of fairseq's options."""
+
+    seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
 
 
 class TrainingTask(FairseqTask):
@@ -30,6 +42,8 @@ class TrainingTask(FairseqTask):
         options: fairseq's whole configuration; None where the task is made without a command.
         train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
+
+    cfg: TrainingConfig
 
     def __init__(self, cfg: DictConfig):
         super().__init__(cfg)
@@ -93,7 +107,7 @@ class TrainingTask(FairseqTask):
             InputError: it is missing, or :meth:`check_restored_state` refuses it.
         """
         cfg = self.cfg
-        path = restored_file(cfg.save_dir, cfg.restore_file, cfg.finetune_from_model, cfg.continue_once)
+        path = restored_file(cfg)
         if path is None:
             for flag, value in (
                 ("--restore-file", None if cfg.restore_file == LAST else cfg.restore_file),
@@ -129,13 +143,16 @@ class TrainingTask(FairseqTask):
     # --- loading processes ---
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        """fairseq's; the loading processes of an epoch that is over are ended."""
-        is_train = dataset is self.datasets.get(self.cfg.train_subset)
-        if is_train and self.train_iterator is not None:
-            _end_workers(self.train_iterator)
+        """fairseq's; ends the loading processes of the epoch before, and announces the updates per epoch."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
-        if is_train:
+        if dataset is self.datasets.get(self.cfg.train_subset):
+            # An iterator that fairseq reuses needs what it has: without it, it would repeat its first epoch.
+            if self.train_iterator is not None and self.train_iterator is not iterator:
+                _end_workers(self.train_iterator)
             self.train_iterator = iterator
+            if self.options is not None:
+                updates = math.ceil(len(iterator) / self.options.optimization.update_freq[0])
+                epoch_length.announce(self.options, updates)
         return iterator
 
 

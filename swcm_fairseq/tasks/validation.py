@@ -115,7 +115,7 @@ def decode_and_score(
         score in percent of each group, as ``mt_zh-bo_bleu``, and their mean, as ``bleu``; {} without pairs.
     """
     texts = _decode(dataset, generator, model, samples, batch_size)
-    langs = {group: stream.target_lang for group, stream in zip(dataset.groups, dataset.streams, strict=True)}
+    langs = {group: stream.target_lang for group, stream in zip(dataset.mix.groups, dataset.streams, strict=True)}
     scores = {}
     for group, (hypotheses, references) in sorted(texts.items()):
         score = build_metric(metric, langs[group]).corpus_score(hypotheses, [references])

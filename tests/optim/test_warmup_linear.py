@@ -14,18 +14,14 @@ from swcm_fairseq.optim import epoch_length
 from swcm_fairseq.optim.warmup_linear import WarmupLinearLRSchedule, WarmupLinearLRScheduleConfig
 
 
-@pytest.fixture(autouse=True)
-def forget_epoch_length():
-    epoch_length.announce(None)
-    yield
-    epoch_length.announce(None)
-
-
-def schedule(**options):
+def schedule(updates=None, **options):
+    """The schedule, in a run whose task has announced so many ``updates`` per epoch."""
     values = {"lr": [1e-4], "max_update": 0, "max_epoch": 0, **options}
     cfg = OmegaConf.merge(OmegaConf.structured(WarmupLinearLRScheduleConfig), values)
     adam = SimpleNamespace(lr=[1e-4], adam_betas="(0.9, 0.999)", adam_eps=1e-8, weight_decay=0.0, use_old_adam=True)
     adam.tpu = adam.fp16_adam_stats = False
+    if updates is not None:
+        epoch_length.announce(cfg, updates)
     optimizer = FairseqAdam(adam, [torch.nn.Parameter(torch.zeros(1))])
     return WarmupLinearLRSchedule(cfg, optimizer)
 
@@ -34,7 +30,7 @@ def test_the_papers_schedule():
     """8 epochs of 2,233 updates: 1e-5 to 1e-4 over the first, then down to 0."""
     s = schedule(max_epoch=8)
     assert s.step_update(0) == 1e-5
-    epoch_length.announce(2233)
+    epoch_length.announce(s.cfg, 2233)
     assert s.step_update(1) == pytest.approx(1e-5 + 9e-5 / 2233)
     assert s.step_update(2233) == pytest.approx(1e-4)
     assert s.step_update(2233 + 7 * 2233 // 2) == pytest.approx(5e-5, rel=1e-3)
@@ -59,10 +55,10 @@ def test_no_warmup_starts_at_the_peak():
 
 def test_state_keeps_the_first_epochs_length():
     s = schedule(max_epoch=2)
-    epoch_length.announce(10)
+    epoch_length.announce(s.cfg, 10)
     s.step_update(1)
     resumed = schedule(max_epoch=2)
-    epoch_length.announce(11)
+    epoch_length.announce(resumed.cfg, 11)
     resumed.load_state_dict(s.state_dict())
     assert resumed.step_update(15) == s.step_update(15)
 
@@ -113,14 +109,13 @@ def test_too_long_a_warmup_is_refused_before_anything_is_loaded(options, message
 
 
 def test_a_warmup_in_epochs_is_refused_when_their_length_is_known():
-    epoch_length.announce(2233)
     message = (
         r"^--warmup-epochs 1 \(the default\): .* takes 2233 updates, .* ends after 300 \(--max-update\); shorten it"
     )
     with pytest.raises(InputError, match=message):
-        schedule(max_update=300)
+        schedule(updates=2233, max_update=300)
     with pytest.raises(InputError, match=r"^--warmup-updates 5000: .* ends after 4466 \(--max-epoch\)"):
-        schedule(warmup_updates=5000, max_epoch=2)
+        schedule(updates=2233, warmup_updates=5000, max_epoch=2)
 
 
 def test_fairseq_has_such_options():

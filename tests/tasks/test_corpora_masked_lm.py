@@ -178,8 +178,7 @@ def test_another_epsilon_is_told():
 
 
 OPTIONS = """
-    --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm --arch roberta_base --encoder-layers 2
-    --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2 --max-positions 40
+    --user-dir swcm_fairseq --task corpora_masked_lm --criterion masked_lm --arch roberta_base
     --tokens-per-sample 40 --optimizer adam --lr 1e-3 --cpu --batch-size 8 --num-workers 1 --log-format json
     --log-interval 1 --no-epoch-checkpoints --disable-validation
 """
@@ -187,7 +186,7 @@ OPTIONS = """
 
 @pytest.mark.e2e
 def test_training_goes_on_from_an_encoder_and_resumes_exactly(run_fairseq, tmp_path):
-    """Six updates in one go equal four and two more; what is trained is an encoder again."""
+    """Six updates at once equal four and two more; the sizes are the encoder's, and the result is an encoder again."""
     data = tmp_path / "data-bin"
     symbols = read_encoder(FIXTURES / "xlmr").symbols
     write_dictionary(data / "dict.txt", symbols[4:-1])

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
-from swcm_fairseq.data.multilingual_dataset import MultilingualDataset, padding_shares
+from swcm_fairseq.data.mixed_dataset import padding_shares
+from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
 from tests.tasks.support import fill, random_texts, write_dictionary, write_indexed
 
 
@@ -45,6 +46,17 @@ def test_workers_change_nothing(train, workers):
         assert len(active_children()) == before + workers  # the workers of the epoch before have ended
     iterator(parallel, epoch=3)
     assert len(active_children()) == before
+
+
+def test_an_iterator_that_is_used_again_knows_its_epoch(train):
+    """fairseq keeps the iterator of a dataset whose batches are the same in every epoch."""
+    task = train()
+    task.load_dataset("valid", epoch=1)
+    task.datasets["train"] = task.datasets["valid"]
+    for epoch in (1, 2, 3):
+        batches = task.get_batch_iterator(task.dataset("train"), max_sentences=4, seed=1, epoch=epoch)
+        assert batches is task.train_iterator and batches.next_epoch_idx == epoch
+        assert len(list(batches.next_epoch_itr())) == len(batches)
 
 
 def test_sample_is_a_function_of_seed_epoch_and_index(train):
