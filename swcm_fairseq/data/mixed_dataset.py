@@ -22,7 +22,7 @@ from swcm_fairseq.data.vocabulary import MultilingualDictionary
 _BUCKET = 8  # positions of the target that count as one length
 
 
-def padding_shares(sizes: np.ndarray, batches: Sequence[Sequence[int]]) -> tuple[float, float]:
+def padding_shares(sizes: np.ndarray, batches: Sequence[Sequence[int] | np.ndarray]) -> tuple[float, float]:
     """The share of positions that are padding, of each side.
 
     Args:
@@ -183,7 +183,7 @@ class MixedDataset(FairseqDataset):
         bucket = self.sizes[order, 1] // _BUCKET
         return order[np.lexsort((self.expected_sources[order] * (1 - 2 * (bucket % 2)), bucket))]
 
-    def padding(self, batches: Sequence[Sequence[int]]) -> tuple[float, float]:
+    def padding(self, batches: Sequence[Sequence[int] | np.ndarray]) -> tuple[float, float]:
         """The shares of source and target positions that are padding in ``batches``, with sources of expected size."""
         return padding_shares(np.stack((self.expected_sources, self.sizes[:, 1]), axis=1), batches)
 
