@@ -53,7 +53,9 @@ def test_float64_agrees_to_its_last_digits():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_accumulates_in_float32(dtype):
+def test_half_precision_accumulates_in_float32(dtype, monkeypatch):
+    """On a CPU without bfloat16 arithmetic every product is one of float32."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     features, weight, target = operands(rows=400, words=300)
     half = [t.detach().to(dtype).requires_grad_() for t in (features, weight)]
     exact = [t.detach().float().requires_grad_() for t in half]
@@ -65,6 +67,19 @@ def test_half_precision_accumulates_in_float32(dtype):
     assert [g.dtype for g in gradients] == [dtype, dtype]
     for mine, reference in zip(gradients, torch.autograd.grad(theirs.loss, exact), strict=True):
         torch.testing.assert_close(mine, reference.to(dtype), rtol=2 * torch.finfo(dtype).eps, atol=1e-6)
+
+
+def test_bfloat16_arithmetic_of_a_cpu(monkeypatch):
+    """The loss is exact; the gradients are those of factors and products in bfloat16."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    features, weight, target = operands(rows=40, words=3000)
+    half = [t.detach().bfloat16().requires_grad_() for t in (features, weight)]
+    exact = [t.detach().float().requires_grad_() for t in half]
+    ours, theirs = linear_cross_entropy(*half, target, 0.1, 16), linear_cross_entropy(*exact, target, 0.1, 40)
+    torch.testing.assert_close(ours.loss, theirs.loss, rtol=1e-5, atol=0)
+    references = torch.autograd.grad(theirs.loss * 64, exact)
+    for mine, reference in zip(torch.autograd.grad(ours.loss * 64, half), references, strict=True):
+        assert (mine.float() - reference).norm() <= 4 * torch.finfo(torch.bfloat16).eps * reference.norm()
 
 
 @pytest.mark.parametrize("per_row", [True, False])
