@@ -125,8 +125,8 @@ generate() {
     command=(fairseq-generate "$OUT/data-bin/title" --user-dir swcm_fairseq \
       --task multilingual_denoising_mt --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" \
       --gen-subset test --path "$OUT/$1-titles/checkpoint_last.pt" --tokens-per-sample "$TITLE_TOKENS" \
-      --beam 4 --no-repeat-ngram-size 2 --max-len-b 40 --restrict-decoding --batch-size 64 --remove-bpe sentencepiece \
-      --results-path "$OUT/$1-titles/$lang" "${PLACE[@]:0:1}")
+      --beam 4 --no-repeat-ngram-size 2 --min-len 2 --max-len-b 40 --restrict-decoding --batch-size 64 \
+      --remove-bpe sentencepiece --results-path "$OUT/$1-titles/$lang" "${PLACE[@]:0:1}")
     only_first "$2" "${command[@]}"
     logged "$OUT/$1-generate-$lang.log" "${command[@]}"
     mark "$1-generate-$lang"
