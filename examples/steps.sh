@@ -24,6 +24,7 @@ check_variables() {
   done
   [[ ${SCALE:-full} =~ ^(full|smoke)$ ]] || fail "SCALE=$SCALE: use full or smoke" 2
   [[ ${PRECISION:-fp16} =~ ^(fp16|bf16|fp32)$ ]] || fail "PRECISION=$PRECISION: use fp16, bf16 or fp32" 2
+  [[ ${ROWS:-aligned} =~ ^(aligned|pushed|mean|random)$ ]] || fail "ROWS=$ROWS: use aligned, pushed, mean or random" 2
   [[ ${DEVICE:-auto} =~ ^(auto|cpu|cuda)$ ]] || fail "DEVICE=$DEVICE: use auto, cpu or cuda" 2
   for variable in COMPARE EXPAND; do
     [[ ${!variable:-0} =~ ^[01]$ ]] || fail "$variable=${!variable}: use 0 or 1" 2

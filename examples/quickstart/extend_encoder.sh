@@ -7,6 +7,8 @@
 #   TEXT        directory with text in the layout of examples/quickstart/data
 #   OUT         directory to write
 #   PIECES=N    number of Tibetan pieces to add (default: 4000)
+#   ROWS=START  how the rows of new pieces start: aligned (from the rows of their translations, the default), pushed (the
+#               same, then moved away from them), mean (of the rows of pieces that spell them) or random (as CINO's)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,8 +22,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Pairs of Tibetan and Chinese sentences determine which rows a new row starts from.
+align=(--align "zh-bo=$text/zh-bo.train.zh$xz,$text/zh-bo.train.bo$xz")
+case ${ROWS:-aligned} in
+  aligned) rows=("${align[@]}") ;;
+  pushed) rows=("${align[@]}" --push-apart 0.5) ;;
+  *) rows=(--new-rows "$ROWS") ;;
+esac
 show python -m preprocess.vocab_extend --vocab "$encoder" --input "bo=$text/mono.bo.train.txt$xz" --size "${PIECES:-4000}" \
-  --align "zh-bo=$text/zh-bo.train.zh$xz,$text/zh-bo.train.bo$xz" --output "$work/extended"
+  "${rows[@]}" --output "$work/extended"
 inputs=()
 for lang in bo zh; do
   inputs+=("$lang=$text/mono.$lang.train.txt$xz" "$lang=$text/zh-bo.train.$lang$xz")

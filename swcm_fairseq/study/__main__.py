@@ -8,6 +8,7 @@ import argparse
 import os
 import platform
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -57,6 +58,21 @@ def run_study(plan: StudyPlan, places: Places, at_once: int) -> None:
                 future.result()
 
 
+def with_data(plan: StudyPlan, data: Path) -> StudyPlan:
+    """The plan with the tasks that have a data directory; prints which have none.
+
+    Raises:
+        InputError: no task has one.
+    """
+    tasks = [task for task in plan.tasks if (data / task.name).is_dir()]
+    for task in plan.tasks:
+        if task not in tasks:
+            print(f"left out: {task.name}, because {data / task.name} does not exist")
+    if not tasks:
+        raise InputError(f"{data}: no data for any task of the plan; run examples/study/run.sh")
+    return replace(plan, tasks=tasks)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -65,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("action", choices=["run", "report"], help="train what is missing, or write the report")
     parser.add_argument("--plan", type=Path, default=Path("examples/study/plan.yaml"), metavar="YAML")
     parser.add_argument("--scale", required=True, metavar="NAME", help="of the plan: smoke, cpu or gpu")
-    parser.add_argument("--encoder", type=Path, metavar="DIR", help="what all systems start from")
+    parser.add_argument("--encoders", type=Path, metavar="DIR", help="what systems start from: DIR/aligned and others")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one for each task")
     parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints and logs")
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results and report")
@@ -88,11 +104,12 @@ def main() -> None:
     args = build_parser().parse_args()
     plan = read_plan(args.plan, args.scale)
     if args.action == "run":
-        if args.encoder is None or args.data is None or args.work is None:
-            raise InputError("run needs --encoder, --data and --work")
+        if args.encoders is None or args.data is None or args.work is None:
+            raise InputError("run needs --encoders, --data and --work")
         if args.jobs < 1:
             raise InputError(f"--jobs {args.jobs}: give 1 or more")
-        run_study(plan, Places(args.encoder, args.data, args.work, args.results), args.jobs)
+        plan = with_data(plan, args.data)
+        run_study(plan, Places(args.encoders, args.data, args.work, args.results), args.jobs)
     report(plan, read_results(args.results), args.results)
 
 

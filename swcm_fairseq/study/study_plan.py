@@ -20,12 +20,14 @@ class StudySystem:
         tables: where the paper has it.
         options: of fairseq-train in both stages.
         pretraining: further options of pretraining; None for a system that is not pretrained.
+        encoder: which of the study's encoders it starts from, by how the rows of new pieces start.
     """
 
     name: str
     tables: str
     options: list[str] = field(default_factory=list)
     pretraining: list[str] | None = field(default_factory=list)
+    encoder: str = "aligned"
 
 
 @dataclass(frozen=True)

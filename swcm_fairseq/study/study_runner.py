@@ -24,13 +24,13 @@ class Places:
     """Where a study reads and writes.
 
     Attributes:
-        encoder: directory of the encoder that all systems start from.
+        encoders: directory with the encoders that systems start from, by name.
         data: data directories: ``pretraining`` and one for each task.
         work: checkpoints and logs.
         results: result files.
     """
 
-    encoder: Path
+    encoders: Path
     data: Path
     work: Path
     results: Path
@@ -89,7 +89,7 @@ def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, o
 
 def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> list[str]:
     """What fine-tuning starts from: the system's pretraining, which is done first, or the encoder itself."""
-    from_encoder = ["--pretrained-encoder", str(places.encoder)]
+    from_encoder = ["--pretrained-encoder", str(places.encoders / job.system.encoder)]
     if job.system.pretraining is None:
         return from_encoder
     pretrained = folder / "pretraining"
