@@ -40,7 +40,7 @@ def print_results(results: list[Result]) -> None:
     print_table(["file", "lines", "kept", "left out", "tokens", "unknown", ""], rows)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.binarize``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.binarize",
@@ -143,7 +143,7 @@ def binarize(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     reading, work = parsed(ReadingOptions, args), parsed(LineWorkOptions, args)
     binarize(args.vocab, args.output, parse_jobs(args), reading, work, args.again)
     print_next(f"fairseq-train {args.output} --user-dir $(python -m swcm_fairseq) --task multilingual_denoising_mt ...")

@@ -162,7 +162,7 @@ def write_directory(
         ) from error
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.classification``."""
     parser = argparse.ArgumentParser(prog="python -m preprocess.classification", description=__doc__)
     layouts = "; ".join(f"{name}: {kind.layout}" for name, kind in SETS.items())
@@ -183,7 +183,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     if not contains_ascii(args.encoding):
         raise InputError(f"--encoding {args.encoding}: not a known encoding that contains ASCII; give utf-8 or gb18030")
     kind = with_classes(SETS[args.set], args.classes)

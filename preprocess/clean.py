@@ -25,7 +25,7 @@ from .text.filters import unfit_steps
 from .text.reading_options import ReadingOptions
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.clean``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.clean",
@@ -99,7 +99,7 @@ def print_counts(ledger: Ledger, changed: Counter[str]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     langs = tuple(map(check_code, args.lang.split("-")))
     if not len(args.input) == len(args.output) == len(langs) <= 2:
         raise InputError(

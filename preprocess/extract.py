@@ -26,7 +26,7 @@ from .text.paragraphs import RepeatedParagraphs
 from .text.text_files import check_readable_twice
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.extract``."""
     formats = "\n".join(f"  {name:16} {each.help} [{'/'.join(each.uses)}]" for name, each in FORMATS.items())
     parser = argparse.ArgumentParser(
@@ -128,7 +128,7 @@ def _print_counts(paths: list[Path], counts: Extraction) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     kind = FORMATS[args.format]
     use = Use(args.use) if args.use else kind.uses[0]
     langs = tuple(map(check_code, args.lang.split("-")))

@@ -160,7 +160,7 @@ def _split(manifest: Manifest, entry: CorpusEntry, files: list[Path], outputs: d
     print_table([f"{entry.name} split", "lines"], rows)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.run``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -201,7 +201,7 @@ def _run_steps(manifest: Manifest) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     if args.workers is not None:
         parsed(WorkOptions, args)  # checks it
     given = {name: value for name, value in vars(args).items() if name != "manifest" and value is not None}

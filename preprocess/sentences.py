@@ -37,7 +37,7 @@ class SplitOptions:
     )
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.sentences``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.sentences",
@@ -87,7 +87,7 @@ def split_sentences(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     options, reading, work = parsed(SplitOptions, args), parsed(ReadingOptions, args), parsed(LineWorkOptions, args)
     split_sentences(check_code(args.lang), args.input, args.output, options, reading, work)
     print_next(f"python -m preprocess.clean --lang {args.lang} --input {args.output} --output FILE")

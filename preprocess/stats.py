@@ -3,7 +3,6 @@ each corpus is drawn at a given temperature. A pair goes both ways, from each of
 numbers of the task's table. Directories of fairseq-preprocess are read too."""
 
 import argparse
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from swcm_fairseq.data.directory import check_index, find_corpora, load_vocabula
 from swcm_fairseq.data.selection import all_directions
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.log_filters import quiet_pictures
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, write_picture
 
@@ -166,8 +166,7 @@ def print_languages(sides: list[SideStatistics]) -> None:
 def draw(sides: list[SideStatistics], path: Path) -> None:
     """Tokens of each file and the distribution of lengths, as a PNG."""
     try:
-        for library in ("matplotlib", "PIL"):
-            logging.getLogger(library).setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
+        quiet_pictures()
         import matplotlib
     except ImportError as error:
         raise InputError("--png needs matplotlib: pip install matplotlib") from error
@@ -188,7 +187,7 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
     pyplot.close(figure)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.stats``."""
     parser = argparse.ArgumentParser(prog="python -m preprocess.stats", description=__doc__)
     parser.add_argument("directory", type=Path, nargs="+", metavar="DATA_BIN", help="data directory")
@@ -209,7 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     if not 0 < args.alpha <= 1:
         raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
     work = parsed(WorkOptions, args)

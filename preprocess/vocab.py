@@ -48,7 +48,7 @@ def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
     return keep_pieces(model, lambda _, piece: is_special(piece) or piece.piece not in reserved)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.vocab``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.vocab",
@@ -98,7 +98,7 @@ def train_vocabulary(files: list[LanguageFile], output: Path, options: VocabOpti
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     files = [parse_language_file(spec) for spec in args.input]
     train_vocabulary(files, args.output, parsed(VocabOptions, args), parsed(WorkOptions, args))
     print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")

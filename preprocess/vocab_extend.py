@@ -127,7 +127,7 @@ def read_bitexts(options: ExtendOptions, inputs: list[LanguageFile], output: Pat
     return [read_bitext(each, options.seed) for each in files]
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.vocab_extend``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.vocab_extend",
@@ -196,7 +196,7 @@ def extend_vocabulary(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     options, work = parsed(ExtendOptions, args), parsed(WorkOptions, args)
     inputs, checks = ([parse_language_file(spec) for spec in specs] for specs in (args.input, args.check))
     extend_vocabulary(args.vocab, inputs, checks, args.output, options, work)

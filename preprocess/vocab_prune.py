@@ -74,7 +74,7 @@ def prune(model: ModelProto, counts: np.ndarray, min_count: int, keep_characters
     return keep_pieces(model, keep)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.vocab_prune``."""
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.vocab_prune",
@@ -123,7 +123,7 @@ def prune_vocabulary(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     files = [parse_language_file(spec) for spec in args.input]
     prune_vocabulary(args.vocab, files, args.output, parsed(PruneOptions, args), parsed(WorkOptions, args))
     print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")

@@ -6,14 +6,8 @@ which lets a program register a handler of its own where iopath is installed.
 """
 
 import importlib.util
-import logging
 
 from fairseq.file_io import PathManager
-
-
-def _no_traceback(record: logging.LogRecord) -> bool:
-    """Whether to log a record; fairseq logs the traceback of a save that failed, and then raises its error."""
-    return not record.getMessage().startswith("Traceback (most recent call last)")
 
 
 def install() -> None:
@@ -26,4 +20,3 @@ def install() -> None:
         from swcm_fairseq.checkpoint_handler import CheckpointPathHandler
 
         PathManager.register_handler(CheckpointPathHandler())
-    logging.getLogger("fairseq.checkpoint_utils").addFilter(_no_traceback)

@@ -65,7 +65,7 @@ def write_labels(place: Path, predicted: np.ndarray, true: np.ndarray) -> None:
     print(f"{place}.predictions: {len(true):,} texts, {100 * (predicted == true).mean():.1f}% right")
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m swcm_fairseq.classify``."""
     parser = argparse.ArgumentParser(prog="python -m swcm_fairseq.classify", description=__doc__)
     parser.add_argument("data", help="data directory written by preprocess.classification")
@@ -84,7 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     if args.batch_size < 1:
         raise InputError(f"--batch-size {args.batch_size}: must be at least 1")
     model, task = load(args.path, args.data)

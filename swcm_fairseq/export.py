@@ -211,7 +211,7 @@ def _written(checkpoint: Path, output: Path, model: str, others: tuple[str, ...]
     ]
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m swcm_fairseq.export",
@@ -246,7 +246,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Export, say what was done, and upload if asked to."""
-    args = parser().parse_args()
+    args = build_parser().parse_args()
     check_distinct([args.checkpoint, args.vocab], [args.output])
     languages = args.checkpoint, args.output, args.vocab, args.source_lang, args.target_lang
     if args.format == "huggingface":

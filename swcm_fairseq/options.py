@@ -4,12 +4,19 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig
 
+T = TypeVar("T")
 
-def option(default: Any = MISSING, help: str = "", factory: Callable[[], Any] | Any = MISSING, **more: Any) -> Any:
+
+def option(
+    default: T = MISSING,  # type: ignore[assignment]
+    help: str = "",
+    factory: Callable[[], T] | None = None,
+    **more: object,
+) -> T:
     """A dataclass field with its help text.
 
     Args:
@@ -18,7 +25,10 @@ def option(default: Any = MISSING, help: str = "", factory: Callable[[], Any] | 
         factory: makes the default instead, where it is a list.
         more: further metadata, such as ``metavar``.
     """
-    return field(default=default, default_factory=factory, metadata={"help": help, **more})
+    metadata = {"help": help, **more}
+    if factory is not None:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def flag(name: str) -> str:

@@ -4,7 +4,6 @@ fairseq-train takes ``--bf16`` and ``--memory-efficient-bf16`` to mean TPUs (``f
 although its trainer and optimizer serve both on GPUs; fairseq-hydra-train does not, but has no command line of flags.
 """
 
-import logging
 from contextlib import ExitStack
 
 import torch
@@ -12,12 +11,13 @@ from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.distributed.utils import call_main
 
+from swcm_fairseq import log_filters
 from swcm_fairseq.errors import run_command
 
 
 def main() -> None:
     """fairseq-train's ``cli_main``, and no TPUs."""
-    logging.getLogger().handlers.clear()  # one of fairseq's tasks has set up others than fairseq-train does
+    log_filters.forget_handlers()
     from fairseq_cli.train import main as train
 
     args = options.parse_args_and_arch(options.get_training_parser())

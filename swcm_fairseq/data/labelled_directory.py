@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.output_files import write_whole
 
 CLASSIFICATION_FILE = "classification.json"
 INPUT, LABEL = "input0", "label"
@@ -37,9 +38,9 @@ class Classification:
         return {name.removeprefix("test."): name for name in self.splits if name.startswith("test.")}
 
     def write(self, directory: Path) -> None:
-        """Write ``classification.json``."""
+        """Write ``classification.json``, whole or not at all."""
         text = json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
-        (directory / CLASSIFICATION_FILE).write_text(text, encoding="utf-8")
+        write_whole(directory / CLASSIFICATION_FILE, text.encode("utf-8"))
 
     @classmethod
     def read(cls, directory: Path | str) -> "Classification":

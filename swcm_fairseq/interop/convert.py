@@ -104,7 +104,7 @@ def model_summary(source: Path, directory: Path, langs: list[str]) -> str:
     )
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m swcm_fairseq.interop.convert",
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Convert and say what was done."""
-    args = parser().parse_args()
+    args = build_parser().parse_args()
     _check_flags(args)
     check_distinct([None if args.hub else args.source, args.sentencepiece_model], [args.output])
     files = MODEL_FILES if args.to == "model" else ENCODER_FILES

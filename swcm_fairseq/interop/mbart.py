@@ -155,7 +155,7 @@ def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
     return "\n".join(lines)
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m swcm_fairseq.interop.mbart",
@@ -177,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert and say what was done."""
-    args = parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     read = [args.mbart, args.mbart / FAIRSEQ_MODEL, args.mbart / DICT_FILE, args.vocab, args.vocab / DICT_FILE]
     check_distinct(read, [args.output])
     dictionary: MultilingualDictionary = load_dictionary(args.vocab / DICT_FILE)

@@ -36,7 +36,7 @@ def numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers with commas between them, such as 0.2,1.0") from error
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m swcm_fairseq.merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -111,7 +111,7 @@ def provenance(recipe: Recipe, models: list[Path], base: Path | None) -> dict:
 
 def main() -> None:
     """Merge, write and say what was done."""
-    args = parser().parse_args()
+    args = build_parser().parse_args()
     recipe = make_recipe(
         args.method,
         len(args.models),

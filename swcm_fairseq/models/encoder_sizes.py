@@ -5,7 +5,7 @@ configuration. So the task, the trainer and every checkpoint know numbers, and a
 """
 
 # ruff: noqa: RUF009 (fields that follows() makes)
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from swcm_fairseq.interop.fairseq_checkpoint import read_model_options
 from swcm_fairseq.interop.files import DamagedFileError
 from swcm_fairseq.interop.read import read_sizes
 from swcm_fairseq.models.model_config import Activation, XLMSWCMConfig
+from swcm_fairseq.options import option
 from swcm_fairseq.restoring import LAST, restored_file
 from swcm_fairseq.save_directory import whole_beside
 
@@ -34,7 +35,7 @@ BOUNDED = {"max_source_positions": "positions", "max_target_positions": "positio
 
 def follows(name: str) -> Any:
     """The field ``name`` of the base model's configuration, its default a lookup."""
-    return field(default=II(f"{RESOLVER}:{name}"), metadata=dict(BASE[name].metadata))
+    return option(II(f"{RESOLVER}:{name}"), **BASE[name].metadata)
 
 
 @dataclass

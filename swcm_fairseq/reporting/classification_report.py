@@ -88,7 +88,7 @@ def table(name: str, systems: dict[str, Scores], paper: dict[str, Any]) -> str:
     return f"### {published['title']}\n\n{markdown_table(['system', 'seeds', *columns], rows)}\n"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m swcm_fairseq.reporting.classification_report``."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m swcm_fairseq.reporting.classification_report")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
@@ -99,7 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    args = make_parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     root = args.runs / "classification"
     found: dict[str, dict[str, Scores]] = defaultdict(dict)
     for run in sorted(root.glob("*/*")):

@@ -5,17 +5,17 @@
 """
 
 import argparse
-import logging
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.log_filters import quiet_pictures
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, write_picture
 from swcm_fairseq.reporting.progress import statistics
 
-logging.getLogger("matplotlib").setLevel(logging.WARNING)  # importing fairseq sets the root logger to DEBUG
+quiet_pictures()
 
-import matplotlib  # noqa: E402  (it logs while it is imported, unless the level is set)
+import matplotlib  # noqa: E402  (it logs while it is imported)
 
 matplotlib.use("agg")
 

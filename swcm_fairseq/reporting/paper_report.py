@@ -51,7 +51,7 @@ def print_unfinished(runs: Runs, paper: Paper) -> None:
         print(f"{run}: not finished, {progress}; continue with: {command(runs.root, run)}")
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> None:
     """Print the tables, write the files, list what is not finished; exit status 1 if a file is damaged."""
-    args = parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     if not args.runs.is_dir():
         raise InputError(
             f"{args.runs}: no such directory; run a recipe of examples/ first, or name another with --runs"

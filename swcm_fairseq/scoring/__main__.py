@@ -1,11 +1,11 @@
 """``python -m swcm_fairseq.scoring``: score any system's output, with the definition of each number."""
 
-import logging
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.log_filters import warnings_only
 from swcm_fairseq.scoring.evaluation import (
     OFFLINE_BLEU_TOKENIZERS,
     Evaluation,
@@ -140,7 +140,7 @@ def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv``, score, and write the report."""
-    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok is verbose
+    warnings_only()
     args = build_parser().parse_args(argv)
     check_output(args)
     write_output(lambda: run(args), args.output)

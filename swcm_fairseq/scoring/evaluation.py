@@ -12,6 +12,7 @@ from swcm_fairseq.data.languages import language as table_row
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.label_metrics import LABEL_SCORES, LabelMetric
 from swcm_fairseq.scoring.language_id import language_accuracy
+from swcm_fairseq.scoring.metric_statistics import half_width, segment_statistics
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import approximate_randomization, score_with_interval
 from swcm_fairseq.scoring.tokenizers import Tokenizer
@@ -101,7 +102,7 @@ def build_metrics(
 def _values(score: Score, p_value: float | None) -> dict[str, Value]:
     """The rows of one score: three for ROUGE, one for the others. The first is tested."""
     if not isinstance(score, RougeScore):
-        return {score.name: Value(score.score, score._ci if score._ci >= 0 else None, p_value)}
+        return {score.name: Value(score.score, half_width(score), p_value)}
     f1, precision, recall = (Value(getattr(score, part), score.intervals.get(part)) for part in RougeScore.PARTS)
     tested = Value(f1.score, f1.interval, p_value)
     return {f"{score.name} F1": tested, f"{score.name} P": precision, f"{score.name} R": recall}
@@ -118,7 +119,7 @@ def _score_systems(
 
     The statistics of the segments are extracted once and used for score, intervals and test.
     """
-    stats = [metric._extract_corpus_statistics(system.hypotheses, references) for system in systems]
+    stats = [segment_statistics(metric, system.hypotheses, references) for system in systems]
     rows = []
     for position, own in enumerate(stats):
         score = score_with_interval(metric, own, n_bootstrap)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import mapping_of, option
+from swcm_fairseq.scoring.metric_statistics import segment_statistics
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import score_with_interval
 from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer
@@ -57,8 +58,10 @@ class RougeScorer(BaseScorer):
         self.metric = Rouge(self.rouge_type, language, tokenizer)
 
     def _corpus_score(self, n_bootstrap: int) -> RougeScore:
-        stats = self.metric._extract_corpus_statistics(self.pred, [self.ref])
-        return score_with_interval(self.metric, stats, n_bootstrap if stats else 0)
+        stats = segment_statistics(self.metric, self.pred, [self.ref])
+        score = score_with_interval(self.metric, stats, n_bootstrap if stats else 0)
+        assert isinstance(score, RougeScore)
+        return score
 
     def score(self) -> float:
         """F1 in percent (0 to 100); 0 if nothing was added."""

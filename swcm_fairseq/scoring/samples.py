@@ -1,7 +1,6 @@
 """``python -m swcm_fairseq.scoring.samples``: write readable outputs, as text, JSONL or a web page."""
 
 import json
-import logging
 import math
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -9,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.log_filters import warnings_only
 from swcm_fairseq.scoring.inputs import Inputs, add_input_options, check_output, read_inputs
+from swcm_fairseq.scoring.metric_statistics import segment_statistics
 from swcm_fairseq.scoring.page import Output, Sample, html_page
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
 from swcm_fairseq.scoring.segment_files import write_output
@@ -49,7 +50,7 @@ def build_parser() -> ArgumentParser:
 def collect(inputs: Inputs, metric: Rouge) -> list[Sample]:
     """Collect what belongs to each segment, with ROUGE-L in percent where there are references."""
     rouges = [
-        [100 * row[1] for row in metric._extract_corpus_statistics(system.hypotheses, inputs.references)]
+        [100 * row[1] for row in segment_statistics(metric, system.hypotheses, inputs.references)]
         if inputs.references
         else [None] * len(inputs.ids)
         for system in inputs.systems
@@ -116,7 +117,7 @@ def run(args: Namespace) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and write the outputs."""
-    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq sets DEBUG, and botok is verbose
+    warnings_only()
     args = build_parser().parse_args(argv)
     check_output(args, args.src)
     write_output(lambda: run(args), args.output)

@@ -4,11 +4,11 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from sacrebleu.metrics.base import Metric
+from sacrebleu.metrics.base import Metric, Score
 
+from swcm_fairseq.scoring.metric_statistics import Statistics, corpus_score, score_of_sums
 from swcm_fairseq.scoring.rouge import Rouge
 
 _CHUNK = 250  # trials at a time: limits the memory to _CHUNK x segments numbers
@@ -19,7 +19,7 @@ def seed() -> int:
     return int(os.environ.get("SACREBLEU_SEED", "12345"))
 
 
-def score_with_interval(metric: Metric, stats: list[list[Any]], n_bootstrap: int) -> Any:
+def score_with_interval(metric: Metric, stats: Statistics, n_bootstrap: int) -> Score:
     """The corpus score, with a bootstrap 95% interval if ``n_bootstrap`` > 1.
 
     The samples are those of sacreBLEU's own bootstrap, but summed in double precision: its version mixes
@@ -35,12 +35,12 @@ def score_with_interval(metric: Metric, stats: list[list[Any]], n_bootstrap: int
     Returns:
         The metric's own type of sacreBLEU ``Score``.
     """
-    score = metric._aggregate_and_compute(stats)
+    score = corpus_score(metric, stats)
     if n_bootstrap > 1:
         table = np.asarray(sorted(stats) if isinstance(metric, Rouge) else stats, dtype=float)
         samples = np.random.default_rng(seed()).choice(len(table), size=(n_bootstrap, len(table)), replace=True)
         sums = (np.bincount(sample, minlength=len(table)) @ table for sample in samples)
-        score.estimate_ci([metric._compute_score_from_stats(total.tolist()) for total in sums])
+        score.estimate_ci([score_of_sums(metric, total.tolist()) for total in sums])
         metric.n_bootstrap, metric.seed = n_bootstrap, seed()
     return score
 
@@ -49,7 +49,7 @@ def _score_differences(metric: Metric, swaps: np.ndarray, stats: np.ndarray, oth
     """|difference| of the two corpus scores for each row of ``swaps`` [trials, segments]."""
     keep = 1.0 - swaps
     ones, twos = keep @ stats + swaps @ others, swaps @ stats + keep @ others
-    scores = ([metric._compute_score_from_stats(row.tolist()).score for row in rows] for rows in (ones, twos))
+    scores = ([score_of_sums(metric, row.tolist()).score for row in rows] for rows in (ones, twos))
     return [abs(one - two) for one, two in zip(*scores, strict=True)]
 
 

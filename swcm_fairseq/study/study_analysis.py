@@ -8,6 +8,7 @@ from sacrebleu.metrics.base import Metric
 
 from swcm_fairseq.scoring.evaluation import build_metrics
 from swcm_fairseq.scoring.language_id import language_accuracy
+from swcm_fairseq.scoring.metric_statistics import score_of_sums, segment_statistics
 from swcm_fairseq.scoring.significance import approximate_randomization, seed
 from swcm_fairseq.scoring.tokenizers import build_tokenizer
 from swcm_fairseq.study.study_plan import Claim
@@ -59,7 +60,7 @@ def interval(metric: Metric, stats: np.ndarray) -> tuple[float, float]:
     for _ in range(TRIALS):
         rows = stats[random.integers(runs, size=runs)].sum(axis=0)
         counts = np.bincount(random.integers(items, size=items), minlength=items)
-        scores.append(metric._compute_score_from_stats((counts @ rows).tolist()).score)
+        scores.append(score_of_sums(metric, (counts @ rows).tolist()).score)
     low, high = np.percentile(scores, [2.5, 97.5])
     return float(low), float(high)
 
@@ -68,9 +69,9 @@ def score_system(metric: Metric, runs: Sequence[RunResult], direction: str, refe
     """A system's runs on one test set."""
     language = direction.rpartition("-")[2]
     outputs = [run.outputs[direction] for run in runs]
-    stats = np.asarray([metric._extract_corpus_statistics(each, [references]) for each in outputs], dtype=float)
-    total = metric._compute_score_from_stats(stats.sum(axis=(0, 1)).tolist()).score
-    by_seed = [metric._compute_score_from_stats(each.sum(axis=0).tolist()).score for each in stats]
+    stats = np.asarray([segment_statistics(metric, each, [references]) for each in outputs], dtype=float)
+    total = score_of_sums(metric, stats.sum(axis=(0, 1)).tolist()).score
+    by_seed = [score_of_sums(metric, each.sum(axis=0).tolist()).score for each in stats]
     low, high = interval(metric, stats)
     accuracy = [language_accuracy(each, language).language for each in outputs]
     known = [each for each in accuracy if each is not None]

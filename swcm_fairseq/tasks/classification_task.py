@@ -3,7 +3,7 @@
 
 import logging
 from argparse import Namespace
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from swcm_fairseq.criterions.classification_criterion import COUNTS
 from swcm_fairseq.data.labelled_directory import Classification
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.options import option
 from swcm_fairseq.scoring.label_metrics import SUPPORT, macro_f1, weighted_f1
 from swcm_fairseq.tasks.option_limits import check_options
 from swcm_fairseq.tasks.restored import restored_sizes, take_sizes
@@ -28,9 +29,9 @@ logger = logging.getLogger(__name__)
 class MultilingualClassificationConfig(SentencePredictionConfig, TrainingConfig):
     """fairseq's options; num_classes, max_positions and the sizes of the model are found in data and checkpoint."""
 
-    init_token: Optional[int] = field(default=0, metadata={"help": "id before each text; 0 is <s>"})
-    tokens_per_sample: int = field(
-        default=512, metadata={"help": "the most positions of a text, <s> and </s> included; longer ones are truncated"}
+    init_token: Optional[int] = option(0, "id before each text; 0 is <s>")
+    tokens_per_sample: int = option(
+        512, "the most positions of a text, <s> and </s> included; longer ones are truncated"
     )
 
 

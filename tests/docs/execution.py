@@ -75,7 +75,7 @@ def execute(command: str, repository: Path) -> None:
 def check(words: list[str], repository: Path) -> None:
     """What is known of a command without running it: its file is there, or its arguments can be parsed."""
     if words[:2] == ["python", "-m"]:
-        import_module(words[2]).parser().parse_args(words[3:])
+        import_module(words[2]).build_parser().parse_args(words[3:])
     for word in words:
         if word.endswith((".py", ".sh", ".sbatch")):
             assert (repository / word).is_file(), f"{word}: no such file"

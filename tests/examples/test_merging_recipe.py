@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from swcm_fairseq.merge.__main__ import parser
+from swcm_fairseq.merge.__main__ import build_parser
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_grid_is_the_papers_and_is_chosen_on_validation(recipe, tmp_path):
     done = recipe("--dry-run", LANGUAGES="bo")
     merges = of("swcm_fairseq.merge", done)
     place = f"{tmp_path}/my runs/merging/summarization"
-    grid = [parser().parse_args(words[3:]) for words in merges if "/grid/" in value("--output", words)]
+    grid = [build_parser().parse_args(words[3:]) for words in merges if "/grid/" in value("--output", words)]
     assert {str(args.models[0]) for args in grid} == {f"{place}/task/checkpoint_best.pt"}
     assert {str(args.models[1]) for args in grid} == {f"{place}/ct-bo/checkpoint_last.pt"}
     densities = [0.01, 0.2, 0.4, 0.6, 0.8, 1.0]

@@ -146,9 +146,9 @@ def test_selection_is_that_of_sorting(values, share, largest):
 
 
 def test_every_method_is_in_the_help(capsys):
-    from swcm_fairseq.merge.__main__ import parser
+    from swcm_fairseq.merge.__main__ import build_parser
 
     with pytest.raises(SystemExit):
-        parser().parse_args(["--help"])
+        build_parser().parse_args(["--help"])
     out = capsys.readouterr().out
     assert all(f"\n  {name} " in out for name in METHODS)
