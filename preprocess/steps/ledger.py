@@ -18,6 +18,9 @@ class Reason(StrEnum):
     INVALID = "invalid encoding"
 
 
+WORDS = "words"  # in counts of words: all that were looked at
+
+
 class Reject(NamedTuple):
     """A line (or record) that was left out."""
 

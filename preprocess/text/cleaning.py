@@ -19,15 +19,16 @@ from .duplicates import Exact, HeldOut, Near
 from .filters import FILTERS, LineFilters
 from .normalize import TRANSFORMS
 from .reading_options import ReadingOptions
+from .rewriting import REWRITINGS, RewritingOptions, Rewritings
 from .text_files import Block, check_readable_twice, open_lines, read_blocks
 
 RATIO, DUPLICATES = "ratio", "duplicates"
 RATIO_PAIRS = 100_000  # that the usual ratio is taken from
-STEPS = (*TRANSFORMS, *FILTERS, RATIO, DUPLICATES)
+STEPS = (*TRANSFORMS, *REWRITINGS, *FILTERS, RATIO, DUPLICATES)
 
 
 @dataclass
-class CleanOptions:
+class CleanOptions(RewritingOptions):
     """Which steps there are, and their limits."""
 
     without: list[str] = option(
@@ -64,8 +65,8 @@ class CleanOptions:
 
     @property
     def read(self) -> list[Path]:
-        """The files that lines are compared with."""
-        return [*self.held_out, *([self.boilerplate] if self.boilerplate else [])]
+        """The files that lines are compared with, or words spelled like."""
+        return [*self.held_out, *([self.boilerplate] if self.boilerplate else []), *self.mongolian_spellings]
 
 
 @dataclass
@@ -76,6 +77,7 @@ class CleanedBlock:
         lines: lines read.
         rows: (line number, the sides) of what is left.
         changed: lines that each step changed.
+        words: step that rewrites words -> counts of these.
         rejects: what was left out.
         position: bytes read so far.
     """
@@ -83,6 +85,7 @@ class CleanedBlock:
     lines: int
     rows: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
+    words: dict[str, Counter[str]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     position: int = 0
 
@@ -96,6 +99,7 @@ class LineCleaner:
         options: how lines are read.
         steps: names of the steps that are on.
         filters: limits of the filters.
+        rewritings: what writes words otherwise.
         expected_ratio: characters of target a character of source in the usual pair; 0 without pairs.
         max_ratio: a pair's ratio may differ from the expected one by this factor.
     """
@@ -104,6 +108,7 @@ class LineCleaner:
     options: ReadingOptions
     steps: tuple[str, ...]
     filters: LineFilters
+    rewritings: Rewritings
     expected_ratio: float = 0.0
     max_ratio: float = 4.0
 
@@ -134,6 +139,9 @@ class LineCleaner:
             if name in self.steps:
                 before, text = text, transform(text)
                 cleaned.changed[name] += text != before
+        for name, rewrite in self.rewritings.of.get(lang, {}).items():
+            before, text = text, rewrite(text, cleaned.words.setdefault(name, Counter()))
+            cleaned.changed[name] += text != before
         reason = self.filters.reason(text if text.strip() else "", lang)
         return Reject(str(path), number, reason) if reason else text
 
@@ -142,6 +150,21 @@ class LineCleaner:
             return None
         ratio = len(row[1]) / len(row[0]) / self.expected_ratio
         return None if 1 / self.max_ratio <= ratio <= self.max_ratio else "length ratio"
+
+
+@dataclass
+class CleanedCounts:
+    """Counts of all blocks.
+
+    Attributes:
+        ledger: lines.
+        changed: lines that each step changed.
+        words: step that rewrites words -> counts of these.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    changed: Counter[str] = field(default_factory=Counter)
+    words: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -168,9 +191,10 @@ def clean_lines(
     output: LineFiles,
     rejects: RejectsFile,
     workers: int,
-) -> tuple[Ledger, Counter[str]]:
-    """Clean files side by side; returns the counts of lines, and of lines changed by each step."""
-    ledger, changed = Ledger(), Counter[str]()
+) -> CleanedCounts:
+    """Clean files side by side; returns the counts."""
+    counts = CleanedCounts()
+    ledger = counts.ledger
     total = sum(path.stat().st_size for path in paths if path.is_file())
     with tqdm(total=total or None, unit="B", unit_scale=True, desc="cleaning", leave=False, disable=None) as bar:
         for block in ordered_map(cleaner, read_blocks(paths, cleaner.options.max_bytes), workers):
@@ -185,10 +209,12 @@ def clean_lines(
             block.rejects.sort(key=lambda reject: reject.line)
             ledger.add(block.lines, kept, block.rejects)
             rejects.write(block.rejects)
-            changed.update(block.changed)
+            counts.changed.update(block.changed)
+            for step, words in block.words.items():
+                counts.words.setdefault(step, Counter()).update(words)
             bar.update(block.position - bar.n)
     ledger.close()
-    return ledger, changed
+    return counts
 
 
 def expected_ratio(paths: tuple[Path, ...], options: ReadingOptions) -> float:
@@ -225,7 +251,8 @@ def line_cleaner(
     on = tuple(name for name in FILTERS if name in options.steps)
     filters = LineFilters(on, options.min_chars, options.min_script, read_patterns(options.boilerplate))
     ratio = expected_ratio(paths, reading) if len(paths) == 2 and RATIO in options.steps else 0.0
-    return LineCleaner(langs, reading, options.steps, filters, ratio, options.max_ratio)
+    rewritings = Rewritings.build(langs, options, options.steps, reading.encoding)
+    return LineCleaner(langs, reading, options.steps, filters, rewritings, ratio, options.max_ratio)
 
 
 def corpus_filters(options: CleanOptions, encoding: str) -> CorpusFilters:
