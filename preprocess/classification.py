@@ -18,14 +18,22 @@ from tqdm import tqdm
 from swcm_fairseq.data.labelled_directory import CLASSIFICATION_FILE, INPUT, LABEL, Classification
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.options import option
 
 from .databin.indexed_files import IndexedWriter, commit
 from .readers.labelled import SETS, ClassificationSet, Example, Part, split_in_parts
 from .steps.ledger import Ledger, Reject
+from .steps.schema import Rule, add_options, parsed
 from .steps.terminal import print_next, print_table
-from .text.text_files import DEFAULT_ENCODING, contains_ascii
+from .text.reading_options import ENCODING
+from .text.text_files import DEFAULT_ENCODING
 
 _BLOCK = 1000  # texts that are encoded together
+
+
+def split_list(text: str) -> list[str]:
+    """``news, sport`` -> ["news", "sport"]."""
+    return [name.strip() for name in text.split(",")]
 
 
 @dataclass
@@ -52,20 +60,35 @@ class LabelledSplit:
 
 
 @dataclass
-class Reader:
+class ClassificationOptions:
+    """How a set is read."""
+
+    encoding: str = option(DEFAULT_ENCODING, "of the files", metavar="NAME", rule=ENCODING)
+    keep_spaces: bool = option(False, "TNCC: keep the spaces between words")
+    seed: int = option(1, "of TNCC's split into 8:1:1", metavar="N")
+    classes: list[str] | None = option(
+        None,
+        "names of the classes 0, 1, ..., for a set of your own in the same layout (default: the published ones)",
+        metavar="NAME,...",
+        parse=split_list,
+        rule=Rule(
+            "name at least two different classes, separated by commas",
+            lambda names: len(names) > 1 and len(set(names)) == len(names) and all(names),
+        ),
+    )
+
+
+@dataclass
+class LabelledReader:
     """Reads one set.
 
     Attributes:
         kind: which set.
-        encoding: of its files.
-        keep_spaces: leave spaces between words where the set is published with them.
-        seed: of the split, where none is published.
+        options: how it is read.
     """
 
     kind: ClassificationSet
-    encoding: str = DEFAULT_ENCODING
-    keep_spaces: bool = False
-    seed: int = 1
+    options: ClassificationOptions
 
     def splits(self, place: Path) -> dict[str, LabelledSplit]:
         """All splits; raises :class:`InputError` for an unknown or missing label or a language without examples."""
@@ -81,7 +104,7 @@ class Reader:
 
     def _divided(self, examples: list[Example], ledger: Ledger) -> dict[str, LabelledSplit]:
         found = {}
-        for name, chosen in split_in_parts(examples, self.seed).items():
+        for name, chosen in split_in_parts(examples, self.options.seed).items():
             found[name] = LabelledSplit()
             found[name].add("bo", [self._prepared(example) for example in chosen])
             found[name].ledger.add(len(chosen), len(chosen), [])
@@ -89,7 +112,7 @@ class Reader:
         return found
 
     def _examples(self, part: Part, ledger: Ledger) -> list[Example]:
-        items = list(self.kind.read(part.path, self.encoding))
+        items = list(self.kind.read(part.path, self.options.encoding))
         examples = [item for item in items if isinstance(item, Example)]
         ledger.add(len(items), len(examples), [item for item in items if isinstance(item, Reject)])
         if not examples:
@@ -98,19 +121,9 @@ class Reader:
 
     def _prepared(self, example: Example) -> tuple[str, int]:
         text = example.text
-        if self.kind.joined_words and not self.keep_spaces:
+        if self.kind.joined_words and not self.options.keep_spaces:
             text = text.replace(" ", "")
         return text, self.kind.label(example)
-
-
-def with_classes(kind: ClassificationSet, names: str | None) -> ClassificationSet:
-    """``kind``, with other classes if they are named; raises :class:`InputError` for fewer than two or equal ones."""
-    if names is None:
-        return kind
-    classes = tuple(name.strip() for name in names.split(","))
-    if len(classes) < 2 or len(set(classes)) < len(classes) or not all(classes):
-        raise InputError(f"--classes {names}: name at least two different classes, separated by commas")
-    return replace(kind, classes=classes, aliases={})
 
 
 def check_classes(kind: ClassificationSet, train: LabelledSplit) -> None:
@@ -170,32 +183,53 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("place", type=Path, metavar="PLACE", help=f"where it lies. {layouts}")
     parser.add_argument("--vocab", type=Path, required=True, help="directory of the encoder, with its vocabulary")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="data directory to write")
-    parser.add_argument("--encoding", default=DEFAULT_ENCODING, help="of the files (default: %(default)s)")
-    parser.add_argument("--keep-spaces", action="store_true", help="TNCC: keep the spaces between words")
-    parser.add_argument("--seed", type=int, default=1, help="of TNCC's split into 8:1:1 (default: %(default)s)")
-    parser.add_argument(
-        "--classes",
-        metavar="NAME,...",
-        help="names of the classes 0, 1, ..., for a set of your own in the same layout (default: the published ones)",
-    )
+    add_options(parser, ClassificationOptions)
     return parser
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
-    args = build_parser().parse_args(argv)
-    if not contains_ascii(args.encoding):
-        raise InputError(f"--encoding {args.encoding}: not a known encoding that contains ASCII; give utf-8 or gb18030")
-    kind = with_classes(SETS[args.set], args.classes)
-    vocabulary = Vocabulary(args.vocab)
-    splits = Reader(kind, args.encoding, args.keep_spaces, args.seed).splits(args.place)
+def make_classification_data(
+    kind: ClassificationSet, place: Path, vocab: Path, output: Path, options: ClassificationOptions
+) -> dict[str, LabelledSplit]:
+    """Read a set, write its data directory, and print its splits.
+
+    Args:
+        kind: which set.
+        place: where it lies.
+        vocab: directory of the encoder, with its vocabulary.
+        output: data directory to write.
+        options: how the set is read.
+
+    Returns:
+        its splits by name.
+
+    Raises:
+        InputError: a file is missing or damaged, a label is unknown, a language or class has no examples, or the
+            directory cannot be written.
+    """
+    if options.classes is not None:
+        kind = replace(kind, classes=tuple(options.classes), aliases={})
+    vocabulary = Vocabulary(vocab)
+    splits = LabelledReader(kind, options).splits(place)
     check_classes(kind, splits["train"])
-    write_directory(kind, splits, vocabulary, args.output)
+    write_directory(kind, splits, vocabulary, output)
+    print_splits(splits)
+    return splits
+
+
+def print_splits(splits: dict[str, LabelledSplit]) -> None:
+    """One row per split."""
     rows = []
     for name, split in splits.items():
         langs = " ".join(dict.fromkeys(lang for lang, _ in split.languages))
         rows.append([name, langs, len(split.texts), len(set(split.labels)), split.ledger.describe()])
     print_table(["split", "languages", "examples", "classes", "left out"], rows)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = build_parser().parse_args(argv)
+    options = parsed(ClassificationOptions, args)
+    make_classification_data(SETS[args.set], args.place, args.vocab, args.output, options)
     print_next(
         f"fairseq-train {args.output} --user-dir $(python -m swcm_fairseq) --task multilingual_classification "
         "--criterion multilingual_classification ..."

@@ -10,11 +10,10 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
-from .databin.corpus_specs import Job, corpus_of
+from .databin.corpus_specs import Job, corpus_of, parse_languages
 from .steps.ledger import WORDS, Ledger, RejectsFile
 from .steps.schema import add_options, parsed
 from .steps.terminal import percent, print_next, print_table
@@ -106,8 +105,8 @@ def print_counts(counts: CleanedCounts) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = build_parser().parse_args(argv)
-    langs = tuple(map(check_code, args.lang.split("-")))
-    if not len(args.input) == len(args.output) == len(langs) <= 2:
+    langs = parse_languages("--lang", args.lang)
+    if not len(args.input) == len(args.output) == len(langs):
         raise InputError(
             f"--lang {args.lang} has {len(langs)} language(s), --input {len(args.input)} and --output "
             f"{len(args.output)} file(s); give as many of each, one or two"

@@ -9,13 +9,20 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
-from .databin.corpus_specs import Job, corpus_of
+from .databin.corpus_specs import Job, corpus_of, parse_languages
 from .readers import FORMATS, Format
-from .readers.extraction import Extraction, ExtractOptions, LineMaker, count_paragraphs, extract_lines, output_paths
+from .readers.extraction import (
+    Extraction,
+    ExtractOptions,
+    LineMaker,
+    count_paragraphs,
+    extract_lines,
+    output_paths,
+    sides_of,
+)
 from .readers.records import Use
 from .readers.source import Source
 from .steps.ledger import RejectsFile
@@ -131,10 +138,10 @@ def main(argv: list[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     kind = FORMATS[args.format]
     use = Use(args.use) if args.use else kind.uses[0]
-    langs = tuple(map(check_code, args.lang.split("-")))
+    langs = parse_languages("--lang", args.lang)
     options, work = parsed(ExtractOptions, args), parsed(LineWorkOptions, args)
     paths = extract(kind, args.input, langs, use, args.output, options, work)
-    job = Job(corpus_of(langs if len(langs) == len(paths) else langs * 2), "train", [tuple(paths)])
+    job = Job(corpus_of(sides_of(use, langs)), "train", [tuple(paths)])
     print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {job.flag}")
 
 

@@ -5,135 +5,55 @@ numbers of the task's table. Directories of fairseq-preprocess are read too."""
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from swcm_fairseq.data.corpora import CORPORA_FILE, Corpus, Kind
+from swcm_fairseq.data.corpora import CORPORA_FILE, Kind
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
-from swcm_fairseq.data.directory import check_index, find_corpora, load_vocabulary
-from swcm_fairseq.data.selection import all_directions
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.log_filters import quiet_pictures
+from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, write_picture
 
-from .steps.parallel import ordered_map
-from .steps.schema import add_options, parsed
+from .databin.side_statistics import SideStatistics, read_directory
+from .steps.schema import SHARE, Rule, add_options, parsed
 from .steps.terminal import percent, print_table
 from .steps.work_options import WorkOptions
 
 PERCENTILES = (50, 90, 99, 100)
-_CHUNK = 1 << 24
+ALPHA = Rule("must be above 0 and at most 1 (the paper's is 0.3)", lambda alpha: 0 < alpha <= 1)
 
 
 @dataclass
-class SideStatistics:
-    """One indexed file.
+class StatsOptions:
+    """What is counted, and the sampling whose probabilities are shown; the names are those of the training."""
 
-    Attributes:
-        corpus: what it belongs to.
-        lang: its language.
-        path: relative to the data directory, without extension.
-        mebibytes: of its ``.bin``.
-        lengths: tokens of each sample, ``</s>`` included, int32, shape (samples,).
-        unknown: tokens that are ``<unk>``.
-        group: the name in the task's table of the direction that it is the source of; "" if it is of none.
-        probability: of drawing that direction.
-    """
-
-    corpus: Corpus
-    lang: str
-    path: str
-    mebibytes: float
-    lengths: np.ndarray
-    unknown: int
-    group: str = ""
-    probability: float = 0.0
+    split: str = option("train", "split to read: train, valid, test ...", metavar="NAME")
+    alpha: float = option(
+        0.3,
+        "alpha of p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta), where q counts what there is of each i; "
+        "--sampling-alpha of the training",
+        metavar="A",
+        rule=ALPHA,
+    )
+    sampling_beta: float = option(
+        0.0,
+        "beta, where l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2; theirs is "
+        "1 - alpha); 0 ignores lengths (default: 0)",
+        metavar="B",
+        rule=SHARE,
+    )
+    sampling_by: str = option("language", "what i is", choices=tuple(by.name for by in SamplingBy))
+    sampling_unit: str = option("samples", "what q counts", choices=("samples", "tokens"))
+    png: Path | None = option(None, "also draw sizes and lengths", metavar="FILE")
 
     @property
-    def tokens(self) -> int:
-        """Tokens, ``</s>`` included."""
-        return int(self.lengths.sum(dtype=np.int64))
-
-
-def count_id(path: Path, dtype: np.dtype, wanted: int) -> int:
-    """How often an id occurs in a ``.bin`` file, read in chunks."""
-    ids = np.memmap(path, dtype=dtype, mode="r")
-    return sum(int((ids[i : i + _CHUNK] == wanted).sum()) for i in range(0, len(ids), _CHUNK))
-
-
-class Side(NamedTuple):
-    """One indexed file to read: its corpus, language and path in the directory."""
-
-    corpus: Corpus
-    lang: str
-    path: str
-
-
-@dataclass
-class SideReader:
-    """Reads indexed files of a data directory; sent to each worker process.
-
-    Attributes:
-        directory: the data directory.
-        unknown: id of ``<unk>``.
-    """
-
-    directory: Path
-    unknown: int
-
-    def __call__(self, side: Side) -> SideStatistics:
-        """Statistics of one file; raises :class:`InputError` if it is missing or damaged."""
-        return read_side(self.directory, side, self.unknown)
-
-
-def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
-    """Statistics of one indexed file; raises :class:`InputError` if it is missing or damaged."""
-    path = side.path
-    dtype, lengths = check_index(directory / path)
-    data = directory / f"{path}.bin"
-    found = count_id(data, dtype, unknown)
-    return SideStatistics(side.corpus, side.lang, path, data.stat().st_size / 2**20, np.array(lengths), found)
-
-
-def read_directory(directory: Path, split: str, temperature: Temperature, workers: int = 1) -> list[SideStatistics]:
-    """All files of a split, the sides of a pair one after the other, with how often each is drawn from."""
-    unknown = load_vocabulary(directory).unk()
-    corpora = [corpus for corpus in find_corpora(directory) if split in corpus.splits]
-    if not corpora:
-        raise InputError(f"{directory}: no corpus with a split {split!r}; give another --split")
-    files = [side for corpus in corpora for side in _sides(corpus, split)]
-    read = ordered_map(SideReader(directory, unknown), files, min(workers, len(files)))
-    sides = list(tqdm(read, desc="reading", unit="file", total=len(files), leave=False, disable=None))
-    _set_probabilities(corpora, split, sides, temperature)
-    return sides
-
-
-def _set_probabilities(
-    corpora: list[Corpus], split: str, sides: list[SideStatistics], temperature: Temperature
-) -> None:
-    """Name the direction that each side is the source of in ``multilingual_denoising_mt``, and how often that comes."""
-    by_path = {side.path: side for side in sides}
-    directions = all_directions(corpora, None)
-    read = [[by_path[path] for path in direction.files(split)] for direction in directions]
-    p = temperature.probabilities(
-        [len(files[0].lengths) for files in read],
-        [sum(file.tokens for file in files) for files in read],
-        [direction.target_lang for direction in directions],
-    )
-    for direction, (source, *_), probability in zip(directions, read, p.tolist(), strict=True):
-        source.group, source.probability = direction.group, probability
-
-
-def _sides(corpus: Corpus, split: str) -> list[Side]:
-    """The files of a corpus' split: one, or the source and target of pairs."""
-    part = corpus.splits[split]
-    source = Side(corpus, corpus.source_lang, part.source)
-    target = [Side(corpus, corpus.target_lang, part.target)] if part.target is not None else []
-    return [source, *target]
+    def temperature(self) -> Temperature:
+        """The sampling."""
+        by_tokens = self.sampling_unit == "tokens"
+        return Temperature(self.alpha, self.sampling_beta, SamplingBy[self.sampling_by], by_tokens)
 
 
 def print_files(sides: list[SideStatistics]) -> None:
@@ -191,43 +111,45 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of ``python -m preprocess.stats``."""
     parser = argparse.ArgumentParser(prog="python -m preprocess.stats", description=__doc__)
     parser.add_argument("directory", type=Path, nargs="+", metavar="DATA_BIN", help="data directory")
-    parser.add_argument("--split", default="train", metavar="NAME", help="train, valid, test ... (default: train)")
-    parser.add_argument(
-        "--alpha", type=float, default=0.3, metavar="A", help="temperature of the sampling (default: 0.3, the paper's)"
-    )
-    parser.add_argument(
-        "--sampling-by",
-        choices=[by.name for by in SamplingBy],
-        default=SamplingBy.language.name,
-        help="what the temperature applies to, as in training (default: language)",
-    )
-    parser.add_argument("--png", type=Path, metavar="FILE", help="also draw sizes and lengths")
-    add_options(parser, WorkOptions)
+    for options in (StatsOptions, WorkOptions):
+        add_options(parser, options)
     return parser
+
+
+def print_stats(directories: list[Path], options: StatsOptions, work: WorkOptions) -> list[SideStatistics]:
+    """Count what lies in data directories, print it, and draw it if a picture is wanted.
+
+    Args:
+        directories: data directories.
+        options: the split, the sampling and the picture.
+        work: processes.
+
+    Returns:
+        the statistics of each file.
+
+    Raises:
+        InputError: a directory has no such split, a file is damaged, or the picture would overwrite something else.
+    """
+    if options.png is not None:
+        check_picture("--png", options.png)
+    sides = {each: read_directory(each, options.split, options.temperature, work.workers) for each in directories}
+    read = [each / name for each in directories for name in (DICT_FILE, CORPORA_FILE)]
+    read += [each / f"{side.path}.{ext}" for each, found in sides.items() for side in found for ext in ("bin", "idx")]
+    check_distinct(read, [options.png])
+    every = [side for found in sides.values() for side in found]
+    print_files(every)
+    print()
+    print_languages(every)
+    if options.png is not None:
+        draw(every, options.png)
+        print(f"\n{options.png}")
+    return every
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = build_parser().parse_args(argv)
-    if not 0 < args.alpha <= 1:
-        raise InputError(f"--alpha {args.alpha}: give a number above 0 and up to 1 (the paper's is 0.3)")
-    work = parsed(WorkOptions, args)
-    if args.png is not None:
-        check_picture("--png", args.png)
-    temperature = Temperature(args.alpha, by=SamplingBy[args.sampling_by])
-    sides = [
-        side
-        for directory in args.directory
-        for side in read_directory(directory, args.split, temperature, work.workers)
-    ]
-    read = [each / f"{side.path}.{ext}" for each in args.directory for side in sides for ext in ("bin", "idx")]
-    check_distinct([*read, *(each / name for each in args.directory for name in (DICT_FILE, CORPORA_FILE))], [args.png])
-    print_files(sides)
-    print()
-    print_languages(sides)
-    if args.png is not None:
-        draw(sides, args.png)
-        print(f"\n{args.png}")
+    print_stats(args.directory, parsed(StatsOptions, args), parsed(WorkOptions, args))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from swcm_fairseq.errors import InputError
 MONO_FORM = "LANG:SPLIT=FILE"
 PAIR_FORM = "SRC-TGT[:NAME]:SPLIT=SOURCE_FILE,TARGET_FILE"
 PLAIN_FORM = "SPLIT=FILE"
+LANGUAGES_FORM = "LANG or SRC-TGT, regions with _ (kk_arab)"
 
 SPLIT_NAME = re.compile(r"(train|valid|test)\w*", re.ASCII)
 CORPUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -73,6 +74,45 @@ def corpus_of(langs: tuple[str, ...], name: str = "") -> Corpus:
     return Corpus(name or (f"{source}-{target}" if source != target else "NAME"), Kind.PAIR, source, target)
 
 
+def parse_languages(where: str, text: str) -> tuple[str, ...]:
+    """The language of ``zh``, or the two of ``zh-bo``; raises :class:`InputError` that starts with ``where``."""
+    langs = text.split("-")
+    if len(langs) > 2:
+        raise InputError(f"{where}: {text!r} is not one or two languages; write {LANGUAGES_FORM}")
+    return tuple(map(check_code, langs))
+
+
+def parse_sides(where: str, form: str, langs: str, files: str) -> tuple[tuple[str, str], tuple[Path, Path]]:
+    """The languages and files of both sides of pairs: ``zh-bo`` and ``train.zh,train.bo``.
+
+    Args:
+        where: for messages, the flag and its value.
+        form: for messages, what the value must look like.
+        langs: two languages.
+        files: two files.
+
+    Raises:
+        InputError: there are not two of each.
+    """
+    codes, paths = langs.split("-"), files.split(",")
+    if len(codes) != 2:
+        raise InputError(f"{where}: {langs!r} is not two languages; expected {form}, regions with _ (kk_arab)")
+    if len(paths) != 2 or "" in (*codes, *paths):
+        raise InputError(f"{where}: expected {form}")
+    (source, target), (first, second) = map(check_code, codes), map(Path, paths)
+    return (source, target), (first, second)
+
+
+def check_pair_name(where: str, langs: tuple[str, ...], name: str) -> None:
+    """Raise :class:`InputError` if ``name`` cannot name pairs of these languages."""
+    if len(set(langs)) == 1 and name == "-".join(langs):
+        raise InputError(f"{where}: pairs within one language need a name of their own, such as {langs[0]}_titles")
+    if not CORPUS_NAME.fullmatch(name):
+        raise InputError(f"{where}: {name!r} cannot be a name; use letters, digits, _ and -")
+    if name in (*langs, *LANGUAGES):
+        raise InputError(f"{where}: {name!r} is a language, and the name of its text; give the pairs another name")
+
+
 def _halves(spec: str, flag: str, form: str) -> tuple[list[str], str]:
     """``a:b=FILE`` -> (["a", "b"], "FILE"), the split checked."""
     key, equals, files = spec.partition("=")
@@ -104,23 +144,13 @@ def parse_mono(spec: str) -> Job:
 def parse_pair(spec: str) -> Job:
     """``zh-bo:train=FILE,FILE``, or with a name of its own ``bo-bo:ti_sum:train=FILE,FILE``."""
     keys, files = _halves(spec, "--pair", PAIR_FORM)
-    paths = tuple(Path(path) for path in files.split(","))
-    if len(keys) not in (2, 3) or len(paths) != 2 or "" in files.split(","):
-        raise InputError(f"--pair {spec}: expected {PAIR_FORM}")
-    langs = keys[0].split("-")
-    if len(langs) != 2:
-        raise InputError(f"--pair {spec}: {keys[0]!r} is not two languages; write SRC-TGT, regions with _ (kk_arab)")
-    source, target = map(check_code, langs)
-    if source == target and (len(keys) == 2 or keys[1] == keys[0]):
-        raise InputError(f"--pair {spec}: pairs within one language need a name: {keys[0]}:NAME:{keys[1]}=...")
-    name = keys[1] if len(keys) == 3 else keys[0]
-    if not CORPUS_NAME.fullmatch(name):
-        raise InputError(f"--pair {spec}: {name!r} cannot be a name; use letters, digits, _ and -")
-    if name in (source, target, *LANGUAGES):
-        raise InputError(
-            f"--pair {spec}: {name!r} is a language, and the name of its text; give the pairs another name"
-        )
-    return Job(corpus_of((source, target), name), keys[-1], [paths])
+    where = f"--pair {spec}"
+    if len(keys) not in (2, 3):
+        raise InputError(f"{where}: expected {PAIR_FORM}")
+    langs, paths = parse_sides(where, PAIR_FORM, keys[0], files)
+    name = keys[-2]
+    check_pair_name(where, langs, name)
+    return Job(corpus_of(langs, name), keys[-1], [paths])
 
 
 def gather(jobs: list[Job]) -> list[Job]:

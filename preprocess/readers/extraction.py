@@ -61,6 +61,11 @@ class ExtractOptions:
     )
 
 
+def sides_of(use: Use, langs: tuple[str, ...]) -> tuple[str, ...]:
+    """The language of each file that is written."""
+    return langs if use is Use.TEXT or len(langs) == 2 else langs * 2
+
+
 def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
     """The files that are written."""
     if use is Use.TEXT:

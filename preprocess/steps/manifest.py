@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcm_fairseq.checked_data import parse_yaml, read_text
-from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
 
-from ..databin.corpus_specs import CORPUS_NAME, SPLIT_NAME
+from ..databin.corpus_specs import CORPUS_NAME, SPLIT_NAME, check_pair_name, parse_languages
 from ..readers import FORMATS
-from ..readers.extraction import ExtractOptions
+from ..readers.extraction import ExtractOptions, sides_of
 from ..readers.records import Use
 from ..text.cleaning import CleanOptions
 from .schema import COUNT, Rule, load_value, loaded
@@ -71,12 +70,12 @@ class CorpusEntry(ExtractOptions):
     @property
     def langs(self) -> tuple[str, ...]:
         """Its language, or the two of pairs."""
-        return tuple(self.lang.split("-"))
+        return parse_languages("lang", self.lang)
 
     @property
     def sides(self) -> tuple[str, ...]:
         """Language of each file that is made of it."""
-        return self.langs if self.made is Use.TEXT or len(self.langs) == 2 else self.langs * 2
+        return sides_of(self.made, self.langs)
 
     @property
     def made(self) -> Use:
@@ -130,14 +129,13 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
     uses = FORMATS[entry.format].uses
     if entry.use and entry.use not in uses:
         raise InputError(f"{where}: use {entry.use!r}: {entry.format} gives {' or '.join(uses)}")
-    for code in entry.langs:
-        check_code(code)
+    parse_languages(f"{where}: lang", entry.lang)
     expected = 2 if entry.made is Use.PAIR else 1
     if len(entry.langs) != expected:
         form = "two, as zh-bo" if expected == 2 else "one"
         raise InputError(f"{where}: lang {entry.lang!r}: {entry.format} as {entry.made} needs {form}")
-    if len(set(entry.sides)) == 1 < len(entry.sides) and entry.name == "-".join(entry.sides):
-        raise InputError(f"{where}: name {entry.name!r}: pairs within one language need a name of their own")
+    if len(entry.sides) == 2:
+        check_pair_name(f"{where}: name {entry.name!r}", entry.sides, entry.name)
     for split in entry.limits:
         if split not in entry.shares:
             raise InputError(f"{where}: limit: there is no split {split!r}; there are {', '.join(entry.shares)}")

@@ -102,7 +102,7 @@ def load_value(where: str, value: Any, hint: Any, of: Field | None = None) -> An
             load_value(where, key, keys): load_value(f"{where}: {key}", item, values) for key, item in value.items()
         }
     if of is not None and value not in of.metadata.get("choices", (value,)):
-        item = of.metadata["metavar"].lower()
+        item = of.metadata.get("metavar", of.name).lower()
         raise InputError(f"{where}: unknown {item} {value!r}; known are {', '.join(of.metadata['choices'])}")
     types, what = _TYPES[hint]
     if not isinstance(value, types) or (isinstance(value, bool) and hint is not bool) or value == "":
@@ -126,7 +126,7 @@ def _argument(each: Field, hint: Any) -> dict[str, Any]:
     if hint is bool:
         return {**about, "action": "store_true"}
     about |= {key: each.metadata[key] for key in ("metavar", "choices") if key in each.metadata}
-    if get_origin(hint) is list:
+    if get_origin(hint) is list and "parse" not in each.metadata:
         return {**about, "nargs": "+", "action": "extend", "type": get_args(hint)[0]}
     return {**about, "type": str if "parse" in each.metadata else hint}
 

@@ -10,9 +10,9 @@ import numpy as np
 import sentencepiece
 from tqdm import tqdm
 
-from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, exists
 
+from ..databin.corpus_specs import parse_sides
 from ..text.text_files import decoded, read_blocks
 
 FORM = "LANG-LANG=FILE,FILE"
@@ -62,12 +62,9 @@ def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
     Raises:
         InputError: another form, a file is missing, or not exactly one of the languages is new.
     """
-    pair, equals, rest = spec.partition("=")
-    langs, paths = pair.split("-"), rest.split(",")
-    if not equals or len(langs) != 2 or len(paths) != 2 or "" in (*langs, *paths):
-        raise InputError(f"--align {spec}: expected {FORM}, for example zh-bo=train.zh,train.bo")
-    codes = [check_code(lang) for lang in langs]
-    new = [lang in new_langs for lang in codes]
+    pair, _, files = spec.partition("=")
+    langs, paths = parse_sides(f"--align {spec}", FORM, pair, files)
+    new = [lang in new_langs for lang in langs]
     if not any(new):
         raise InputError(f"--align {spec}: neither language is new; name the new one's text: --input {langs[1]}=FILE")
     if all(new):
@@ -76,7 +73,7 @@ def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
         if not exists(path):
             raise InputError(f"--align {spec}: {path}: no such file")
     side = new.index(True)
-    return BitextFiles(spec, codes[side], Path(paths[1 - side]), Path(paths[side]))
+    return BitextFiles(spec, langs[side], paths[1 - side], paths[side])
 
 
 def read_bitext(files: BitextFiles, seed: int) -> Bitext:

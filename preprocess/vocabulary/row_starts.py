@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from swcm_fairseq.data.segmentation import best_split, piece_scores
+from swcm_fairseq.data.segmentation import inside_words
 from swcm_fairseq.interop.new_rows import ALIGNED, MEAN, SPLIT, Start
 
 from .sentencepiece_models import ModelProto, is_special, processor_of
@@ -25,12 +25,12 @@ def means(old: ModelProto, added: dict[str, str]) -> dict[str, Start]:
         old: the old sentencepiece model.
         added: new piece -> language.
     """
-    scores = piece_scores(processor_of(old))
+    processor = inside_words(processor_of(old))
     starts = {}
     for piece, lang in added.items():
-        parts = best_split(piece, scores)
-        if all(part in scores for part in parts):
-            starts[piece] = Start(lang, SPLIT, tuple((part, 1 / len(parts)) for part in parts))
+        ids = processor.encode(piece)
+        if processor.unk_id() not in ids:
+            starts[piece] = Start(lang, SPLIT, tuple((processor.id_to_piece(i), 1 / len(ids)) for i in ids))
         else:
             starts[piece] = Start(lang, MEAN)
     return starts

@@ -12,6 +12,7 @@ from swcm_fairseq.data.vocabulary import (
     DICT_FILE,
     MASK,
     SENTENCEPIECE_FILE,
+    SPECIALS,
     checksum,
     dictionary_from_sentencepiece,
     load_dictionary,
@@ -25,7 +26,6 @@ from swcm_fairseq.output_files import cannot_write, write_whole
 NORMAL = ModelProto.SentencePiece.NORMAL
 UNKNOWN = ModelProto.SentencePiece.UNKNOWN
 CONTROL = ModelProto.SentencePiece.CONTROL
-SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 
 
 def reserved_symbols(langs: tuple[str, ...] = ()) -> set[str]:

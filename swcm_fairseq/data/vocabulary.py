@@ -16,6 +16,7 @@ from fairseq.data import Dictionary
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.errors import InputError
 
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # ids 0 to 3, as fairseq's and XLM-R's
 MASK = "<mask>"
 DICT_FILE = "dict.txt"
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from swcm_fairseq.data.vocabulary import MASK
+from swcm_fairseq.data.vocabulary import MASK, SPECIALS
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import (
     INDEX_SUFFIX,
@@ -18,14 +17,10 @@ from swcm_fairseq.interop.files import (
     load_json,
     save_safetensors,
 )
-from swcm_fairseq.interop.huggingface import CONFIG_FILE, SPECIALS
+from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.interop.new_rows import NewRows, started_rows
-from swcm_fairseq.interop.rows import carried, generator_of
+from swcm_fairseq.interop.rows import EMBEDDINGS, HUGGINGFACE_TABLES, carried, generator_of, row_index
 from swcm_fairseq.output_files import whole_file, write_whole
-
-EMBEDDINGS = "word_embeddings.weight"
-# Tensors with one row (or number) a symbol, by the end of their name.
-BY_SYMBOL = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
 
 
 @dataclass
@@ -78,18 +73,17 @@ def carry_rows(
             f"{source}: {rows} embedding rows, but its vocabulary has {len(old)} symbols; "
             "the two belong to different models"
         )
-    places = {symbol: i for i, symbol in enumerate(old)}
-    index = torch.tensor([places.get(symbol, -1) for symbol in new])
+    index = row_index(old, new)
     before = _parameters(tensors)
-    pieces = {symbol: i for symbol, i in places.items() if symbol not in (*SPECIALS, MASK)}
+    pieces = {symbol: i for i, symbol in enumerate(old) if symbol not in (*SPECIALS, MASK)}
     started = [i for i, symbol in enumerate(new) if symbol in new_rows.starts]
     starts = [new_rows.starts[new[i]] for i in started]
     for name, tensor in tensors.items():
-        if name.endswith(BY_SYMBOL):
+        if name.endswith(HUGGINGFACE_TABLES):
             tensors[name] = carried(tensor, index, generator_of(seed), new_rows.std)
             tensors[name][started] = started_rows(tensor, pieces, starts, new_rows.push_apart, seed)
     counts = int((index >= 0).sum()), int((index < 0).sum())
-    report = new_rows.report(symbol for symbol in new if symbol not in places)
+    report = new_rows.report(symbol for symbol, row in zip(new, index.tolist(), strict=True) if row < 0)
     carried_rows = CarriedRows(rows, len(new), *counts, before, _parameters(tensors), report)
     return {**config, "vocab_size": len(new), **_special_ids(new)}, tensors, carried_rows
 

@@ -19,12 +19,10 @@ from torch import Tensor
 from swcm_fairseq.data.languages import DEFAULT_LANGS
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, MultilingualDictionary, add_special_symbols, load_dictionary
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.interop.embedding_rows import match_rows
 from swcm_fairseq.interop.files import load_pickle, save_pickle
 from swcm_fairseq.interop.read import FAIRSEQ_MODEL
-from swcm_fairseq.interop.rows import generator_of
-from swcm_fairseq.models.embedding_rows import match_rows
-from swcm_fairseq.models.model import INIT_STD
-from swcm_fairseq.models.warm_start import TOKEN_TABLES
+from swcm_fairseq.interop.rows import INIT_STD, TOKEN_TABLES, generator_of
 from swcm_fairseq.output_files import check_distinct, whole_file
 
 SENTENCEPIECE_FILES = ("sentence.bpe.model", "sentencepiece.bpe.model")

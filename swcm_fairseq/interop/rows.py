@@ -1,21 +1,47 @@
-"""Embedding tables for another vocabulary: every row follows its piece."""
+"""Tables with one row per symbol, for another vocabulary: every row follows its piece, never its index."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from swcm_fairseq.errors import InputError
 
-INIT_STD = 0.02  # of new rows, as the code of BERT and XLM-R draws them
-
-
+INIT_STD = 0.02  # of new rows and matrices, as the code of BERT, RoBERTa and XLM-R draws them
 MAX_SEED = 2**63
+# Tensors with one row per symbol, by the end of their names: fairseq's, and Hugging Face's (a bias has one number per
+# symbol).
+TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")
+EMBEDDINGS = "word_embeddings.weight"
+HUGGINGFACE_TABLES = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
 
 
 def generator_of(seed: int) -> torch.Generator:
-    """A generator of random numbers; raises :class:`InputError` for a seed that torch does not take."""
+    """A generator of random numbers; raises :class:`InputError` for a seed that torch does not accept."""
     if not -MAX_SEED <= seed < MAX_SEED:
         raise InputError(f"--seed {seed}: give a number of at most 18 digits")
     return torch.Generator().manual_seed(seed)
+
+
+def row_index(old: Sequence[str], new: Sequence[str]) -> Tensor:
+    """For each symbol of ``new``, its row among ``old``, or -1 if it has none; int64, shape (new,)."""
+    rows = {symbol: row for row, symbol in enumerate(old)}
+    return torch.tensor([rows.get(symbol, -1) for symbol in new], dtype=torch.int64)
+
+
+def with_known_rows(start: Tensor, table: Tensor, index: Tensor) -> Tensor:
+    """``table[index]``, and ``start`` where the index is -1.
+
+    Args:
+        start: shape (new rows, ...), the new rows.
+        table: shape (rows, ...).
+        index: see :func:`row_index`.
+
+    Returns:
+        shape and type of ``start``.
+    """
+    known = (index >= 0).reshape(-1, *[1] * (table.dim() - 1))
+    return torch.where(known, table[index.clamp(min=0)].to(start), start)
 
 
 def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float = INIT_STD) -> Tensor:
@@ -23,7 +49,7 @@ def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float
 
     Args:
         table: shape (rows, ...).
-        index: old row of each new one, int64, shape (new rows,).
+        index: see :func:`row_index`.
         generator: of the new rows.
         std: their standard deviation.
 
@@ -31,6 +57,5 @@ def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float
         shape (new rows, ...), the type of ``table``.
     """
     shape = (len(index), *table.shape[1:])
-    fresh = torch.normal(0.0, std, shape, generator=generator) if table.dim() > 1 else torch.zeros(shape)
-    known = (index >= 0).reshape(-1, *[1] * (table.dim() - 1))
-    return torch.where(known, table[index.clamp(min=0)], fresh.to(table.dtype))
+    start = torch.normal(0.0, std, shape, generator=generator) if table.dim() > 1 else torch.zeros(shape)
+    return with_known_rows(start.to(table.dtype), table, index)

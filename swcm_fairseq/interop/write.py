@@ -9,12 +9,13 @@ from fairseq.data import Dictionary
 from torch import Tensor
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
-from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vocabulary
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, SPECIALS, Vocabulary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.files import CHECKSUMS, SAFETENSORS, checksum, save_safetensors
-from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, SPECIALS, TOKEN_TYPES, name_table
+from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, TOKEN_TYPES, name_table
 from swcm_fairseq.interop.packed_weights import pack
+from swcm_fairseq.interop.rows import row_index
 from swcm_fairseq.output_files import whole_directory
 
 ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a head
@@ -89,9 +90,8 @@ def _dictionary(symbols: list[str]) -> Dictionary:
 
 def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
     """Hugging Face's names; the token type is already in the positions, so its row is zero."""
-    row = {symbol: i for i, symbol in enumerate(weights.symbols)}
     ours = dict(weights.tensors)
-    rows = [row[symbol] for symbol in symbols]
+    rows = row_index(weights.symbols, symbols)
     ours["embed_tokens.weight"] = ours["embed_tokens.weight"][rows]
     tensors = {theirs: ours[name].contiguous() for name, theirs in name_table(weights.layers).items()}
     tensors[TOKEN_TYPES] = torch.zeros(1, weights.embed_dim)

@@ -8,7 +8,7 @@ from torch import Tensor
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import EPS
 from swcm_fairseq.interop.files import save_pickle
-from swcm_fairseq.interop.rows import INIT_STD, carried, generator_of
+from swcm_fairseq.interop.rows import INIT_STD, carried, generator_of, row_index
 from swcm_fairseq.interop.write import ordered_symbols
 from swcm_fairseq.output_files import whole_file
 
@@ -44,8 +44,7 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
     """
     symbols = ordered_symbols(weights, with_mask=True)
     generator = generator_of(seed)
-    row = {symbol: i for i, symbol in enumerate(weights.symbols)}
-    index = torch.tensor([row.get(symbol, -1) for symbol in symbols])
+    index = row_index(weights.symbols, symbols)
     tensors = dict(weights.tensors)
     tensors["embed_tokens.weight"] = carried(tensors["embed_tokens.weight"], index, generator)
     model = {f"{PREFIX}{name}": tensor.contiguous() for name, tensor in tensors.items()}

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.rows import INIT_STD, TOKEN_TABLES
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder, EncoderOut
@@ -22,11 +23,10 @@ from swcm_fairseq.models.encoder_sizes import EncoderSizedConfig
 from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
 from swcm_fairseq.models.model_config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
-from swcm_fairseq.models.warm_start import TOKEN_TABLES, missing_weights, start
+from swcm_fairseq.models.warm_start import missing_weights, start
 
 logger = logging.getLogger(__name__)
 
-INIT_STD = 0.02  # of BERT's and RoBERTa's authors
 SampleInputs = Callable[[Tensor, Tensor, Tensor], Tensor]
 OutputHead = Callable[[Tensor, Tensor], Any]
 

@@ -8,9 +8,10 @@ from fairseq.data import Dictionary
 from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.embedding_rows import match_rows
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.embedding_rows import match_rows
+from swcm_fairseq.interop.rows import TOKEN_TABLES
 from swcm_fairseq.models.encoder_sizes import BOUNDED, SIZES
 from swcm_fairseq.models.inheritance import inherit
 from swcm_fairseq.models.model_config import XLMSWCMConfig
@@ -20,7 +21,6 @@ from swcm_fairseq.restoring import restored_file
 
 logger = logging.getLogger(__name__)
 
-TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")  # one row per symbol
 POSITIONS = "embed_positions.weight"
 
 

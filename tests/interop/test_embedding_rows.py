@@ -8,11 +8,11 @@ from fairseq.data import Dictionary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swcm_fairseq.data.segmentation import best_split, piece_scores
+from swcm_fairseq.data.segmentation import inside_words
 from swcm_fairseq.data.vocabulary import load_sentencepiece
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.embedding_rows import match_rows
 from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.models.embedding_rows import match_rows
 
 XLMR = Path(__file__).with_name("fixtures") / "xlmr"
 
@@ -48,14 +48,14 @@ def test_pruned_shuffled_and_extended(encoder, data):
 
 
 def test_new_rows_as_the_mean_of_their_pieces(encoder):
-    scores = piece_scores(load_sentencepiece(XLMR / "sentencepiece.bpe.model"))
+    processor = inside_words(load_sentencepiece(XLMR / "sentencepiece.bpe.model"))
     new = ["▁abcdeabcde", "中国人民大学天地", "Q", "<bo>"]
     dictionary = dictionary_of([*new, encoder.symbols[9]])
     source = encoder.tensors["embed_tokens.weight"]
     start = torch.randn(len(dictionary), 16)
     table, counts = match_rows(start, source, encoder, dictionary, True)
     for symbol in new[:2]:
-        pieces = best_split(symbol, scores)
+        pieces = processor.encode(symbol, out_type=str)
         assert len(pieces) > 1
         rows = [encoder.symbols.index(piece) for piece in pieces if piece in encoder.symbols]
         torch.testing.assert_close(table[dictionary.index(symbol)], source[rows].mean(0))
@@ -70,12 +70,15 @@ def test_another_vocabulary_altogether(encoder):
         match_rows(torch.randn(8, 16), encoder.tensors["embed_tokens.weight"], encoder, dictionary, False)
 
 
-def test_split_is_sentencepieces(encoder):
-    """With a space in front, where sentencepiece puts one as well, both split alike."""
+def test_inside_of_words(encoder):
+    """With a space in front it splits as the model does; without one, no piece with a space comes up."""
     processor = load_sentencepiece(XLMR / "sentencepiece.bpe.model")
-    scores = piece_scores(processor)
+    inside = inside_words(processor)
     for line in ("abcde", "中国人民", "абвгдеабв", "ཀཁགངཅ", "jihgfedcba"):
-        assert best_split(f"▁{line}", scores) == processor.encode(line, out_type=str)
+        assert inside.encode(f"▁{line}", out_type=str) == processor.encode(line, out_type=str)
+        pieces = inside.encode(line, out_type=str)
+        assert "".join(pieces) == line and processor.encode(line, out_type=str)[0].startswith("▁")
+    assert inside.encode("ﬁ", out_type=str) == ["ﬁ"]  # not normalized to fi
 
 
 def test_report_counts_rows_and_tensors(start, dictionary):

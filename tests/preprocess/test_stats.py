@@ -5,6 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from preprocess import stats
+from preprocess.steps.work_options import WorkOptions
 from swcm_fairseq.data.corpora import Corpora
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.errors import InputError
@@ -63,6 +64,18 @@ def test_numbers_are_those_of_the_tasks_table(data_bin, capsys, caplog, by):
     assert len(table) == 4
 
 
+@pytest.mark.parametrize("unit", ["samples", "tokens"])
+def test_beta_and_unit_as_in_training(data_bin, unit):
+    """CINO's equation 2; the flags and the task's table give the same numbers (see above for the table)."""
+    options = stats.StatsOptions(alpha=0.7, sampling_beta=0.3, sampling_unit=unit)
+    temperature = Temperature(0.7, 0.3, by_tokens=unit == "tokens")
+    assert options.temperature == temperature
+    ours = {side.group: side.probability for side in stats.print_stats([data_bin], options, WorkOptions())}
+    expected = {side.group: side.probability for side in stats.read_directory(data_bin, "train", temperature)}
+    assert ours == expected
+    assert ours != {side.group: side.probability for side in stats.read_directory(data_bin, "train", Temperature(0.7))}
+
+
 def test_tables_and_picture(data_bin, tmp_path, capsys):
     stats.main([str(data_bin), "--png", str(tmp_path / "s.png")])
     output = capsys.readouterr().out
@@ -87,6 +100,7 @@ def test_what_is_refused(data_bin, tmp_path):
         (["/no/such"], "no such directory"),
         ([str(data_bin), "--split", "test"], "no corpus with a split 'test'"),
         ([str(data_bin), "--alpha", "0"], "--alpha 0.0"),
+        ([str(data_bin), "--sampling-beta", "1.5"], "--sampling-beta 1.5: must be between 0 and 1"),
         (
             [str(data_bin), "--png", str(data_bin / "dict.txt/such.png")],
             "File exists|Not a directory",

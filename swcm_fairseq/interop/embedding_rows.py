@@ -1,4 +1,4 @@
-"""Embedding rows are matched by piece, never by index: a pruned or extended vocabulary keeps its vectors."""
+"""The embeddings of a pretrained model for the dictionary of a training: a changed vocabulary keeps its vectors."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,9 +8,10 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
-from swcm_fairseq.data.segmentation import best_split, piece_scores
+from swcm_fairseq.data.segmentation import inside_words
 from swcm_fairseq.data.vocabulary import MASK, load_sentencepiece
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.rows import row_index, with_known_rows
 
 
 class SourceVocabulary(Protocol):
@@ -50,40 +51,37 @@ def match_rows(
     Raises:
         InputError: the vocabularies have no piece in common.
     """
-    rows = {symbol: row for row, symbol in enumerate(weights.symbols) if row < source.size(0)}
-    table = start.clone()
-    counts: Counter = Counter()
-    found = [(i, rows[symbol]) for i, symbol in enumerate(dictionary.symbols) if symbol in rows]
-    if not any(i >= dictionary.nspecial and dictionary[i] != MASK for i, _ in found):
+    symbols = weights.symbols[: source.size(0)]
+    index = row_index(symbols, dictionary.symbols)
+    known = index >= 0
+    if not any(i >= dictionary.nspecial and dictionary[i] != MASK for i in known.nonzero()[:, 0].tolist()):
         raise InputError(
             f"{weights.path}: no piece of the dictionary is in the encoder's vocabulary; binarize the text with the "
             "encoder's sentencepiece model"
         )
-    ours, theirs = (torch.tensor(side) for side in zip(*found, strict=True))
-    table[ours] = source[theirs].to(table)
-    counts["copied by piece"] = len(found)
-    new = [(i, symbol) for i, symbol in enumerate(dictionary.symbols) if symbol not in rows]
+    table = with_known_rows(start, source.to(start.device), index.to(start.device))
+    counts: Counter = Counter({"copied by piece": int(known.sum())})
+    new = (~known).nonzero()[:, 0].tolist()
     if from_pieces:
-        made = _rows_from_pieces(table, source, rows, weights, new)
-        counts["the mean of their pieces"] = made
-        counts["new"] = len(new) - made
-    else:
-        counts["new"] = len(new)
-    counts["of the encoder not used"] = source.size(0) - len(set(theirs.tolist()))
+        counts["the mean of their pieces"] = _fill_from_pieces(table, source, weights, dictionary, new)
+    counts["new"] = len(new) - counts["the mean of their pieces"]
+    counts["of the encoder not used"] = source.size(0) - len(index[known].unique())
     return table, counts
 
 
-def _rows_from_pieces(
-    table: Tensor, source: Tensor, rows: dict[str, int], weights: SourceVocabulary, new: list[tuple[int, str]]
+def _fill_from_pieces(
+    table: Tensor, source: Tensor, weights: SourceVocabulary, dictionary: Dictionary, new: list[int]
 ) -> int:
-    """Fill rows of ``table`` [V, C] in place; returns how many."""
-    scores = piece_scores(load_sentencepiece(weights.sentencepiece))
-    made = 0
-    for i, symbol in new:
+    """Fill the ``new`` rows of ``table`` [V, C] in place where the source can spell them; returns how many."""
+    processor = inside_words(load_sentencepiece(weights.sentencepiece))
+    rows = {symbol: i for i, symbol in enumerate(weights.symbols[: source.size(0)])}
+    filled = 0
+    for row in new:
+        symbol = dictionary[row]
         if symbol.startswith("<") and symbol.endswith(">"):  # language tokens have no spelling
             continue
-        pieces = [rows[piece] for piece in best_split(symbol, scores) if piece in rows]
+        pieces = [rows[piece] for piece in processor.encode(symbol, out_type=str) if piece in rows]
         if pieces:
-            table[i] = source[pieces].mean(0).to(table)
-            made += 1
-    return made
+            table[row] = source[pieces].mean(0).to(table)
+            filled += 1
+    return filled
