@@ -1,78 +1,11 @@
 # shellcheck shell=bash
-# What all recipes share: their options, the sizes of a run, steps that are done once, and the commands of each step.
-# A recipe sources this file, which changes to the root of the repository.
+# What all recipes share: the sizes of a run and the commands of its steps. A recipe sources this file, which changes to the
+# root of the repository; steps.sh has the options, the steps that are done once, and the locks.
 RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 RECIPE=${RECIPE#"$PWD"/}
 
 . examples/steps.sh
-
-# description: the comment at the head of the recipe.
-description() {
-  awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
-}
-# usage: the recipe's own description, then the options and variables of all recipes.
-usage() {
-  description
-  cat <<'TEXT'
-
-Options of every recipe:
-  --name NAME         name of the system and of its directory under RUNS (default: xlm-swcm)
-  --dry-run           print the commands without running them; needs no data
-  --help              print this text
-  -- OPTION...        further options for fairseq-train; they override the recipe's own
-
-Environment of every recipe:
-  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data, which only shows that everything runs
-  RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
-  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another encoder, also
-                      give --name, and use the same ENCODER in later steps: ids belong to its vocabulary
-  MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...); the
-                      recipe sets the output and work directories and the vocabulary
-  DATA=DIR            a finished data directory, instead of MANIFEST
-  DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a
-                      language that scoring does not know needs a row in swcm_fairseq/data/languages.py
-  GPUS=N              GPUs of this machine; the total batch does not change
-  PER_GPU=N           maximum number of samples at a time on a GPU (default: as its memory allows, in pretraining 300 on
-                      141 GB, 150 on 80 GB, otherwise 75); fewer need less memory, and the total batch does not change
-  PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
-
-Paths are relative to the root of the repository. You can interrupt a recipe at any time: the same command continues,
-finished steps are skipped, and a training continues from its last checkpoint as if it had never stopped.
-TEXT
-}
-
-# --- options ---
-
-NAME=xlm-swcm START='' EXTRA=()
-# parse OPTION...: the options in usage, and --start, which is described by the recipes that use it.
-parse() {
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --name)
-        [[ ${2:-} =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || fail "--name ${2:-}: give letters, digits, . _ and -" 2
-        NAME=$2
-        shift
-        ;;
-      --start)
-        [ -n "${2:-}" ] || fail "--start: a checkpoint is missing; see $RECIPE --help" 2
-        START=$2
-        shift
-        ;;
-      --dry-run) DRY_RUN=1 ;;
-      --help | -h)
-        usage
-        exit 0
-        ;;
-      --)
-        EXTRA=("${@:2}")
-        return
-        ;;
-      *) fail "$1: unknown option; options for fairseq-train come after --, see $RECIPE --help" 2 ;;
-    esac
-    shift
-  done
-}
 
 check_variables
 
@@ -136,6 +69,8 @@ case $PRECISION in
 esac
 GPUS=${GPUS:-1}
 MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
+SEED=1 PROGRESS=epoch KEEP_LAST=(--save-interval-updates 1000 --keep-interval-updates 1)
+BEST_BY=(--maximize-best-checkpoint-metric --best-checkpoint-metric) # and its name
 
 # --- data ---
 
@@ -145,17 +80,6 @@ choose_data() {
   MAKE_DATA=0
   [ -z "${DATA:-}" ] || return 0
   MAKE_DATA=1 DATA=$DATA_BIN/$(basename "$MANIFEST" .yaml)
-}
-# one_at_a_time FILE COMMAND...: recipes that need the same data at the same time wait; the later ones find it done.
-one_at_a_time() {
-  mkdir -p "$(dirname "$1")"
-  (
-    flock -n 9 || {
-      echo "waiting: another recipe is making $1"
-      flock 9
-    }
-    "${@:2}"
-  ) 9>"$1.lock"
 }
 # own_data_refused: for a recipe with several stages, each with its own data.
 own_data_refused() {
@@ -172,7 +96,7 @@ read_data() {
     need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
   elif ! { [ -e "$DATA/dict.txt" ] && finished data; }; then
     step data "corpora -> clean text -> ids"
-    announce "${command[@]}" && one_at_a_time "$DATA" "${command[@]}"
+    announce "${command[@]}" && locked "$DATA.lock" "another recipe is making $DATA" "${command[@]}"
     mark data
   fi
 }
@@ -195,9 +119,10 @@ batch() {
   BATCH=(--batch-size "$each" --update-freq $(($1 / each / processes)) --required-batch-size-multiple 1)
 }
 
-# train EPOCHS OPTION...: run fairseq-train on all GPUs with one progress bar; its log goes to train.log.
-train() {
-  local epochs=$1 processes=$((GPUS * MACHINES)) launch=()
+# training DIR OPTION...: fairseq-train with the options of every training, on all GPUs, with one progress bar; its checkpoints
+# and its log, train.log, are in DIR.
+training() {
+  local processes=$((GPUS * MACHINES)) launch=()
   # Given explicitly, because otherwise fairseq uses all GPUs that it sees.
   local share=(--distributed-world-size "$processes")
   if ((processes > 1)); then
@@ -207,48 +132,60 @@ train() {
     # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
     share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
-  # The optimizer, section 4.1 and Appendix B: AdamW (torch's, which also resumes exactly in half precision), clipping at
-  # 1.0, from 1e-5 up to 1e-4 during the first epoch, then linearly down. Fine-tuning uses the same: the paper names no other.
-  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
-    --arch "$ARCH" --criterion swcm_cross_entropy --tokens-per-sample "$TOKENS" "${@:2}" "${BATCH[@]}" "${share[@]}"
-    --optimizer fused_adamw --adam-betas '(0.9,0.999)' --weight-decay 0.01 --clip-norm 1.0
-    --lr 1e-4 --lr-scheduler warmup_linear --warmup-init-lr 1e-5 --max-epoch "$epochs"
-    "${PRECISION_OPTION[@]}" "${DEVICE[@]}" "${EPOCH_SIZE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
-    --save-interval-updates 1000 --keep-interval-updates 1 --log-format json --log-interval 10 "${EXTRA[@]}")
+  # AdamW is torch's, which also resumes exactly in half precision.
+  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --optimizer fused_adamw
+    --adam-betas '(0.9,0.999)' --clip-norm 1.0 "${BATCH[@]}" "${share[@]}" "${PRECISION_OPTION[@]}" "${DEVICE[@]}"
+    --save-dir "$1" --no-epoch-checkpoints --log-format json --log-interval 10 --seed "$SEED" "${@:2}" "${EXTRA[@]}")
   announce "${command[@]}" || return 0
-  mkdir -p "$RUN"
+  mkdir -p "$1"
   if ((MACHINE > 0)); then # fairseq reports on the first machine
-    logged "$RUN/train.machine-$MACHINE.log" "${command[@]}"
+    logged "$1/train.machine-$MACHINE.log" "${command[@]}"
   else
-    "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$RUN/train.log" epoch
+    "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$1/train.log" "$PROGRESS"
   fi
+}
+# train EPOCHS OPTION...: train an encoder-decoder in RUN. Section 4.1 and Appendix B: from 1e-5 up to 1e-4 during the first
+# epoch, then linearly down. Fine-tuning uses the same optimizer: the paper names no other.
+train() {
+  training "$RUN" --task multilingual_denoising_mt --arch "$ARCH" --criterion swcm_cross_entropy \
+    --tokens-per-sample "$TOKENS" --weight-decay 0.01 --lr 1e-4 --lr-scheduler warmup_linear --warmup-init-lr 1e-5 \
+    --max-epoch "$1" "${EPOCH_SIZE[@]}" "${KEEP_LAST[@]}" "${@:2}"
+}
+# pretrain_on EPOCHS OPTION...: pretraining on all corpora. Section 4.1: corpora drawn with 0.3. The paper's 17,864 updates are 8
+# epochs with one sample per document (Table 6), so longer documents are truncated.
+pretrain_on() {
+  batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
+  train "$1" --sampling-alpha 0.3 --long-documents truncate "${@:2}"
+}
+# finetune_on OPTION...: fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept.
+finetune_on() {
+  batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
+  train "$FINETUNING_EPOCHS" --eval-metric rouge_l "${VALIDATION[@]}" "$@" "${BEST_BY[@]}" rouge_l
+}
+# encoder_as_checkpoint: write the encoder as a checkpoint of fairseq's RoBERTa, RUN/start.pt.
+encoder_as_checkpoint() {
+  once start "the encoder as a fairseq checkpoint" \
+    show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
 }
 
 # folder SOURCE-TARGET: the name of the folder for its outputs and scores: zh-bo, and bo for bo-bo.
 folder() {
   [ "${1%-*}" = "${1#*-}" ] && echo "${1#*-}" || echo "$1"
 }
-# evaluate SOURCE-TARGET: write the test split's outputs to test/LANG and their scores to scores/LANG.json.
-evaluate() {
-  local source=${1%-*} target=${1#*-} lang
-  lang=$(folder "$1")
-  local generated=$RUN/test/$lang/generate-test.txt
-  if ! finished "generate-$lang"; then
-    step "generate-$lang" "outputs for the test split"
-    local command=(fairseq-generate "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
-      --source-lang "$source" --target-lang "$target" --gen-subset test --path "$RUN/checkpoint_best.pt"
-      "${DEVICE[@]}" "${GENERATION[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece
-      --tokens-per-sample "$TOKENS" --scoring rouge_l --results-path "$RUN/test/$lang")
-    announce "${command[@]}" && logged "$RUN/generate-$lang.log" "${command[@]}"
-    mark "generate-$lang"
-  fi
-  if ! finished "score-$lang"; then
-    step "score-$lang" "ROUGE, BLEU, chrF++ and language accuracy, with their signatures"
-    ((DRY_RUN)) || mkdir -p "$RUN/scores"
-    show python -m swcm_fairseq.scoring --generated "$generated" --lang "$target" --format json \
-      --output "$RUN/scores/$lang.json"
-    mark "score-$lang"
-  fi
+# score SPLIT SOURCE-TARGET CHECKPOINT: write the outputs for a split to RUN/SPLIT/LANG and their scores to
+# RUN/scores/LANG.json.
+score() {
+  local source=${2%-*} target=${2#*-} lang
+  lang=$(folder "$2")
+  ((DRY_RUN)) || mkdir -p "$RUN/scores"
+  once "generate-$lang" "outputs for the $1 split" \
+    show_logged "$RUN/generate-$lang.log" fairseq-generate "$DATA" --user-dir swcm_fairseq \
+    --task multilingual_denoising_mt --source-lang "$source" --target-lang "$target" --gen-subset "$1" --path "$3" \
+    "${DEVICE[@]}" "${GENERATION[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece \
+    --tokens-per-sample "$TOKENS" --scoring rouge_l --results-path "$RUN/$1/$lang"
+  once "score-$lang" "ROUGE, BLEU, chrF++ and language accuracy, with their signatures" \
+    show python -m swcm_fairseq.scoring --generated "$RUN/$1/$lang/generate-$1.txt" --lang "$target" --format json \
+    --output "$RUN/scores/$lang.json"
 }
 
 # again COMMAND...: a recipe with the environment of this one, ready to type.
@@ -272,18 +209,15 @@ pretrain() {
     fail "MACHINE=$MACHINE: number the $MACHINES machines from 0 to $((MACHINES - 1))" 2
   ((MACHINES == 1 || DRY_RUN)) || [ -n "${RENDEZVOUS:-}" ] ||
     fail "RENDEZVOUS is not set: give the name of machine 0 and a free port on it, such as first:29500" 2
-  [ -z "$START" ] || fail "--start: pretraining starts from ENCODER; see $RECIPE --help" 2
   RUN=$RUNS/pretraining/$NAME
   choose_data pretraining
   if ! finished train; then
     need_encoder
     read_data
     step train "denoising in five languages and translation between Chinese and four"
-    batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
-    # Section 4.1: corpora drawn with 0.3; teacher forcing in epoch 1, then its share falls to 0. The paper's 17,864
-    # updates are 8 epochs with one sample per document (Table 6), so longer documents are truncated.
-    train "$PRETRAINING_EPOCHS" --pretrained-encoder "$ENCODER" --sampling-alpha 0.3 --long-documents truncate \
-      --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs --teacher-forcing-decay-start 1
+    # Section 4.1: teacher forcing in epoch 1, then its share falls to 0.
+    pretrain_on "$PRETRAINING_EPOCHS" --pretrained-encoder "$ENCODER" --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs \
+      --teacher-forcing-decay-start 1
     ((MACHINE > 0)) || mark train
   fi
   finish "$(again examples/finetuning/summarization.sh --name "$NAME" --start "$RUN/checkpoint_last.pt")"
@@ -309,6 +243,7 @@ start_options() {
 finetune() {
   local kind=$1 task=$2 directions direction
   read -ra directions <<<"${DIRECTIONS:-$3}"
+  ACCEPTED+=' --start'
   parse "${@:4}"
   RUN=$RUNS/$kind/$task/$NAME
   case $kind in
@@ -320,12 +255,10 @@ finetune() {
     start_options "${directions[@]#*-}"
     read_data
     step train "fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept"
-    batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
-    train "$FINETUNING_EPOCHS" "${START_OPTIONS[@]}" --eval-metric rouge_l "${VALIDATION[@]}" \
-      --best-checkpoint-metric rouge_l --maximize-best-checkpoint-metric
+    finetune_on "${START_OPTIONS[@]}"
     mark train
   fi
-  for direction in "${directions[@]}"; do evaluate "$direction"; done
+  for direction in "${directions[@]}"; do score test "$direction" "$RUN/checkpoint_best.pt"; done
   step scores "all of them"
   show python -m swcm_fairseq.reporting.scores "$RUN"
   direction=${directions[0]}

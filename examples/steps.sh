@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Steps of a run: announced, done once, and their commands shown. To be sourced; RUN is the directory of the run, and
 # DRY_RUN=1 prints commands without running them.
 DRY_RUN=0
@@ -66,6 +66,11 @@ show() {
   announce "$@" || return 0
   "$@"
 }
+# show_logged LOG COMMAND...: print it and run it with its output in LOG.
+show_logged() {
+  announce "${@:2}" || return 0
+  logged "$@"
+}
 # logged LOG COMMAND...: run it with its output in LOG. If it fails, the terminal gets its error line or the end of
 # LOG, and the script ends with its exit status.
 logged() {
@@ -95,6 +100,13 @@ step() {
 mark() {
   ((DRY_RUN)) || { mkdir -p "$RUN/done" && touch "$RUN/done/$1"; }
 }
+# once STEP TITLE COMMAND...: a step, unless it was done before.
+once() {
+  finished "$1" && return
+  step "$1" "$2"
+  "${@:3}"
+  mark "$1"
+}
 # need_file FILE FIX: it must exist, unless nothing is run.
 need_file() {
   ((DRY_RUN)) || [ -e "$1" ] || fail "$1 is missing; $2"
@@ -103,4 +115,106 @@ need_file() {
 resolve_device() {
   [ "${DEVICE:-auto}" != auto ] ||
     DEVICE=$(python -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")')
+}
+
+# --- one process at a time ---
+
+BUSY=75 # exit status if another process holds the lock; EX_TEMPFAIL of sysexits.h
+# locked LOCK MESSAGE COMMAND...: run COMMAND while holding LOCK, on this machine and on those that share its file system.
+# If another process holds it, print MESSAGE and wait; without a MESSAGE, return BUSY.
+locked() {
+  mkdir -p "$(dirname "$1")"
+  (
+    flock -n 9 || {
+      [ -n "$2" ] || exit "$BUSY"
+      echo "waiting: $2"
+      flock 9
+    }
+    "${@:3}"
+  ) 9>"$1"
+}
+
+# --- options ---
+
+# description: the comment at the head of the recipe.
+description() {
+  awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$RECIPE"
+}
+# usage: the recipe's own description, then the options and variables of all recipes.
+usage() {
+  description
+  [[ " $ACCEPTED " == *" -- "* ]] || return 0
+  cat <<'TEXT'
+
+Options of every recipe:
+  --name NAME         name of the system and of its directory under RUNS (default: xlm-swcm)
+  --dry-run           print the commands without running them; needs no data
+  --help              print this text
+  -- OPTION...        further options for fairseq-train; they override the recipe's own
+TEXT
+  [[ " $ACCEPTED " != *" --start "* ]] || cat <<'TEXT'
+  --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt); fine-tuning also takes the
+                      directory of an encoder: no pretraining at all
+TEXT
+  cat <<'TEXT'
+
+Environment of every recipe:
+  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data, which only shows that everything runs
+  RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
+  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another encoder, also
+                      give --name, and use the same ENCODER in later steps: ids belong to its vocabulary
+  MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...); the
+                      recipe sets the output and work directories and the vocabulary
+  DATA=DIR            a finished data directory, instead of MANIFEST
+  DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a
+                      language that scoring does not know needs a row in swcm_fairseq/data/languages.py
+  GPUS=N              GPUs of this machine; the total batch does not change
+  PER_GPU=N           maximum number of samples at a time on a GPU (default: as its memory allows, in pretraining 300 on
+                      141 GB, 150 on 80 GB, otherwise 75); fewer need less memory, and the total batch does not change
+  PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
+
+Paths are relative to the root of the repository. You can interrupt a recipe at any time: the same command continues,
+finished steps are skipped, and a training continues from its last checkpoint as if it had never stopped.
+TEXT
+}
+
+# The options that a recipe accepts (WORDS: words that are not options) and their values; a recipe may set others before it
+# calls parse.
+NAME=xlm-swcm START='' PART=1 PARTS=1 LIST=0 WORDS=() EXTRA=() ACCEPTED='--name --dry-run --help --'
+# parse OPTION...: read the options that the recipe accepts.
+parse() {
+  while [ $# -gt 0 ]; do
+    [[ " $ACCEPTED -h " == *" $1 "* || ($1 != -* && $ACCEPTED == *WORDS*) ]] ||
+      fail "$1: unknown option; options for fairseq-train come after --, see $RECIPE --help" 2
+    case $1 in
+      --name)
+        [[ ${2:-} =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || fail "--name ${2:-}: give letters, digits, . _ and -" 2
+        NAME=$2
+        shift
+        ;;
+      --start)
+        [ -n "${2:-}" ] || fail "--start: a checkpoint is missing; see $RECIPE --help" 2
+        START=$2
+        shift
+        ;;
+      --part)
+        [[ ${2:-} =~ ^([1-9][0-9]*)/([1-9][0-9]*)$ ]] || fail "--part ${2:-}: write I/N, e.g. 2/4" 2
+        PART=${BASH_REMATCH[1]} PARTS=${BASH_REMATCH[2]}
+        ((PART <= PARTS)) || fail "--part $2: there are only $PARTS parts" 2
+        shift
+        ;;
+      --list) LIST=1 ;;
+      --dry-run) DRY_RUN=1 ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      --)
+        EXTRA=("${@:2}")
+        return
+        ;;
+      *) WORDS+=("$1") ;;
+    esac
+    shift
+  done
 }

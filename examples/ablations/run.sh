@@ -23,35 +23,15 @@ GRID=examples/ablations/grid.tsv
 # Samples per epoch of every pretraining (Appendix B): the same work for all of them. The smoke scale has its own.
 EQUAL_WORK=(--samples-per-epoch 1340235)
 [ "$SCALE" = full ] || EQUAL_WORK=()
-BUSY=75 # status of a run that another process is working on; EX_TEMPFAIL of sysexits.h
-
-PART=1 PARTS=1 WANTED=() LIST=0
-while [ $# -gt 0 ]; do
-  case $1 in
-    --part)
-      [[ ${2:-} =~ ^([1-9][0-9]*)/([1-9][0-9]*)$ ]] || fail "--part ${2:-}: write I/N, e.g. 2/4" 2
-      PART=${BASH_REMATCH[1]} PARTS=${BASH_REMATCH[2]}
-      ((PART <= PARTS)) || fail "--part $2: there are only $PARTS parts" 2
-      shift
-      ;;
-    --list) LIST=1 ;;
-    --dry-run) DRY_RUN=1 ;;
-    --help | -h)
-      description
-      exit 0
-      ;;
-    -*) fail "$1: unknown option; see $RECIPE --help" 2 ;;
-    *)
-      cut -f 1 "$GRID" | grep -qxF -- "$1" || fail "$1: no such system; $RECIPE --list names them" 2
-      WANTED+=("$1")
-      ;;
-  esac
-  shift
+ACCEPTED='--part --list --dry-run --help WORDS'
+parse "$@"
+for system in "${WORDS[@]}"; do
+  cut -f 1 "$GRID" | grep -qxF -- "$system" || fail "$system: no such system; $RECIPE --list names them" 2
 done
 
 # wanted: was the row requested?
 wanted() {
-  [ ${#WANTED[@]} = 0 ] || [[ " ${WANTED[*]} " == *" $system "* ]]
+  [ ${#WORDS[@]} = 0 ] || [[ " ${WORDS[*]} " == *" $system "* ]]
 }
 # in_part: is the row in this part? Rows with the same pretraining always are together.
 declare -A GROUPS_SEEN=()
@@ -76,11 +56,7 @@ exclusively() {
     "${@:2}" --dry-run "${OPTIONS[@]}"
     return
   fi
-  mkdir -p "$RUNS/locks"
-  (
-    flock -n 9 || exit "$BUSY"
-    "${@:2}" "${OPTIONS[@]}"
-  ) 9>"$lock" || status=$?
+  locked "$lock" '' "${@:2}" "${OPTIONS[@]}" || status=$?
   ((status != BUSY)) || echo "[$1] another process is working on it (it holds $lock); skipped, run the same command again later"
   return "$status"
 }

@@ -20,7 +20,6 @@ set -euo pipefail
 NAME=mbart-cm EXPAND=${EXPAND:-0}
 ((!EXPAND)) || NAME=mbart-cm-expanded
 parse "$@"
-[ -z "$START" ] || fail "--start: mBART-CM starts from MBART; see $RECIPE --help" 2
 own_data_refused
 
 # Pre-norm, as mbart.cc25 was trained.
@@ -35,34 +34,37 @@ case $SCALE in
     ;;
 esac
 
+# need_mbart: the published checkpoint must be there.
+need_mbart() {
+  [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
+  need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
+}
+
 RUN=$RUNS/pretraining/$NAME
 if ((EXPAND)); then # run again with mBART's own vocabulary, renamed as expected here, instead of ENCODER's
   own=$RUNS/mbart-vocabulary
   if ! { ((!DRY_RUN)) && [ -e "$own/dict.txt" ]; }; then
     step own-vocabulary "mBART's own pieces"
-    [ ${#MAKE_MBART[@]} = 0 ] || { need_encoder && show "${MAKE_MBART[@]}"; }
-    need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
+    [ ${#MAKE_MBART[@]} = 0 ] || need_encoder
+    need_mbart
     show mkdir -p "$own"
     show cp "$MBART/sentence.bpe.model" "$own/sentencepiece.bpe.model"
     show cp "$MBART/dict.txt" "$own/dict.txt"
   fi
   EXPAND=0 ENCODER=$own MBART=$MBART exec "$RECIPE" --name "$NAME" "$@"
 fi
-if ! finished vocabulary; then
+# transfer_rows: the checkpoint that training starts from.
+transfer_rows() {
   need_encoder # for its vocabulary
-  step vocabulary "transfer mBART's embedding rows to the vocabulary of $ENCODER"
-  [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
-  need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
+  need_mbart
   show python -m swcm_fairseq.interop.mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"
-  mark vocabulary
-fi
+}
+once vocabulary "transfer mBART's embedding rows to the vocabulary of $ENCODER" transfer_rows
 if ! finished train; then
   choose_data pretraining
   read_data
   step train "denoising in five languages and translation between Chinese and four"
-  batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
-  train "$PRETRAINING_EPOCHS" "${MODEL[@]}" --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.3 \
-    --long-documents truncate
+  pretrain_on "$PRETRAINING_EPOCHS" "${MODEL[@]}" --finetune-from-model "$RUN/start.pt"
   mark train
 fi
 

@@ -12,24 +12,12 @@
 # positions of a text (default: 512).
 # Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test", and for TNCC also in "dev".
 set -euo pipefail
-SET='' arguments=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --) break ;;
-    --name) arguments+=("$1" "${2:-}") && shift ;;
-    tncc | wcm | cmnews | ynat) SET=$1 ;;
-    *) arguments+=("$1") ;;
-  esac
-  [ $# -eq 0 ] || shift
-done
-arguments+=("$@")
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-NAME=cino
-parse "${arguments[@]}"
-[ -n "$SET" ] || fail "say which set first: tncc, wcm, cmnews or ynat; see $RECIPE --help" 2
-[ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
+NAME=cino ACCEPTED+=' WORDS'
+parse "$@"
+SET=${WORDS[*]:-}
 [ -z "${MANIFEST:-}" ] || fail "MANIFEST: this recipe reads CORPUS; see $RECIPE --help" 2
 case $SET-${SIZE:=base} in # Table 9
   tncc-base) RATE=5e-5 EPOCHS=40 ;;
@@ -38,10 +26,10 @@ case $SET-${SIZE:=base} in # Table 9
   ynat-large) RATE=2e-5 EPOCHS=3 ;;
   wcm-base | wcm-large) RATE=1e-5 EPOCHS=20 ;;
   cmnews-base | cmnews-large) RATE=3e-5 EPOCHS=5 ;;
-  *) fail "SIZE=$SIZE: use base or large" 2 ;;
+  tncc-* | ynat-* | wcm-* | cmnews-*) fail "SIZE=$SIZE: use base or large" 2 ;;
+  *) fail "say which set: tncc, wcm, cmnews or ynat; see $RECIPE --help" 2 ;;
 esac
 SEEDS=${SEEDS:-1 2 3 4 5} LENGTH=${LENGTH:-512}
-[[ $SEEDS =~ ^[0-9]+(\ [0-9]+)*$ ]] || fail "SEEDS=$SEEDS: give numbers separated by spaces" 2
 METRIC=macro_f1
 [ "$SET" != cmnews ] || METRIC=macro_f1_mean # over the minority languages
 case $SCALE in
@@ -55,11 +43,7 @@ esac
 RUN=$RUNS/classification/$SET/$NAME DATA=${DATA:-$DATA_BIN/classification-$SET}
 
 need_encoder
-if ! finished start; then
-  step start "the encoder as a fairseq checkpoint"
-  show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
-  mark start
-fi
+encoder_as_checkpoint
 if ! finished data && [ ! -e "$DATA/classification.json" ]; then
   step data "labelled text -> ids"
   show python -m preprocess.classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" \
@@ -68,31 +52,19 @@ if ! finished data && [ ! -e "$DATA/classification.json" ]; then
 fi
 # predict SPLIT FOLDER SEED: write the labels of a split's texts.
 predict() {
-  finished "$2-$3" && return
-  step "$2-$3" "the labels of the $2 texts"
-  show python -m swcm_fairseq.classify "$DATA" --path "$RUN/seed-$3/checkpoint_best.pt" --split "$1" \
+  once "$2-$3" "the labels of the $2 texts" \
+    show python -m swcm_fairseq.classify "$DATA" --path "$RUN/seed-$3/checkpoint_best.pt" --split "$1" \
     --output "$RUN/seed-$3/$2" "${DEVICE[@]}"
-  mark "$2-$3"
 }
 batch 32 32
 UNUSED=()
 ((GPUS == 1)) || UNUSED=(--find-unused-parameters) # the language model's head
 for SEED in $SEEDS; do
-  if ! finished "train-$SEED"; then
-    step "train-$SEED" "fine-tuning with seed $SEED; the checkpoint with the best $METRIC on the validation set is kept"
-    command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task multilingual_classification
-      --criterion multilingual_classification --arch roberta_base --finetune-from-model "$RUN/start.pt"
-      --tokens-per-sample "$LENGTH" "${BATCH[@]}" --optimizer fused_adamw --weight-decay 0 --clip-norm 1.0 --lr "$RATE"
-      --lr-scheduler warmup_linear --warmup-init-lr 0 --warmup-epochs "$((EPOCHS / 10)).$((EPOCHS % 10))" --max-epoch "$EPOCHS"
-      --best-checkpoint-metric "$METRIC" --maximize-best-checkpoint-metric "${PRECISION_OPTION[@]}" "${DEVICE[@]}"
-      --seed "$SEED" --save-dir "$RUN/seed-$SEED" --no-epoch-checkpoints --log-format json --log-interval 10
-      --distributed-world-size "$GPUS" "${UNUSED[@]}" "${EXTRA[@]}")
-    if announce "${command[@]}"; then
-      mkdir -p "$RUN/seed-$SEED"
-      "${command[@]}" 2>&1 | python -m swcm_fairseq.reporting.progress "$RUN/seed-$SEED/train.log" epoch
-    fi
-    mark "train-$SEED"
-  fi
+  once "train-$SEED" "fine-tuning with seed $SEED; the checkpoint with the best $METRIC on the validation set is kept" \
+    training "$RUN/seed-$SEED" --task multilingual_classification --criterion multilingual_classification \
+    --arch roberta_base --finetune-from-model "$RUN/start.pt" --tokens-per-sample "$LENGTH" --weight-decay 0 \
+    --lr "$RATE" --lr-scheduler warmup_linear --warmup-init-lr 0 --warmup-epochs "$((EPOCHS / 10)).$((EPOCHS % 10))" \
+    --max-epoch "$EPOCHS" "${BEST_BY[@]}" "$METRIC" "${UNUSED[@]}"
   predict test test "$SEED"
   [ "$SET" != tncc ] || predict valid dev "$SEED" # Table 3 has both
 done

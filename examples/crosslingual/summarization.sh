@@ -4,9 +4,6 @@
 #
 #   examples/crosslingual/summarization.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
-#                       encoder: no pretraining at all
-#
 # 50 epochs with 200 samples per update; the checkpoint is chosen by the mean ROUGE-L of the five validation sets. Corpora
 # are drawn with p = q^0.3, so that Chinese does not crowd out the others.
 # Run: RUNS/crosslingual/summarization/NAME; scores are in scores/LANG.json.

@@ -4,9 +4,6 @@
 #
 #   examples/finetuning/reading_comprehension.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
-#                       encoder: no pretraining at all
-#
 # 50 epochs with 200 samples per update; the checkpoint is chosen by ROUGE-L on the validation set. The question comes
 # first, so a passage of more than 256 tokens loses its end.
 # Run: RUNS/finetuning/reading_comprehension/NAME; scores are in scores/bo.json.

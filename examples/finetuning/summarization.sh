@@ -3,9 +3,6 @@
 #
 #   examples/finetuning/summarization.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
-#                       encoder: no pretraining at all
-#
 # 50 epochs with 200 samples per update; the checkpoint is chosen by ROUGE-L on the validation set.
 # Run: RUNS/finetuning/summarization/NAME; scores are in scores/bo.json.
 set -euo pipefail

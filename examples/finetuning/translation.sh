@@ -3,9 +3,6 @@
 #
 #   examples/finetuning/translation.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
-#   --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt), or the directory of an
-#                       encoder: no pretraining at all
-#
 # 50 epochs with 200 samples per update; the checkpoint is chosen by the mean ROUGE-L of both directions on the validation set.
 # Run: RUNS/finetuning/translation/NAME; scores are in scores/zh-bo.json and scores/bo-zh.json.
 set -euo pipefail

@@ -25,6 +25,7 @@
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
+ACCEPTED='--start --dry-run --help --'
 parse "$@"
 own_data_refused
 CT_EPOCHS=1
@@ -41,6 +42,7 @@ esac
 TOKENS=${LENGTH:-$TOKENS}
 read -ra LANGUAGES <<<"$LANGUAGES"
 read -ra GENERATE <<<"${GENERATE:-}"
+GENERATION+=("${GENERATE[@]}")
 ROOT=$RUNS/merging/summarization BEST=''
 : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
 need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
@@ -57,9 +59,7 @@ read_on() {
   use_data pretraining "${PRETRAINING_DATA:-}"
   finished train && return
   step train "CT-$1: more text in $1, and a quarter of Chinese"
-  batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
-  train "$CT_EPOCHS" --finetune-from-model "$START" --corpora "dae_$1,dae_zh" --language-share zh=0.25 \
-    --long-documents truncate
+  pretrain_on "$CT_EPOCHS" --finetune-from-model "$START" --corpora "dae_$1,dae_zh" --language-share zh=0.25
   mark train
 }
 # learn_task RUN CHECKPOINT: fine-tune only on Chinese summaries, from a checkpoint.
@@ -68,23 +68,8 @@ learn_task() {
   use_data crosslingual_summarization "${TASK_DATA:-}"
   finished train && return
   step train "$1: Chinese summaries"
-  batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
-  train "$FINETUNING_EPOCHS" --finetune-from-model "$2" --corpora "$TASK_CORPUS" --eval-metric rouge_l \
-    "${VALIDATION[@]}" --best-checkpoint-metric rouge_l --maximize-best-checkpoint-metric
+  finetune_on --finetune-from-model "$2" --corpora "$TASK_CORPUS"
   mark train
-}
-# score SPLIT LANG CHECKPOINT: outputs of a checkpoint for a split, and their scores, in RUN.
-score() {
-  finished "score-$2" && return
-  step "score-$2" "$1 split in $2"
-  local command=(fairseq-generate "$DATA" --user-dir swcm_fairseq --task multilingual_denoising_mt
-    --source-lang "$2" --target-lang "$2" --gen-subset "$1" --path "$3" "${DEVICE[@]}" "${GENERATION[@]}"
-    --required-batch-size-multiple 1 --remove-bpe sentencepiece --tokens-per-sample "$TOKENS" --scoring rouge_l
-    --results-path "$RUN/$1/$2" "${GENERATE[@]}")
-  announce "${command[@]}" && mkdir -p "$RUN/scores" && logged "$RUN/generate-$2.log" "${command[@]}"
-  show python -m swcm_fairseq.scoring --generated "$RUN/$1/$2/generate-$1.txt" --lang "$2" --format json \
-    --output "$RUN/scores/$2.json"
-  mark "score-$2"
 }
 # merged OUTPUT OPTION...: merge TASK with the other models, which come first in the options.
 merged() {
@@ -117,7 +102,7 @@ choose() {
     finished "score-$2" && continue
     options "$1" "$setting"
     merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
-    score valid "$2" "$RUN/merged.pt"
+    score valid "$2-$2" "$RUN/merged.pt"
     show rm "$RUN/merged.pt"
   done
   BEST="<best of $ROOT/grid/$1-$2>"
@@ -131,7 +116,7 @@ merge_one() {
   options "$1" "$BEST"
   [ "$1" = average ] || OPTIONS+=(--shares "$RUN/shares.json")
   merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
-  score test "$2" "$RUN/merged.pt"
+  score test "$2-$2" "$RUN/merged.pt"
 }
 # merge_all: merge TASK and CT-X of all languages at once, with the densities that were best for each (section 7.1).
 merge_all() {
@@ -144,7 +129,7 @@ merge_all() {
     --shares "$ROOT/ties-all/shares.json"
   for x in "${LANGUAGES[@]}"; do
     RUN=$ROOT/ties-all-$x
-    score test "$x" "$ROOT/ties-all/merged.pt"
+    score test "$x-$x" "$ROOT/ties-all/merged.pt"
   done
 }
 
@@ -157,10 +142,10 @@ learn_task task "$START"
 for x in "${LANGUAGES[@]}"; do
   read_on "$x"
   learn_task "ctsft-$x" "$ROOT/ct-$x/checkpoint_last.pt"
-  RUN=$ROOT/base-$x && score test "$x" "$START"
-  RUN=$ROOT/ct-$x && score test "$x" "$RUN/checkpoint_last.pt"
-  RUN=$ROOT/task-$x && score test "$x" "$ROOT/task/checkpoint_best.pt"
-  RUN=$ROOT/ctsft-$x && score test "$x" "$RUN/checkpoint_best.pt"
+  RUN=$ROOT/base-$x && score test "$x-$x" "$START"
+  RUN=$ROOT/ct-$x && score test "$x-$x" "$RUN/checkpoint_last.pt"
+  RUN=$ROOT/task-$x && score test "$x-$x" "$ROOT/task/checkpoint_best.pt"
+  RUN=$ROOT/ctsft-$x && score test "$x-$x" "$RUN/checkpoint_best.pt"
   for method in average task-arithmetic ties; do
     choose "$method" "$x"
     merge_one "$method" "$x"

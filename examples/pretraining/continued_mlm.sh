@@ -22,7 +22,6 @@ esac
 
 NAME=continued-mlm
 parse "$@"
-[ -z "$START" ] || fail "--start: this recipe starts from ENCODER; see $RECIPE --help" 2
 RUN=$RUNS/pretraining/$NAME
 case ${SIZE:=base} in
   base) ARCH=roberta_base UPDATES=150000 WARMUP=10000 LR=2e-4 BATCH_TOTAL=4096 MOST=64 ;;
@@ -37,40 +36,26 @@ case $SCALE in
     ;;
 esac
 
-# smoke_encoder: the sample encoder of all recipes, extended with Tibetan pieces that it lacks.
-smoke_encoder() {
+if [ "$SCALE" = smoke ] && [ ! -e "$ENCODER/dict.txt" ]; then
+  step encoder "the sample encoder of all recipes, extended with Tibetan pieces that it lacks"
   show examples/smoke/encoder.sh "$RUNS/encoder"
   show python -m preprocess.vocab_extend --vocab "$RUNS/encoder" --size 500 --output "$ENCODER" \
     --input bo=examples/quickstart/data/sample/mono.bo.train.txt
-}
-if [ "$SCALE" = smoke ] && [ ! -e "$ENCODER/dict.txt" ]; then
-  step encoder "an encoder with new pieces"
-  smoke_encoder
 fi
 need_file "$ENCODER/dict.txt" "extend an encoder: python -m preprocess.vocab_extend --vocab encoders/xlm-roberta-base \
 --input bo=TEXT kk=TEXT mn=TEXT ug=TEXT --output $ENCODER"
-if ! finished start && [ ! -e "$RUN/start.pt" ]; then
-  step start "the encoder as a fairseq checkpoint"
-  show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
-  mark start
-fi
+encoder_as_checkpoint
 choose_data pretraining
 if ! finished train; then
   read_data
   step train "masked language modelling in all languages"
   batch "$BATCH_TOTAL" "$MOST"
-  command=("${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --task corpora_masked_lm --criterion fast_masked_lm
-    --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 --tokens-per-sample "$TOKENS" --mask-prob 0.2
-    --join-documents "${JOIN-zh}"
-    --finetune-from-model "$RUN/start.pt" --sampling-alpha 0.7 --sampling-beta 0.3 "${BATCH[@]}"
-    --optimizer fused_adamw --adam-betas '(0.9,0.999)' --adam-eps 1e-8 --weight-decay 0 --clip-norm 1.0 --lr "$LR"
-    --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES"
-    "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --seed 1 --save-dir "$RUN" --no-epoch-checkpoints
-    --save-interval-updates 1000 --keep-interval-updates 1 --validate-interval-updates 1000
-    --log-format json --log-interval 10 --distributed-world-size "$GPUS" "${EXTRA[@]}")
-  if announce "${command[@]}"; then
-    "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$RUN/train.log"
-  fi
+  PROGRESS=''
+  training "$RUN" --task corpora_masked_lm --criterion fast_masked_lm --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 \
+    --tokens-per-sample "$TOKENS" --mask-prob 0.2 --join-documents "${JOIN-zh}" --finetune-from-model "$RUN/start.pt" \
+    --sampling-alpha 0.7 --sampling-beta 0.3 --adam-eps 1e-8 --weight-decay 0 --lr "$LR" \
+    --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES" \
+    "${KEEP_LAST[@]}" --validate-interval-updates 1000
   mark train
 fi
 if ! finished encoder && [ ! -e "$RUN/encoder/config.json" ]; then

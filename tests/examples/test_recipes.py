@@ -238,7 +238,7 @@ def test_help_is_complete(recipe, name):
         ("pretraining/single_gpu.sh", ["--epochs", "3"], {}, "--epochs: unknown option"),
         ("pretraining/single_gpu.sh", ["--name", "../x"], {}, "--name ../x: give letters"),
         ("pretraining/single_gpu.sh", ["--name"], {}, "--name : give letters"),
-        ("pretraining/single_gpu.sh", ["--start", "x.pt"], {}, "--start: pretraining starts from ENCODER"),
+        ("pretraining/single_gpu.sh", ["--start", "x.pt"], {}, "--start: unknown option"),
         ("finetuning/summarization.sh", ["--start"], {}, "--start: a checkpoint is missing"),
         ("finetuning/summarization.sh", [], {"SCALE": "tiny"}, "SCALE=tiny: use full or smoke"),
         ("finetuning/summarization.sh", [], {"PRECISION": "half"}, "PRECISION=half: use fp16, bf16 or fp32"),
