@@ -59,7 +59,7 @@ docs: .venv/.ready
 lint: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy swcm_fairseq preprocess
+	$(BIN)/mypy
 	$(BIN)/shellcheck -x $$(git ls-files '*.sh' '*.sbatch' .ci/run)
 
 format: .venv/.ready

@@ -34,7 +34,8 @@ CASES = ("no mask", "mask of padding", "causal")
 def step(case: str, parts: list[Tensor], mask: Tensor, dropout: float) -> None:
     """Forward and backward."""
     blocked = mask if case == "mask of padding" else None
-    F.scaled_dot_product_attention(*parts, blocked, dropout, is_causal=case == "causal").sum().backward()
+    query, key, value = parts
+    F.scaled_dot_product_attention(query, key, value, blocked, dropout, is_causal=case == "causal").sum().backward()
 
 
 def milliseconds(case: str, kernel: str, options: argparse.Namespace) -> float | None:

@@ -56,9 +56,9 @@ class StockInheritedLayer(InheritedDecoderLayer):
     build_encoder_attention = TransformerDecoderLayerBase.build_encoder_attention
 
 
-def our_model(options: argparse.Namespace, task: Any) -> nn.Module:
+def our_model(options: argparse.Namespace, task: Any) -> Any:
     """Our model, with random weights that make its output depend on position and source."""
-    model = models.our_model(options, task)
+    model: Any = models.our_model(options, task)
     nn.init.normal_(model.decoder.embed_positions.weight, std=0.5)
     for layer in model.decoder.layers:
         for projection in (layer.encoder_attn.v_proj, layer.encoder_attn.out_proj):

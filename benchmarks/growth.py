@@ -13,6 +13,7 @@ picture (pip install swcm_fairseq[plots]).
 import argparse
 import copy
 import statistics
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def size(axis: str, value: int, options: argparse.Namespace) -> int:
     return len(models.our_config(options, normal_layer_interval=value).layer_plan())
 
 
-def exponent(sizes: list[int], costs: list[float]) -> float:
+def exponent(sizes: Sequence[float], costs: list[float]) -> float:
     """The slope of a straight line through the logarithms."""
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 

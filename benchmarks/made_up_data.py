@@ -19,7 +19,7 @@ def make_dictionary(vocabulary: int) -> Dictionary:
     return dictionary
 
 
-def make_texts(dictionary: Dictionary, lengths: Sequence[int], seed: int = 0) -> list[np.ndarray]:
+def make_texts(dictionary: Dictionary, lengths: Sequence[int] | np.ndarray, seed: int = 0) -> list[np.ndarray]:
     """Texts of these lengths, int64; piece k has a probability proportional to 1/k."""
     generator = np.random.default_rng(seed)
     weights = 1 / np.arange(1, len(dictionary) - dictionary.nspecial + 1)

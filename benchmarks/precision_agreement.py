@@ -51,7 +51,7 @@ def favourites(hub: Any, options: argparse.Namespace, sources: list[str], target
 def measured(options: argparse.Namespace, precision: str, sources: list[str], targets: list[str]) -> dict[str, Any]:
     """The results of one precision."""
     torch.set_num_threads(options.threads)
-    model = XLMSWCMModel.from_pretrained(str(options.directory), cpu_precision=precision)
+    model: Any = XLMSWCMModel.from_pretrained(str(options.directory), cpu_precision=precision)
     languages = {"source_lang": options.source_lang, "target_lang": options.target_lang}
     texts: list[str] = []
 

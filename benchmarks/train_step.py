@@ -70,8 +70,8 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
         from huggingface_decoder import huggingface_model  # transformers may be missing
 
         return huggingface_model(models.our_model(options, task)), models.huggingface_criterion, sample
-    layer = models.deltalm_layer(options.deltalm) if name == DELTALM else models.StockInheritedLayer
-    model = models.stock_model(options, task, layer)
+    layer_class = models.deltalm_layer(options.deltalm) if name == DELTALM else models.StockInheritedLayer
+    model = models.stock_model(options, task, layer_class)
     names = models.DELTALM_NAMES if name == DELTALM else {}
     models.copy_weights(models.our_model(options, task), model, names)
     return model, models.stock_criterion(options, task), sample
@@ -184,7 +184,7 @@ def ratios(options: argparse.Namespace, results: dict[str, list[dict]], rate: fl
             aims = {"at_least": 1 / 1.35}, {}
         claims.append(measure.Ratio.of(f"tokens/s, {label}", speed[above], speed[below], **aims[0]))
         claims.append(measure.Ratio.of(f"peak MiB, {label}", memory[above], memory[below], **aims[1]))
-    aim = {"at_least": 0.5} if on_gpu else {}
+    aim: dict[str, Any] = {"at_least": 0.5} if on_gpu else {}
     return [*claims, measure.Ratio("work of a step / the matrix-product rate, ours", shares, **aim)]
 
 

@@ -16,7 +16,7 @@ FAIRSEQ = {
 }
 
 
-def run(program: str, *arguments: str | Path) -> None:
+def run(program: str, *arguments: object) -> None:
     """Run ``fairseq-...``, ``python -m MODULE ...`` or ``python FILE ...`` to its end, in the working directory.
 
     Raises:

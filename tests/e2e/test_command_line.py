@@ -23,7 +23,7 @@ CPU = "--cpu --num-workers 1 --seed 3 --no-progress-bar --log-format json --log-
 ADAM = "--optimizer adam --lr 1e-3 --lr-scheduler fixed --clip-norm 1.0".split()
 
 
-def run(*command: str | Path, status: int = 0) -> subprocess.CompletedProcess:
+def run(*command: object, status: int = 0) -> subprocess.CompletedProcess:
     """Run a command to its end and check its exit status."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(PLUGIN).parent)}
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
@@ -34,7 +34,7 @@ def run(*command: str | Path, status: int = 0) -> subprocess.CompletedProcess:
 FAIRSEQ_TRAIN = (BIN / "fairseq-train",)
 
 
-def train(data: Path, save_dir: Path, updates: int, *options: str | Path, status: int = 0, program=FAIRSEQ_TRAIN):
+def train(data: Path, save_dir: Path, updates: int, *options: object, status: int = 0, program=FAIRSEQ_TRAIN):
     """fairseq-train with the plugin."""
     return run(
         *program, data, "--user-dir", PLUGIN, "--task", "multilingual_denoising_mt", "--arch", "xlm_swcm",

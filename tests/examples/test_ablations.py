@@ -182,7 +182,8 @@ def test_data_of_one_stage_are_refused(script, variable):
 
 def test_data_are_made_by_one_recipe_at_a_time(tmp_path):
     log = tmp_path / "log"
-    script = f'. examples/lib.sh; locked "$1.lock" "another is making it" bash -c "echo begin >>{log}; sleep 0.2; echo end >>{log}"'
+    work = f"echo begin >>{log}; sleep 0.2; echo end >>{log}"
+    script = f'. examples/lib.sh; locked "$1.lock" "another is making it" bash -c "{work}"'
     command = ["bash", "-c", script, str(ROOT / "examples/ablations/run.sh"), str(tmp_path / "data bin/name")]
     started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(3)]
     assert [each.wait() for each in started] == [0, 0, 0]

@@ -45,7 +45,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PART = 50  # cases that a worker process gets at a time
 KINDS = ("bytes", "values", "output", "option")
 FAULTS = ("traceback", "hang", "loss", "unclear")
-ODD_VALUES = (None, True, -1, 0, 1.5, 10**13, "", "x", [], {}, [None], {"a": {"b": []}}, [[[]]], "\u2028", "1e999")
+ODD_VALUES: tuple[object, ...] = (
+    *(None, True, -1, 0, 1.5, 10**13, "", "x", [], {}, [None], {"a": {"b": []}}, [[[]]], "\u2028", "1e999"),
+)
 ODD_NUMBERS = ("-1", "0", "1e9", "nan", "inf", "99999999999999999999", "x", "", "1.5", "٣")
 ODD_TEXTS = ("", " ", "-", "--", "bo-", "xx", "../..", "\udcff", "x" * 300, "a\nb", "zh-bo-kk", "BO", "%s", "{}", "*")
 

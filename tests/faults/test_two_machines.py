@@ -114,13 +114,14 @@ def test_a_machine_dies_and_both_start_again(machines, data, repository, tmp_pat
     """The other one stops and says why; started again, they end as two that lived."""
 
     def start(place: str) -> list[Machine]:
-        more = ["--user-dir", "swcm_fairseq", "--samples-per-epoch", 320, "--max-update", ALL, "--num-workers", 1]
+        more: list[str | int] = ["--user-dir", "swcm_fairseq"]
+        more += ["--samples-per-epoch", 320, "--max-update", ALL, "--num-workers", 1]
         more += ["--save-interval-updates", 3, "--no-epoch-checkpoints", "--disable-validation", "--batch-size", 8]
         more += ["--log-interval", 1, "--distributed-world-size", 2, "--distributed-init-method", "env://"]
         more += ["--distributed-no-spawn", "--distributed-rank", -1, "--distributed-backend", "gloo"]
         more += ["--ddp-backend", "legacy_ddp", "--total-num-update", ALL, "--lr-scheduler", "polynomial_decay"]
         command = options(data, tmp_path / place, "multilingual_denoising_mt", *more)
-        return [Machine(*names, number, command, repository) for number, names in enumerate(machines)]
+        return [Machine(name, device, number, command, repository) for number, (name, device) in enumerate(machines)]
 
     whole = start("whole")
     assert [machine.end() for machine in whole] == [0, 0], whole[0].log[-3000:]

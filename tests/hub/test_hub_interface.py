@@ -22,7 +22,7 @@ def generated(data_bin, checkpoint, folder, source, target, *options) -> list[st
     run("fairseq-generate", data_bin, "--task", "multilingual_denoising_mt", "--path", checkpoint, "--cpu",
         "--gen-subset", "test", "--source-lang", source, "--target-lang", target, "--batch-size", 7,
         "--remove-bpe", "sentencepiece", "--results-path", folder, *options)  # fmt: skip
-    return [segment.hypothesis for segment in read_generation(folder / "generate-test.txt")]
+    return [segment.hypothesis or "" for segment in read_generation(folder / "generate-test.txt")]
 
 
 @pytest.mark.parametrize("source, target", [("zh", "bo"), ("bo", "zh")])

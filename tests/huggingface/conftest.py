@@ -5,7 +5,7 @@ import os
 import subprocess
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -87,8 +87,9 @@ def draw(model: XLMSWCMModel) -> None:
             scale = 0.3 if "embed_tokens" in name else 0.2
             is_norm = "norm" in name and name.endswith("weight")
             parameter.copy_(1 + 0.2 * noise if is_norm else scale * noise)
-        bias = model.decoder.layers[-1].final_layer_norm.bias
-        model.decoder.output_projection.weight[2] = 3.4 * bias / bias.norm() ** 2  # </s>
+        decoder: Any = model.decoder
+        bias = decoder.layers[-1].final_layer_norm.bias
+        decoder.output_projection.weight[2] = 3.4 * bias / bias.norm() ** 2  # </s>
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +128,7 @@ def exports(checkpoint, data_bin, sample_data, tmp_path_factory) -> Path:
     for name, changes in LAYOUTS.items():
         path = layout_checkpoint(checkpoint, root / name / "checkpoint_last.pt", changes) if changes else checkpoint
         export_huggingface(path, root / name / "export")
-        hub = XLMSWCMModel.from_pretrained(str(path.parent), path.name, str(data_bin))
+        hub: Any = XLMSWCMModel.from_pretrained(str(path.parent), path.name, str(data_bin))
         if batch is None:
             texts = (sample_data / "zh-bo.test.zh").read_text("utf-8").splitlines()
             (root / "outputs.json").write_text(json.dumps(outputs(hub, sample_data), ensure_ascii=False), "utf-8")
@@ -180,7 +181,7 @@ def sizes(checkpoint: Path) -> dict[str, Any]:
         first = first_names(model := empty_model(config, symbols))
         parameters = dict(model.named_parameters(remove_duplicate=False))
         shapes = {hf_name(name): list(parameters[name].shape) for name in dict.fromkeys(first.values())}
-        options = OmegaConf.to_container(OmegaConf.create(hf_options(config)), enum_to_str=True)
+        options = cast(dict, OmegaConf.to_container(OmegaConf.create(hf_options(config)), enum_to_str=True))
         found[arch] = {"config": {**options, "vocab_size": len(symbols)}, "shapes": shapes}
     return found
 

@@ -9,6 +9,7 @@ random, and weights are large, so that a wrong mapping shows in the first decima
 import io
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sentencepiece
@@ -66,7 +67,7 @@ def batch(model: bytes, lines: list[str]) -> torch.Tensor:
     return torch.tensor([x + [PAD] * (width - len(x)) for x in ids])
 
 
-def save(name: str, model: torch.nn.Module, vocabulary: bytes, ids: torch.Tensor) -> None:
+def save(name: str, model: Any, vocabulary: bytes, ids: torch.Tensor) -> None:
     directory = OUT / name
     model.save_pretrained(directory)
     (directory / "generation_config.json").unlink(missing_ok=True)

@@ -31,7 +31,7 @@ CONFIG = XLMRobertaConfig(
 )
 WEIGHTS = ".weight"
 # case -> method, options of the whole merge, weight and density of each model
-CASES = {
+CASES: dict[str, tuple[str, dict, list[float], list[float] | None]] = {
     "linear": ("linear", {}, [0.3, 0.9], None),
     "linear, not normalized": ("linear", {"normalize": False}, [0.3, 0.5], None),
     "ties": ("ties", {}, [1.0, 1.0], [0.2, 1.0]),

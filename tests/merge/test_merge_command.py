@@ -188,7 +188,8 @@ def peak_of_merging(directory: str, pipe) -> None:
     found, done = [], threading.Event()
 
     def private() -> int:
-        return int(re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+        (kibibytes,) = re.findall(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())
+        return int(kibibytes) // 1024
 
     def watch() -> None:
         while not done.is_set():

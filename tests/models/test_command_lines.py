@@ -69,7 +69,7 @@ def run(main, *arguments: str) -> None:
         sys.argv = argv
 
 
-def subprocess_run(*command: str) -> subprocess.CompletedProcess:
+def subprocess_run(*command: object) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, env=environment)
 

@@ -1,5 +1,7 @@
 """fairseq-train and fairseq-hydra-train give the model the same defaults."""
 
+from typing import cast
+
 import pytest
 from fairseq import options
 from fairseq.dataclass.configs import FairseqConfig
@@ -15,7 +17,7 @@ def command_line(name: str, *flags: str) -> dict:
     parser = options.get_training_parser()
     arguments = ["data", "--arch", name, "--task", "translation", "--save-dir", "here", *flags]
     cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, arguments))
-    return OmegaConf.to_container(cfg.model, enum_to_str=True)
+    return cast(dict, OmegaConf.to_container(cfg.model, enum_to_str=True))
 
 
 def dataclass(name: str, **options) -> dict:
@@ -25,7 +27,7 @@ def dataclass(name: str, **options) -> dict:
     )
     cfg.checkpoint.save_dir = "here"
     merged = merge_with_parent(MODEL_DATACLASS_REGISTRY[name](), cfg.model)
-    return OmegaConf.to_container(merged, resolve=True, enum_to_str=True)
+    return cast(dict, OmegaConf.to_container(merged, resolve=True, enum_to_str=True))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

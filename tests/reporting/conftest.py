@@ -68,6 +68,7 @@ def report(runs, capsys) -> Callable[..., tuple[int, str, str]]:
         with pytest.raises(SystemExit) as ended:
             main(["--runs", str(runs), *options])
         printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
         return ended.value.code, printed.out, printed.err
 
     return run

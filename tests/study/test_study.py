@@ -18,7 +18,7 @@ DIRECTION = "title_zh:zh-zh"
 REFERENCES = [f"第{number}个标题" for number in "一二三四五六七八九十"]
 
 
-def plan(systems=("xlm-swcm", "no-ws"), rates=(0.1, 0.2), seeds=(1, 2)) -> StudyPlan:
+def plan(systems: tuple[str, str] = ("xlm-swcm", "no-ws"), rates=(0.1, 0.2), seeds=(1, 2)) -> StudyPlan:
     scale = StudyScale(1, {"titles": 1}, [], [], list(rates), list(seeds))
     task = StudyTask("titles", [DIRECTION], "rougeL F1")
     return StudyPlan(scale, [StudySystem(name, "3") for name in systems], [task], [Claim(*systems, "Table 3")])

@@ -60,8 +60,9 @@ def fill(directory: Path, train: int = 40, longest: int = 20, extra: Sequence[Co
             else:
                 shared = corpus.source_lang == corpus.target_lang
                 ends = ("source", "target") if shared else (corpus.source_lang, corpus.target_lang)
-                made = Split(*(f"{split}.{corpus.name}.{end}" for end in ends))
-                made.target_tokens = write_indexed(directory / made.target, random_texts(samples, longest, seed + 50))
+                source, target = (f"{split}.{corpus.name}.{end}" for end in ends)
+                made = Split(source, target)
+                made.target_tokens = write_indexed(directory / target, random_texts(samples, longest, seed + 50))
             made.samples = samples
             made.source_tokens = write_indexed(directory / made.source, random_texts(samples, longest, seed))
             corpus.splits[split] = made

@@ -59,8 +59,8 @@ def prepare(kind, place, encoder, output, *options):
 
 
 def stored(directory: Path, split: str) -> tuple[list[list[int]], list[list[int]]]:
-    data = [MMapIndexedDataset(str(directory / side / split)) for side in ("input0", "label")]
-    return tuple([[item.tolist() for item in each] for each in data])
+    texts, labels = (MMapIndexedDataset(str(directory / side / split)) for side in ("input0", "label"))
+    return [item.tolist() for item in texts], [item.tolist() for item in labels]
 
 
 # --- readers ---

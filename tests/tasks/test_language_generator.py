@@ -166,9 +166,12 @@ def what_the_encoder_reads(task, monkeypatch, decode) -> list[list[int]]:
     """The rows that the encoder is given while ``decode`` runs a model."""
     model, read = tiny_transformer(task), []
     forward = model.encoder.forward
-    monkeypatch.setattr(
-        model.encoder, "forward", lambda src_tokens, **rest: (read.append(src_tokens), forward(src_tokens, **rest))[1]
-    )
+
+    def reading(src_tokens, **rest):
+        read.append(src_tokens)
+        return forward(src_tokens, **rest)
+
+    monkeypatch.setattr(model.encoder, "forward", reading)
     decode(model)
     return [row.tolist() for row in read[0]]
 

@@ -52,6 +52,7 @@ def run(command, repository, processes: int = 1, kill_after: int | None = None) 
                 text=True,
             )
         )
+    assert started[0].stdout is not None
     for line in started[0].stdout:
         log += line
         match = UPDATES.search(line)

@@ -34,7 +34,8 @@ def test_states_logits_steps_and_loss(layout):
 def step_by_step(model, source, target, padding=None) -> torch.Tensor:
     """Logits of a decoder that sees one more position at each step, with the cache."""
     encoded = model.get_encoder()(source, source.ne(PAD))
-    cache, logits = {}, []
+    cache: dict = {}
+    logits = []
     for step in range(target.size(1)):
         mask = None if padding is None else padding[:, : step + 1]
         output = model(
