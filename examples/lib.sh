@@ -181,8 +181,8 @@ score() {
   once "generate-$lang" "outputs for the $1 split" \
     show_logged "$RUN/generate-$lang.log" fairseq-generate "$DATA" --user-dir swcm_fairseq \
     --task multilingual_denoising_mt --source-lang "$source" --target-lang "$target" --gen-subset "$1" --path "$3" \
-    "${DEVICE[@]}" "${GENERATION[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece \
-    --tokens-per-sample "$TOKENS" --scoring rouge_l --results-path "$RUN/$1/$lang"
+    "${DEVICE[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece --tokens-per-sample "$TOKENS" \
+    --scoring rouge_l --results-path "$RUN/$1/$lang" "${GENERATION[@]}"
   once "score-$lang" "ROUGE, BLEU, chrF++ and language accuracy, with their signatures" \
     show python -m swcm_fairseq.scoring --generated "$RUN/$1/$lang/generate-$1.txt" --lang "$target" --format json \
     --output "$RUN/scores/$lang.json"

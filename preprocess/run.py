@@ -132,12 +132,12 @@ def prepare(manifest: Manifest, entry: CorpusEntry) -> list[Job]:
 
 
 def _extract(manifest: Manifest, entry: CorpusEntry, folder: Path) -> list[Path]:
-    files = output_paths(str(folder / "all"), entry.made, entry.langs)
+    files = output_paths(str(folder / "all"), entry.chosen_use, entry.langs)
     options = ExtractOptions(**{each.name: getattr(entry, each.name) for each in fields(ExtractOptions)})
-    key = ["extract", entry.name, entry.format, entry.langs, entry.made, asdict(options), folder]
+    key = ["extract", entry.name, entry.format, entry.langs, entry.chosen_use, asdict(options), folder]
     work = LineWorkOptions(manifest.workers, folder / "extract.rejects")
     kind, prefix = FORMATS[entry.format], str(folder / "all")
-    step = partial(extract, kind, entry.input, entry.langs, entry.made, prefix, options, work)
+    step = partial(extract, kind, entry.input, entry.langs, entry.chosen_use, prefix, options, work)
     once(folder / "extract.json", key, entry.input, files, step)
     return files
 
@@ -146,7 +146,7 @@ def _clean(
     manifest: Manifest, entry: CorpusEntry, options: CleanOptions, folder: Path, files: list[Path]
 ) -> list[Path]:
     cleaned = [folder / f"clean{path.suffix}" for path in files]
-    options = replace(options, without=[*options.without, *UNFIT.get(entry.made, ())])
+    options = replace(options, without=[*options.without, *UNFIT.get(entry.chosen_use, ())])
     key = ["clean", entry.name, entry.sides, asdict(options), folder]
     work = LineWorkOptions(manifest.workers, folder / "clean.rejects")
     step = partial(clean, entry.sides, files, cleaned, options, ReadingOptions(), work)
@@ -193,7 +193,7 @@ def run(manifest: Manifest, path: Path) -> None:
 def _run_steps(manifest: Manifest) -> None:
     jobs: list[Job] = []
     for number, entry in enumerate(manifest.corpora, start=1):
-        print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.made}")
+        print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.chosen_use}")
         jobs += prepare(manifest, entry)
     print(f"\nbinarize into {manifest.output}")
     binarize(manifest.vocabulary, manifest.output, jobs, ReadingOptions(), LineWorkOptions(manifest.workers))

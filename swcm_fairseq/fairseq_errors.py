@@ -1,6 +1,5 @@
 """Errors of fairseq's own commands that are the user's to fix, in one line; others are bugs and keep the traceback."""
 
-import errno
 import pickle
 import re
 import traceback
@@ -14,7 +13,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from swcm_fairseq.interop.files import unreadable
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _IN_WORDS = (AssertionError, ValueError, RuntimeError, NotImplementedError, OSError)
 _LOST_PROCESS = re.compile(
     r"gloo|Connection (?:closed|reset|refused)|Broken pipe|NCCL|Timed out|timeout", re.IGNORECASE

@@ -75,10 +75,10 @@ class CorpusEntry(ExtractOptions):
     @property
     def sides(self) -> tuple[str, ...]:
         """Language of each file that is made of it."""
-        return sides_of(self.made, self.langs)
+        return sides_of(self.chosen_use, self.langs)
 
     @property
-    def made(self) -> Use:
+    def chosen_use(self) -> Use:
         """What is made of it."""
         return Use(self.use) if self.use else FORMATS[self.format].uses[0]
 
@@ -130,10 +130,10 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
     if entry.use and entry.use not in uses:
         raise InputError(f"{where}: use {entry.use!r}: {entry.format} gives {' or '.join(uses)}")
     parse_languages(f"{where}: lang", entry.lang)
-    expected = 2 if entry.made is Use.PAIR else 1
+    expected = 2 if entry.chosen_use is Use.PAIR else 1
     if len(entry.langs) != expected:
         form = "two, as zh-bo" if expected == 2 else "one"
-        raise InputError(f"{where}: lang {entry.lang!r}: {entry.format} as {entry.made} needs {form}")
+        raise InputError(f"{where}: lang {entry.lang!r}: {entry.format} as {entry.chosen_use} needs {form}")
     if len(entry.sides) == 2:
         check_pair_name(f"{where}: name {entry.name!r}", entry.sides, entry.name)
     for split in entry.limits:

@@ -19,7 +19,7 @@ _STEPS = 1 << 32
 MAX_LINE_BYTES = 1 << 26  # as long as a record may be
 
 
-def place(line: str) -> float:
+def split_position(line: str) -> float:
     """A number in [0, 1) that depends on the letters and digits of the line alone."""
     digest = hashlib.blake2b(folded(line).encode("utf-8", "surrogatepass"), digest_size=4).digest()
     return int.from_bytes(digest, "big") / _STEPS
@@ -37,7 +37,7 @@ class Divider:
             tuple(decoded(raw, path, number, MAX_LINE_BYTES) for raw, path in zip(row, block.paths, strict=True))
             for number, row in enumerate(zip(*block.sides, strict=True), start=block.first_line)
         ]
-        return block.position, [(_split_of(place(line[0]), self.shares), line) for line in lines]
+        return block.position, [(_split_of(split_position(line[0]), self.shares), line) for line in lines]
 
 
 def split_lines(
@@ -47,7 +47,7 @@ def split_lines(
     limits: dict[str, int],
     workers: int,
 ) -> Counter[str]:
-    """Write each line (of each side) to the split that its first side's :func:`place` falls into.
+    """Write each line (of each side) to the split that its first side's :func:`split_position` falls into.
 
     Args:
         paths: one file, or the two of pairs.

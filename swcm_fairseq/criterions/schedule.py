@@ -28,8 +28,8 @@ _EXPONENTIAL_RATE = 5.0
 _SIGMOID_RATE = 10.0
 
 
-def _fallen(decay: Decay, x: float) -> float:
-    """The part of the fall that lies behind at ``x`` of the way; 0 at 0 and 1 at 1, for every curve."""
+def _decayed_share(decay: Decay, x: float) -> float:
+    """How much of the decay is done at ``x`` of the way; 0 at 0 and 1 at 1, for every curve."""
     if decay is Decay.linear:
         return x
     if decay is Decay.exponential:
@@ -84,4 +84,4 @@ class TeacherForcingSchedule:
         if position >= self.end:
             return self.final_ratio
         x = (position - self.start) / (self.end - self.start)
-        return 1.0 - (1.0 - self.final_ratio) * _fallen(self.decay, x)
+        return 1.0 - (1.0 - self.final_ratio) * _decayed_share(self.decay, x)

@@ -166,7 +166,7 @@ def head_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return head if len(head) == len(HEAD) else {}
 
 
-def place(path: Path, tensors: dict[str, Tensor], rename: dict[str, str]) -> dict[str, Tensor]:
+def renamed_tensors(path: Path, tensors: dict[str, Tensor], rename: dict[str, str]) -> dict[str, Tensor]:
     """``tensors`` under our names, float32; ``rename`` gives the name in the file -> our name.
 
     Raises:

@@ -16,7 +16,7 @@ from swcm_fairseq.interop.encoder_weights import (
     EncoderSizes,
     EncoderWeights,
     head_of,
-    place,
+    renamed_tensors,
 )
 from swcm_fairseq.interop.files import load_pickle
 
@@ -70,7 +70,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
     model: dict[str, Any] = state["model"]
     prefix = _prefix(path, model)
     options, task = options_of(state, "model"), options_of(state, "task")
-    tensors, names, left_out, decoder = _sort(path, model, prefix)
+    tensors, names, left_out, decoder = _sorted_tensors(path, model, prefix)
     rows = tensors["embed_tokens.weight"].size(0)
     extra = model.get(f"{prefix}_extra_state")
     return EncoderWeights(
@@ -160,7 +160,7 @@ def _activation(path: Path, options: dict[str, Any]) -> str:
     return activation
 
 
-def _sort(
+def _sorted_tensors(
     path: Path, model: dict[str, Tensor], prefix: str
 ) -> tuple[dict[str, Tensor], dict[str, str], dict[str, str], dict[str, Tensor]]:
     """The encoder's tensors under our names, our name -> name in the file, what was left out, our decoder's tensors."""
@@ -176,17 +176,17 @@ def _sort(
         elif ".in_proj_" in name:
             split[name] = tensor
         else:
-            rename[name] = _todays(name.removeprefix(prefix))
-    tensors = place(path, model, rename)
+            rename[name] = _current_name(name.removeprefix(prefix))
+    tensors = renamed_tensors(path, model, rename)
     names = {ours: theirs for theirs, ours in rename.items()}
     for name, tensor in split.items():
         for letter, part in zip("qkv", tensor.float().chunk(3), strict=True):
-            ours = _todays(name.removeprefix(prefix)).replace("in_proj_", f"{letter}_proj.")
+            ours = _current_name(name.removeprefix(prefix)).replace("in_proj_", f"{letter}_proj.")
             tensors[ours], names[ours] = part.clone(), name
     return tensors, names, left_out, decoder
 
 
-def _todays(name: str) -> str:
+def _current_name(name: str) -> str:
     for old, new in OLD_NAMES.items():
         name = new + name.removeprefix(old) if name.startswith(old) else name
     return name

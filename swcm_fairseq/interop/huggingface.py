@@ -23,7 +23,7 @@ from swcm_fairseq.interop.encoder_weights import (
     EncoderSizes,
     EncoderWeights,
     head_of,
-    place,
+    renamed_tensors,
 )
 from swcm_fairseq.interop.files import load_directory, load_json
 
@@ -92,7 +92,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
     for theirs in theirs_to_ours:
         if theirs not in tensors:
             raise InputError(f"{directory}: the tensor {theirs} is missing")
-    placed = place(directory, tensors, {name: theirs_to_ours[name] for name in tensors})
+    placed = renamed_tensors(directory, tensors, {name: theirs_to_ours[name] for name in tensors})
     placed["embed_positions.weight"] = _positions(placed["embed_positions.weight"], types, _starts_at_zero(config))
     return EncoderWeights(
         path=directory,
@@ -136,10 +136,6 @@ def _config(directory: Path) -> dict:
 def _starts_at_zero(config: dict) -> bool:
     """Whether the first token of a sequence has row 0 of the position table."""
     return config["model_type"] == "bert"
-
-
-def _no_configuration(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: {error!r}: not the configuration of an encoder")
 
 
 def _whole_number(path: Path, config: dict, key: str) -> int:

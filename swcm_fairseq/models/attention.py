@@ -212,7 +212,7 @@ class Attention(MultiheadAttention):
         length = saved["prev_key"].size(2)
         moved = buffer.new_empty(len(new_order), *buffer.shape[1:])
         torch.index_select(buffer[:, :, :, :length], 0, new_order, out=moved[:, :, :, :length])
-        _show(saved, moved, length)
+        _use_buffer(saved, moved, length)
         return incremental_state
 
 
@@ -239,11 +239,11 @@ def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
     if start + length > buffer.size(3):
         buffer = torch.cat([buffer, both.new_empty(batch, 2, heads, length + GROWTH, dim)], dim=3)
     buffer[:, :, :, start : start + length] = both
-    _show(saved, buffer, start + length)
+    _use_buffer(saved, buffer, start + length)
     return saved["prev_key"], saved["prev_value"]
 
 
-def _show(saved: dict[str, Tensor], buffer: Tensor, length: int) -> None:
+def _use_buffer(saved: dict[str, Tensor], buffer: Tensor, length: int) -> None:
     """Make ``buffer`` the state's, of which ``length`` positions are in use."""
     saved["buffer"] = buffer
     saved["prev_key"], saved["prev_value"] = buffer[:, 0, :, :length], buffer[:, 1, :, :length]

@@ -8,7 +8,7 @@ import yaml
 from preprocess import run
 from preprocess.steps.manifest import read_manifest
 from preprocess.text import split
-from preprocess.text.split import place
+from preprocess.text.split import split_position
 from swcm_fairseq.data.corpora import Corpora
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import SENTENCES, sentences, write_lines
@@ -140,9 +140,9 @@ def test_answers_that_are_numbers_stay(vocabulary_dir, tmp_path):
 
 
 def test_repeats_fall_into_one_split():
-    assert place("ཀ་ཁ།") == place(" ཀ་ཁ ") == place("ཀ་ཁ")
-    assert place("Abc, d") == place("ABC D")
-    numbers = [place(str(i)) for i in range(2000)]
+    assert split_position("ཀ་ཁ།") == split_position(" ཀ་ཁ ") == split_position("ཀ་ཁ")
+    assert split_position("Abc, d") == split_position("ABC D")
+    numbers = [split_position(str(i)) for i in range(2000)]
     assert 0.45 < sum(numbers) / len(numbers) < 0.55
 
 
