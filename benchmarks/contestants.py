@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import swcm_fairseq  # noqa: F401  (registers the architectures)
 from swcm_fairseq.criterions import linear_cross_entropy
 from swcm_fairseq.criterions.swcm_cross_entropy import SWCMCrossEntropyConfig, SWCMCrossEntropyCriterion
-from swcm_fairseq.data.sample import BatchFacts
+from swcm_fairseq.data.sample import BatchFacts, Sample
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.layer_plan import LayerKind
@@ -113,7 +113,7 @@ def make_batch(
     predicted = target[:, 1:].clone()
     predicted[:, 0] = 1  # the language token is given
     previous = target[:, :tokens].masked_fill(places[:tokens] >= lengths[:, None], 1)
-    batch: dict[str, Any] = {
+    batch: Sample = {
         "id": torch.arange(sentences),
         "nsentences": sentences,
         "ntokens": int(predicted.ne(1).sum()),

@@ -141,7 +141,8 @@ def test_random_and_mean_rows(extend, encoder, aligned):
     pieces = torch.stack([row for symbol, row in old.items() if symbol[0] != "<"])
     assert torch.allclose(means.mean(0) / means.mean(0).norm(), pieces.mean(0) / pieces.mean(0).norm(), atol=0.1)
     assert len({tuple(row.tolist()) for row in means}) == len(new)
-    assert all(rows_of(random)[1][symbol] == 0 for symbol in new)
+    biases = rows_of(random)[1]
+    assert all(biases[symbol] == 0 for symbol in new)
     assert all(rows_of(mean)[1][symbol] == pytest.approx(-3, abs=0.1) for symbol in new)
 
 
