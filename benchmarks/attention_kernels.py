@@ -55,9 +55,9 @@ def milliseconds(case: str, kernel: str, options: argparse.Namespace) -> float |
     return 1000 * statistics.median(times)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=1)
+    parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="default: fp32")
     for name, size, what in (
         ("sentences", 4, "of a batch"),
@@ -73,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     torch.set_num_threads(options.threads)
     times = {case: {kernel: milliseconds(case, kernel, options) for kernel in KERNELS} for case in CASES}
     rows = [[case, *("refused" if ms is None else f"{ms:.3f}" for ms in row.values())] for case, row in times.items()]

@@ -109,9 +109,9 @@ def one_size(options: argparse.Namespace, count: int, vocab: Path, text: list[st
         return turns, "same" if same_bytes(folder) else "DIFFERENT"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=2)
+    parser = measure.build_parser(__doc__, rounds=2)
     parser.add_argument("--vocab", type=Path, metavar="DIR", help="vocabulary (trained on the quickstart's text)")
     parser.add_argument("--text", nargs="+", metavar="FILE", help="text, repeated up to the sizes (the quickstart's)")
     parser.add_argument("--lines", type=int, nargs="+", default=[10_000, 100_000, 400_000], metavar="N", help="sizes")
@@ -149,7 +149,7 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     text = options.text or [str(path) for path in sorted(QUICKSTART.glob("mono.*.train.txt"))]
     with tempfile.TemporaryDirectory() as name:
         vocab = options.vocab or make_vocabulary(Path(name) / "vocab")

@@ -71,9 +71,9 @@ def ratios(results: dict[str, list[dict[str, Any]]], tokens: int) -> list[measur
     return claims
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=3)
+    parser = measure.build_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=135_364, sentences=16, tokens=128)
     parser.set_defaults(encoder_layers=3, label_smoothing=0.1)
     parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Measure all variants and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     models.check_model_options(options)
     torch.set_num_threads(options.threads)
     results = measure.alternate(

@@ -240,9 +240,9 @@ def setting_ratios(
     return [*ratios, measure.Ratio.of(f"sentences/s, {setting}: restricted / whole vocabulary", restricted, ours)]
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=3)
+    parser = measure.build_parser(__doc__, rounds=3)
     parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
     parser.add_argument("--encoder-layers", type=int, metavar="N", help="number of encoder layers (the architecture's)")
     parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="symbols (%(default)s)")
@@ -270,7 +270,7 @@ def check(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     options.dropout = 0.0
     check(options)
     torch.set_num_threads(options.threads)

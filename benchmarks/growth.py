@@ -87,9 +87,9 @@ def draw(path: Path, curves: dict[str, dict[str, list[float]]]) -> None:
     figure.savefig(path, dpi=110)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=1)
+    parser = measure.build_parser(__doc__, rounds=1)
     models.add_model_options(parser, vocabulary=30_000, sentences=2, tokens=64)
     parser.set_defaults(encoder_layers=6)
     parser.add_argument("--steps", type=int, default=2, metavar="N", help="timed steps per point (default: 2)")
@@ -125,7 +125,7 @@ def row(axis: str, curve: dict[str, list[Any]]) -> tuple[list[str], measure.Rati
 
 def main() -> None:
     """Measure, draw and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     options.normal_layer_interval = min(3, options.encoder_layers)
     torch.set_num_threads(options.threads)
     grid = points(options, options.vary)

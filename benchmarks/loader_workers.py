@@ -85,9 +85,9 @@ def workers_needed(speeds: dict[int, float], rate: float) -> tuple[int, bool]:
     return math.ceil(rate / per_worker), False
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=3)
+    parser = measure.build_parser(__doc__, rounds=3)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="for made-up text (%(default)s)")
     parser.add_argument("--tokens", type=int, default=256, metavar="N", help="--tokens-per-sample (%(default)s)")
@@ -134,7 +134,7 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or Path(folder)

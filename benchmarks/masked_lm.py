@@ -91,9 +91,9 @@ def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=3)
+    parser = measure.build_parser(__doc__, rounds=3)
     add = parser.add_argument
     add("--layers", type=int, default=4, metavar="N", help="encoder layers (default: %(default)s)")
     add("--width", type=int, default=256, metavar="N", help="hidden units, a multiple of 64 (default: %(default)s)")
@@ -109,7 +109,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Measure all variants and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     names = (WHOLE, PRUNED, FAST)
     results = measure.alternate(
         options.rounds, {name: partial(measure.apart, one_turn, name, options) for name in names}

@@ -36,7 +36,7 @@ PACKAGES = ("torch", "ve-fairseq", "swcm_fairseq")
 MISSED = "What bounds a missed aim: [benchmarks/README.md](../README.md#what-the-reports-say-and-what-bounds-them)."
 
 
-def make_parser(description: str, rounds: int) -> argparse.ArgumentParser:
+def build_parser(description: str, rounds: int) -> argparse.ArgumentParser:
     """A parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")

@@ -103,9 +103,9 @@ def one_turn(name: str, options: argparse.Namespace, data: Path) -> dict[str, fl
     return {"seconds": measure.seconds(make_batches, "cpu"), **result}
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=5)
+    parser = measure.build_parser(__doc__, rounds=5)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--lang", default="bo", help="language of the text (default: bo)")
     parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="for made-up text (%(default)s)")
@@ -141,7 +141,7 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:

@@ -53,9 +53,9 @@ def work_lost(sizes: np.ndarray, source: float, target: float) -> float:
     return 1 - real / (ENCODER * sources / (1 - source) + DECODER * targets / (1 - target) + OUTPUT * targets)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=1)
+    parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="positions (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="samples per batch (%(default)s)")
@@ -65,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Make the samples, form the batches both ways, write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
             made_up_data.document_data(Path(folder), options.samples // 4)

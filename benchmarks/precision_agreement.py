@@ -66,9 +66,9 @@ def measured(options: argparse.Namespace, precision: str, sources: list[str], ta
     return {"texts": texts, "seconds": taken, "favourites": favourites(model, options, sources, targets), **scores}
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=1)
+    parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the exported model")
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="texts, one per line")
     parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="expected outputs, one per line")
@@ -87,7 +87,7 @@ def share(ours: list[Any], theirs: list[Any]) -> float:
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     sources, targets = read(options.input, options.samples), read(options.reference, options.samples)
     if len(sources) != len(targets) or not sources:
         raise InputError(f"{options.reference}: {len(targets)} lines for {len(sources)} texts; give one for each")

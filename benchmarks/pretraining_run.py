@@ -86,9 +86,9 @@ def summary(options: argparse.Namespace, log: str) -> dict[str, float]:
     }
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=1)
+    parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("out", type=Path, metavar="OUT", help="directory for data, checkpoints and log")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--arch", default="xlm_swcm_tiny", help="default: %(default)s")
@@ -108,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Train, read the log, extrapolate."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     options.out = options.out.resolve()
     data = options.data.resolve() if options.data else options.out / "data"
     if options.data is None:

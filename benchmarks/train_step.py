@@ -209,9 +209,9 @@ def chosen(options: argparse.Namespace) -> list[str]:
     return [name for name in names if name in (STOCK, OURS, *options.contestants)]
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=3)
+    parser = measure.build_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=30_000, sentences=4, tokens=128)
     parser.set_defaults(padding=0.1)
     parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
@@ -225,7 +225,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     models.check_model_options(options)
     torch.set_num_threads(options.threads)
     names = chosen(options)

@@ -123,9 +123,9 @@ def one_turn(kind: str, data: Path, options: argparse.Namespace) -> dict[str, fl
     return results.get()
 
 
-def make_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = measure.make_parser(__doc__, rounds=3)
+    parser = measure.build_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=8_000, sentences=0, tokens=128)
     parser.set_defaults(arch="xlm_swcm_small", encoder_layers=3)
     parser.add_argument("--max-tokens", type=int, default=512, metavar="N", help="maximum tokens per batch (512)")
@@ -136,7 +136,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Measure and write the report."""
-    options = make_parser().parse_args()
+    options = build_parser().parse_args()
     if options.device != "cpu":
         raise InputError("--device cuda: this question is about two processes on a CPU; leave it out")
     torch.set_num_threads(options.threads)

@@ -13,7 +13,7 @@ def test_binarize(run):
 
 
 def test_binarize_beside_the_stock_chain():
-    options = binarize_throughput.make_parser().parse_args([])
+    options = binarize_throughput.build_parser().parse_args([])
     turns = {
         OURS: [(2.0, 100.0), (4.0, 110.0)],
         STOCK: [(8.0, 300.0), (8.0, 200.0)],

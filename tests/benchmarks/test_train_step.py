@@ -19,7 +19,7 @@ def gradients(name, options, changes=()):
 
 @pytest.mark.parametrize("smoothing", ["0", "0.1"])
 def test_stock_layers_compute_our_loss_and_gradients(smoothing):
-    options = train_step.make_parser().parse_args([*SIZE, "--dropout", "0", "--label-smoothing", smoothing])
+    options = train_step.build_parser().parse_args([*SIZE, "--dropout", "0", "--label-smoothing", smoothing])
     stock_loss, stock = gradients(train_step.STOCK, options)
     loss, ours = gradients(train_step.OURS, options)
     assert loss == pytest.approx(stock_loss, rel=1e-5)
@@ -50,7 +50,7 @@ def test_the_report(run):
 
 def test_work_is_that_of_the_matrix_products():
     """6 operations a weight and token, and attention's products, forward and backward."""
-    options = train_step.make_parser().parse_args(SIZE)
+    options = train_step.build_parser().parse_args(SIZE)
     counted = train_step.one_turn(train_step.STOCK, options, {})["flops"]
     model = contestants.our_model(options, contestants.make_task(options.vocabulary))
     linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
