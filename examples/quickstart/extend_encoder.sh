@@ -7,6 +7,7 @@
 #   TEXT        directory with text in the layout of examples/quickstart/data
 #   OUT         directory to write
 #   PIECES=N    number of Tibetan pieces to add (default: 4000)
+#   LANGUAGES   keep the pieces of these languages' text (default: bo zh)
 #   ROWS=START  how the rows of new pieces start: aligned (from the rows of their translations, the default), pushed (the
 #               same, then moved away from them), mean (of the rows of pieces that spell them) or random (as CINO's)
 set -euo pipefail
@@ -31,9 +32,12 @@ esac
 show python -m preprocess.vocab_extend --vocab "$encoder" --input "bo=$text/mono.bo.train.txt$xz" --size "${PIECES:-4000}" \
   "${rows[@]}" --output "$work/extended"
 inputs=()
-for lang in bo zh; do
-  inputs+=("$lang=$text/mono.$lang.train.txt$xz" "$lang=$text/zh-bo.train.$lang$xz")
-  for side in article title; do inputs+=("$lang=$text/title.$lang.train.$side$xz"); done
+for lang in ${LANGUAGES:-bo zh}; do
+  inputs+=("$lang=$text/mono.$lang.train.txt$xz")
+  [ "$lang" = zh ] || inputs+=("$lang=$text/zh-$lang.train.$lang$xz" "zh=$text/zh-$lang.train.zh$xz")
+  for side in article title; do
+    [ ! -e "$text/title.$lang.train.$side$xz" ] || inputs+=("$lang=$text/title.$lang.train.$side$xz")
+  done
 done
 rm -rf "$out"
 show python -m preprocess.vocab_prune --vocab "$work/extended" --input "${inputs[@]}" --drop-characters --output "$out"

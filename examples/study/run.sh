@@ -9,7 +9,7 @@
 #   JOBS=N                                trainings at a time (default: 1)
 #   ENCODER=DIR TEXT=DIR                  another encoder, other text in the layout of examples/quickstart/data/libreoffice;
 #                                         on a GPU also title.ug, zh-{ug,kk,mn} with test files and, as extracted by
-#                                         preprocess.extract, reading.{zh,kk}.SPLIT.{question,answer}.xz
+#                                         preprocess.extract, reading.{zh,kk}.SPLIT.{source,target}.xz
 #   RESULTS=DIR                           finished runs (default: examples/study/results/cpu, gpu or smoke)
 #
 # You can interrupt it at any time: the same command continues. Finished runs are read from RESULTS and not repeated.
@@ -41,13 +41,14 @@ rows() {
   finished "encoder-$1" && return
   step "encoder-$1" "Tibetan pieces; the rows of new ones: $1"
   mkdir -p "$OUT/encoders"
-  ROWS=$1 show examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$OUT/encoders/$1"
+  ROWS=$1 LANGUAGES=${LANGS[*]} show examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$OUT/encoders/$1"
   mark "encoder-$1"
 }
 # continued START: such an encoder after continued masked language modelling, as CINO's.
 continued() {
   finished "encoder-$1-mlm" && return
   step "encoder-$1-mlm" "continued masked language modelling"
+  rm -rf "$OUT/mlm-$1/start.pt" "$OUT/encoders/$1-mlm" # of an interrupted run
   show python -m swcm_fairseq.interop.convert "$OUT/encoders/$1" --to fairseq --output "$OUT/mlm-$1/start.pt"
   show python -m swcm_fairseq.train "$OUT/data-bin/pretraining" --user-dir swcm_fairseq --task corpora_masked_lm \
     --criterion fast_masked_lm --arch roberta_base --finetune-from-model "$OUT/mlm-$1/start.pt" --mask-prob 0.2 \
@@ -101,7 +102,7 @@ if ! finished data; then
       mapfile -t options < <(pairs "$lang")
       binarize "translation-$lang" "${options[@]}"
     done
-    mapfile -t options < <(for lang in zh kk; do texts reading "$lang" question answer; done)
+    mapfile -t options < <(for lang in zh kk; do texts reading "$lang" source target; done)
     binarize reading "${options[@]}"
   fi
   mark data
@@ -112,7 +113,7 @@ if [ "$plan" != smoke ]; then
 fi
 
 mkdir -p "$RESULTS/references"
-for file in "$TEXT"/title.*.test.title.xz "$TEXT"/reading.*.test.answer.xz "$TEXT"/zh-*.test.*.xz; do
+for file in "$TEXT"/title.*.test.title.xz "$TEXT"/reading.*.test.target.xz "$TEXT"/zh-*.test.*.xz; do
   [ -e "$file" ] || continue
   IFS=. read -r kind lang _ side _ <<<"$(basename "$file")" # title.bo.test.title.xz, zh-bo.test.bo.xz
   case $kind in
