@@ -1,13 +1,16 @@
-"""What a trained model writes in bfloat16 and int8 on a CPU beside float32: words, scores and speed.
+"""What a trained model writes in bfloat16 and int8 on a CPU beside float32: words, texts and scores.
 
-    python benchmarks/precision_agreement.py DIRECTORY --input test.bo --reference test.zh -s bo -t zh
+    python benchmarks/precision_agreement.py DIRECTORY --pair bo-zh=test.bo,test.zh [...]
 
-DIRECTORY is written by python -m swcm_fairseq.export. For each precision: the share of positions where the model, given
-the reference so far, predicts the same most probable word; the share of texts for which beam search writes the same;
-ROUGE-L and chrF against the reference; and texts per second of processor time.
+DIRECTORY is written by python -m swcm_fairseq.export; a pair is a direction with its texts and references, one per
+line. For each pair and precision: the share of positions where the model, given the reference so far, predicts the same
+most probable word; the share of texts for which beam search writes the same; and ROUGE-L and chrF against the
+reference. How fast the precisions are: benchmarks/decoding.py --precision.
 """
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +20,49 @@ import torch
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.cpu_precision import CPUPrecision
+from swcm_fairseq.scoring.segment_files import check_lengths, read_texts
 from swcm_fairseq.tasks.validation import EvalMetric, build_metric
 
-METRICS = (EvalMetric.rouge_l, EvalMetric.chrf)
+METRICS = {EvalMetric.rouge_l: "ROUGE-L", EvalMetric.chrf: "chrF"}
+EXACT = CPUPrecision.float32.value
+WORDS, TEXTS = "most probable words as in float32", "texts as in float32"  # shares, of which claims are made
 
 
-def read(path: Path, most: int) -> list[str]:
-    """The first lines."""
-    try:
-        return path.read_text(encoding="utf-8").splitlines()[:most]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+@dataclass(frozen=True)
+class Pair:
+    """Texts in ``source`` with their references in ``target`` (language codes)."""
+
+    source: str
+    target: str
+    texts: list[str]
+    references: list[str]
+
+    @classmethod
+    def read(cls, text: str, most: int) -> "Pair":
+        """The first ``most`` lines of ``SOURCE-TARGET=TEXTS,REFERENCES``; raises :class:`InputError`."""
+        direction, _, files = text.partition("=")
+        languages, paths = direction.split("-"), [Path(name) for name in files.split(",")]
+        if len(languages) != 2 or len(paths) != 2:
+            raise InputError(f"--pair {text}: write SOURCE-TARGET=TEXTS,REFERENCES, e.g. bo-zh=test.bo,test.zh")
+        sides = [read_texts(path) for path in paths]
+        check_lengths(list(zip(paths, sides, strict=True)))
+        return cls(languages[0], languages[1], sides[0][:most], sides[1][:most])
+
+    @property
+    def name(self) -> str:
+        """Such as ``bo-zh``."""
+        return f"{self.source}-{self.target}"
 
 
 @torch.no_grad()
-def favourites(hub: Any, options: argparse.Namespace, sources: list[str], targets: list[str]) -> list[int]:
-    """The most probable word at each position of each target, given what comes before."""
+def favourites(hub: Any, pair: Pair) -> list[int]:
+    """The most probable word at each position of each reference, given what comes before."""
     found: list[int] = []
     hub.task.build_generator(hub.models, hub.cfg.generation)  # sets the precision
-    ids = [[torch.from_numpy(text) for text in hub.vocabulary.encode(side)] for side in (sources, targets)]
-    languages = options.source_lang, options.target_lang
+    ids = [[torch.from_numpy(text) for text in hub.vocabulary.encode(side)] for side in (pair.texts, pair.references)]
     read, written = (
         hub.task.build_dataset_for_inference(side, None, source_lang=lang, target_lang=lang)
-        for side, lang in zip(ids, languages, strict=True)
+        for side, lang in zip(ids, (pair.source, pair.target), strict=True)
     )
     for i in range(len(read)):
         batch = read.collater([read[i]])["net_input"]
@@ -48,75 +71,91 @@ def favourites(hub: Any, options: argparse.Namespace, sources: list[str], target
     return found
 
 
-def measured(options: argparse.Namespace, precision: str, sources: list[str], targets: list[str]) -> dict[str, Any]:
+def measured(options: argparse.Namespace, precision: str, pair: Pair) -> dict[str, Any]:
     """The results of one precision."""
     torch.set_num_threads(options.threads)
     model: Any = XLMSWCMModel.from_pretrained(str(options.directory), cpu_precision=precision)
-    languages = {"source_lang": options.source_lang, "target_lang": options.target_lang}
-    texts: list[str] = []
-
-    def write() -> None:
-        texts.extend(model.generate(sources, **languages, beam=options.beam, max_len_b=options.words, batch_size=8))
-
-    model.generate(sources[:1], **languages, beam=options.beam, max_len_b=options.words)
-    taken = measure.seconds(write, "cpu")
+    search = {"source_lang": pair.source, "target_lang": pair.target, "beam": options.beam, "max_len_b": options.words}
+    search["no_repeat_ngram_size"] = options.no_repeat_ngram_size
+    texts = model.generate(pair.texts, batch_size=8, **search)
     scores = {
-        each.value: build_metric(each, options.target_lang).corpus_score(texts, [targets]).score for each in METRICS
+        each.value: build_metric(each, pair.target).corpus_score(texts, [pair.references]).score for each in METRICS
     }
-    return {"texts": texts, "seconds": taken, "favourites": favourites(model, options, sources, targets), **scores}
+    return {"texts": texts, "favourites": favourites(model, pair), **scores}
+
+
+def share(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
+    """The share of equal entries."""
+    return sum(a == b for a, b in zip(ours, theirs, strict=True)) / max(len(ours), 1)
+
+
+def rows_of(pair: Pair, found: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The table's rows of one pair, by precision."""
+    exact, rows = found[EXACT], []
+    for name, each in found.items():
+        scores = [f"{each[metric.value]:.2f}" for metric in METRICS]
+        if name != EXACT:
+            scores = [
+                f"{score} ({each[metric.value] - exact[metric.value]:+.2f})"
+                for score, metric in zip(scores, METRICS, strict=True)
+            ]
+        equal = [f"{share(each[what], exact[what]):.1%}" for what in ("favourites", "texts")]
+        rows.append([pair.name, name, *equal, *scores])
+    return rows
+
+
+def claims(pair: Pair, found: dict[str, dict[str, Any]]) -> list[measure.Ratio]:
+    """What each precision keeps of float32 for one pair."""
+    exact, ratios = found[EXACT], []
+    for name, each in found.items():
+        if name == EXACT:
+            continue
+        numbers = {
+            WORDS: share(each["favourites"], exact["favourites"]),
+            TEXTS: share(each["texts"], exact["texts"]),
+            **{f"change in {label}": each[metric.value] - exact[metric.value] for metric, label in METRICS.items()},
+        }
+        ratios += [measure.Ratio(f"{label}: {name}, {pair.name}", [number]) for label, number in numbers.items()]
+    return ratios
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=1)
-    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the exported model")
-    parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="texts, one per line")
-    parser.add_argument("--reference", type=Path, required=True, metavar="FILE", help="expected outputs, one per line")
-    parser.add_argument("-s", "--source-lang", required=True, metavar="LANG", help="language of the texts")
-    parser.add_argument("-t", "--target-lang", required=True, metavar="LANG", help="language to write")
-    parser.add_argument("--beam", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--words", type=int, default=40, metavar="N", help="maximum words per text (default: 40)")
-    parser.add_argument("--samples", type=int, default=100, metavar="N", help="the first N lines (default: 100)")
+    add = parser.add_argument
+    add("directory", type=Path, metavar="DIRECTORY", help="the exported model")
+    add("--pair", nargs="+", required=True, metavar="PAIR", help="SOURCE-TARGET=TEXTS,REFERENCES, compressed or not")
+    add("--beam", type=int, default=5, metavar="N", help="default: 5")
+    add("--words", type=int, default=40, metavar="N", help="maximum words per text (default: 40)")
+    add("--no-repeat-ngram-size", type=int, default=0, metavar="N", help="fairseq-generate's option (default: 0)")
+    add("--samples", type=int, default=1000, metavar="N", help="the first N lines of each pair (default: 1000)")
     return parser
-
-
-def share(ours: list[Any], theirs: list[Any]) -> float:
-    """The share of equal entries."""
-    return sum(a == b for a, b in zip(ours, theirs, strict=True)) / max(len(ours), 1)
 
 
 def main() -> None:
     """Measure and write the report."""
     options = build_parser().parse_args()
-    sources, targets = read(options.input, options.samples), read(options.reference, options.samples)
-    if len(sources) != len(targets) or not sources:
-        raise InputError(f"{options.reference}: {len(targets)} lines for {len(sources)} texts; give one for each")
-    names = [precision.value for precision in CPUPrecision]
-    found = {name: measure.apart(measured, options, name, sources, targets) for name in names}
-    exact = found[names[0]]
-    speeds = {name: len(sources) / each["seconds"] for name, each in found.items()}
-    rows = [
-        [
-            name,
-            f"{share(each['favourites'], exact['favourites']):.1%}",
-            f"{share(each['texts'], exact['texts']):.1%}",
-            *(f"{each[metric.value]:.2f}" for metric in METRICS),
-            f"{speeds[name]:.2f}",
-        ]
-        for name, each in found.items()
-    ]
+    pairs = [Pair.read(text, options.samples) for text in options.pair]
+    found = {
+        pair.name: {
+            precision.value: measure.apart(measured, options, precision.value, pair) for precision in CPUPrecision
+        }
+        for pair in pairs
+    }
+    repeats = f", no repeated {options.no_repeat_ngram_size}-grams" if options.no_repeat_ngram_size else ""
     measure.Report(
         question="precision_agreement",
         title="Precisions on a CPU: what stays the same",
         device="cpu",
         settings=[
-            f"{len(sources)} texts from {options.source_lang} into {options.target_lang}, beam {options.beam}",
+            ", ".join(f"{len(pair.texts)} texts {pair.name}" for pair in pairs)
+            + f"; beam {options.beam}, at most {options.words} words{repeats}",
             *([options.note] if options.note else []),
         ],
-        headers=["", "most probable words as in float32", "texts as in float32", "ROUGE-L", "chrF", "texts/s"],
-        rows=rows,
-        ratios=[measure.Ratio(f"texts/s, {name} / float32", [speeds[name] / speeds[names[0]]]) for name in names[1:]],
-        raw=found,
+        headers=["texts", "precision", WORDS, TEXTS, *METRICS.values()],
+        rows=[row for pair in pairs for row in rows_of(pair, found[pair.name])],
+        ratios=[claim for pair in pairs for claim in claims(pair, found[pair.name])],
+        raw={name: {precision: each["texts"] for precision, each in turns.items()} for name, turns in found.items()},
     ).write(options.output)
 
 

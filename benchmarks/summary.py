@@ -4,13 +4,15 @@
     python benchmarks/summary.py --check    # exit status 1 if the table differs from the files
 
 One row for every claim that has an aim; for a report without aims, one for its first claim. Of several
-reports on one question and machine, the latest counts.
+reports on one question and machine, the latest counts. A second table has what each precision on a CPU gains in speed
+(decoding.py) beside what it changes in a trained model (precision_agreement.py).
 """
 
 import argparse
 import json
 import statistics
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from swcm_fairseq.errors import InputError, run_command
 README = Path(__file__).resolve().with_name("README.md")
 BEGIN, END = "<!-- begin: python benchmarks/summary.py -->", "<!-- end -->"
 HEADERS = ["question", "compared", "medians", "ratio", "aim", "machine", "command"]
+PRECISIONS = {"bf16": "bfloat16", "int8": "int8"}  # as decoding.py and as the model calls them
+FASTER = ": ours / ours in float32"  # the end of the name of decoding.py's claim
 
 
 def latest(directory: Path) -> dict[Path, dict[str, Any]]:
@@ -62,6 +66,29 @@ def rows_of(path: Path, report: dict[str, Any], root: Path) -> list[list[str]]:
     return rows or [[link, "", "", "", "", *facts]]
 
 
+def precision_table(reports: Iterable[dict[str, Any]]) -> list[str]:
+    """Speed and agreement of each precision, side by side; [] without a report on agreement."""
+    claims: dict[str, list[dict[str, Any]]] = {}
+    for report in reports:
+        claims.setdefault(report.get("question", ""), []).extend(report["ratios"])
+    found: dict[str, dict[str, list[str]]] = {}
+    for claim in claims.get("precision_agreement", []):
+        what, _, of = claim["name"].partition(": ")
+        precision, _, pair = of.partition(", ")
+        value = f"{claim['values'][0]:.1%}" if "as in" in what else f"{claim['values'][0]:+.2f}"
+        found.setdefault(precision, {}).setdefault(what, []).append(f"{value} ({pair})")
+    rows = []
+    for short, name in PRECISIONS.items():
+        speeds = [
+            f"{measure.spread(claim['values'])} ({claim['name'].removesuffix(FASTER).removeprefix('sentences/s, ')})"
+            for claim in claims.get(f"decoding_{short}", [])
+            if claim["name"].endswith(FASTER)
+        ]
+        rows.append([name, ", ".join(speeds), *(", ".join(values) for values in found.get(name, {}).values())])
+    headers = ["precision on a CPU", "sentences/s over our float32", *next(iter(found.values()), {})]
+    return ["", *measure.table(headers, rows)] if found else []
+
+
 def with_table(text: str, table: list[str], path: Path) -> str:
     """``text`` with ``table`` between the marks.
 
@@ -83,9 +110,10 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, default=README, metavar="FILE", help="default: %(default)s")
     args = parser.parse_args()
     root = args.readme.resolve().parent
-    rows = [row for path, report in latest(args.results.resolve()).items() for row in rows_of(path, report, root)]
+    reports = latest(args.results.resolve())
+    rows = [row for path, report in reports.items() for row in rows_of(path, report, root)]
     text = args.readme.read_text(encoding="utf-8")
-    wanted = with_table(text, measure.table(HEADERS, rows), args.readme)
+    wanted = with_table(text, measure.table(HEADERS, rows) + precision_table(reports.values()), args.readme)
     if args.check and text != wanted:
         sys.exit(f"error: {args.readme}: its table is not what {args.results} says; run python benchmarks/summary.py")
     if not args.check:

@@ -5,33 +5,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.search import DiverseBeamSearch
-from fairseq.sequence_generator import SequenceGenerator
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.int8 import Int8Linear
+from swcm_fairseq.tasks.beam_search import BeamSearchGenerator
 
 
-class RepeatBlock(NGramRepeatBlock):
-    """``--no-repeat-ngram-size``. fairseq's compares with the unused end of the token buffer, so it blocks nothing."""
-
-    def _no_repeat_ngram(self, tokens: torch.Tensor, lprobs: torch.Tensor, bsz: int, beam_size: int, step: int):
-        written = tokens[:, : step + 1]
-        if self.no_repeat_ngram_size == 1:  # fairseq's looks for what comes after the last 0 tokens
-            return lprobs.scatter_(1, written, -torch.inf)
-        return super()._no_repeat_ngram(written, lprobs, bsz, beam_size, step)
-
-
-class LanguageGenerator(SequenceGenerator):
+class LanguageGenerator(BeamSearchGenerator):
     """fairseq's generator, with each sample's language token forced after ``<s>``.
 
     The token costs nothing, is not counted as length and is not in the hypotheses.
     """
-
-    vocab_size: int
 
     def __init__(
         self,
@@ -55,8 +42,6 @@ class LanguageGenerator(SequenceGenerator):
         kwargs["min_len"] = kwargs.get("min_len", 1) + 1
         kwargs["max_len_b"] = kwargs.get("max_len_b", 200) + 1
         super().__init__(models, tgt_dict, symbols_to_strip_from_output=stripped, **kwargs)
-        if kwargs.get("no_repeat_ngram_size"):
-            self.repeat_ngram_blocker = RepeatBlock(kwargs["no_repeat_ngram_size"])
         for model in self.model.models:
             rows = model.decoder.output_projection.weight.size(0)
             if rows != len(tgt_dict):
@@ -167,12 +152,16 @@ class LanguageGenerator(SequenceGenerator):
             lprobs.masked_fill_(lprobs > -torch.inf, 0.0)  # what is given is certain
         return lprobs, tokens, scores
 
+    def length(self, step: int) -> int:
+        """Without the language token."""
+        return max(step, 1)
+
     def finalize_hypos(self, step: int, bbsz_idx, eos_scores, tokens, scores, finalized, *args):
-        """fairseq's, with scores normalized by the length without the language token."""
+        """fairseq's, with scores normalized by :meth:`length`."""
         before = [len(hypos) for hypos in finalized]
         newly_finished = super().finalize_hypos(step, bbsz_idx, eos_scores, tokens, scores, finalized, *args)
         if self.normalize_scores:
-            factor = ((step + 1) / max(step, 1)) ** self.len_penalty
+            factor = ((step + 1) / self.length(step)) ** self.len_penalty
             for hypos, known in zip(finalized, before, strict=True):
                 for hypo in hypos[known:]:
                     hypo["score"] = hypo["score"] * factor

@@ -62,6 +62,24 @@ def test_reports_without_aims_or_claims(files):
     assert "two_cpu_2026-01-01.md) |  |  |  |  | a machine" in text
 
 
+def test_precisions_have_their_speed_and_their_agreement_in_one_row(files):
+    results, run = files
+    agreement = {"at_least": None, "aim": "", "above": [], "below": []}
+    ratios = [
+        {**agreement, "name": "texts as in float32: int8, bo-bo", "values": [0.81]},
+        {**agreement, "name": "texts as in float32: int8, zh-zh", "values": [0.77]},
+        {**agreement, "name": "change in chrF: int8, bo-bo", "values": [0.4]},
+    ]
+    report = {**REPORT, "question": "precision_agreement", "ratios": ratios}
+    (results / "precision_agreement_cpu_2026-01-01.json").write_text(json.dumps(report))
+    speed = {**REPORT["ratios"][1], "name": "sentences/s, beam 5, batch 4: ours / ours in float32", "values": [2.5]}
+    report = {**REPORT, "question": "decoding_int8", "ratios": [speed]}
+    assert "| int8 |  | 81.0% (bo-bo), 77.0% (zh-zh) | +0.40 (bo-bo) |\n" in run()
+    (results / "decoding_int8_cpu_2026-01-01.json").write_text(json.dumps(report))
+    assert "| int8 | 2.50 (beam 5, batch 4) | 81.0% (bo-bo), 77.0% (zh-zh) | +0.40 (bo-bo) |\n" in run()
+    assert run("--check") == run()
+
+
 def test_check_fails_when_results_are_newer(files):
     results, run = files
     run()

@@ -32,12 +32,21 @@ def test_the_report(checkpoint, data_bin, sample_data, tmp_path, monkeypatch):
     shutil.copy(checkpoint, tmp_path / "model.pt")
     for name in ("dict.txt", "sentencepiece.bpe.model"):
         shutil.copy(data_bin / name, tmp_path)
-    words = ["precision_agreement.py", tmp_path, "-s", "zh", "-t", "bo", "--output", tmp_path / "results"]
-    words += ["--input", sample_data / "zh-bo.test.zh", "--reference", sample_data / "zh-bo.test.bo"]
+    files = f"{sample_data / 'zh-bo.test.zh'},{sample_data / 'zh-bo.test.bo'}"
+    words = ["precision_agreement.py", tmp_path, "--pair", f"zh-bo={files}", "--output", tmp_path / "results"]
     monkeypatch.setattr("sys.argv", [str(word) for word in [*words, "--samples", 4, "--words", 5]])
     precision_agreement.main()
     (file,) = (tmp_path / "results").glob("precision_agreement_*.json")
-    rows = {row[0]: row[1:] for row in json.loads(file.read_text())["rows"]}
+    report = json.loads(file.read_text())
+    rows = {row[1]: row[2:] for row in report["rows"]}
     assert list(rows) == ["float32", "bfloat16", "int8"]
     assert rows["float32"][:2] == ["100.0%", "100.0%"]
     assert all(float(row[0].rstrip("%")) > 50 for row in rows.values())
+    claims = {ratio["name"]: ratio["values"] for ratio in report["ratios"]}
+    assert len(claims) == 8 and 0.5 < claims[f"{precision_agreement.WORDS}: int8, zh-bo"][0] <= 1
+
+
+@pytest.mark.parametrize("pair", ["zh-bo=one", "zh=a,b", "a,b"])
+def test_a_pair_that_is_none(pair):
+    with pytest.raises(InputError, match="write SOURCE-TARGET=TEXTS,REFERENCES"):
+        precision_agreement.Pair.read(pair, 1)

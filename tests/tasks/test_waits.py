@@ -1,7 +1,6 @@
-"""How often an update and a step of the search wait for the GPU: counted on a CPU, so that it cannot creep back."""
+"""How often an update waits for the GPU: counted on a CPU, so that it cannot creep back."""
 
 import itertools
-from argparse import Namespace
 
 import pytest
 import torch
@@ -66,18 +65,3 @@ def test_an_update_waits_at_most_twelve_times(trainer, more):
             log = trainer.train_step(batches)
         assert log["teacher_forcing"] == 0.5
         assert waits.total <= UPDATE, waits.counts
-
-
-def test_a_step_of_the_search_waits_no_more_than_fairseqs_loop(trainer):
-    """fairseq's loop waits twice a step (ended hypotheses, and an assertion); model, cache and order add nothing."""
-    trainer, updates = trainer()
-    batch = next(iter(updates))[0]
-    generator = trainer.task.build_generator([trainer.model], Namespace(beam=3, max_len_a=0, max_len_b=8, min_len=8))
-    trainer.model.eval()
-    counts = []
-    step = generator.search.step
-    with Waits() as waits:
-        generator.search.step = lambda *rest: (counts.append(waits.total), step(*rest))[1]
-        trainer.task.inference_step(generator, [trainer.model], batch)
-    between = [later - earlier for earlier, later in itertools.pairwise(counts)]
-    assert len(between) > 5 and max(between[1:]) <= 2, between
