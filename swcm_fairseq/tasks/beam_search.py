@@ -15,7 +15,7 @@ from fairseq.search import BeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 from torch import Tensor
 
-from swcm_fairseq.data.batch_facts import on_device
+from swcm_fairseq.data.sample import on_device
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.model import XLMSWCMModel
 

@@ -93,6 +93,7 @@ class LanguageGenerator(BeamSearchGenerator):
                 decoder.output_projection = self._smaller_projection(projection, vocabulary)
                 rows = vocabulary.weight(embeddings.weight.detach())
                 decoder.embed_tokens = torch.nn.Embedding.from_pretrained(rows, padding_idx=embeddings.padding_idx)
+            assert self.token_indices_to_suppress is not None  # the constructor's
             never = self.token_indices_to_suppress.to(vocabulary.ids.device)
             self.token_indices_to_suppress = vocabulary.local(never[torch.isin(never, vocabulary.ids)])
             self.vocab_size = len(vocabulary.ids)
