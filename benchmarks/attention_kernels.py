@@ -78,18 +78,16 @@ def main() -> None:
     times = {case: {kernel: milliseconds(case, kernel, options) for kernel in KERNELS} for case in CASES}
     rows = [[case, *("refused" if ms is None else f"{ms:.3f}" for ms in row.values())] for case, row in times.items()]
     measure.Report(
-        question="attention_kernels",
         title="Kernels of attention, ms forward and backward",
         device=options.device,
         settings=[
             f"{options.sentences} x {options.heads} heads x {options.tokens} x {options.width}, {options.precision}, "
             f"dropout {options.dropout}; median of {options.steps}",
-            *([options.note] if options.note else []),
         ],
         headers=["case", *KERNELS],
         rows=rows,
         raw=times,
-    ).write(options.output)
+    ).write(options.output, options.note)
 
 
 if __name__ == "__main__":

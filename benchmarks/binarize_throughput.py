@@ -131,13 +131,11 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
             speed = {side: [count / turn[0] for turn in rounds] for side, rounds in turns.items()}
             ratios.append(measure.Ratio.of(f"lines/s of {count:,} lines, ours / stock", speed[OURS], speed[STOCK]))
     return measure.Report(
-        question="binarize_throughput",
         title="preprocess.binarize beside `spm_encode | fairseq-preprocess`",
         device="cpu",
         settings=[
             f"{options.workers} process(es) of each; whole processes, start included",
             f"{options.rounds} rounds; median (range); seconds on the clock",
-            *([options.note] if options.note else []),
         ],
         headers=["lines", "", "seconds", "peak MiB", "bytes"],
         rows=rows,
@@ -154,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         vocab = options.vocab or make_vocabulary(Path(name) / "vocab")
         results = {count: one_size(options, count, vocab, text) for count in options.lines}
-    make_report(options, results).write(options.output)
+    make_report(options, results).write(options.output, options.note)
 
 
 if __name__ == "__main__":

@@ -99,20 +99,18 @@ def main() -> None:
         rows.append([*row, f"{turns[-1]['loss']:.4f}"])
     checkpointed = ", activations checkpointed" if options.checkpoint_activations else ""
     report = measure.Report(
-        question="criterion",
         title="A training step with a large vocabulary",
         device=options.device,
         settings=[
             f"{models.describe(options)}{checkpointed}",
             measure.describe_rounds(options),
-            *([options.note] if options.note else []),
         ],
         headers=["criterion", "s/step", "tokens/s", "peak MiB", "of it before the first step", "loss (nats)"],
         rows=rows,
         ratios=ratios(results, options.sentences * options.tokens),
         raw=results,
     )
-    report.write(options.output)
+    report.write(options.output, options.note)
 
 
 if __name__ == "__main__":

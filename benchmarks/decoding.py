@@ -245,9 +245,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = measure.build_parser(__doc__, rounds=3)
     parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
     parser.add_argument("--encoder-layers", type=int, metavar="N", help="number of encoder layers (the architecture's)")
-    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="symbols (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=256, metavar="N", help="tokens per source (default: %(default)s)")
-    parser.add_argument("--words", type=int, default=32, metavar="N", help="words per hypothesis (%(default)s)")
+    measure.add_numbers(
+        parser,
+        """
+        vocabulary  30_000  symbols
+        tokens         256  tokens per source
+        words           32  words per hypothesis
+        """,
+    )
     precisions = (*models.PRECISIONS, INT8)
     parser.add_argument("--precision", choices=precisions, default="fp32", help="int8: linear layers on a CPU")
     parser.add_argument("--beams", type=int, nargs="+", default=[5, 1], metavar="N", help="beam sizes (default: 5 1)")
@@ -302,7 +307,6 @@ def main() -> None:
             f"{options.arch}, {options.vocabulary:,} symbols, sources of {options.tokens} tokens, hypotheses of "
             f"{options.words} words, {options.precision}, equal weights",
             f"{options.rounds} rounds; median (range); seconds {clock}",
-            *([options.note] if options.note else []),
         ],
         headers=["search", "", "sentences", "s until written", "sentences/s", "words/s", "peak MiB", "words as ours"],
         rows=rows,
@@ -311,7 +315,7 @@ def main() -> None:
         packages=["transformers"] if has_transformers else [],
         raw=raw,
     )
-    report.write(options.output)
+    report.write(options.output, options.note)
 
 
 if __name__ == "__main__":

@@ -135,13 +135,11 @@ def main() -> None:
     curves = gather(grid, results)
     rows, ratios = zip(*(row(axis, curve) for axis, curve in curves.items()), strict=True)
     report = measure.Report(
-        question="growth",
         title="How the costs of a training step grow",
         device=options.device,
         settings=[
             f"{models.describe(options)}, X = {options.normal_layer_interval}, unless varied",
             measure.describe_rounds(options),
-            *([options.note] if options.note else []),
         ],
         headers=["varied", "values", "s/step", "MiB", "exponent of time", "exponent of memory"],
         rows=list(rows),
@@ -150,7 +148,7 @@ def main() -> None:
     )
     picture = Path(f"{report.stem(options.output)}.png")
     report.notes.append(f"![time and memory, logarithmic]({picture.name})")
-    report.write(options.output)
+    report.write(options.output, options.note)
     draw(picture, curves)
 
 

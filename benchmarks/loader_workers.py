@@ -89,11 +89,16 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=3)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
-    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="for made-up text (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=256, metavar="N", help="--tokens-per-sample (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="sentences (default: %(default)s)")
-    parser.add_argument("--batches", type=int, default=100, metavar="N", help="batches per turn (default: %(default)s)")
-    parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="batches before them (%(default)s)")
+    measure.add_numbers(
+        parser,
+        """
+        vocabulary  30_000  for made-up text
+        tokens         256  --tokens-per-sample
+        batch_size      75  sentences
+        batches        100  batches per turn
+        warm_up         20  batches before them
+        """,
+    )
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[0, 1, 2, 4], metavar="N", help="numbers to try (default: 0 1 2 4)"
     )
@@ -113,13 +118,11 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
     ]
     text = options.data.name if options.data else f"made-up text, {options.vocabulary:,} symbols"
     return measure.Report(
-        question="loader_workers",
         title="How many loading processes keep one GPU at full speed",
         device="cpu",
         settings=[
             f"{text}, batches of {options.batch_size} x {options.tokens} tokens",
             f"{options.rounds} rounds of {options.batches} batches; median (range); seconds on the clock",
-            *([options.note] if options.note else []),
         ],
         headers=["--num-workers", "batches/s", "target tokens/s"],
         rows=rows,
@@ -145,7 +148,7 @@ def main() -> None:
             options.rounds,
             {str(workers): partial(measure.apart, one_turn, options, data, workers) for workers in options.workers},
         )
-    make_report(options, turns).write(options.output)
+    make_report(options, turns).write(options.output, options.note)
 
 
 if __name__ == "__main__":

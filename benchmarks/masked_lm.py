@@ -95,13 +95,18 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=3)
     add = parser.add_argument
-    add("--layers", type=int, default=4, metavar="N", help="encoder layers (default: %(default)s)")
-    add("--width", type=int, default=256, metavar="N", help="hidden units, a multiple of 64 (default: %(default)s)")
-    add("--unpruned", type=int, default=274_701, metavar="N", help="symbols before pruning (default: %(default)s)")
-    add("--vocabulary", type=int, default=135_359, metavar="N", help="symbols after pruning (default: %(default)s)")
-    add("--language", type=int, default=40_000, metavar="N", help="pieces of the language (default: %(default)s)")
-    add("--sentences", type=int, default=16, metavar="N", help="sentences per batch (default: %(default)s)")
-    add("--tokens", type=int, default=128, metavar="N", help="tokens per sentence (default: %(default)s)")
+    measure.add_numbers(
+        parser,
+        """
+        layers            4  encoder layers
+        width           256  hidden units, a multiple of 64
+        unpruned    274_701  symbols before pruning
+        vocabulary  135_359  symbols after pruning
+        language     40_000  pieces of the language
+        sentences        16  sentences per batch
+        tokens          128  tokens per sentence
+        """,
+    )
     add("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="precision of model and optimizer")
     add("--steps", type=int, default=2, metavar="N", help="timed steps per turn (default: %(default)s)")
     return parser
@@ -126,7 +131,6 @@ def main() -> None:
         for name, turns in results.items()
     ]
     report = measure.Report(
-        question="masked_lm",
         title="A step of masked language modelling: pruned vocabulary and one language's softmax",
         device=options.device,
         settings=[
@@ -134,7 +138,6 @@ def main() -> None:
             f"{options.vocabulary:,} after pruning, {options.language:,} of the language; {options.sentences} x "
             f"{options.tokens} tokens, {options.precision}",
             measure.describe_rounds(options),
-            *([options.note] if options.note else []),
         ],
         headers=["", "parameters", "s/step", "peak MiB", "loss (nats)"],
         rows=rows,
@@ -144,7 +147,7 @@ def main() -> None:
         ],
         raw=results,
     )
-    report.write(options.output)
+    report.write(options.output, options.note)
 
 
 if __name__ == "__main__":

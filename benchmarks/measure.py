@@ -42,9 +42,17 @@ def build_parser(description: str, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each process on a CPU (1)")
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns per contestant ({rounds})")
-    parser.add_argument("--note", default="", help="a line for the report, such as what else the machine was doing")
+    parser.add_argument("--note", default="", help="a line of the report, such as what else the machine was doing")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="for the report (%(default)s)")
     return parser
+
+
+def add_numbers(parser: argparse._ActionsContainer, table: str) -> None:
+    """Add an option for each line of a table: its name, its default, which is a whole number, and its help."""
+    for line in table.strip().splitlines():
+        name, default, text = line.split(maxsplit=2)
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=int, default=int(default), metavar="N", help=f"{text} (default: {default})")
 
 
 def machine(device: str) -> str:
@@ -176,7 +184,6 @@ class Report:
     """The answer to one question.
 
     Attributes:
-        question: the first part of the file names, such as ``train_step``.
         title: the heading.
         device: ``cpu`` or ``cuda``.
         settings: lines that describe what was measured and how.
@@ -186,9 +193,9 @@ class Report:
         notes: paragraphs, or lines of a further table, after the claims.
         packages: other packages whose versions matter.
         raw: everything measured, for the JSON file.
+        question: the first part of the file names, such as ``train_step``; the program's, unless given.
     """
 
-    question: str
     title: str
     device: str
     settings: list[str]
@@ -198,6 +205,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     packages: Sequence[str] = ()
     raw: Any = None
+    question: str = field(default_factory=lambda: Path(sys.argv[0]).stem)
 
     def markdown(self) -> str:
         """The text of the Markdown file."""
@@ -221,8 +229,9 @@ class Report:
         """The files' path in the directory ``output``, without their endings."""
         return output / f"{self.question}_{hardware(self.device)}_{today()}"
 
-    def write(self, output: Path) -> None:
-        """Write both files to the directory ``output``, print the text and its path."""
+    def write(self, output: Path, note: str = "") -> None:
+        """Write both files to the directory ``output``, the ``note`` among the settings; print the text."""
+        self.settings += [note] if note else []
         output.mkdir(parents=True, exist_ok=True)
         stem = self.stem(output)
         text = self.markdown()

@@ -108,10 +108,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser = measure.build_parser(__doc__, rounds=5)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--lang", default="bo", help="language of the text (default: bo)")
-    parser.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="for made-up text (%(default)s)")
-    parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="positions (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="samples per batch (%(default)s)")
-    parser.add_argument("--samples", type=int, default=4_000, metavar="N", help="samples per turn (%(default)s)")
+    measure.add_numbers(
+        parser,
+        """
+        vocabulary         30_000  for made-up text
+        tokens_per_sample     256  positions
+        batch_size             64  samples per batch
+        samples             4_000  samples per turn
+        """,
+    )
     return parser
 
 
@@ -124,13 +129,11 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
     ]
     text = f"{options.lang} of {options.data.name}" if options.data else f"made-up text, {options.vocabulary:,} symbols"
     return measure.Report(
-        question="noise_throughput",
         title="Noise and batching beside fairseq's DenoisingDataset",
         device="cpu",
         settings=[
             f"{text}, at most {options.tokens_per_sample} positions, batches of {options.batch_size}",
             f"{options.rounds} rounds of {options.samples:,} samples; median (range); seconds of processor time",
-            *([options.note] if options.note else []),
         ],
         headers=["", "target tokens/s", "ms a batch"],
         rows=rows,
@@ -150,7 +153,7 @@ def main() -> None:
         turns = measure.alternate(
             options.rounds, {name: partial(measure.apart, one_turn, name, options, data) for name in SIDES}
         )
-    make_report(options, turns).write(options.output)
+    make_report(options, turns).write(options.output, options.note)
 
 
 if __name__ == "__main__":

@@ -57,9 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
-    parser.add_argument("--tokens-per-sample", type=int, default=256, metavar="N", help="positions (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=75, metavar="N", help="samples per batch (%(default)s)")
-    parser.add_argument("--samples", type=int, default=20_000, metavar="N", help="samples per epoch (%(default)s)")
+    measure.add_numbers(
+        parser,
+        """
+        tokens_per_sample     256  positions
+        batch_size             75  samples per batch
+        samples            20_000  samples per epoch
+        """,
+    )
     return parser
 
 
@@ -76,19 +81,17 @@ def main() -> None:
     lost = {name: work_lost(sizes, *shares[name]) for name in ORDERS}
     rows = [[name, *(f"{share:.1%}" for share in shares[name]), f"{lost[name]:.1%}"] for name in ORDERS]
     measure.Report(
-        question="padding",
         title="Padding in batches",
         device="cpu",
         settings=[
             f"{options.data.name if options.data else 'made-up documents, translations, titles'}, {len(sizes):,} "
             f"samples of at most {options.tokens_per_sample} positions, batches of {options.batch_size}",
-            *([options.note] if options.note else []),
         ],
         headers=["batches", "of source positions", "of target positions", "of the products of matrices"],
         rows=rows,
         ratios=[measure.Ratio("share of the products of matrices, ours", [lost["ours"]], at_most=0.05)],
         raw={"shares": shares, "work": lost},
-    ).write(options.output)
+    ).write(options.output, options.note)
 
 
 if __name__ == "__main__":

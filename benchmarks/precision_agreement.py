@@ -125,10 +125,15 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("directory", type=Path, metavar="DIRECTORY", help="the exported model")
     add("--pair", nargs="+", required=True, metavar="PAIR", help="SOURCE-TARGET=TEXTS,REFERENCES, compressed or not")
-    add("--beam", type=int, default=5, metavar="N", help="default: 5")
-    add("--words", type=int, default=40, metavar="N", help="maximum words per text (default: 40)")
-    add("--no-repeat-ngram-size", type=int, default=0, metavar="N", help="fairseq-generate's option (default: 0)")
-    add("--samples", type=int, default=1000, metavar="N", help="the first N lines of each pair (default: 1000)")
+    measure.add_numbers(
+        parser,
+        """
+        beam                     5  fairseq-generate's option
+        words                   40  maximum words per text
+        no_repeat_ngram_size     0  fairseq-generate's option
+        samples               1000  the first N lines of each pair
+        """,
+    )
     return parser
 
 
@@ -144,19 +149,17 @@ def main() -> None:
     }
     repeats = f", no repeated {options.no_repeat_ngram_size}-grams" if options.no_repeat_ngram_size else ""
     measure.Report(
-        question="precision_agreement",
         title="Precisions on a CPU: what stays the same",
         device="cpu",
         settings=[
             ", ".join(f"{len(pair.texts)} texts {pair.name}" for pair in pairs)
             + f"; beam {options.beam}, at most {options.words} words{repeats}",
-            *([options.note] if options.note else []),
         ],
         headers=["texts", "precision", WORDS, TEXTS, *METRICS.values()],
         rows=[row for pair in pairs for row in rows_of(pair, found[pair.name])],
         ratios=[claim for pair in pairs for claim in claims(pair, found[pair.name])],
         raw={name: {precision: each["texts"] for precision, each in turns.items()} for name, turns in found.items()},
-    ).write(options.output)
+    ).write(options.output, options.note)
 
 
 if __name__ == "__main__":

@@ -92,17 +92,27 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, metavar="OUT", help="directory for data, checkpoints and log")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
     parser.add_argument("--arch", default="xlm_swcm_tiny", help="default: %(default)s")
-    parser.add_argument("--vocabulary", type=int, default=8_000, metavar="N", help="for made-up text (%(default)s)")
-    parser.add_argument("--sentences", type=int, default=8, metavar="N", help="sentences per batch (%(default)s)")
-    parser.add_argument("--update-freq", type=int, default=2, metavar="N", help="batches per update (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=64, metavar="N", help="tokens per sentence (%(default)s)")
+    measure.add_numbers(
+        parser,
+        """
+        vocabulary   8_000  for made-up text
+        sentences        8  sentences per batch
+        update_freq      2  batches per update
+        tokens          64  tokens per sentence
+        """,
+    )
     parser.add_argument("--precision", choices=tuple(FLAGS), default="fp32")
     parser.add_argument("--optimizer", default="adam", help="fairseq's --optimizer (default: adam)")
     parser.add_argument("--teacher-forcing", default="0", metavar="SHARE", help="share of the decoder's inputs (0)")
-    parser.add_argument("--updates", type=int, default=300, metavar="N", help="number of updates (%(default)s)")
-    parser.add_argument("--warm-up", type=int, default=20, metavar="N", help="updates not counted (%(default)s)")
-    parser.add_argument("--save-interval", type=int, default=100, metavar="N", help="updates per checkpoint")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="loading processes (default: 1)")
+    measure.add_numbers(
+        parser,
+        """
+        updates        300  number of updates
+        warm_up         20  updates not counted
+        save_interval  100  updates per checkpoint
+        workers          1  loading processes
+        """,
+    )
     return parser
 
 
@@ -117,7 +127,6 @@ def main() -> None:
     updates_of_paper = UPDATES * SENTENCES * TOKENS / found["tokens"]
     hours = updates_of_paper * found["seconds"] / 3600
     report = measure.Report(
-        question="pretraining_run",
         title="What the paper's pretraining would take",
         device=options.device,
         settings=[
@@ -125,7 +134,6 @@ def main() -> None:
             f"{options.precision}, scheduled sampling with {options.teacher_forcing} teacher forcing, "
             f"{'text of ' + options.data.name if options.data else f'{options.vocabulary:,} made-up pieces'}",
             f"{found['updates']:.0f} updates after {options.warm_up}, a checkpoint every {options.save_interval}",
-            *([options.note] if options.note else []),
         ],
         headers=[
             "s/update",
@@ -154,7 +162,7 @@ def main() -> None:
         ],
         raw={**found, "hours": hours},
     )
-    report.write(options.output)
+    report.write(options.output, options.note)
 
 
 if __name__ == "__main__":

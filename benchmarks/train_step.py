@@ -234,14 +234,12 @@ def main() -> None:
         options.rounds, {name: partial(measure.apart, one_turn, name, options, {}) for name in names}
     )
     report = measure.Report(
-        question="train_step",
         title="A training step",
         device=options.device,
         settings=[
             models.describe(options),
             measure.describe_rounds(options),
             f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
-            *([options.note] if options.note else []),
         ],
         headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],
         rows=table(options, results, rate),
@@ -250,7 +248,7 @@ def main() -> None:
         packages=["transformers"] if HUGGINGFACE in names else [],
         raw={"results": results, "flops_per_second": rate},
     )
-    report.write(options.output)
+    report.write(options.output, options.note)
 
 
 if __name__ == "__main__":

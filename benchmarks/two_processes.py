@@ -128,9 +128,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = measure.build_parser(__doc__, rounds=3)
     models.add_model_options(parser, vocabulary=8_000, sentences=0, tokens=128)
     parser.set_defaults(arch="xlm_swcm_small", encoder_layers=3)
-    parser.add_argument("--max-tokens", type=int, default=512, metavar="N", help="maximum tokens per batch (512)")
-    parser.add_argument("--pairs", type=int, default=6, metavar="N", help="pairs of batches; the first is not counted")
-    parser.add_argument("--samples", type=int, default=400, metavar="N", help="made-up sentences (default: 400)")
+    measure.add_numbers(
+        parser,
+        """
+        max_tokens  512  maximum tokens per batch
+        pairs         6  pairs of batches; the first is not counted
+        samples     400  made-up sentences
+        """,
+    )
     return parser
 
 
@@ -156,14 +161,12 @@ def main() -> None:
         "waiting for the longer batch": median[TWO] - median[SAME],
     }
     report = measure.Report(
-        question="two_processes",
         title="Two processes on one machine",
         device=options.device,
         settings=[
             f"{options.arch} with {options.encoder_layers} encoder layers, {options.vocabulary:,} symbols, "
             f"sentences of 7 to {options.tokens} tokens, batches of at most {options.max_tokens}",
             f"{options.rounds} rounds of {options.pairs - 1} pairs of batches; seconds on the clock",
-            *([options.note] if options.note else []),
         ],
         headers=["", "seconds for a pair of batches"],
         rows=[
@@ -174,7 +177,7 @@ def main() -> None:
         ratios=[measure.Ratio.of("speed-up, two processes / one", seconds[ONE], seconds[TWO])],
         raw=results,
     )
-    report.write(options.output)
+    report.write(options.output, options.note)
 
 
 if __name__ == "__main__":

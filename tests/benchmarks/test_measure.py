@@ -54,9 +54,7 @@ def test_a_report_is_written_twice_with_the_command_that_made_it(tmp_path, monke
     arguments = ["benchmarks/a.py", "--rounds", "2", "--output", str(tmp_path), "--contestants", "two words"]
     monkeypatch.setattr(sys, "argv", arguments)
     ratio = measure.Ratio("a / b", [0.5], at_most=0.6)
-    measure.Report("a", "A title", "cpu", ["size 1"], ["", "s"], [["x", "1"]], [ratio], ["a note"], raw=[1]).write(
-        tmp_path
-    )
+    measure.Report("A title", "cpu", ["size 1"], ["", "s"], [["x", "1"]], [ratio], ["a note"], raw=[1]).write(tmp_path)
     (markdown,) = tmp_path.glob("a_*.md")
     text = markdown.read_text()
     assert text.startswith("# A title\n\n`python benchmarks/a.py --rounds 2 --contestants 'two words'`\n")
@@ -70,8 +68,7 @@ def test_a_report_is_written_twice_with_the_command_that_made_it(tmp_path, monke
 def test_a_report_with_a_missed_aim_says_where_it_is_explained():
     met, missed = (measure.Ratio("a / b", [value], at_most=0.6) for value in (0.5, 0.7))
     texts = [
-        measure.Report("a", "A title", "cpu", [], ["x"], [["1"]], [ratio], ["a note"]).markdown()
-        for ratio in (met, missed)
+        measure.Report("A title", "cpu", [], ["x"], [["1"]], [ratio], ["a note"]).markdown() for ratio in (met, missed)
     ]
     assert measure.MISSED not in texts[0]
     assert texts[1].endswith(f"missed |\n\n{measure.MISSED}\n\na note\n")

@@ -6,18 +6,14 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 
 from swcm_fairseq.models.model import XLMSWCMModel
 from swcm_fairseq.models.model_config import OutputMatrix, XLMSWCMConfig
+from tests import tiny
 from tests.criterions.support import Task, assert_close, build_criterion, gradients, make_batch
 
 
 def build(task, **options):
     torch.manual_seed(0)
     config = XLMSWCMConfig(
-        encoder_layers=1,
-        normal_layer_interval=1,
-        encoder_embed_dim=16,
-        encoder_ffn_embed_dim=32,
-        encoder_attention_heads=2,
-        **{"dropout": 0.0, "attention_dropout": 0.0, **options},
+        **tiny.ENCODER, normal_layer_interval=1, **{"dropout": 0.0, "attention_dropout": 0.0, **options}
     )
     return XLMSWCMModel.from_config(config, task.target_dictionary).train()
 

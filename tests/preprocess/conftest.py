@@ -1,11 +1,14 @@
 """Small vocabularies and files shared by the tests of preprocessing."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 
 from preprocess import binarize, vocab
+from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop import mbart
 
 BO = "སྤྱོད་མཁན་གྱིས་ཡིག་ཆ་ཉར་ཚགས་བྱེད་དགོས། {} ཁྱེད་རང་ལ་བཀྲ་ཤིས་བདེ་ལེགས། པར་རིས་{}་འདི་བཙུགས།"
 ZH = "使用者需要保存文件{}。请选择图像{}并插入表格。"
@@ -22,6 +25,15 @@ def sentences(lang: str, count: int) -> list[str]:
 def write_lines(path: Path, lines: list[str]) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def refused(match: str, commands: str) -> None:
+    """Each command, one per line, ends with an error that matches."""
+    for command in commands.strip().splitlines():
+        name, *arguments = command.split()
+        module = mbart if name == "mbart" else import_module(f"preprocess.{name}")
+        with pytest.raises(InputError, match=match):
+            module.main(arguments)
 
 
 @pytest.fixture

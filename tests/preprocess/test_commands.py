@@ -9,10 +9,7 @@ import time
 
 import pytest
 
-from preprocess import binarize, clean, extract, vocab, vocab_extend, vocab_prune
-from preprocess.sentences import main as sentences_main
-from swcm_fairseq.errors import InputError
-from tests.preprocess.conftest import sentences, write_lines
+from tests.preprocess.conftest import refused, sentences, write_lines
 
 
 def test_a_manifest_by_the_path_of_its_command(repository, tmp_path):
@@ -48,44 +45,47 @@ def test_no_file_may_grow_further(command, vocabulary_dir, tmp_path):
 def test_places_that_cannot_be_written(texts, tmp_path):
     """A file where a folder would have to be; no permission matters to the administrator, this does."""
     occupied = write_lines(tmp_path / "file", ["mine"])
-    for main, arguments in (
-        (extract.main, f"plain --input {texts['bo']} --lang bo --output {occupied}/t"),
-        (clean.main, f"--lang bo --input {texts['bo']} --output {occupied}/t"),
-        (sentences_main, f"--lang bo --input {texts['bo']} --output {occupied}/t"),
-        (vocab.main, f"--input {texts['bo']} --size 80 --output {occupied}/v"),
-    ):
-        with pytest.raises(InputError, match=f"{occupied}.*(Not a directory|File exists)"):
-            main(arguments.split())
+    refused(
+        f"{occupied}.*(Not a directory|File exists)",
+        f"""
+        extract plain --input {texts["bo"]} --lang bo --output {occupied}/t
+        clean --lang bo --input {texts["bo"]} --output {occupied}/t
+        sentences --lang bo --input {texts["bo"]} --output {occupied}/t
+        vocab --input {texts["bo"]} --size 80 --output {occupied}/v
+        """,
+    )
     assert occupied.read_text() == "mine\n"
 
 
 def test_pipes_where_text_is_read_twice(texts, vocabulary_dir, tmp_path):
     pipe, out = tmp_path / "pipe", tmp_path / "out"
     os.mkfifo(pipe)
-    for main, arguments in (
-        (extract.main, f"plain --input {pipe} --lang bo --output {out} --repeated-paragraphs 9"),
-        (clean.main, f"--lang zh-bo --input {texts['zh']} {pipe} --output {out}.zh {out}.bo"),
-        (vocab.main, f"--input {texts['bo']} bo={pipe} --output {out}"),
-        (vocab_extend.main, f"--vocab {vocabulary_dir} --input bo={texts['bo']} --check {pipe} --output {out}"),
-        (vocab_prune.main, f"--vocab {vocabulary_dir} --input {pipe} --output {out}"),
-    ):
-        with pytest.raises(InputError, match=f"^--.*: {pipe} cannot be read twice; save it to a file first"):
-            main(arguments.split())
+    refused(
+        f"^--.*: {pipe} cannot be read twice; save it to a file first",
+        f"""
+        extract plain --input {pipe} --lang bo --output {out} --repeated-paragraphs 9
+        clean --lang zh-bo --input {texts["zh"]} {pipe} --output {out}.zh {out}.bo
+        vocab --input {texts["bo"]} bo={pipe} --output {out}
+        vocab_extend --vocab {vocabulary_dir} --input bo={texts["bo"]} --check {pipe} --output {out}
+        vocab_prune --vocab {vocabulary_dir} --input {pipe} --output {out}
+        """,
+    )
     assert os.listdir(tmp_path) == ["pipe"]
 
 
 def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
     """As in a folder that may not be entered, asking whether such a file is there fails."""
     long, text, out = "x" * 300, texts["bo"], tmp_path / "out"
-    for main, arguments in (
-        (extract.main, f"plain --input {long} --lang bo --output {out}"),
-        (extract.main, f"plain --input {text} --lang bo --output {out} --rejects {long}"),
-        (clean.main, f"--lang bo --input {text} --output {out} --held-out {long}"),
-        (binarize.main, f"--vocab {vocabulary_dir} --output {out} --mono bo:train={long}"),
-        (vocab.main, f"--input {long} --output {out}"),
-    ):
-        with pytest.raises(InputError, match=r"^x+: File name too long$"):
-            main(arguments.split())
+    refused(
+        r"^x+: File name too long$",
+        f"""
+        extract plain --input {long} --lang bo --output {out}
+        extract plain --input {text} --lang bo --output {out} --rejects {long}
+        clean --lang bo --input {text} --output {out} --held-out {long}
+        binarize --vocab {vocabulary_dir} --output {out} --mono bo:train={long}
+        vocab --input {long} --output {out}
+        """,
+    )
     assert not out.exists()
 
 

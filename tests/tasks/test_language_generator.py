@@ -12,16 +12,14 @@ from fairseq.sequence_scorer import SequenceScorer
 from omegaconf import OmegaConf
 
 from swcm_fairseq.errors import InputError
+from tests import tiny
 
 
 def tiny_transformer(task, seed: int = 0) -> TransformerModel:
     torch.manual_seed(seed)
     args = Namespace(
-        encoder_layers=1,
+        **tiny.ENCODER,
         decoder_layers=1,
-        encoder_embed_dim=16,
-        encoder_ffn_embed_dim=32,
-        encoder_attention_heads=2,
         decoder_attention_heads=2,
         share_all_embeddings=True,
         max_source_positions=256,

@@ -9,6 +9,7 @@ from swcm_fairseq.data.language_vocabulary import RestrictedProjection
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.model import XLMSWCMModel
 from swcm_fairseq.models.model_config import XLMSWCMConfig
+from tests import tiny
 
 SEARCH = {"beam": 3, "max_len_a": 0, "max_len_b": 9}
 
@@ -18,13 +19,7 @@ def setup(make_task):
     """A task, a random model (whose outputs are spread out), and a batch into bo."""
     task = make_task(corpora="dae_bo")
     torch.manual_seed(3)
-    config = XLMSWCMConfig(
-        encoder_layers=1,
-        encoder_embed_dim=16,
-        encoder_ffn_embed_dim=32,
-        encoder_attention_heads=2,
-        normal_layer_interval=1,
-    )
+    config = XLMSWCMConfig(**tiny.ENCODER, normal_layer_interval=1)
     model = XLMSWCMModel.from_config(config, task.dictionary).eval()
     torch.nn.init.normal_(model.decoder.output_projection.weight, std=0.5)
     task.load_dataset("valid")
