@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import measure
 import torch
 from fairseq import utils
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
@@ -78,6 +79,26 @@ def describe(options: argparse.Namespace) -> str:
         f"{options.padding:.0%} padding, {options.precision}, dropout {options.dropout}, "
         f"label smoothing {options.label_smoothing}"
     )
+
+
+def settings(options: argparse.Namespace, more: str = "") -> list[str]:
+    """What was measured and how often, for the report."""
+    return [describe(options) + more, measure.describe_rounds(options)]
+
+
+def plain_step(model: nn.Module, criterion: Any, sample: Any) -> tuple[Callable[[], None], list[dict[str, Any]]]:
+    """A step of AdamW, and the logging outputs of its criterion so far."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+    logs: list[dict[str, Any]] = []
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss, _, log = criterion(model, sample)
+        loss.backward()
+        optimizer.step()
+        logs.append(log)
+
+    return step, logs
 
 
 def make_task(vocabulary: int) -> SimpleNamespace:

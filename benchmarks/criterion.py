@@ -35,17 +35,8 @@ def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     criterion = models.stock_criterion(options, task) if stock else models.our_criterion(options, task, **schedule)
     size = options.sentences, options.tokens, options.vocabulary, options.device
     sample = models.make_batch(*size, options.padding, facts=not stock)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
     before = measure.peak_memory(options.device)
-    logs: list[dict[str, Any]] = []
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss, _, log = criterion(model, sample)
-        loss.backward()
-        optimizer.step()
-        logs.append(log)
-
+    step, logs = models.plain_step(model, criterion, sample)
     times = [measure.seconds(step, options.device) for _ in range(options.steps + 1)]
     return {
         "seconds": statistics.median(times[1:]),
@@ -101,10 +92,7 @@ def main() -> None:
     report = measure.Report(
         title="A training step with a large vocabulary",
         device=options.device,
-        settings=[
-            f"{models.describe(options)}{checkpointed}",
-            measure.describe_rounds(options),
-        ],
+        settings=models.settings(options, checkpointed),
         headers=["criterion", "s/step", "tokens/s", "peak MiB", "of it before the first step", "loss (nats)"],
         rows=rows,
         ratios=ratios(results, options.sentences * options.tokens),

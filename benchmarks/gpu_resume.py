@@ -14,7 +14,7 @@ from pathlib import Path
 
 import measure
 import torch
-from gpu_smoke import CINO_VOCABULARY, FLAGS, ROOT, make_data
+from gpu_smoke import FLAGS, ROOT, build_parser, make_data
 
 from swcm_fairseq.errors import run_command
 
@@ -77,14 +77,8 @@ def generated(args: argparse.Namespace, precision: str) -> list[str]:
 
 def main() -> None:
     """Make the data, run all checks, print what is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="directory for data and checkpoints")
-    parser.add_argument("--precision", nargs="+", choices=FLAGS, default=["fp16", "bf16"])
-    parser.add_argument("--arch", default="xlm_swcm_base")
-    parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols")
-    parser.add_argument("--updates", type=int, default=8)
+    parser = build_parser(__doc__, updates=8)
     parser.add_argument("--pairs", type=int, default=200, help="pairs to train on and to generate (default: 200)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda", help="where to train (default: cuda)")
     args = parser.parse_args()
     args.out = args.out.resolve()
     make_data(args.out / "data", args.vocabulary, args.pairs)

@@ -76,16 +76,22 @@ def judge(log: str, updates: int) -> tuple[str, bool]:
     return line, bool(np.isfinite(losses).all() and last < 0.95 * first and halved == 0)
 
 
-def main() -> None:
-    """Make the data, train once per precision, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="directory for data and logs")
+def build_parser(description: str, updates: int) -> argparse.ArgumentParser:
+    """A parser with the options of this check and of gpu_resume.py."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="directory for data, checkpoints and logs")
     parser.add_argument("--precision", nargs="+", choices=FLAGS, default=["fp16", "bf16"])
     parser.add_argument("--arch", default="xlm_swcm_base")
     parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols")
-    parser.add_argument("--updates", type=int, default=200)
-    parser.add_argument("--lr", default="1e-4", help="peak learning rate")
+    parser.add_argument("--updates", type=int, default=updates)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda", help="where to train (default: cuda)")
+    return parser
+
+
+def main() -> None:
+    """Make the data, train once per precision, print a table."""
+    parser = build_parser(__doc__, updates=200)
+    parser.add_argument("--lr", default="1e-4", help="peak learning rate")
     args = parser.parse_args()
     make_data(args.out / "data", args.vocabulary)
     if args.device == "cuda" and not torch.cuda.is_available():

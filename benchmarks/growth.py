@@ -137,10 +137,7 @@ def main() -> None:
     report = measure.Report(
         title="How the costs of a training step grow",
         device=options.device,
-        settings=[
-            f"{models.describe(options)}, X = {options.normal_layer_interval}, unless varied",
-            measure.describe_rounds(options),
-        ],
+        settings=models.settings(options, f", X = {options.normal_layer_interval}, unless varied"),
         headers=["varied", "values", "s/step", "MiB", "exponent of time", "exponent of memory"],
         rows=list(rows),
         ratios=list(ratios),

@@ -71,16 +71,7 @@ def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
     model = make_model(options, task).to(options.device, models.PRECISIONS[options.precision]).train()
     criterion = (FastMaskedLMCriterion if name == FAST else MaskedLmLoss)(MaskedLmConfig(tpu=False), task)
     batch = make_batch(options)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
-    logs: list[dict[str, Any]] = []
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss, _, log = criterion(model, batch)
-        loss.backward()
-        optimizer.step()
-        logs.append(log)
-
+    step, logs = models.plain_step(model, criterion, batch)
     times = [measure.seconds(step, options.device) for _ in range(options.steps + 1)]
     loss = float(logs[-1]["loss"]) / float(logs[-1]["sample_size"])
     return {

@@ -237,8 +237,7 @@ def main() -> None:
         title="A training step",
         device=options.device,
         settings=[
-            models.describe(options),
-            measure.describe_rounds(options),
+            *models.settings(options),
             f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
         ],
         headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],

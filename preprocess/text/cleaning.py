@@ -39,10 +39,7 @@ class CleanOptions(RewritingOptions):
         0.5, "script: least share of letters in the language's scripts", metavar="SHARE", rule=SHARE
     )
     max_ratio: float = option(
-        4.0,
-        "ratio: characters of a pair's sides may differ from the usual ratio by this factor",
-        metavar="R",
-        rule=COUNT,
+        4.0, "ratio: factor by which a pair's characters may differ from the usual ratio", metavar="R", rule=COUNT
     )
     boilerplate: Path | None = option(None, "boilerplate: patterns (regular expressions)", metavar="FILE")
     fold: bool = option(False, "duplicates: ignore case, spaces and punctuation")
