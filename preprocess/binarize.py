@@ -1,8 +1,8 @@
 """Encode text with a vocabulary and write fairseq's ``.bin/.idx`` files and ``corpora.json``.
 
 One pass from text to ids, the bytes of ``spm_encode | fairseq-preprocess``. Runs into the same directory add
-corpora, or replace those of the same name and split; the others stay. Splits that are there already, from the same
-files with the same options, are not made again.
+corpora, or replace those of the same name and split; the others stay. Splits that already exist, from the same
+files with the same options, are not remade.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from .text.reading_options import ReadingOptions
 
 
 def print_results(results: list[Result]) -> None:
-    """One row a side of each split."""
+    """One row for each side of each split."""
     rows: list[list[object]] = []
     for result in results:
         split = result.split
@@ -33,7 +33,7 @@ def print_results(results: list[Result]) -> None:
         if split.target is not None:
             sides.append((split.target, split.target_tokens, split.target_unknown))
         for path, tokens, unknown in sides:
-            note = "new" if result.made else "was there"
+            note = "new" if result.made else "existed"
             rows.append(
                 [path, split.lines, split.samples, left_out, tokens, percent(unknown, tokens - split.samples), note]
             )
@@ -57,11 +57,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--vocab", required=True, type=Path, metavar="DIR", help="vocabulary written by preprocess.vocab"
     )
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="data directory; made if missing, added to if not"
+        "--output",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="data directory; created if missing, added to if it exists",
     )
     texts = parser.add_argument_group(
-        "text (one sentence or document a line; plain, gz, xz, bz2, zst or zip; an option that is given again with "
-        "the same corpus and split appends its files)"
+        "text (one sentence or document per line; plain, gz, xz, bz2, zst or zip; options for "
+        "the same corpus and split add up)"
     )
     texts.add_argument("--mono", nargs="+", action="extend", default=[], metavar=MONO_FORM, help="text of one language")
     texts.add_argument(
@@ -82,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for options in (ReadingOptions, LineWorkOptions):
         add_options(parser, options)
-    parser.add_argument("--again", action="store_true", help="also make the splits again that are there already")
+    parser.add_argument("--again", action="store_true", help="also remake splits that already exist")
     return parser
 
 
@@ -94,12 +98,12 @@ def parse_jobs(args: argparse.Namespace) -> list[Job]:
         *map(parse_plain, args.plain),
     ]
     if not jobs:
-        raise InputError("--mono, --pair or --plain is needed: there is nothing to binarize; see --help")
+        raise InputError("--mono, --pair or --plain is required: there is nothing to binarize; see --help")
     return jobs
 
 
 def check_files(vocab: Path, output: Path, jobs: list[Job], rejects: Path | None) -> None:
-    """Raise :class:`InputError` if a file is missing, or something that is read would be written over."""
+    """Raise :class:`InputError` if a file is missing, or an input would be overwritten."""
     for job in jobs:
         for path in (path for part in job.inputs for path in part):
             if not exists(path):
@@ -118,11 +122,11 @@ def binarize(
 
     Args:
         vocab: vocabulary directory.
-        output: data directory; made if missing, added to if not.
+        output: data directory; created if missing, added to if it exists.
         jobs: the splits; those of the same corpus and name are joined.
         reading: how lines are read.
         work: processes, and the file of what is left out.
-        again: also make the splits again that are there already.
+        again: also remake splits that already exist.
 
     Raises:
         InputError: a file is missing or damaged, the directory was made with another vocabulary, or no line is left.
@@ -133,7 +137,7 @@ def binarize(
     with DataBin(output, vocabulary) as data_bin, RejectsFile(work.rejects) as rejects:
         for job in jobs:
             data_bin.check_fits(job.corpus)
-        again = again or work.rejects is not None  # a list of rejects is complete or useless
+        again = again or work.rejects is not None  # a list of rejects must be complete
         binarizer = Binarizer(vocabulary, data_bin, reading, work.workers, rejects, again)
         results = [binarizer.run(job) for job in jobs]
         rejects.commit()

@@ -180,7 +180,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m preprocess.classification", description=__doc__)
     layouts = "; ".join(f"{name}: {kind.layout}" for name, kind in SETS.items())
     parser.add_argument("set", choices=SETS, help="which set")
-    parser.add_argument("place", type=Path, metavar="PLACE", help=f"where it lies. {layouts}")
+    parser.add_argument("place", type=Path, metavar="PLACE", help=f"file or directory of the set. {layouts}")
     parser.add_argument("--vocab", type=Path, required=True, help="directory of the encoder, with its vocabulary")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="data directory to write")
     add_options(parser, ClassificationOptions)
@@ -194,7 +194,7 @@ def make_classification_data(
 
     Args:
         kind: which set.
-        place: where it lies.
+        place: its file or directory.
         vocab: directory of the encoder, with its vocabulary.
         output: data directory to write.
         options: how the set is read.

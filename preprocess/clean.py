@@ -69,7 +69,9 @@ def clean(
             raise InputError(f"{path}: no such file")
     for lang in dict.fromkeys(langs):
         if unfit := unfit_steps(options.steps, lang):
-            print(f"note: {lang}: what its text looks like is not known, so all lines pass: {', '.join(unfit)}")
+            print(
+                f"note: {lang}: nothing is known about its text, so these steps let all lines pass: {', '.join(unfit)}"
+            )
     cleaner = line_cleaner(langs, tuple(inputs), options, reading)
     corpus = corpus_filters(options, reading.encoding)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Read a corpus as its authors publish it and write text files, a document or pair a line.
+"""Read a corpus as its authors publish it and write text files, one document or pair per line.
 
 Documents become PREFIX.LANG; pairs PREFIX.SRC and PREFIX.TGT; summaries (text -> title) and reading comprehension
 (question and passage -> answer) PREFIX.source and PREFIX.target. Line ends inside a text become spaces. Records that
@@ -53,9 +53,9 @@ examples:
     parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="how the corpus is written, see below")
     parser.add_argument("--input", nargs="+", required=True, type=Path, metavar="PATH", help="its files, or folder")
     parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="its language; two for pairs")
-    parser.add_argument("--output", required=True, metavar="PREFIX", help="of the files to write")
+    parser.add_argument("--output", required=True, metavar="PREFIX", help="prefix of the files to write")
     parser.add_argument(
-        "--use", choices=[str(use) for use in Use], help="what to make of it (default: the first of the format)"
+        "--use", choices=[str(use) for use in Use], help="what to extract (default: the first of the format)"
     )
     for options in (ExtractOptions, LineWorkOptions):
         add_options(parser, options)
@@ -78,7 +78,7 @@ def extract(
         inputs: its files, or folder.
         langs: its language, or the two of pairs.
         use: what to make of it.
-        prefix: of the files to write.
+        prefix: start of the names of the files to write.
         options: how it is read.
         work: processes, and the file of what is left out.
 
@@ -114,7 +114,7 @@ def extract(
 
 
 def _check_use(kind: Format, use: Use, options: ExtractOptions, inputs: list[Path]) -> None:
-    """Raise :class:`InputError` for a use or an option that the format does not have."""
+    """Raise :class:`InputError` for a use or option that the format does not support."""
     if use not in kind.uses:
         raise InputError(f"--use {use}: {kind.name} gives {' or '.join(kind.uses)}")
     if options.repeated_paragraphs is not None:

@@ -5,7 +5,7 @@ A manifest is a YAML file (ready ones are in examples/manifests):
   output: data-bin                  # data directory to write
   vocabulary: encoders/cino         # vocabulary directory
   work: text                        # folder of the text between the steps
-  workers: 4                        # processes; how many makes no difference to what is written
+  workers: 4                        # processes; the output does not depend on how many
   corpora:
     - name: bo                      # of the corpus (pairs within one language: --pair LANG-LANG:NAME)
       format: mc2                   # see preprocess.extract --help
@@ -13,8 +13,8 @@ A manifest is a YAML file (ready ones are in examples/manifests):
       lang: bo                      # zh-bo for pairs
       use: text                     # text, summary, pair or answer (default: the format's first)
       split: {train: 0.99, valid: 0.01}   # or a name: train
-      limit: 2000                   # at most so many lines of each split; or {train: 2000}
-      repeated_paragraphs: 10       # leave out paragraphs that so many documents have (menus, notices)
+      limit: 2000                   # maximum number of lines in each split; or {train: 2000}
+      repeated_paragraphs: 10       # leave out paragraphs that occur in this many documents (menus, notices)
       clean: {near: 0.8}            # options of preprocess.clean; false: none
       published: where its authors publish it
 
@@ -74,11 +74,11 @@ def check_inputs(manifest: Manifest) -> None:
         missing.append(f"{dictionary} is missing, make a vocabulary with python -m preprocess.vocab")
     if missing:
         raise InputError("; ".join(missing))
-    check_cleaning(manifest.corpora[0])  # no entry before could have made its files
+    check_cleaning(manifest.corpora[0])  # no earlier entry can have made its files
 
 
 def check_places(path: Path, manifest: Manifest) -> None:
-    """Raise :class:`InputError` if the folders that are written hold what is read, or lie in it."""
+    """Raise :class:`InputError` if an output folder contains an input, or is inside one."""
     read = [*(each for entry in manifest.corpora for each in entry.input), path]
     check_distinct(read, [manifest.work, manifest.output])
     for folder in (manifest.work, manifest.output):
@@ -87,7 +87,7 @@ def check_places(path: Path, manifest: Manifest) -> None:
 
 
 def check_cleaning(entry: CorpusEntry) -> None:
-    """Raise :class:`InputError` if a file that cleaning compares with is missing; an entry before may have made it."""
+    """Raise :class:`InputError` if a file that cleaning reads is missing; an earlier entry may have made it."""
     for path in entry.clean.read if entry.clean else []:
         if not exists(path):
             raise InputError(f"{path}: no such file (clean of {entry.name}: held_out or boilerplate)")
@@ -100,13 +100,13 @@ def once(record: Path, key: list[Any], inputs: list[Path], outputs: list[Path], 
     if there and exists(record) and record.is_file() and record.read_bytes() == state.encode("utf-8"):
         print(f"done before: {' '.join(key[:2])}")
         return
-    record.unlink(missing_ok=True)  # what it says of the outputs ends here, even if the work fails half-way
+    record.unlink(missing_ok=True)  # the outputs are no longer those that it describes, even if the work fails
     work()
     write_whole(record, state.encode("utf-8"))
 
 
 def _state(path: Path) -> tuple[int, int | str]:
-    """What changes when a file does: its size and time; of a folder, how many files it has and a hash of theirs."""
+    """The size and time of a file; for a folder, the number of its files and a hash of their sizes and times."""
     if not path.is_dir():
         return path.stat().st_size, path.stat().st_mtime_ns
     files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -179,7 +179,7 @@ def run(manifest: Manifest, path: Path) -> None:
 
     Args:
         manifest: what to do.
-        path: the file that it was read from; it may not lie in a folder that is written.
+        path: the file that it was read from; it must not be in a folder that is written.
 
     Raises:
         InputError: a corpus or the vocabulary is missing, or a step fails; finished steps are not done again.

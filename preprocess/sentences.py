@@ -31,7 +31,7 @@ class SplitOptions:
 
     part_chars: int | None = option(
         None,
-        "write parts of whole sentences with at most N characters (default: a sentence a line)",
+        "write parts of whole sentences with at most N characters (default: one sentence per line)",
         metavar="N",
         rule=COUNT,
     )
@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--lang", required=True, metavar="LANG", help="language of the text")
-    parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="a document a line")
+    parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="one document per line")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")
     for options in (SplitOptions, ReadingOptions, LineWorkOptions):
         add_options(parser, options)
@@ -60,7 +60,7 @@ def split_sentences(
 
     Args:
         lang: of the text.
-        path: a document a line.
+        path: one document per line.
         output: file to write.
         options: what to cut it into.
         reading: how lines are read.

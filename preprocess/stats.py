@@ -1,4 +1,4 @@
-"""What lies in data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and how often
+"""The content of data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and how often
 each corpus is drawn at a given temperature. A pair goes both ways, from each of its files: these are the names and
 numbers of the task's table. Directories of fairseq-preprocess are read too."""
 
@@ -57,7 +57,7 @@ class StatsOptions:
 
 
 def print_files(sides: list[SideStatistics]) -> None:
-    """One row a file."""
+    """One row per file."""
     rows = []
     for side in sides:
         lengths = [int(np.percentile(side.lengths, q)) for q in PERCENTILES]
@@ -117,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def print_stats(directories: list[Path], options: StatsOptions, work: WorkOptions) -> list[SideStatistics]:
-    """Count what lies in data directories, print it, and draw it if a picture is wanted.
+    """Print the content of data directories in numbers, and draw it if a picture is wanted.
 
     Args:
         directories: data directories.

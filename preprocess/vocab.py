@@ -43,7 +43,7 @@ class VocabOptions(TrainOptions):
 
 
 def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
-    """Take out pieces spelled like special symbols, so that text cannot turn into one; return them."""
+    """Remove pieces spelled like special symbols, so that text cannot turn into one; return them."""
     reserved = reserved_symbols(langs)
     return keep_pieces(model, lambda _, piece: is_special(piece) or piece.piece not in reserved)
 
@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         action="extend",
         metavar="[LANG=]FILE",
-        help="text, one sentence or document a line; plain, gz, xz, bz2, zst or zip",
+        help="text, one sentence or document per line; plain, gz, xz, bz2, zst or zip",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="vocabulary directory")
     for options in (VocabOptions, WorkOptions):
@@ -93,7 +93,7 @@ def train_vocabulary(files: list[LanguageFile], output: Path, options: VocabOpti
     processor = processor_of(model)
     print_coverage(files, [measure(processor, file, work.workers) for file in files])
     print(f"\n{processor.get_piece_size() - CONTROL_PIECES:,} pieces in {output}", end="")
-    print(f"; left out, as they are special symbols: {' '.join(removed)}" if removed else "")
+    print(f"; left out because they are special symbols: {' '.join(removed)}" if removed else "")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -42,7 +42,7 @@ class ExtendOptions(TrainOptions):
     pieces_of: list[Path] = option(factory=list, help="also append the pieces of these vocabularies", metavar="DIR")
     align: list[str] = option(
         factory=list,
-        help="parallel text of a new and a known language, line by line: rows of new pieces of the encoder start from "
+        help="parallel text of a new and a known language, line by line: the encoder's rows for new pieces start from "
         "the rows of their translations",
         metavar=FORM,
     )
@@ -62,7 +62,7 @@ class ExtendOptions(TrainOptions):
     push_apart: float = option(
         0.0,
         "move the rows of a language that start from old ones in one random direction, by A of the mean length of a "
-        "row, so that the output tells them from their translations (default: 0)",
+        "row, so that the output distinguishes them from their translations (default: 0)",
         metavar="A",
         rule=Rule("must be 0 or more", lambda share: share >= 0),
     )
@@ -119,7 +119,7 @@ def start_rows(
 
 
 def read_bitexts(options: ExtendOptions, inputs: list[LanguageFile], output: Path) -> list[Bitext]:
-    """The parallel texts of ``--align``; raises :class:`InputError` also where there are no rows to start by them."""
+    """The parallel texts of ``--align``; raises :class:`InputError` if there are no rows for --push-apart to move."""
     files = [parse_bitext(spec, [str(file.lang) for file in inputs]) for spec in options.align]
     if options.push_apart and options.new_rows != "mean" and not files:
         raise InputError("--push-apart moves rows that start from old ones; add --align or --new-rows mean")
@@ -171,10 +171,10 @@ def extend_vocabulary(
         work: processes.
 
     Raises:
-        InputError: there is nothing to extend with, a file cannot be read, or there are no rows to start from.
+        InputError: there is nothing to add, a file cannot be read, or there are no rows to start from.
     """
     if not inputs and not options.pieces_of:
-        raise InputError("--input or --pieces-of: give at least one of them, there is nothing to extend with")
+        raise InputError("--input or --pieces-of: give at least one of them, there is nothing to add")
     if any(file.lang is None for file in inputs):
         raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
     if options.new_rows is None:
@@ -187,7 +187,7 @@ def extend_vocabulary(
         old, new = read_model(source), read_model(source)
         if (bitexts or options.new_rows == "mean") and not has_encoder(source):
             flag = "--align" if bitexts else "--new-rows mean"
-            raise InputError(f"{flag}: {vocab} holds a vocabulary and no encoder whose rows could start from others")
+            raise InputError(f"{flag}: {vocab} contains a vocabulary but no encoder, so there are no rows to start")
         added = extend(new, inputs, options, work.workers)
         new_rows = start_rows(old, new, added, bitexts, options)
         write_changed(source, output, old, new, inputs + checks, work.workers, options.seed, new_rows)

@@ -1,4 +1,4 @@
-"""Take out of a vocabulary (and its encoder) the pieces that the corpora never use.
+"""Remove from a vocabulary (and its encoder) the pieces that the corpora never use.
 
 Text whose pieces are all kept is segmented as before (CINO, arXiv 2202.13558, section 3.1: 274,701 -> 135,359
 pieces). The kept pieces keep their order, so ids move together; if --vocab also holds an encoder, it is
@@ -31,11 +31,11 @@ NORMAL = ModelProto.SentencePiece.NORMAL
 
 @dataclass
 class PruneOptions:
-    """Which pieces stay."""
+    """Which pieces are kept."""
 
-    min_count: int = option(1, "occurrences to be kept", metavar="N", rule=COUNT)
+    min_count: int = option(1, "minimum number of occurrences", metavar="N", rule=COUNT)
     drop_characters: bool = option(
-        False, "also take out unused pieces of one character; without them new text has more unknown tokens"
+        False, "also remove unused pieces of one character; without them, new text has more unknown tokens"
     )
 
 
@@ -64,7 +64,7 @@ def count_pieces(model: ModelProto, files: list[LanguageFile], workers: int) -> 
 
 
 def prune(model: ModelProto, counts: np.ndarray, min_count: int, keep_characters: bool) -> list[str]:
-    """Take out, in place, normal pieces that occur less than ``min_count`` times; return them."""
+    """Remove, in place, normal pieces that occur fewer than ``min_count`` times; return them."""
 
     def keep(i: int, piece: ModelProto.SentencePiece) -> bool:
         if is_special(piece) or piece.type != NORMAL:
@@ -88,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--vocab", type=Path, required=True, metavar="DIR", help=f"vocabulary or encoder to prune{FORMS}"
     )
     parser.add_argument(
-        "--input", nargs="+", required=True, action="extend", metavar="[LANG=]FILE", help="all text that is to be used"
+        "--input", nargs="+", required=True, action="extend", metavar="[LANG=]FILE", help="all text that will be used"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write")
     for options in (PruneOptions, WorkOptions):
@@ -103,9 +103,9 @@ def prune_vocabulary(
 
     Args:
         vocab: directory of the vocabulary (and encoder), or a fairseq checkpoint.
-        files: all text that is to be used.
+        files: all text that will be used.
         output: directory to write.
-        options: what stays.
+        options: what is kept.
         work: processes.
 
     Raises:
@@ -118,7 +118,7 @@ def prune_vocabulary(
         counts = count_pieces(old, files, work.workers)
         removed = prune(new, counts, options.min_count, not options.drop_characters)
         write_changed(source, output, old, new, files, work.workers)
-    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} taken out")
+    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} removed")
 
 
 def main(argv: list[str] | None = None) -> None:

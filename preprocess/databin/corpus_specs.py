@@ -24,7 +24,7 @@ class Job:
     Attributes:
         corpus: name, kind and languages; None for ``--plain`` text, which is no corpus of the task.
         split: ``train``, ``valid``, ``test``, or one of these with a number or word after it.
-        inputs: one tuple of files per part (one file, or source and target); the parts follow one another.
+        inputs: one tuple of files per part (one file, or source and target); the parts are joined in order.
     """
 
     corpus: Corpus | None
@@ -62,11 +62,11 @@ class Job:
 
 
 def corpus_of(langs: tuple[str, ...], name: str = "") -> Corpus:
-    """Text of one language, or pairs of two.
+    """A corpus of text in one language, or of pairs in two.
 
     Args:
         langs: one or two languages.
-        name: of pairs (default: SRC-TGT, or NAME within one language, where they need one of their own).
+        name: of pairs (default: SRC-TGT; within one language, where a name is required, NAME).
     """
     if len(langs) == 1:
         return Corpus(langs[0], Kind.MONO, *langs, *langs)
@@ -120,7 +120,9 @@ def _halves(spec: str, flag: str, form: str) -> tuple[list[str], str]:
         raise InputError(f"{flag} {spec}: expected {form}")
     keys = key.split(":")
     if not SPLIT_NAME.fullmatch(keys[-1]):
-        raise InputError(f"{flag} {spec}: {keys[-1]!r} is no split; expected {form} with train, valid or test as SPLIT")
+        raise InputError(
+            f"{flag} {spec}: {keys[-1]!r} is not a split; expected {form} with train, valid or test as SPLIT"
+        )
     return keys, files
 
 
@@ -154,7 +156,7 @@ def parse_pair(spec: str) -> Job:
 
 
 def gather(jobs: list[Job]) -> list[Job]:
-    """Join what names the same split of the same corpus, in the order given."""
+    """Join jobs for the same split of the same corpus, in the given order."""
     joined: dict[tuple[str | None, str], Job] = {}
     for job in jobs:
         key = (job.corpus.name if job.corpus else None, job.split)

@@ -1,4 +1,4 @@
-"""The data directory that binarization writes: its vocabulary, its ``corpora.json``, one writer at a time."""
+"""The data directory that binarization writes: its vocabulary, its ``corpora.json``, and its lock."""
 
 import re
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ class DataBin:
 
     Args:
         directory: made if missing.
-        vocabulary: has to be the one the directory was made with.
+        vocabulary: must be the one that the directory was made with.
 
     Raises:
         InputError: made with another vocabulary, being written by another process, or not writable.
@@ -51,7 +51,7 @@ class DataBin:
             self._remove_left_overs()
 
     def _remove_left_overs(self) -> None:
-        """Remove what a run that was killed left half-written; files of other names, and data of others, stay."""
+        """Remove half-written files of a killed run; files with other names, and other data, are kept."""
         folders = [each for each in self.directory.iterdir() if each.is_dir() and not (each / DICT_FILE).exists()]
         for folder in (self.directory, *folders):
             remove_left_overs(folder, _DATA_FILE)
@@ -93,7 +93,7 @@ class DataBin:
         return next((there for there in self.corpora.corpora if there.name == name), None)
 
     def check_fits(self, corpus: Corpus | None) -> None:
-        """Raise :class:`InputError` if a corpus of that name with other languages is there already."""
+        """Raise :class:`InputError` if a corpus with that name but other languages already exists."""
         there = self.find(corpus)
         if corpus is None or there is None:
             return

@@ -34,7 +34,7 @@ class EncodedSide:
 
 @dataclass
 class EncodedBlock:
-    """What is left of a block, and what is not."""
+    """What a block gives, and what is left out."""
 
     lines: int
     kept: int
@@ -55,7 +55,7 @@ class Encoder:
         self._processor: sentencepiece.SentencePieceProcessor = vocabulary.processor
         self._size = len(vocabulary.dictionary)
         self._dtype = best_fitting_int_dtype(self._size)
-        # One entry more than the model has pieces: the end of a sentence, whatever the model calls it.
+        # One entry more than the model's pieces: the end of a sentence, by any name in the model.
         self._ids = np.append(vocabulary.piece_ids, vocabulary.dictionary.eos()).astype(self._dtype)
         self._options = options
 

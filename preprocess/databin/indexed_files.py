@@ -15,7 +15,7 @@ _CHUNK = 1 << 16
 
 
 class IndexedWriter:
-    """Writes ``<prefix>.bin`` and ``<prefix>.idx``, which get their names by :func:`commit`.
+    """Writes ``<prefix>.bin`` and ``<prefix>.idx``, which get their names in :func:`commit`.
 
     The bytes are those of fairseq's ``MMapIndexedDatasetBuilder`` on the same sentences.
 
@@ -57,7 +57,7 @@ class IndexedWriter:
         self.tokens += int(sizes.sum())
 
     def finish(self) -> None:
-        """Complete both files and bring them to the disk."""
+        """Complete both files and flush them to disk."""
         self._write_pointers()
         self._idx.seek(0)
         self._write_header()
@@ -83,7 +83,7 @@ class IndexedWriter:
     def abort(self) -> None:
         """Remove what is not committed."""
         for file in (self._bin, self._idx):
-            with suppress(OSError):  # what could not be written is removed
+            with suppress(OSError):  # the file is removed anyway
                 file.close()
         self._stack.close()
         if self._new_folder:
@@ -94,7 +94,7 @@ class IndexedWriter:
 def commit(writers: list[IndexedWriter]) -> None:
     """Give the files of one data set (both sides of a pair) their names.
 
-    Old indices go first and new ones come last, so at no moment does a complete-looking set mix old and new.
+    Old indices are removed first and new ones come last, so a complete-looking set never mixes old and new.
     """
     for writer in writers:
         writer.finish()

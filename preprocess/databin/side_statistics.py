@@ -1,4 +1,4 @@
-"""What lies in a data directory, read from its files: sizes, lengths, unknown tokens, and how often each is drawn."""
+"""The content of a data directory in numbers: sizes, lengths, unknown tokens, and how often each is drawn."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Readers of corpora as they lie on disk. Adding one: a function in this package and a row of :data:`FORMATS`.
+"""Readers of corpora as they are published. To add one, write a function in this package and a row of :data:`FORMATS`.
 
 The function yields records (:mod:`.records`), rejects, or text that a worker process makes a record of
 (:class:`.source.Unread`).

@@ -51,7 +51,7 @@ def tables(source: Source) -> Iterator[Item]:
 
 
 def plain(source: Source) -> Iterator[Item]:
-    """Plain text, a document a line."""
+    """Plain text, one document per line."""
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
         yield Reject(*where, line) if isinstance(line, Reason) else Document(where, source.lang, line)

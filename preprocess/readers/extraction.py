@@ -54,8 +54,8 @@ class ExtractOptions:
     all_answers: bool = option(False, "a line for each answer, not for the first alone")
     repeated_paragraphs: int | None = option(
         None,
-        "leave out paragraphs that stand in N documents or more, but for the first of them: menus and notices of the "
-        "sites (10 is a good start; default: all stay). Reads the corpus twice",
+        "leave out paragraphs that occur in at least N documents, except in the first of them: menus and notices of "
+        "sites (10 is a good start; default: keep all). Reads the corpus twice",
         metavar="N",
         rule=Rule(f"give a number of documents from 2 to {MOST}", lambda least: 2 <= least <= MOST),
     )
@@ -157,7 +157,7 @@ def items_of(kind: Format, source: Source, work: Callable[[list[Item]], Any], wo
 
 
 def count_paragraphs(kind: Format, source: Source, workers: int) -> ParagraphCounts:
-    """In how many documents of a corpus each paragraph stands."""
+    """In how many documents of a corpus each paragraph occurs."""
     counts = ParagraphCounts()
     with tqdm(desc=f"{kind.name} paragraphs", unit=" records", leave=False, disable=None) as bar:
         for records, keys in items_of(kind, source, document_keys, workers):
@@ -208,7 +208,7 @@ def _unmarked(
 ) -> list[tuple[str, ...] | Reject]:
     """The lines of a document without the paragraphs that came before; counts and writes those."""
     least = maker.repeated.least if maker.repeated else 0
-    document, left_out = marked.without(seen, f"stands in {least} documents or more")
+    document, left_out = marked.without(seen, f"occurs in at least {least} documents")
     counts.paragraphs += len(left_out)
     counts.documents += bool(left_out)
     rejects.write(left_out)

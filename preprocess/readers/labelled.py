@@ -57,7 +57,7 @@ class ClassificationSet:
     joined_words: bool = False
 
     def label(self, example: Example) -> int:
-        """The class of an example; raises :class:`InputError` with its place for a label that is none."""
+        """The class of an example; raises :class:`InputError` with its place for an unknown label."""
         name = self.aliases.get(example.label, example.label)
         if name in self.classes:
             return self.classes.index(name)
@@ -116,7 +116,7 @@ _YNAT = "KLUE's ynat-v1.1_train.json and ynat-v1.1_dev.json"
 
 
 def tncc(place: Path) -> Splits:
-    """Tibetan; where there are no splits, all is in one file."""
+    """Tibetan; without splits, everything is in one file."""
     if place.is_file():
         return {"all": [Part("bo", place)]}
     train, dev, test = in_directory(place, _TNCC, ("train.txt", "dev.txt", "test.txt"))

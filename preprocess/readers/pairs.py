@@ -36,7 +36,7 @@ def plain_pairs(source: Source) -> Iterator[Item]:
 
 
 def json_pairs(source: Source) -> Iterator[Item]:
-    """JSON lines with a field a language (``{"zh": ..., "bo": ...}``), or as ``--fields`` says."""
+    """JSON lines with one field per language (``{"zh": ..., "bo": ...}``), or as ``--fields`` says."""
     return objects(source, PairMaker.of(source))
 
 

@@ -21,7 +21,7 @@ class Answers(NamedTuple):
 def _answers(where: tuple[str, int], found: Any) -> Answers:
     """The answers of a question (CMRC's dev set has 29 numbers); raises :class:`FieldError`."""
     if not isinstance(found, list):
-        raise FieldError("'answers' is no list")
+        raise FieldError("'answers' is not a list")
     texts = [answer for answer in found if isinstance(answer, str) and answer.strip()]
     others = [Reject(*where, NO_TEXT)] * (len(found) - len(texts))
     return Answers(tuple(dict.fromkeys(texts)), others, len(texts) - len(set(texts)))
@@ -30,7 +30,7 @@ def _answers(where: tuple[str, int], found: Any) -> Answers:
 def cmrc(source: Source) -> Iterator[Item]:
     """CMRC 2018: a list of passages with ``qas``, or SQuAD's layout; ``where`` counts questions.
 
-    Each answer that is no text is reported; a question is rejected if no answer is left.
+    Each answer that is not text is reported; a question is rejected if no answer is left.
     """
     for path in source.paths:
         content = read_json(path, source.encoding)
@@ -42,7 +42,7 @@ def cmrc(source: Source) -> Iterator[Item]:
 def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, answers: Any) -> Iterator[Item]:
     try:
         if not isinstance(question, str) or not isinstance(passage, str):
-            raise FieldError("question or passage is no text")
+            raise FieldError("question or passage is not text")
         texts, others, repeated = _answers(where, answers)
     except FieldError as error:
         yield Reject(*where, str(error))
@@ -52,7 +52,7 @@ def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, an
 
 
 def _objects(found: Any) -> Iterator[dict]:
-    """The objects of a list. What is no object, or no list, counts as an empty one, so that it is rejected later."""
+    """The objects of a list. Anything else counts as an empty object, so that it is rejected later."""
     for each in found if isinstance(found, list) else [{}]:
         yield each if isinstance(each, dict) else {}
 
@@ -71,7 +71,7 @@ def _squad(content: dict) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _texts(answers: Any) -> Any:
-    """The texts of SQuAD's answers, which are objects; whatever else there is instead."""
+    """The texts of SQuAD's answers, which are objects; or the value as it is, if they are not."""
     if not isinstance(answers, list):
         return answers
     return [answer.get("text") if isinstance(answer, dict) else None for answer in answers]
@@ -104,7 +104,7 @@ TIBETAN_QA = {"问题": "question", "答案": "answer", "文本": "passage", "�
 
 
 def tibetan_qa(source: Source) -> Iterator[Item]:
-    """TibetanQA: ``TibetanQA.xlsx`` or ``2000_TibetanQA(v2).csv``, a question a row under a Chinese header."""
+    """TibetanQA: ``TibetanQA.xlsx`` or ``2000_TibetanQA(v2).csv``, one question per row under a Chinese header."""
     lang = source.lang
 
     def make(where: tuple[str, int], content: dict) -> Question:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ..steps.ledger import Reject
 
-# What would end a line somewhere, and the spaces around it: a record is one line whoever reads it.
+# Whatever some program takes for a line end, with the spaces around it: a record is one line for every reader.
 _LINE_ENDS = re.compile(r"[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
 
 
@@ -52,13 +52,13 @@ class Question:
 
 Record = Document | Pair | Question
 
-NO_TEXT = "an answer is no text"  # why an answer is left out; its question may be kept
+NO_TEXT = "an answer is not text"  # why an answer is left out; its question may be kept
 
 
 class Use(StrEnum):
     """What text is made of records."""
 
-    TEXT = "text"  # documents: one a line
+    TEXT = "text"  # documents: one per line
     SUMMARY = "summary"  # documents: text -> title
     PAIR = "pair"  # pairs: source -> target
     ANSWER = "answer"  # questions: question and passage -> answer

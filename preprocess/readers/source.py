@@ -51,7 +51,7 @@ class Source:
 
 
 class FieldError(ValueError):
-    """A record lacks a field, or it is no text."""
+    """A record lacks a field, or the field is not text."""
 
 
 def text_field(record: Any, name: str) -> str:
@@ -59,12 +59,12 @@ def text_field(record: Any, name: str) -> str:
     if name not in record:
         raise FieldError(f"no field {name!r}")
     if not isinstance(record[name], str):
-        raise FieldError(f"{name!r} is no text")
+        raise FieldError(f"{name!r} is not text")
     return record[name]
 
 
 def numbered_lines(source: Source) -> Iterator[tuple[Path, int, str | Reason]]:
-    """(file, line number, line) of all files, or the reason why it is no line: not decodable, or too long."""
+    """(file, line number, line) of all files, or why the line is left out: not decodable, or too long."""
     for path in source.paths:
         file = TextFile(path, MAX_RECORD_BYTES)
         try:
@@ -85,7 +85,7 @@ def _decoded(raw: bytes, encoding: str) -> str | Reason:
 
 @dataclass(frozen=True)
 class Unread:
-    """A record that is still text: a reader may leave the reading to a worker process.
+    """A record that is still text: a reader may leave parsing to a worker process.
 
     Attributes:
         where: as a record's.
@@ -122,7 +122,7 @@ def rows_of_tables(paths: list[Path], make: "ObjectReader") -> Iterator[Item]:
 
 
 def json_lines(source: Source, make: "ObjectReader") -> Iterator[Item]:
-    """A record a line by ``make``; lines that are no JSON object or lack a field are rejected with the reason."""
+    """One record per line, by ``make``; lines that are not JSON objects or lack a field are rejected."""
     read = JSONReader(make)
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
@@ -153,7 +153,7 @@ class JSONReader:
 
 
 def from_object(where: tuple[str, int], content: Any, make: ObjectReader) -> Record | Reject:
-    """``make`` on a JSON object, or why it is none."""
+    """``make`` on a JSON object, or why it is rejected."""
     if not isinstance(content, dict):
         return Reject(*where, "not a JSON object")
     try:
@@ -171,7 +171,7 @@ def json_objects(source: Source, make: "ObjectReader") -> Iterator[Item]:
 
 
 def read_json(path: Path, encoding: str) -> Any:
-    """The content of a JSON file; raises :class:`InputError` if it is none."""
+    """The content of a JSON file; raises :class:`InputError` if it is not JSON."""
     return parse_json(read_whole(path, encoding), path)
 
 

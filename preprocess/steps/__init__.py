@@ -1,1 +1,1 @@
-"""What the steps of preprocessing have in common: their counts, their processes, their manifest, what they print."""
+"""What all steps of preprocessing share: counts, processes, manifests and printing."""

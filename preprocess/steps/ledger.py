@@ -10,7 +10,7 @@ from swcm_fairseq.output_files import LineFiles
 
 
 class Reason(StrEnum):
-    """Why a line (or a pair) is left out where it is read."""
+    """Why a line (or a pair) is left out on reading."""
 
     BLANK = "blank"
     TOO_LONG = "too long"
@@ -44,7 +44,7 @@ class Ledger:
         self.left_out.update(str(reject.reason) for reject in rejects)
 
     def close(self) -> None:
-        """Raise if a line is unaccounted for: that would be a defect of the program, not of the input."""
+        """Raise if a line is unaccounted for: that would be a bug."""
         if self.lines != self.kept + self.left_out.total():
             raise RuntimeError(f"{self.lines} lines read, but {self.kept} kept and {self.left_out.total()} left out")
 
@@ -54,9 +54,9 @@ class Ledger:
 
 
 class RejectsFile:
-    """The file of ``--rejects``: one ``FILE:LINE:REASON`` a line; without a path nothing is written.
+    """The file of ``--rejects``: one ``FILE:LINE:REASON`` per line; without a path nothing is written.
 
-    A context manager: the file gets its name by :meth:`commit`, and is removed without it.
+    A context manager: the file gets its name in :meth:`commit`, and is removed without it.
 
     Raises:
         InputError: the file cannot be written, or the disk is full.
@@ -72,7 +72,7 @@ class RejectsFile:
                 self._files.write((f"{reject.path}:{reject.line}:{reject.reason}",))
 
     def commit(self) -> None:
-        """Everything is written: give the file its name."""
+        """Give the complete file its name."""
         if self._files is not None:
             self._files.commit()
 

@@ -25,14 +25,14 @@ def _load_split(where: str, value: object) -> str | dict[str, float]:
     shares = {split: 1.0} if isinstance(split, str) else split
     for name in shares:
         if not SPLIT_NAME.fullmatch(name):
-            raise InputError(f"{where}: {name!r} is no split; use train, valid, test or one of these with a suffix")
+            raise InputError(f"{where}: {name!r} is not a split; use train, valid, test or one of these with a suffix")
     if not abs(sum(shares.values()) - 1) <= 1e-6 or any(share <= 0 for share in shares.values()):
-        raise InputError(f"{where} {value!r}: shares are above 0 and sum to 1")
+        raise InputError(f"{where} {value!r}: shares must be above 0 and sum to 1")
     return split
 
 
 def _load_limit(where: str, value: object) -> int | dict[str, int] | None:
-    """A number of lines of each split, or of some."""
+    """The maximum number of lines in each split, or in some."""
     limit = load_value(where, value, dict[str, int] if isinstance(value, dict) else int | None)
     for each in limit.values() if isinstance(limit, dict) else [limit]:
         if each is not None and not COUNT.holds(each):
@@ -56,12 +56,12 @@ class CorpusEntry(ExtractOptions):
     input: list[Path] = option(help="its files or folder")
     lang: str = option(help="language, or two as zh-bo")
     published: str = option("", "where its authors publish it, for the message if it is missing")
-    use: str = option("", "what to make of it (default: the format's first)")
+    use: str = option("", "what to extract (default: the format's first)")
     split: str | dict[str, float] = option(
         "train", "name of its split, or shares of each: {train: 0.98, valid: 0.02}", load=_load_split
     )
     limit: int | dict[str, int] | None = option(
-        None, "at most so many lines of each split, or of some: {train: 500}", load=_load_limit
+        None, "maximum number of lines in each split, or in some: {train: 500}", load=_load_limit
     )
     clean: CleanOptions | None = option(
         factory=CleanOptions, help="options of preprocess.clean; true: the usual steps, false: none", load=_load_clean
@@ -74,12 +74,12 @@ class CorpusEntry(ExtractOptions):
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """Language of each file that is made of it."""
+        """Language of each file that is extracted."""
         return sides_of(self.chosen_use, self.langs)
 
     @property
     def chosen_use(self) -> Use:
-        """What is made of it."""
+        """What is extracted from it."""
         return Use(self.use) if self.use else FORMATS[self.format].uses[0]
 
     @property
@@ -89,14 +89,14 @@ class CorpusEntry(ExtractOptions):
 
     @property
     def limits(self) -> dict[str, int]:
-        """The most lines of the splits that have a limit."""
+        """The maximum number of lines in each split that has one."""
         if self.limit is None:
             return {}
         return self.limit if isinstance(self.limit, dict) else dict.fromkeys(self.shares, self.limit)
 
 
 def _load_corpora(where: str, value: object) -> list[CorpusEntry]:
-    """The entries, each checked by itself."""
+    """The entries, each checked."""
     if not isinstance(value, list) or not value:
         raise InputError(f"{where}: a list of at least one corpus is needed")
     entries = []
@@ -108,7 +108,7 @@ def _load_corpora(where: str, value: object) -> list[CorpusEntry]:
 
 @dataclass
 class Manifest:
-    """The content of a manifest."""
+    """The contents of a manifest."""
 
     output: Path = option(help="data directory to write", metavar="DIR")
     vocabulary: Path = option(help="vocabulary directory", metavar="DIR")
@@ -125,7 +125,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _check_entry(where: str, entry: CorpusEntry) -> None:
-    """Raise :class:`InputError` for keys that do not fit one another."""
+    """Raise :class:`InputError` for contradictory keys."""
     uses = FORMATS[entry.format].uses
     if entry.use and entry.use not in uses:
         raise InputError(f"{where}: use {entry.use!r}: {entry.format} gives {' or '.join(uses)}")

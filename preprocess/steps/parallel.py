@@ -36,7 +36,7 @@ def _set_work(work: Callable[[Any], Any]) -> None:
 
 
 def _exit_with_parent() -> None:
-    """End this process when its parent has been killed; otherwise it would wait for work for ever."""
+    """End this process when its parent has been killed; otherwise it would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -49,11 +49,11 @@ def _do(item: Any) -> Any:
 
 @contextmanager
 def _interrupt_later() -> Iterator[None]:
-    """Let Ctrl-C wait until the processes are started, which the first ``submit`` does.
+    """Delay Ctrl-C until the first ``submit`` has started the processes.
 
-    Python ignores what is raised in the functions that libraries run after a fork, so that it would be lost.
+    Python ignores exceptions in functions that libraries run after a fork, so Ctrl-C would be lost.
     """
-    if threading.current_thread() is not threading.main_thread():  # interrupts come to the main thread alone
+    if threading.current_thread() is not threading.main_thread():  # only the main thread gets interrupts
         yield
         return
     came: list[int] = []
@@ -67,10 +67,10 @@ def _interrupt_later() -> Iterator[None]:
 
 
 def _until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
-    """``items`` up to where they raise, and what they raise: the items before it are still at work."""
+    """``items`` until they raise; the exception goes to ``failed``, since earlier items are still being processed."""
     try:
         yield from items
-    except Exception as error:  # raised once the results before it are there
+    except Exception as error:  # raised after the results before it
         failed.append(error)
 
 
@@ -79,7 +79,7 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
 
     Args:
         work: sent to each process once; may be an object with ``__call__`` that holds models.
-        items: read no further than two items a worker ahead.
+        items: read at most two items per worker ahead.
         workers: number of processes.
 
     Raises:
@@ -87,7 +87,7 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
         InputError: a process was killed.
     """
     if workers > MAX_WORKERS:
-        raise InputError(f"{workers} worker processes: give at most {MAX_WORKERS}, as many as there are cores is best")
+        raise InputError(f"{workers} worker processes: give at most {MAX_WORKERS}; the number of cores is best")
     if workers <= 1:
         yield from map(work, items)
         return
@@ -105,7 +105,7 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
             if failed:
                 raise failed[0]
         except BrokenProcessPool as error:
-            raise InputError("a worker process was ended from outside (out of memory?): use fewer workers") from error
+            raise InputError("a worker process was killed (out of memory?): use fewer workers") from error
         finally:
             for future in pending:
                 future.cancel()

@@ -116,7 +116,7 @@ def _fields(kind: type) -> list[Field]:
 
 
 def _argument(each: Field, hint: Any) -> dict[str, Any]:
-    """What argparse is told of a field."""
+    """The arguments of ``add_argument`` for a field."""
     default = each.default_factory() if each.default_factory is not MISSING else each.default
     about: dict[str, Any] = {"help": each.metadata["help"], "default": default}
     if default is MISSING:
@@ -144,7 +144,7 @@ def _check_rule(each: Field, value: Any, given: str) -> None:
 
 
 def _check_keys(where: str, content: Any, kind: type) -> None:
-    """Raise if ``content`` is no mapping, has an unknown key, or lacks one without a default."""
+    """Raise if ``content`` is not a mapping, has an unknown key, or lacks one without a default."""
     names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
     required = [each.name for each in _fields(kind) if each.default is each.default_factory is MISSING]
     known = ", ".join(dict.fromkeys([*required, *names]))

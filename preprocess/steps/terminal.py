@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 
 def print_next(command: str) -> None:
-    """Print the command that comes next, set off by an empty line."""
+    """Print the next command after an empty line."""
     print(f"\nnext: {command}")
 
 
@@ -19,5 +19,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def percent(part: int, whole: int) -> str:
-    """``part`` of ``whole`` in percent, "-" of nothing."""
+    """``part`` of ``whole`` in percent; "-" if ``whole`` is 0."""
     return f"{100 * part / whole:.2f}%" if whole else "-"

@@ -1,4 +1,4 @@
-"""How a step works: on how many processes, and where it writes what it leaves out."""
+"""Options of the work itself: the number of processes, and the file of what is left out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from .schema import COUNT
 
 @dataclass
 class WorkOptions:
-    """Options of every step; how many processes there are makes no difference to what is written."""
+    """Options of every step; the output does not depend on the number of processes."""
 
     workers: int = option(1, "processes that do the work", metavar="N", rule=COUNT)
 

@@ -51,7 +51,7 @@ class CleanOptions(RewritingOptions):
     )
     held_out: list[Path] = option(
         factory=list,
-        help="also leave out lines that stand in these files, ignoring case, spaces and punctuation",
+        help="also leave out lines that are in these files, ignoring case, spaces and punctuation",
         metavar="FILE",
     )
 
@@ -97,7 +97,7 @@ class LineCleaner:
         steps: names of the steps that are on.
         filters: limits of the filters.
         rewritings: what writes words otherwise.
-        expected_ratio: characters of target a character of source in the usual pair; 0 without pairs.
+        expected_ratio: target characters per source character in the usual pair; 0 without pairs.
         max_ratio: a pair's ratio may differ from the expected one by this factor.
     """
 
@@ -215,7 +215,7 @@ def clean_lines(
 
 
 def expected_ratio(paths: tuple[Path, ...], options: ReadingOptions) -> float:
-    """Characters of target a character of source: the median of the first pairs, 0 if none has text on both sides."""
+    """Target characters per source character: the median of the first pairs, 0 if none has text on both sides."""
     check_readable_twice("--input (or else --without ratio)", paths)
     ratios: list[float] = []
     for block in read_blocks(paths, options.max_bytes):
@@ -229,7 +229,7 @@ def expected_ratio(paths: tuple[Path, ...], options: ReadingOptions) -> float:
 
 
 def read_patterns(path: Path | None) -> list[str]:
-    """Regular expressions, one a line; raises :class:`InputError` with the line of a broken one."""
+    """Regular expressions, one per line; raises :class:`InputError` with the line of a broken one."""
     patterns = []
     for number, line in enumerate(open_lines(path) if path else (), start=1):
         try:

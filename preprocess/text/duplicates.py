@@ -1,4 +1,4 @@
-"""Reasons to leave a line out that other lines decide: duplicates, near duplicates, lines of the test sets."""
+"""Reasons to leave a line out that depend on other lines: duplicates, near duplicates, lines of the test sets."""
 
 import hashlib
 import unicodedata
@@ -21,7 +21,7 @@ def _digest(parts: Iterable[str]) -> bytes:
 
 
 class Exact:
-    """Tells lines that came before; keeps 8 bytes of each (a chance of 1 in 10^7 of one error in 10^6 lines).
+    """Recognizes lines that came before; keeps 8 bytes of each (a chance of 1 in 10^7 of one error in 10^6 lines).
 
     Args:
         fold: compare :func:`folded` text.
@@ -32,7 +32,7 @@ class Exact:
         self._seen: set[bytes] = set()
 
     def seen(self, line: tuple[str, ...]) -> bool:
-        """Whether the line (all sides of a pair) came before; from now on it has."""
+        """Whether the line (all sides of a pair) came before; remembers it."""
         key = _digest(map(folded, line) if self._fold else line)
         if key in self._seen:
             return True
@@ -41,7 +41,7 @@ class Exact:
 
 
 class HeldOut:
-    """Tells lines that also stand in the validation or test sets, on any side."""
+    """Recognizes lines that are also in the validation or test sets, on either side."""
 
     def __init__(self, lines: Iterable[str]):
         self._keys = {_digest([folded(line)]) for line in lines if line.strip()}
@@ -52,7 +52,7 @@ class HeldOut:
 
 
 class Near:
-    """Tells lines that resemble an earlier one: Jaccard similarity of character 5-grams, estimated by MinHash.
+    """Recognizes lines that resemble an earlier one: Jaccard similarity of character 5-grams, estimated by MinHash.
 
     Args:
         threshold: of the similarity, 0 to 1.

@@ -1,4 +1,4 @@
-"""Reasons to leave a line out that the line alone decides: no letters, boilerplate, script, language, length."""
+"""Reasons to leave a line out that depend on the line alone: no letters, boilerplate, script, language, length."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -79,7 +79,7 @@ FILTERS = {
 
 
 def unfit_steps(steps: tuple[str, ...], lang: str) -> list[str]:
-    """Those of ``steps`` that let every line of a language pass, since nothing is known to judge it by."""
+    """Those of ``steps`` that let every line of a language pass, since there is nothing to judge it by."""
     unknown = {"script": not language(lang).scripts, "language": not language(lang).cld2}
     return [step for step in steps if unknown.get(step)]
 

@@ -1,4 +1,4 @@
-"""Transformations of a line, each switchable by name: what changes is how the text is written, never what it says."""
+"""Transformations of a line, each switchable by name: they change how the text is written, never what it says."""
 
 import unicodedata
 from collections.abc import Callable
@@ -14,8 +14,8 @@ _PRESENTATION = regex.compile(r"[\uFB50-\uFDFF\uFE70-\uFEFC\u0F77\u0F79]+")
 _SEPARATORS = regex.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 _CONTROLS = regex.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\uFFF9-\uFFFB\p{Noncharacter_Code_Point}]+")
 
-# Bidirectional controls order the letters on a screen and say nothing. Word joiner, byte order mark inside a text and
-# soft hyphen neither.
+# Bidirectional controls order the letters on a screen and carry no meaning; neither do the word joiner, a byte order
+# mark inside a text, and the soft hyphen.
 _MEANINGLESS = regex.compile(r"[\u00AD\u061C\u200E\u200F\u202A-\u202E\u2060\u2066-\u206F\uFEFF]+")
 _ZERO_WIDTH_SPACE = regex.compile(r"\u200B+")
 # Scripts without spaces between words: a zero-width space there is a hint for line breaks.
@@ -35,12 +35,12 @@ def unicode_form(text: str) -> str:
 
 
 def controls(text: str) -> str:
-    """Tabs, line ends and separators become a space, other control characters go."""
+    """Tabs, line ends and separators become a space, other control characters are removed."""
     return _CONTROLS.sub("", _SEPARATORS.sub(" ", text))
 
 
 def invisible(text: str) -> str:
-    """Zero-width and bidirectional characters go where they carry no meaning.
+    """Remove zero-width and bidirectional characters where they carry no meaning.
 
     Kept: joiners after a letter that joins (Arabic, Mongolian) or an emoji; Mongolian vowel separator and variation
     selectors after a Mongolian letter; the narrow no-break space. A zero-width space becomes a space, except after Han
@@ -60,7 +60,7 @@ def spaces(text: str) -> str:
     return _SPACES.sub(" ", text).strip(" ")
 
 
-# In this order: what is composed last stays composed.
+# In this order: text that is composed last stays composed.
 TRANSFORMS: dict[str, Callable[[str], str]] = {
     "controls": controls,
     "invisible": invisible,

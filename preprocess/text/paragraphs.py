@@ -1,4 +1,4 @@
-"""Paragraphs that stand in many documents of a corpus: menus, notices and other boilerplate of the sites it is from."""
+"""Paragraphs that occur in many documents of a corpus: menus, notices and other boilerplate of the sites it is from."""
 
 import hashlib
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def paragraphs_of(text: str) -> list[str]:
 
 
 def keys_of(paragraphs: Iterable[str]) -> np.ndarray:
-    """A 64-bit number of each paragraph, whatever its spaces; uint64, shape (paragraphs,)."""
+    """A 64-bit number for each paragraph, which does not depend on its spaces; uint64, shape (paragraphs,)."""
     digests = b"".join(
         hashlib.blake2b(" ".join(each.split()).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         for each in paragraphs
@@ -30,7 +30,7 @@ def keys_of(paragraphs: Iterable[str]) -> np.ndarray:
 
 
 class ParagraphCounts:
-    """In how many documents each paragraph stands, in constant memory.
+    """In how many documents each paragraph occurs, in constant memory.
 
     A count-min sketch (Cormode and Muthukrishnan 2005): a count is never too low, and too high by 1 or more for about
     one paragraph in 5,000 at 2 million different ones. The order of the documents makes no difference.
@@ -40,7 +40,7 @@ class ParagraphCounts:
         self._counts = np.zeros((ROWS, 1 << WIDTH_BITS), dtype=np.uint8)
 
     def add(self, keys: np.ndarray) -> None:
-        """Count paragraphs by their keys, each once for every document that it stands in."""
+        """Count paragraphs by their keys, each once per document."""
         for row, places in zip(self._counts, self._places(keys), strict=True):
             place, times = np.unique(places, return_counts=True)
             row[place] = np.minimum(MOST, row[place] + times)
@@ -56,7 +56,7 @@ class ParagraphCounts:
 
 
 def document_keys(items: list[Item]) -> tuple[int, np.ndarray]:
-    """Number of items, and the keys of the paragraphs of each document, each once a document; for worker processes."""
+    """Number of items, and the keys of their paragraphs, each once per document; for worker processes."""
     keys = []
     for item in items:
         record = item.record() if isinstance(item, Unread) else item
@@ -67,7 +67,7 @@ def document_keys(items: list[Item]) -> tuple[int, np.ndarray]:
 
 @dataclass
 class Marked:
-    """A document with paragraphs that stand in many others.
+    """A document with paragraphs that occur in many others.
 
     Attributes:
         document: it.
@@ -82,7 +82,7 @@ class Marked:
     def without(self, seen: set[int], reason: str) -> tuple[Document, list[Reject]]:
         """The document without those that came before (``seen``, added to), and these as rejects.
 
-        The first document that has a paragraph keeps it, so nothing goes from the corpus altogether.
+        The first document that has a paragraph keeps it, so nothing disappears from the corpus altogether.
         """
         kept, rejects = [], []
         for number, (text, key) in enumerate(zip(self.paragraphs, self.keys, strict=True), start=1):
@@ -101,7 +101,7 @@ class RepeatedParagraphs:
 
     Attributes:
         counts: of all documents.
-        least: documents that a paragraph stands in to be one.
+        least: number of documents that makes a paragraph repeated.
     """
 
     counts: ParagraphCounts

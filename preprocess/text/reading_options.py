@@ -26,7 +26,8 @@ class ReadingOptions:
         DEFAULT_ENCODING, "encoding of all text files, for example gb18030", metavar="NAME", rule=ENCODING
     )
     skip_invalid: bool = option(
-        False, "leave out lines that cannot be decoded or hold NUL bytes; without it the first one stops the command"
+        False,
+        "leave out lines that cannot be decoded or contain NUL bytes; without it, the first one stops the command",
     )
 
     @property

@@ -14,15 +14,15 @@ from ..steps.parallel import ordered_map
 from .reading_options import ReadingOptions
 from .text_files import Block, cut, read_blocks
 
-_INITIAL_CHARS = 3  # a character that is no letter, an initial, its full stop
+_INITIAL_CHARS = 3  # a non-letter, an initial, its full stop
 
 
 class SentenceSplitter:
     """Finds the sentences of one language, by the ends in its row of the language table.
 
     A run of ends and closing quotes ends one sentence ("!”", "། །"). Where words are spaced a space must follow, and a
-    full stop after a single letter (an initial) or before a small letter (an abbreviation) is none. An end at the start
-    of the text belongs to the first sentence.
+    full stop after a single letter (an initial) or before a small letter (an abbreviation) does not end one. An end at
+    the start of the text belongs to the first sentence.
     """
 
     def __init__(self, lang: str):
@@ -83,7 +83,7 @@ class BlockSplitter:
     Args:
         lang: of the text.
         options: how lines are read.
-        max_chars: of a part; None for a sentence a line.
+        max_chars: of a part; None for one sentence per line.
     """
 
     def __init__(self, lang: str, options: ReadingOptions, max_chars: int | None):

@@ -1,4 +1,4 @@
-"""Divide text among train, valid and test by the content of its lines, so that repeats never fall apart."""
+"""Divide text among train, valid and test by the content of its lines, so that repeated lines stay together."""
 
 import hashlib
 from collections import Counter
@@ -16,7 +16,7 @@ from .duplicates import folded
 from .text_files import Block, decoded, read_blocks
 
 _STEPS = 1 << 32
-MAX_LINE_BYTES = 1 << 26  # as long as a record may be
+MAX_LINE_BYTES = 1 << 26  # the maximum length of a record
 
 
 def split_position(line: str) -> float:
@@ -27,7 +27,7 @@ def split_position(line: str) -> float:
 
 @dataclass
 class Divider:
-    """Says where the lines of blocks belong; sent to each worker process."""
+    """Decides which split each line of a block belongs to; sent to each worker process."""
 
     shares: dict[str, float]
 
@@ -52,8 +52,8 @@ def split_lines(
     Args:
         paths: one file, or the two of pairs.
         outputs: the files of each split.
-        shares: of each split, summing to 1; the first takes the lowest places.
-        limits: of some splits: at most so many lines, the first ones.
+        shares: of each split, summing to 1; the first takes the lowest positions.
+        limits: maximum number of lines of some splits; the first ones are kept.
         workers: processes.
 
     Returns:

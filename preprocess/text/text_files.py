@@ -1,7 +1,7 @@
-"""Text files as people have them: plain or compressed, read in blocks of lines, split at LF and nowhere else.
+"""Text files of all kinds: plain or compressed, read in blocks of lines, split at LF and nowhere else.
 
-U+2028, U+0085, form feeds and the like never end a line, a final line needs no LF, CRLF and a byte order mark are
-taken off. Compression is recognised by the first bytes, not by the name.
+U+2028, U+0085, form feeds and the like never end a line, the last line needs no LF, and CRLF and a byte order mark are
+removed. Compression is recognised by the first bytes, not by the name.
 """
 
 import codecs
@@ -52,7 +52,7 @@ class TextFile:
 
     Args:
         path: the file; pipes such as ``/dev/fd/63`` work too.
-        max_bytes: a longer line comes cut to ``max_bytes + 1`` bytes, so that the reader sees that it is too long
+        max_bytes: a longer line is cut to ``max_bytes + 1`` bytes, so that the caller sees that it is too long
             and memory stays bounded.
 
     Raises:
@@ -74,13 +74,13 @@ class TextFile:
         self._stream = self._decompressed(start)
 
     def _decompressed(self, start: bytes) -> BinaryIO:
-        for magic, kind, mend in _NOT_TEXT:
+        for magic, kind, fix in _NOT_TEXT:
             if start.startswith(magic):
-                raise InputError(f"{self.path}: not text but {kind}; {mend} {self.path}")
+                raise InputError(f"{self.path}: not text but {kind}; {fix} {self.path}")
         return unpacked(self._raw, self.path)
 
     def position(self) -> int:
-        """Bytes of the file (as it lies on disk) read so far."""
+        """Bytes of the file on disk read so far."""
         return self._raw.tell() if self.size is not None else 0
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
 
 
 def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAULT_ENCODING) -> Iterator[str]:
-    """All lines of a file as text; raises :class:`InputError` at one that is longer or is no text."""
+    """All lines of a file as text; raises :class:`InputError` at one that is longer or is not text."""
     file = TextFile(path, max_bytes)
     try:
         for number, raw in enumerate(file.lines(), start=1):

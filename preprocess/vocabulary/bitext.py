@@ -1,4 +1,4 @@
-"""Parallel text for word alignment: how it is named, read and encoded."""
+"""Parallel text for word alignment: naming, reading and encoding."""
 
 import random
 from collections import Counter
@@ -25,7 +25,7 @@ USED, BLANK, LONG, SURPLUS = "used", "blank on one side", "too long", "beyond th
 
 @dataclass(frozen=True)
 class BitextFiles:
-    """Two files, line by line translations of each other: the known language's, the new language's."""
+    """Two files that are translations of each other line by line: one in the known and one in the new language."""
 
     spec: str
     new_lang: str
@@ -43,7 +43,7 @@ class Bitext:
     lines: Counter = field(default_factory=Counter)
 
     def use_only(self, pairs: int) -> None:
-        """Note that only so many of the used pairs were used in the end."""
+        """Record that only ``pairs`` of the pairs were used in the end."""
         self.lines[SURPLUS] += self.lines[USED] - pairs
         self.lines[USED] = pairs
 
@@ -77,10 +77,10 @@ def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
 
 
 def read_bitext(files: BitextFiles, seed: int) -> Bitext:
-    """Read both files to their end; at most :data:`MAX_PAIRS` pairs are kept, every one with the same chance.
+    """Read both files to their end; at most :data:`MAX_PAIRS` pairs are kept, each with the same chance.
 
     Raises:
-        InputError: a file cannot be read, is empty, or has another number of lines than the other.
+        InputError: a file cannot be read, is empty, or has a different number of lines.
     """
     bitext = Bitext(files)
     chance, seen = random.Random(f"{seed} {files.spec}"), 0

@@ -23,7 +23,7 @@ _WITH_LANGUAGE = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,20})=(.+)", re.DOTALL)
 
 
 class LanguageFile(NamedTuple):
-    """A text file and, if it was said, its language."""
+    """A text file and its language, if given."""
 
     lang: str | None
     path: Path
@@ -95,7 +95,7 @@ def measure(processor: sentencepiece.SentencePieceProcessor, file: LanguageFile,
 
 
 def print_coverage(files: list[LanguageFile], coverages: list[Coverage]) -> None:
-    """One row a file."""
+    """One row per file."""
     rows = []
     for file, coverage in zip(files, coverages, strict=True):
         rate = f"{coverage.tokens_per_unit:.2f} a {unit_name(file.lang)}" if coverage.units else "-"

@@ -12,7 +12,7 @@ from ..steps.parallel import ordered_map
 from ..text.text_files import cut, open_lines
 from .coverage import LanguageFile
 
-MAX_CHARS = 4_000  # of a line that is learned from
+MAX_CHARS = 4_000  # of a training line
 
 
 def lines_with_text(file: LanguageFile) -> int:
@@ -21,7 +21,7 @@ def lines_with_text(file: LanguageFile) -> int:
 
 
 def count_lines(files: list[LanguageFile], workers: int) -> Counter[str | None]:
-    """Lines with text of each language (None: files without one), counted a file a process."""
+    """Lines with text of each language (None: files without one), counted with one process per file."""
     counts: Counter[str | None] = Counter()
     found_in = ordered_map(lines_with_text, files, min(workers, len(files)))
     bar = tqdm(found_in, desc="counting lines", unit="file", total=len(files), leave=False, disable=None)
@@ -44,10 +44,10 @@ def rates(counts: Counter[str | None], alpha: float, limit: int) -> dict[str | N
 
 
 def sample_lines(files: list[LanguageFile], rate: dict[str | None, float], seed: int) -> Iterator[str]:
-    """Each line as often as its language's rate says: its whole part, and once more by its fraction's chance.
+    """Each line as often as its language's rate says: the whole part, plus once with the fraction as probability.
 
-    Long lines come in parts, and how many there are is printed: sentencepiece's time and memory grow with the square of
-    the length of a line that repeats itself.
+    Long lines are cut into parts, and their number is printed: sentencepiece's time and memory grow with the square of
+    the length of a repetitive line.
     """
     long = 0
     for number, file in enumerate(tqdm(files, desc="reading", unit="file", leave=False, disable=None)):
@@ -60,4 +60,4 @@ def sample_lines(files: list[LanguageFile], rate: dict[str | None, float], seed:
                 for part in cut(line.strip(), MAX_CHARS) if len(line) > MAX_CHARS else [line]:
                     yield from [part] * times
     if long:
-        print(f"note: {long:,} lines of more than {MAX_CHARS:,} characters are learned from in parts")
+        print(f"note: {long:,} lines of more than {MAX_CHARS:,} characters are used in parts")

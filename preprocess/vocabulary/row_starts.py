@@ -14,8 +14,8 @@ from swcm_fairseq.interop.new_rows import ALIGNED, MEAN, SPLIT, Start
 from .sentencepiece_models import ModelProto, is_special, processor_of
 from .word_alignment import Links
 
-TRANSLATIONS = 5  # of a piece, the most probable ones
-MIN_LINKS = 0.5  # less than half a link in the whole text is no evidence
+TRANSLATIONS = 5  # for each piece: the most probable ones
+MIN_LINKS = 0.5  # fewer than half a link in the whole text proves nothing
 
 
 def means(old: ModelProto, added: dict[str, str]) -> dict[str, Start]:
@@ -64,7 +64,7 @@ def translations(links: list[Links], model: ModelProto, added: dict[str, str]) -
 
 
 def _chosen(links: Links, is_new: np.ndarray, is_old: np.ndarray, is_word: np.ndarray) -> Links:
-    """The links that say something of a new piece; the masks are bool, one value a sentencepiece id."""
+    """The links between a new and an old piece; the masks are bool, one value per sentencepiece id."""
     chosen = is_new[links.new] & is_old[links.known] & (is_word[links.new] == is_word[links.known]) & (links.count > 0)
     return Links(links.new[chosen], links.known[chosen], links.count[chosen], links.pairs)
 

@@ -1,4 +1,4 @@
-"""Sentencepiece models as data: which pieces they hold, taking out and putting in."""
+"""Sentencepiece models as data: listing, removing and adding pieces."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ CONTROL = ModelProto.SentencePiece.CONTROL
 
 
 def reserved_symbols(langs: tuple[str, ...] = ()) -> set[str]:
-    """Strings that no piece may be spelled like: text would turn into special symbols."""
+    """Strings that must not be pieces: text would turn into special symbols."""
     return {*SPECIALS, MASK, *(language_token(lang) for lang in (*DEFAULT_LANGS, *langs))}
 
 
@@ -41,7 +41,7 @@ def processor_of(model: ModelProto) -> sentencepiece.SentencePieceProcessor:
 def _holds_another(directory: Path, model: ModelProto) -> bool:
     """Whether a directory has files of another vocabulary than ``model``'s, or an encoder without a vocabulary.
 
-    Directories in Hugging Face's layout have no ``dict.txt``. What a run of the same command left is no other's.
+    Directories in Hugging Face's layout have no ``dict.txt``. Files left by a run of the same command do not count.
     """
     dictionary, pieces = directory / DICT_FILE, directory / SENTENCEPIECE_FILE
     if dictionary.exists() and checksum(load_dictionary(dictionary)) != checksum(
@@ -58,7 +58,7 @@ def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
     try:
         if _holds_another(directory, model):
             raise InputError(
-                f"{directory}: holds another vocabulary already, or an encoder; remove it or give another --output"
+                f"{directory}: already contains another vocabulary, or an encoder; remove it or give another --output"
             )
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,7 +104,7 @@ def read_model(directory: Path | str) -> ModelProto:
 
 
 def is_special(piece: ModelProto.SentencePiece) -> bool:
-    """``<unk>``, ``<s>``, ``</s>``: symbols of the model that are no pieces of text."""
+    """``<unk>``, ``<s>``, ``</s>``: symbols of the model that are not pieces of text."""
     return piece.type in (CONTROL, UNKNOWN)
 
 
@@ -114,7 +114,7 @@ def symbols(model: ModelProto) -> list[str]:
 
 
 def keep_pieces(model: ModelProto, keep: Callable[[int, ModelProto.SentencePiece], bool]) -> list[str]:
-    """Take out the pieces for which ``keep(sentencepiece id, piece)`` is false, in place; return them."""
+    """Remove the pieces for which ``keep(sentencepiece id, piece)`` is false, in place; return them."""
     chosen = [keep(i, piece) for i, piece in enumerate(model.pieces)]
     removed = [piece.piece for piece, kept in zip(model.pieces, chosen, strict=True) if not kept]
     kept = [piece for piece, is_kept in zip(model.pieces, chosen, strict=True) if is_kept]
@@ -127,7 +127,7 @@ def add_pieces(model: ModelProto, pieces: Iterable[str]) -> list[str]:
     """Append the pieces that the model lacks, in place, with its lowest score; return them.
 
     The lowest score keeps the segmentation of other languages: no new piece scores higher than an old one.
-    Strings spelled like special symbols are passed over.
+    Strings spelled like special symbols are skipped.
     """
     there = {piece.piece for piece in model.pieces} | reserved_symbols()
     lowest = min(piece.score for piece in model.pieces if not is_special(piece))

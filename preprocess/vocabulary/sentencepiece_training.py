@@ -1,4 +1,4 @@
-"""Training a sentencepiece model: the options, and what sentencepiece says in words."""
+"""Training a sentencepiece model: the options, and plain explanations of sentencepiece's errors."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from .sentencepiece_models import ModelProto
 
 CONTROL_PIECES = 3  # <unk> <s> </s>, in the model but not in dict.txt
 MAX_LINE_BYTES = 1 << 22
-# The result depends on the number of threads, so it is not taken from the machine.
+# The result depends on the number of threads, so it does not depend on the machine.
 TRAINER_THREADS = 4
 _TOO_MANY = re.compile(r"Vocabulary size (?:is )?too high \(\d+\)\. Please set it to a value <= (\d+)")
 _TOO_FEW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
@@ -46,7 +46,7 @@ def train_on(files: list[LanguageFile], options: TrainOptions, alpha: float, wor
     Args:
         files: text, of one or several languages.
         options: size of the model and of the sample.
-        alpha: temperature that balances the languages; 1: as they are.
+        alpha: temperature that balances the languages; 1 leaves them as they are.
         workers: processes that count lines.
 
     Raises:
@@ -87,7 +87,7 @@ def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
 
 
 def _remember(lines: Iterator[str], raised: list[BaseException]) -> Iterator[str]:
-    """``lines``; what they raise (Ctrl-C too) is kept, since sentencepiece turns it into an error of its own."""
+    """``lines``; their exceptions (Ctrl-C too) are kept, since sentencepiece replaces them with its own."""
     try:
         yield from lines
     except GeneratorExit:

@@ -1,4 +1,4 @@
-"""What changing a vocabulary does: coverage before and after, per file, and the size of the encoder."""
+"""The effect of changing a vocabulary: coverage of each file before and after, and the size of the encoder."""
 
 import json
 from dataclasses import asdict
@@ -24,7 +24,7 @@ from .sentencepiece_models import (
 )
 
 REPORT_FILE = "report.json"
-SHOWN, LIKELY = 5, 0.05  # examples of translations, and from which probability
+SHOWN, LIKELY = 5, 0.05  # number of example translations, and their minimum probability
 
 
 def written_files(target: Path) -> list[Path]:
@@ -52,7 +52,7 @@ def write_changed(
         files: text to measure both on.
         workers: processes that measure.
         seed: of the rows of new pieces.
-        new_rows: how these start, if not at random.
+        new_rows: how they start, if not at random.
     """
     make_vocabulary_directory(target, new)
     before = [measure(processor_of(old), file, workers) for file in files]
@@ -60,7 +60,7 @@ def write_changed(
     carried = None
     if has_encoder(source):
         config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed, new_rows or NewRows())
-        write_sentencepiece(target, new)  # first: the same command, run again, sees by it whose the encoder is
+        write_sentencepiece(target, new)  # first: it tells the same command, run again, whose encoder it is
         write_carried(target, config, tensors)
     _write_report(target, files, before, after, carried)
     write_vocabulary(target, new)  # last: a directory with dict.txt is complete
@@ -90,7 +90,7 @@ def _print_coverage(files: list[LanguageFile], before: list[Coverage], after: li
         unknown = [percent(each.unknown, each.tokens) for each in (old, new)]
         rates = [f"{each.tokens_per_unit:.2f}" for each in (old, new)]
         rows.append([file.label, unit_name(file.lang), *rates, *unknown])
-    print_table(["file", "unit", "tokens a unit", "after", "unknown", "after"], rows)
+    print_table(["file", "unit", "tokens per unit", "after", "unknown", "after"], rows)
 
 
 def _print_encoder(carried: CarriedRows) -> None:

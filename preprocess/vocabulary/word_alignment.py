@@ -1,7 +1,7 @@
 """Word alignment without positions: IBM model 1 (Brown et al. 1993) in both directions, symmetrized by agreement.
 
-Nothing that a text must be prepared for, no compiler, the same result every time: what is wanted are translations of
-pieces over a whole text, not the links of one sentence.
+It needs no prepared text and no compiler, and always gives the same result. Only translations of pieces over a whole
+text are needed, not the links within one sentence.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 
 from .bitext import EncodedBitext
 
-ITERATIONS = 5  # of expectation maximization a direction
-MAX_CELLS = 10_000_000  # pairs of pieces that stand in one pair of sentences; 40 bytes each
+ITERATIONS = 5  # of expectation maximization in each direction
+MAX_CELLS = 10_000_000  # pairs of pieces within one pair of sentences; 40 bytes each
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Links:
 
 @dataclass
 class _Side:
-    """The different pieces of every sentence of one language: sentence, piece and how often it stands there."""
+    """The different pieces of every sentence of one language: sentence, piece, and how often it occurs there."""
 
     sentence: np.ndarray
     piece: np.ndarray
@@ -63,7 +63,7 @@ def align(bitext: EncodedBitext, pieces: int, seed: int) -> Links:
     keys, pair = np.unique(new.piece[of_new] * pieces + known.piece[of_known], return_inverse=True)
     forward = _posterior(new, known, of_new, of_known, pair, keys % pieces, pieces)
     backward = _posterior(known, new, of_known, of_new, pair, keys // pieces, pieces)
-    # A link counts as far as both directions believe in it (Liang, Taskar and Klein 2006).
+    # A link counts as much as both directions agree on it (Liang, Taskar and Klein 2006).
     return Links(keys // pieces, keys % pieces, np.bincount(pair, forward * backward), len(chosen))
 
 

@@ -98,7 +98,7 @@ def test_sentences_and_parts_take_time_in_proportion():
 def test_a_line_that_repeats_itself_is_learned_from_in_parts(tmp_path, capsys):
     text = write_lines(tmp_path / "text", ["བོད་" * 5000, *sentences("bo", 20)])
     vocab.main(["--size", "50", "--output", str(tmp_path / "vocab"), "--input", f"bo={text}"])
-    assert "note: 1 lines of more than 4,000 characters are learned from in parts" in capsys.readouterr().out
+    assert "note: 1 lines of more than 4,000 characters are used in parts" in capsys.readouterr().out
 
 
 def test_questions_and_answers_are_counted_apart(write, tmp_path, capsys):
@@ -106,12 +106,12 @@ def test_questions_and_answers_are_counted_apart(write, tmp_path, capsys):
     questions = [{"query_text": f"问{i}", "answers": each} for i, each in enumerate(answers)]
     path = write("cmrc.json", json.dumps([{"context_text": "正文。", "qas": [*questions, {"query_text": 5}]}]))
     for options, table in (
-        ([], ["7 2 an answer is no text 3, given before 1, not the first (--all-answers takes them) 1"]),
-        (["--all-answers"], ["7 3 an answer is no text 3, given before 1"]),
+        ([], ["7 2 an answer is not text 3, given before 1, not the first (--all-answers takes them) 1"]),
+        (["--all-answers"], ["7 3 an answer is not text 3, given before 1"]),
     ):
         extract.main(["cmrc2018", "--input", str(path), "--lang", "zh", "--output", str(tmp_path / "out"), *options])
         rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-        assert any(row.endswith("out.target 4 2 no answer 1, question or passage is no text 1") for row in rows)
+        assert any(row.endswith("out.target 4 2 no answer 1, question or passage is not text 1") for row in rows)
         assert table[0] in rows
 
 

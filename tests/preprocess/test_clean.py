@@ -267,7 +267,7 @@ def test_steps_that_cannot_apply_are_named(run, tmp_path, capsys):
     text = write_lines(tmp_path / "za", ["Boux boux ma daengz"])
     run("za", text)
     assert (
-        "note: za: what its text looks like is not known, so all lines pass: script, language"
+        "note: za: nothing is known about its text, so these steps let all lines pass: script, language"
         in capsys.readouterr().out
     )
     run("za_latn", text, args=["--without", "language"])

@@ -49,11 +49,11 @@ def test_pairs_with_a_line_that_is_too_long_are_counted(write, monkeypatch):
 )
 def test_what_is_no_question_is_counted(write, content):
     path = write("cmrc.json", json.dumps(content))
-    assert read("cmrc2018", path, langs=("zh",)) == [Reject(str(path), 1, "question or passage is no text")]
+    assert read("cmrc2018", path, langs=("zh",)) == [Reject(str(path), 1, "question or passage is not text")]
 
 
 @pytest.mark.parametrize(
-    ("answers", "reason"), [(None, "'answers' is no list"), ([], "no answer"), (["x"], "no answer")]
+    ("answers", "reason"), [(None, "'answers' is not a list"), ([], "no answer"), (["x"], "no answer")]
 )
 def test_answers_that_are_none_in_squads_layout_are_counted(write, answers, reason):
     question = {"question": "问?", "answers": answers}

@@ -71,7 +71,7 @@ def test_malformed_json_lines(tmp_path):
     rejected = {int(line.split(":")[-2]): line.split(":")[-1] for line in lines(tmp_path / "r")}
     assert rejected == {
         **{2: "not JSON", 9: "not JSON", 10: "not JSON", 3: "no field 'text'", 6: "blank", 13: "blank"},
-        **{4: "'text' is no text", 5: "'text' is no text", 12: "not JSON"},  # 12: NaN
+        **{4: "'text' is not text", 5: "'text' is not text", 12: "not JSON"},  # 12: NaN
         **{7: "not a JSON object", 8: "not a JSON object"},
     }
     kept = lines(tmp_path / "t.zh")
@@ -135,7 +135,7 @@ def test_summaries_in_json_and_csv(write):
     ti_sum = write("ti_sum.json", json.dumps([{"text": "གསར་འགྱུར།", "summary": "བསྡུས།"}, {"text": 3}, "x"]))
     first, second, third = read("json", ti_sum)
     assert (first.text, first.title) == ("གསར་འགྱུར།", "བསྡུས།")
-    assert (second.reason, third.reason) == ("'text' is no text", "not a JSON object")
+    assert (second.reason, third.reason) == ("'text' is not text", "not a JSON object")
     cmhg = write("bo-all.csv", '\ufeffid,title,content\n1,ཁ་བྱང་།,"ནང་དོན།\nབཞི།"\n2,only two\n')
     first, second = read("csv", cmhg)
     assert (first.title, first.text) == ("ཁ་བྱང་།", "ནང་དོན།\nབཞི།")
@@ -215,7 +215,7 @@ def test_cmrc(write, tmp_path):
     path = write("cmrc2018_dev.json", json.dumps(CMRC))
     found = read("cmrc2018", path, langs=("zh",))
     assert found[0] == Question((str(path), 1), "zh", "问?", "正文。", ("答",))
-    assert [each.reason for each in found[1:]] == ["an answer is no text", "no answer", "an answer is no text"]
+    assert [each.reason for each in found[1:]] == ["an answer is not text", "no answer", "an answer is not text"]
     run("cmrc2018", "--input", path, "--lang", "zh", "--output", tmp_path / "t")
     assert (lines(tmp_path / "t.source"), lines(tmp_path / "t.target")) == (["问? 正文。"], ["答"])
 
@@ -275,7 +275,7 @@ def test_pairs_of_milic_eval(write):
     path = write("test.json", json.dumps(records))
     first, *others = read("json-pairs", path, langs=("zh", "bo"))
     assert first == Pair((str(path), 1), "zh", "bo", "一", "གཅིག")
-    assert [each.reason for each in others] == ["no field 'bo'", "'bo' is no text", "not a JSON object"]
+    assert [each.reason for each in others] == ["no field 'bo'", "'bo' is not text", "not a JSON object"]
     assert read("json-pairs", path, langs=("bo", "en"))[0].target == "one"
 
 
@@ -354,11 +354,11 @@ def test_tables(tmp_path, kind, name):
     for reader in (name, "parquet", "mc2", "jsonl"):
         first, second, third = read(reader, path)
         assert first == Document((str(path), 1), "bo", "ཀ།\nཁ།", "མིང་")
-        assert second == Reject(str(path), 2, "'text' is no text")
+        assert second == Reject(str(path), 2, "'text' is not text")
         assert third == Document((str(path), 3), "bo", "ག།")
     run(name, "--input", path, "--lang", "bo", "--output", tmp_path / "t", "--rejects", tmp_path / "rejects")
     assert lines(tmp_path / "t.bo") == ["ཀ། ཁ།", "ག།"]
-    assert lines(tmp_path / "rejects") == [f"{path}:2:'text' is no text"]
+    assert lines(tmp_path / "rejects") == [f"{path}:2:'text' is not text"]
 
 
 def test_tables_of_pairs_and_questions(tmp_path):
@@ -372,7 +372,7 @@ def test_tables_of_pairs_and_questions(tmp_path):
         for reader in ("parquet-pairs", "arrow-pairs", "jsonl-pairs"):
             first, second = read(reader, path, langs=("zh", "bo"))
             assert first == Pair((str(path), 1), "zh", "bo", "一", "གཅིག")
-            assert second.reason == "'bo' is no text"
+            assert second.reason == "'bo' is not text"
     answers = [{"text": ["а", "б"], "answer_start": [0, 1]}, {"text": [], "answer_start": []}]
     path = write_table(tmp_path / "q.parquet", {"question": ["с?"] * 2, "context": ["м"] * 2, "answers": answers})
     first, second = read("kazqad", path, langs=("kk",))
