@@ -78,7 +78,7 @@ def draw(path: Path, curves: dict[str, dict[str, list[float]]]) -> None:
     figure = Figure(figsize=(3.2 * len(curves), 5.5), layout="constrained")
     axes = figure.subplots(2, len(curves), squeeze=False)
     for column, (axis, curve) in enumerate(curves.items()):
-        for row, (cost, label) in enumerate({"seconds": "seconds a step", "mib": "MiB"}.items()):
+        for row, (cost, label) in enumerate({"seconds": "seconds per step", "mib": "MiB"}.items()):
             picture = axes[row][column]
             picture.loglog(curve["size"], curve[cost], "o-")
             picture.set(xlabel=LABELS.get(axis, "decoder layers (X = 6 .. 1)"), ylabel=label if column == 0 else "")

@@ -116,12 +116,11 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
         [name, measure.spread([turn["batches"] for turn in rounds], 1), measure.spread(tokens[name], 0)]
         for name, rounds in turns.items()
     ]
-    text = options.data.name if options.data else f"made-up text, {options.vocabulary:,} symbols"
     return measure.Report(
         title="How many loading processes keep one GPU at full speed",
         device="cpu",
         settings=[
-            f"{text}, batches of {options.batch_size} x {options.tokens} tokens",
+            f"{measure.text_of(options)}, batches of {options.batch_size} x {options.tokens} tokens",
             f"{options.rounds} rounds of {options.batches} batches; median (range); seconds on the clock",
         ],
         headers=["--num-workers", "batches/s", "target tokens/s"],
@@ -130,7 +129,7 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
             measure.Ratio(f"tokens/s, loading with --num-workers {name} / training", [v / options.rate for v in values])
             for name, values in tokens.items()
         ],
-        notes=[f"For training at {options.rate:,.0f} target tokens a second: --num-workers {needed} ({how})."],
+        notes=[f"For training at {options.rate:,.0f} target tokens per second: --num-workers {needed} ({how})."],
         raw={"tokens_per_second": tokens, "rate": options.rate, "needed": needed, "measured": measured},
     )
 

@@ -55,6 +55,11 @@ def add_numbers(parser: argparse._ActionsContainer, table: str) -> None:
         parser.add_argument(flag, type=int, default=int(default), metavar="N", help=f"{text} (default: {default})")
 
 
+def text_of(options: argparse.Namespace) -> str:
+    """The name of ``--data``, or what the text is made of, for the report."""
+    return options.data.name if options.data else f"made-up text, {options.vocabulary:,} symbols"
+
+
 def machine(device: str) -> str:
     """Processor or GPU, cores or memory, threads; no names of people or hosts."""
     if device == "cuda":

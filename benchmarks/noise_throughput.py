@@ -127,15 +127,13 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
         [name, measure.spread(speeds[name], 0), measure.spread([1000 * t["seconds"] / t["batches"] for t in rounds])]
         for name, rounds in turns.items()
     ]
-    text = f"{options.lang} of {options.data.name}" if options.data else f"made-up text, {options.vocabulary:,} symbols"
+    sizes = f"at most {options.tokens_per_sample} positions, batches of {options.batch_size}"
+    rounds = f"{options.rounds} rounds of {options.samples:,} samples; median (range); seconds of processor time"
     return measure.Report(
         title="Noise and batching beside fairseq's DenoisingDataset",
         device="cpu",
-        settings=[
-            f"{text}, at most {options.tokens_per_sample} positions, batches of {options.batch_size}",
-            f"{options.rounds} rounds of {options.samples:,} samples; median (range); seconds of processor time",
-        ],
-        headers=["", "target tokens/s", "ms a batch"],
+        settings=[f"{options.lang}, {measure.text_of(options)}, {sizes}", rounds],
+        headers=["", "target tokens/s", "ms per batch"],
         rows=rows,
         ratios=[measure.Ratio.of("tokens/s, ours / stock fairseq", speeds[OURS], speeds[FAIRSEQ])],
         raw=turns,

@@ -115,7 +115,7 @@ batch() {
   for ((each = ${PER_GPU:-$2}; each > 0; each--)); do
     (($1 % (each * processes))) || break
   done
-  ((each)) || fail "$1 samples an update cannot be shared by $processes GPUs; take a number that divides $1" 2
+  ((each)) || fail "$1 samples per update cannot be shared by $processes GPUs; take a number that divides $1" 2
   BATCH=(--batch-size "$each" --update-freq $(($1 / each / processes)) --required-batch-size-multiple 1)
 }
 

@@ -100,7 +100,7 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
     left.set(xlabel="tokens", title="Size")
     left.xaxis.set_major_formatter(EngFormatter())
     right.boxplot([side.lengths for side in sides], orientation="horizontal", tick_labels=names, whis=(1, 99), sym="")
-    right.set(xscale="log", xlabel="tokens a sample (box: quartiles, whiskers: 1% and 99%)", title="Lengths")
+    right.set(xscale="log", xlabel="tokens per sample (box: quartiles, whiskers: 1% and 99%)", title="Lengths")
     for axes in (left, right):
         axes.invert_yaxis()
     write_picture(figure, path)

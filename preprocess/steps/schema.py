@@ -150,9 +150,7 @@ def _check_keys(where: str, content: Any, kind: type) -> None:
     known = ", ".join(dict.fromkeys([*required, *names]))
     if not isinstance(content, dict):
         raise InputError(f"{where}: expected keys {known}")
-    for key in content:
-        if key not in names:
-            raise InputError(f"{where}: unknown key {key!r}; known are {known}")
-    for key in required:
-        if key not in content:
-            raise InputError(f"{where}: the key {key!r} is missing")
+    if unknown := [key for key in content if key not in names]:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {known}")
+    if missing := [key for key in required if key not in content]:
+        raise InputError(f"{where}: the key {missing[0]!r} is missing")

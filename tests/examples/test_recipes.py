@@ -111,7 +111,7 @@ def test_pretraining_is_the_papers(recipe, name):
 def test_the_batch_is_600_on_any_number_of_gpus(recipe, name, gpus, machines, per_gpu, batch, updates):
     done = recipe(f"pretraining/{name}", "--dry-run", GPUS=gpus, MACHINES=machines, PER_GPU=per_gpu)
     if batch == 0:
-        assert "600 samples an update cannot be shared by 16 GPUs" in error_line(done, 2)
+        assert "600 samples per update cannot be shared by 16 GPUs" in error_line(done, 2)
         return
     [words] = of("fairseq-train", commands(done))
     processes = int(gpus or 2) * int(machines)
@@ -254,7 +254,7 @@ def test_a_wrong_option_is_one_line(recipe, name, options, variables, expected):
     assert expected in error_line(recipe(name, *options, **variables), status)
 
 
-def test_a_missing_encoder_or_start_or_data_is_one_line_with_the_mend(recipe, tmp_path):
+def test_a_missing_encoder_or_start_or_data_is_one_line_with_the_fix(recipe, tmp_path):
     missing = str(tmp_path / "no encoder")
     line = error_line(recipe("pretraining/single_gpu.sh", ENCODER=missing), 1)
     assert "python -m swcm_fairseq.interop.convert hfl/cino-base-v2 --hub --output" in line

@@ -39,7 +39,7 @@ def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "mend"),
+    ("variable", "value", "fix"),
     [
         ("GPUS", "0", "give a number of at least 1"),
         ("GPUS", "08", "give a number of at least 1"),
@@ -61,8 +61,8 @@ def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path)
         ("OMP_WAIT_POLICY", "lazy", "use ACTIVE or PASSIVE"),
     ],
 )
-def test_values(variable, value, mend, repository):
-    assert mend in refused("examples/finetuning/translation.sh", repository, **{variable: value})
+def test_values(variable, value, fix, repository):
+    assert fix in refused("examples/finetuning/translation.sh", repository, **{variable: value})
 
 
 def test_every_variable_with_a_default_is_checked(repository):
