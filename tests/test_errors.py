@@ -24,9 +24,9 @@ def test_whether_a_file_exists(tmp_path):
 
 def test_an_uncaught_input_error_shows_one_line_and_exits_1():
     done = run(
-        "from swcm_fairseq.errors import *; install_excepthook(); install_excepthook(); raise InputError('x: mend it')"
+        "from swcm_fairseq.errors import *; install_excepthook(); install_excepthook(); raise InputError('x: fix it')"
     )
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: x: mend it\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: x: fix it\n")
 
 
 def test_other_exceptions_keep_their_traceback():

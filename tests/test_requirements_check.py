@@ -14,7 +14,7 @@ def test_versions(text, numbers):
     assert requirements_check._numbers(text) == numbers
 
 
-def test_a_missing_package_is_named_with_its_mend(monkeypatch):
+def test_a_missing_package_is_named_with_its_fix(monkeypatch):
     monkeypatch.setattr(requirements_check, "REQUIREMENTS", (("no_such", ("no-such",), (1, 2), "pip install no-such"),))
     assert requirements_check.problem() == (
         "swcm_fairseq needs no_such >= 1.2, which is not installed: pip install no-such"

@@ -1,4 +1,4 @@
-"""Every bad encoder is one line that says what, where and the mend."""
+"""Every bad encoder is one line that says what, where and how to fix it."""
 
 import json
 import pickle

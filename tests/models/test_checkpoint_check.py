@@ -9,7 +9,7 @@ from swcm_fairseq.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("trained", "given", "names", "mend"),
+    ("trained", "given", "names", "fix"),
     [
         (
             {"output_matrix": "own"},
@@ -28,12 +28,12 @@ from swcm_fairseq.errors import InputError
     ],
 )
 @pytest.mark.parametrize("half", [False, True])
-def test_untied_weights_are_not_overwritten(build, trained, given, names, mend, half):
+def test_untied_weights_are_not_overwritten(build, trained, given, names, fix, half):
     checkpoint = build(**trained)
     state = (checkpoint.half() if half else checkpoint).state_dict()
     model = build(seed=1, **given)
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(InputError, match=f"{re.escape(names)}.*{re.escape(mend)}"):
+    with pytest.raises(InputError, match=f"{re.escape(names)}.*{re.escape(fix)}"):
         model.load_state_dict(dict(state))
     assert all(tensor.equal(before[name]) for name, tensor in model.state_dict().items())
 

@@ -1,4 +1,4 @@
-"""Every mistake gets one line that says what, where and the mend."""
+"""Every mistake gets one line that says what, where and how to fix it."""
 
 import json
 import shutil
