@@ -11,7 +11,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.multiprocessing import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.criterions.support import Task, assert_close, build_criterion, build_model, gradients, make_batch
+from tests.criterions.criterion_support import Task, assert_close, build_criterion, build_model, gradients, make_batch
 
 LENGTHS = [[5, 2], [9], [1, 1, 3], [4, 4], [7, 1], [2, 8], [6], [3, 5]]
 

@@ -17,7 +17,7 @@ from swcm_fairseq.data.corpora import Corpora, pack_counts
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.tasks.corpora_masked_lm import CorporaMaskedLMConfig, CorporaMaskedLMTask
 from tests.tasks.conftest import NODES
-from tests.tasks.support import PIECES, fill
+from tests.tasks.task_data import PIECES, fill
 
 SIZE = len(PIECES) + 4
 BO = range(4, 20)  # what the text in bo is counted to have; zh has all pieces

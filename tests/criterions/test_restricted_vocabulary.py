@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from swcm_fairseq.errors import InputError
-from tests.criterions.support import Task, build_criterion, build_model, gradients, make_batch
+from tests.criterions.criterion_support import Task, build_criterion, build_model, gradients, make_batch
 
 
 class CountedTask(Task):

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from tests.tasks.support import fill
+from tests.tasks.task_data import fill
 from tests.tasks.test_resume import run
 
 OPTIONS = """

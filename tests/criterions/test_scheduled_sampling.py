@@ -12,7 +12,7 @@ from swcm_fairseq.criterions.scheduled_sampling import (
     replaceable_positions,
     seeded_generator,
 )
-from tests.criterions.support import Task, make_batch
+from tests.criterions.criterion_support import Task, make_batch
 
 CPU = torch.device("cpu")
 NONE = torch.tensor([], dtype=torch.long)

@@ -10,7 +10,7 @@ from fairseq.models.transformer import TransformerModelBase
 from swcm_fairseq.criterions.schedule import Decay, Unit
 from swcm_fairseq.criterions.swcm_cross_entropy import SWCMCrossEntropyCriterion
 from swcm_fairseq.errors import InputError
-from tests.criterions.support import Task, assert_close, build_criterion, build_model, gradients, make_batch
+from tests.criterions.criterion_support import Task, assert_close, build_criterion, build_model, gradients, make_batch
 
 
 @pytest.mark.parametrize("tied", [True, False])

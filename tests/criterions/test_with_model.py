@@ -7,7 +7,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 from swcm_fairseq.models.model import XLMSWCMModel
 from swcm_fairseq.models.model_config import OutputMatrix, XLMSWCMConfig
 from tests import tiny
-from tests.criterions.support import Task, assert_close, build_criterion, gradients, make_batch
+from tests.criterions.criterion_support import Task, assert_close, build_criterion, gradients, make_batch
 
 
 def build(task, **options):

@@ -9,7 +9,7 @@ import pytest
 
 from swcm_fairseq.data.vocabulary import load_dictionary
 from tests.commands import run
-from tests.docs.corpora import write_corpora
+from tests.docs.doc_corpora import write_corpora
 from tests.docs.execution import small
 from tests.interop.mbart_support import write_mbart
 

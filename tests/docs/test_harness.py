@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.blocks import blocks, commands, overlooked
+from tests.docs.doc_blocks import blocks, commands, overlooked
 from tests.docs.execution import arguments, execute, small, why_not_run
 
 PAGE = """# Title

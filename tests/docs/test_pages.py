@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.docs import smoke
-from tests.docs.blocks import Block, blocks, commands, overlooked
+from tests.docs.doc_blocks import Block, blocks, commands, overlooked
 from tests.docs.execution import arguments, execute, why_not_run
 
 PAGES = sorted(

@@ -36,7 +36,7 @@ from swcm_fairseq.reporting import curves, scores
 from swcm_fairseq.scoring import __main__ as scoring
 from swcm_fairseq.scoring import samples
 from tests.faults.oracle import Verdict, judge
-from tests.faults.support import train
+from tests.faults.trainings import train
 from tests.interop.mbart_support import write_mbart
 from tests.preprocess.conftest import sentences as made_up
 from tests.preprocess.conftest import write_lines

@@ -11,8 +11,8 @@ import pytest
 from swcm_fairseq.errors import input_error
 from swcm_fairseq.fairseq_errors import explained
 from tests.commands import run
-from tests.faults.support import train
-from tests.tasks.support import fill
+from tests.faults.trainings import train
+from tests.tasks.task_data import fill
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from pathlib import Path
 import torch
 
 from swcm_fairseq.output_files import PARTIAL
-from tests.faults.support import TASKS, quiet, train
-from tests.tasks.support import fill
+from tests.faults.trainings import TASKS, quiet, train
+from tests.tasks.task_data import fill
 
 UPDATES, PATIENCE_S, POLL_S = 12, 600, 0.0005
 WRITING, COPYING = "while a checkpoint was written", "while a checkpoint was copied"

@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from tests.faults.support import train
+from tests.faults.trainings import train
 
 TASKS = ("multilingual_denoising_mt", "corpora_masked_lm")
 

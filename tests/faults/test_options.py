@@ -14,7 +14,7 @@ from swcm_fairseq.fairseq_errors import explained
 from swcm_fairseq.interop.files import load_pickle
 from swcm_fairseq.tasks.interactive_input import Utf8Lines
 from tests.commands import run
-from tests.faults.support import options, train
+from tests.faults.trainings import options, train
 
 TASK = "multilingual_denoising_mt"
 

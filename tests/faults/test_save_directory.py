@@ -13,7 +13,7 @@ import torch
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import PARTIAL
 from swcm_fairseq.save_directory import HALF_WRITTEN, LOCK, lock
-from tests.faults.support import options, train
+from tests.faults.trainings import options, train
 
 TASK = "multilingual_denoising_mt"
 HOLD = (

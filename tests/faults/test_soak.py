@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support import TASKS, quiet, train
+from tests.faults.trainings import TASKS, quiet, train
 
 EPOCHS = int(os.environ.get("SWCM_SOAK_EPOCHS", 6))  # make faults: 30
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import same, tensors
-from tests.faults.support import options
 from tests.faults.test_soak import family
+from tests.faults.trainings import options
 
 ADDRESSES = ("10.199.77.1", "10.199.77.2")
 ALL = 60  # updates of the training, three epochs

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
 from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
-from tests.tasks.support import fill
+from tests.tasks.task_data import fill
 
 # Fields that the task takes from other parts of fairseq's configuration.
 NODES = {

@@ -8,7 +8,7 @@ import torch
 
 from swcm_fairseq.data.corpora import Corpora, Corpus, Kind
 from swcm_fairseq.errors import InputError
-from tests.tasks.support import PIECES, fill, random_texts, write_dictionary, write_indexed
+from tests.tasks.task_data import PIECES, fill, random_texts, write_dictionary, write_indexed
 
 
 @pytest.fixture()

@@ -8,7 +8,7 @@ import torch
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-from tests.tasks.support import PIECES, random_texts, write_indexed
+from tests.tasks.task_data import PIECES, random_texts, write_indexed
 
 PLUGIN = ["--user-dir", "swcm_fairseq", "--task", "multilingual_denoising_mt"]
 SWCM = """

@@ -22,7 +22,7 @@ from swcm_fairseq.interop.write import write_encoder
 from swcm_fairseq.interop.write_fairseq import epsilon_note, roberta_options, write_roberta
 from swcm_fairseq.tasks.corpora_masked_lm import CorporaMaskedLMConfig, CorporaMaskedLMTask
 from tests.tasks.conftest import NODES
-from tests.tasks.support import random_texts, write_dictionary, write_indexed
+from tests.tasks.task_data import random_texts, write_dictionary, write_indexed
 
 FIXTURES = Path(__file__).parents[1] / "interop/fixtures"
 MASK, PAD = 99, 1

@@ -9,7 +9,7 @@ import torch
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.mixed_dataset import padding_shares
 from swcm_fairseq.data.multilingual_dataset import MultilingualDataset
-from tests.tasks.support import fill, random_texts, write_dictionary, write_indexed
+from tests.tasks.task_data import fill, random_texts, write_dictionary, write_indexed
 
 
 def iterator(task, split="train", epoch=1, **options):

@@ -4,7 +4,7 @@ import numpy as np
 
 from swcm_fairseq.data.corpora import Corpora, pack_counts
 from swcm_fairseq.data.languages import language_token
-from tests.tasks.support import PIECES, fill
+from tests.tasks.task_data import PIECES, fill
 
 
 def test_the_counts_of_all_corpora_of_a_language(tmp_path, make_task):

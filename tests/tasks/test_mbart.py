@@ -5,7 +5,7 @@ import torch
 
 from swcm_fairseq.interop import mbart
 from tests.interop.mbart_support import MBART_SIZE, write_mbart
-from tests.tasks.support import PIECES
+from tests.tasks.task_data import PIECES
 
 TASK = ["--user-dir", "swcm_fairseq", "--task", "multilingual_denoising_mt"]
 TRAIN = """
