@@ -206,7 +206,7 @@ def test_keys_are_checked(manifest, change, message):
         ({"lang": "Tibetan"}, "not a language code"),
         ({"split": {"train": 0.5}}, "shares must be above 0 and sum to 1"),
         ({"split": 3}, "give a name, or"),
-        ({"clean": {"nearly": 0.8}}, r"clean: unknown key 'nearly'; known are without"),
+        ({"clean": {"nearly": 0.8}}, r"clean: unknown key 'nearly'; known are .*without"),
         ({"clean": {"near": "much"}}, "clean: near: 'much' is not a number"),
         ({"clean": {"near": 8}}, "clean: near: 8: must be between 0 and 1"),
         ({"clean": {"min_chars": 2.5}}, r"clean: min_chars: 2\.5 is not a number"),
