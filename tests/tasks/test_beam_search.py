@@ -2,6 +2,7 @@
 
 import itertools
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,12 @@ from swcm_fairseq.models.model_config import XLMSWCMConfig
 from swcm_fairseq.tasks.beam_search import BeamSearchGenerator, RepeatBlock
 from tests.waits import Waits
 
-SIZE = {"encoder_layers": 2, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 32, "encoder_attention_heads": 2}
+SIZE: dict[str, Any] = {
+    "encoder_layers": 2,
+    "encoder_embed_dim": 16,
+    "encoder_ffn_embed_dim": 32,
+    "encoder_attention_heads": 2,
+}
 
 
 class FairseqsRepeatBlock(NGramRepeatBlock):
