@@ -39,7 +39,7 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}:{line}: invalid UTF-8; save the file as UTF-8") from error
 
 
-def parse_json(text: str, where: Path | str) -> Any:
+def parse_json(text: str, where: Path | str) -> object:
     """The value of a JSON text; raises :class:`InputError` if it is none, too deep, or has a number that is none."""
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=_number)
@@ -83,7 +83,7 @@ class _Loader(yaml.SafeLoader):
             seen.add(str(key.value))
         return node
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
         """The value of a node; raises with its line if there is none, as of the date 2024-02-30."""
         try:
             value = super().construct_object(node, deep)
@@ -106,7 +106,7 @@ def _values_of(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def parse_yaml(text: str, where: Path | str) -> Any:
+def parse_yaml(text: str, where: Path | str) -> object:
     """The value of a YAML text; raises :class:`InputError` with the line where it is none."""
     try:
         return yaml.load(text, _Loader)
@@ -132,7 +132,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
         InputError: it is something else.
     """
     origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
+    if kind in (Any, object):
         return value
     if dataclasses.is_dataclass(kind):
         return _object(value, kind, where)
@@ -157,7 +157,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
     raise InputError(f"{where}: {_shown(value)} is not {described(kind)}")
 
 
-def _one_of(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
+def _one_of(value: object, kinds: tuple[Any, ...], where: str) -> Any:
     """The first kind that fits; the message of the only one that could."""
     for kind in kinds:
         if kind is type(None) and value is None:
@@ -172,7 +172,7 @@ def _one_of(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
     raise InputError(f"{where}: {_shown(value)} is not {' or '.join(map(described, kinds))}")
 
 
-def _object(value: Any, kind: Any, where: str) -> Any:
+def _object(value: object, kind: Any, where: str) -> object:
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     if not isinstance(value, dict):
         raise InputError(f"{where}: {_shown(value)} is not a mapping with the keys {', '.join(fields)}")
@@ -190,7 +190,7 @@ def _object(value: Any, kind: Any, where: str) -> Any:
 def described(kind: Any) -> str:
     """A type in words."""
     origin = get_origin(kind) or kind
-    words: dict[Any, Callable[[], str]] = {
+    words: dict[type, Callable[[], str]] = {
         list: lambda: "a list",
         tuple: lambda: "a list",
         dict: lambda: "a mapping",
@@ -202,7 +202,7 @@ def described(kind: Any) -> str:
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value for a message, however long it is."""
     text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."

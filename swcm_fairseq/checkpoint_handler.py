@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from iopath.common.file_io import NativePathHandler
 
@@ -13,7 +13,7 @@ from swcm_fairseq.output_files import copy_whole
 class _RemovedOnError(io.BufferedWriter):
     """A file to write that does not stay if writing it fails."""
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         whole = False
         try:
             self.close()
@@ -26,12 +26,12 @@ class _RemovedOnError(io.BufferedWriter):
 class CheckpointPathHandler(NativePathHandler):
     """Local files, as before, but none is left half-written."""
 
-    def _open(self, path: str, mode: str = "r", buffering: int = -1, **kwargs: Any) -> IO[str] | IO[bytes]:
+    def _open(self, path: str, mode: str = "r", buffering: int = -1, **kwargs: object) -> IO[str] | IO[bytes]:
         if mode == "wb" and buffering != 0:
             return _RemovedOnError(io.FileIO(path, "w"))  # type: ignore[return-value]
         return super()._open(path, mode, buffering=buffering, **kwargs)
 
-    def _copy(self, src_path: str, dst_path: str, overwrite: bool = False, **kwargs: Any) -> bool:
+    def _copy(self, src_path: str, dst_path: str, overwrite: bool = False, **kwargs: object) -> bool:
         if not overwrite:
             return super()._copy(src_path, dst_path, overwrite, **kwargs)
         copy_whole(Path(src_path), Path(dst_path))

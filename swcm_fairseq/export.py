@@ -9,11 +9,12 @@ without fairseq and without this package: AutoModelForSeq2SeqLM.from_pretrained(
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from torch import Tensor
 
 from swcm_fairseq.checked_data import checked
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.interop.files import SAFETENSORS, load_pickle, save_pickle
@@ -29,38 +30,39 @@ MODEL_FILE = "model.pt"
 _KEPT = ("args", "cfg", "model", "optimizer_history", "task_state")
 
 
-def stripped(path: Path) -> dict[str, Any]:
+def stripped(path: Path) -> Checkpoint:
     """A checkpoint without what only resuming needs; raises :class:`InputError` if it is none of this task."""
     state = load_pickle(path)
     if not isinstance(state, dict) or any(key not in state for key in _KEPT):
         raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its checkpoint_*.pt")
-    if "langs" not in checked(state["task_state"], dict[str, Any], f"{path}: task_state"):
+    if "langs" not in checked(state["task_state"], dict[str, object], f"{path}: task_state"):
         raise InputError(f"{path}: was not trained with --task multilingual_denoising_mt; give a checkpoint that was")
     if state["cfg"] is None:  # fairseq cannot build its model
         raise InputError(
             f"{path}: has no options of a training, as what swcm_fairseq.interop.mbart writes; fine-tune from it "
             f"(fairseq-train --finetune-from-model {path}) and export the checkpoint of that"
         )
-    _check_parts(path, state)
-    return {**{key: state[key] for key in _KEPT}, "extra_state": {}}
+    kept = cast(Checkpoint, {**{key: state[key] for key in _KEPT}, "extra_state": {}})
+    _check_parts(path, kept)
+    return kept
 
 
-def _check_parts(path: Path, state: dict[str, Any]) -> None:
+def _check_parts(path: Path, state: Checkpoint) -> None:
     """Raise :class:`InputError` for a part of a checkpoint that is not of the type that training writes."""
-    task, cfg = state["task_state"], checked(state["cfg"], dict[str, Any], f"{path}: cfg")
+    task, cfg = state["task_state"], checked(state["cfg"], dict[str, object], f"{path}: cfg")
     for key in ("langs", "symbols"):
         checked(task.get(key), list[str], f"{path}: task_state: {key}")
     checked(task.get("tokens_per_sample"), int | None, f"{path}: task_state: tokens_per_sample")
     for part in ("model", "task"):
-        checked(cfg.get(part), dict[str, Any], f"{path}: cfg: {part}")
+        checked(cfg.get(part), dict[str, object], f"{path}: cfg: {part}")
     for key in ("source_lang", "target_lang"):
         checked(cfg["task"].get(key), str | None, f"{path}: cfg: task: {key}")
     checked(cfg["task"].get("tokens_per_sample"), int | None, f"{path}: cfg: task: tokens_per_sample")
     for i, training in enumerate(
-        checked(state["optimizer_history"], list[dict[str, Any]], f"{path}: optimizer_history")
+        checked(state["optimizer_history"], list[dict[str, object]], f"{path}: optimizer_history")
     ):
         checked(training.get("num_updates"), int, f"{path}: optimizer_history[{i}]: num_updates")
-    for name, value in checked(state["model"], dict[str, Any], f"{path}: model").items():
+    for name, value in checked(state["model"], dict[str, object], f"{path}: model").items():
         kind = float if name.endswith("_extra_state") and not isinstance(value, Tensor) else Tensor  # an epsilon
         checked(value, kind, f"{path}: model: {name}")
 
@@ -128,7 +130,7 @@ def export_huggingface(
     return list(state["task_state"]["langs"])
 
 
-def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None) -> dict[str, Any]:
+def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None) -> Checkpoint:
     """The checkpoint, with the languages that were asked for as the task's.
 
     Raises:
@@ -145,7 +147,7 @@ def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None
     return state
 
 
-def vocabulary_of(state: dict[str, Any], vocabulary: Path | None) -> Path:
+def vocabulary_of(state: Checkpoint, vocabulary: Path | None) -> Path:
     """The directory with the model's vocabulary; raises :class:`InputError` if it is not there or another's."""
     directory = vocabulary or Path(str(state["cfg"]["task"]["data"]).split(":")[0])
     for name in (DICT_FILE, SENTENCEPIECE_FILE):
@@ -155,7 +157,7 @@ def vocabulary_of(state: dict[str, Any], vocabulary: Path | None) -> Path:
     return directory
 
 
-def write_fairseq(state: dict[str, Any], vocabulary: Path, output: Path) -> None:
+def write_fairseq(state: Checkpoint, vocabulary: Path, output: Path) -> None:
     """Write ``model.pt``, ``dict.txt`` and the sentencepiece model.
 
     Args:

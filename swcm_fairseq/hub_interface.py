@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, overload
 
+import numpy as np
 import torch
 from fairseq import hub_utils, utils
+from fairseq.data import LanguagePairDataset
 from fairseq.dataclass.configs import GenerationConfig
 from fairseq.models import BaseFairseqModel
 from omegaconf import DictConfig, OmegaConf
@@ -15,12 +17,15 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from tqdm import tqdm
 
+from swcm_fairseq.checkpoint_state import Options
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.hf_read import is_exported, write_checkpoint
 from swcm_fairseq.interop.hub import MODEL_FILES, download, is_name
 from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.tasks.inference import InferenceTask
+from swcm_fairseq.tasks.language_generator import LanguageGenerator
 from swcm_fairseq.tasks.restored import read_task_state
 
 # The options of fairseq-generate that a search is made with; every other one would be without effect here.
@@ -146,14 +151,14 @@ class XLMSWCMHubInterface(nn.Module):
                 bar.update(len(batch["id"]))
         return found
 
-    def _decode_batch(self, generator: Any, sample: dict[str, Any]) -> list[Hypotheses]:
+    def _decode_batch(self, generator: LanguageGenerator, sample: Sample) -> list[Hypotheses]:
         return self.task.inference_step(generator, list(self.models), sample)
 
     def decode(self, tokens: torch.Tensor) -> str:
         """The text of a hypothesis' ``tokens``, int64, shape (length,)."""
         return self.task.target_dictionary.string(tokens.int().cpu(), "sentencepiece")
 
-    def _encode(self, texts: Sequence[str]) -> list[Any]:
+    def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids as preprocess.binarize makes them."""
         for number, text in enumerate(texts, 1):
             if not isinstance(text, str):
@@ -162,7 +167,7 @@ class XLMSWCMHubInterface(nn.Module):
                 raise InputError(f"text {number} has half of a surrogate pair; read it as UTF-8")
         return self.vocabulary.encode(texts)
 
-    def _search_config(self, search: dict[str, Any]) -> DictConfig:
+    def _search_config(self, search: Options) -> DictConfig:
         """fairseq's configuration of a search, with the options in ``search``."""
         for name in search:
             if name not in SEARCH_OPTIONS:
@@ -185,7 +190,7 @@ class XLMSWCMHubInterface(nn.Module):
             yield
 
 
-def _batches(dataset: Any, max_tokens: int, batch_size: int | None) -> Iterator[dict[str, Any]]:
+def _batches(dataset: LanguagePairDataset, max_tokens: int, batch_size: int | None) -> Iterator[Sample]:
     """Batches of similar length, from short to long; none for no texts."""
     if not len(dataset):
         return

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Kind
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.interop.hf_names import empty_model, model_config
@@ -26,7 +26,7 @@ written. The language token is given, costs nothing and does not count as length
 counterpart."""
 
 
-def model_card(state: dict[str, Any], name: str, evaluations: Sequence[Evaluation], licence: str | None) -> str:
+def model_card(state: Checkpoint, name: str, evaluations: Sequence[Evaluation], licence: str | None) -> str:
     """The card.
 
     Args:
@@ -51,7 +51,7 @@ def model_card(state: dict[str, Any], name: str, evaluations: Sequence[Evaluatio
     return "\n\n".join([*parts, *(f"## {title}\n\n{text}" for title, text in sections.items())]) + "\n"
 
 
-def _metadata(state: dict[str, Any], licence: str | None) -> str:
+def _metadata(state: Checkpoint, licence: str | None) -> str:
     codes = dict.fromkeys(lang.replace("_", "-").split("-")[0] for lang in state["task_state"]["langs"])
     lines = ["library_name: transformers", "pipeline_tag: text-generation", "language:", *(f"- {c}" for c in codes)]
     if licence is not None:
@@ -59,7 +59,7 @@ def _metadata(state: dict[str, Any], licence: str | None) -> str:
     return "\n".join(["---", *lines, "tags:", "- xlm-swcm", "- text2text-generation", "- custom_code", "---"])
 
 
-def _summary(state: dict[str, Any]) -> str:
+def _summary(state: Checkpoint) -> str:
     names = [language(lang).name for lang in state["task_state"]["langs"]]
     return (
         "An encoder-decoder that inherits a multilingual encoder (XLM-SWCM, [Su et al. "
@@ -68,7 +68,7 @@ def _summary(state: dict[str, Any]) -> str:
     )
 
 
-def _use(state: dict[str, Any], name: str) -> str:
+def _use(state: Checkpoint, name: str) -> str:
     langs, task = state["task_state"]["langs"], state["cfg"]["task"]
     source, target = task["source_lang"] or langs[0], task["target_lang"] or langs[-1]
     return f"""```python
@@ -85,7 +85,7 @@ print(tokenizer.batch_decode(ids, skip_special_tokens=True))
 {SEARCH}"""
 
 
-def _architecture(state: dict[str, Any]) -> str:
+def _architecture(state: Checkpoint) -> str:
     options = state["cfg"]["model"]
     config = model_config(options)
     model = empty_model(config, state["task_state"]["symbols"])
@@ -107,7 +107,7 @@ def _architecture(state: dict[str, Any]) -> str:
     return markdown_table(["", ""], rows)
 
 
-def _languages(state: dict[str, Any]) -> str:
+def _languages(state: Checkpoint) -> str:
     rows = [
         [lang, language(lang).name, f"<{lang}>", ", ".join(language(lang).scripts)]
         for lang in state["task_state"]["langs"]
@@ -115,7 +115,7 @@ def _languages(state: dict[str, Any]) -> str:
     return markdown_table(["code", "language", "token", "scripts"], rows)
 
 
-def _training(state: dict[str, Any]) -> str:
+def _training(state: Checkpoint) -> str:
     updates = state["optimizer_history"][-1]["num_updates"]
     task = state["cfg"]["task"]
     facts = [

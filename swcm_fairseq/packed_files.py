@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -53,6 +53,24 @@ def _open_only_member(file: BinaryIO) -> BinaryIO:
     return archive.open(members[0])  # type: ignore[return-value]
 
 
+class Decompressor(Protocol):
+    """One stream's decompressor, of any of the formats."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came after its end."""
+        ...
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """The next unpacked bytes."""
+        ...
+
+
 class _Streams(io.RawIOBase):
     """Unpacks a file of one or more streams to its end.
 
@@ -65,7 +83,7 @@ class _Streams(io.RawIOBase):
         padded: whether zero bytes may stand between and after streams.
     """
 
-    def __init__(self, file: BinaryIO, new: Callable[[], Any], padded: bool):
+    def __init__(self, file: BinaryIO, new: Callable[[], Decompressor], padded: bool):
         self._file, self._new, self._padded = file, new, padded
         self._stream = new()
         self._inside = False  # a stream has begun and not ended

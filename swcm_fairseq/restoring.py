@@ -1,8 +1,9 @@
 """Which checkpoint fairseq is about to restore: it tells neither the task nor the model."""
 
 from pathlib import Path
-from typing import Any
+from typing import cast
 
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.interop.files import DamagedFileError, load_pickle
 from swcm_fairseq.run_options import RunOptions
 
@@ -17,7 +18,7 @@ def restored_file(run: RunOptions) -> str | None:
     return next((path for path in candidates if Path(path).is_file()), None)
 
 
-def read_checkpoint(path: Path | str) -> dict[str, Any]:
+def read_checkpoint(path: Path | str) -> Checkpoint:
     """All of a checkpoint of fairseq's; its tensors stay in the file.
 
     Raises:
@@ -30,4 +31,4 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         raise DamagedFileError(f"{path}: not a checkpoint that can be read (damaged, or cut off?)") from error
     if not isinstance(state, dict) or not isinstance(state.get("model", {}), dict):
         raise DamagedFileError(f"{path}: not a checkpoint of fairseq's; give one that fairseq-train has saved")
-    return state
+    return cast(Checkpoint, state)

@@ -5,8 +5,11 @@ import fcntl
 import logging
 import re
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from omegaconf import DictConfig
+
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import DamagedFileError
 from swcm_fairseq.output_files import PARTIAL, copy_whole
@@ -115,13 +118,13 @@ def _updates(path: Path) -> tuple[int, Path] | None:
         return None
 
 
-def num_updates(state: dict[str, Any]) -> int:
+def num_updates(state: Checkpoint) -> int:
     """The updates after which a checkpoint was saved."""
     history = state.get("optimizer_history") or [{}]
     return int(history[-1].get("num_updates", 0))
 
 
-def why_finished(state: dict[str, Any], options: Any, early_stopping_runs: int) -> str | None:
+def why_finished(state: Checkpoint, options: DictConfig, early_stopping_runs: int) -> str | None:
     """Why the training that saved a checkpoint has come to its end, or None if it has not.
 
     fairseq looks for the end only after an update, so it would train another one.

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from fairseq.data import Dictionary
 from fairseq.data.iterators import EpochBatchIterator
+from fairseq.tasks.sentence_prediction import SentencePredictionConfig
 from torch import Tensor
 
 
@@ -50,3 +51,15 @@ class KeepsLanguagesApart(CountsWords, Protocol):
 
     def keep_languages_apart(self) -> None:
         """Form such batches from now on; called before any data is loaded."""
+
+
+class ClassifiesLanguages(Protocol):
+    """A task that classifies texts in several languages.
+
+    Attributes:
+        languages: ``sample["lang"]`` indexes them.
+        cfg: fairseq's options of sentence prediction.
+    """
+
+    languages: list[str]
+    cfg: SentencePredictionConfig

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -151,7 +151,10 @@ class Extraction:
     documents: int = 0
 
 
-def items_of(kind: Format, source: Source, work: Callable[[list[Item]], Any], workers: int) -> Iterator[Any]:
+T = TypeVar("T")
+
+
+def items_of(kind: Format, source: Source, work: Callable[[list[Item]], T], workers: int) -> Iterator[T]:
     """What ``work`` makes of the corpus, some records at a time, in its order."""
     return ordered_map(work, batches(kind.read(source), BATCH), workers)
 
@@ -189,7 +192,7 @@ def extract_lines(
     return counts
 
 
-def _count(each: Any, found: list[tuple[str, ...] | Reject], counts: Extraction) -> None:
+def _count(each: object, found: list[tuple[str, ...] | Reject], counts: Extraction) -> None:
     """Count what an item gives: a question as one record, its answers apart."""
     left_out = [one for one in found if isinstance(one, Reject)]
     kept = len(found) - len(left_out)

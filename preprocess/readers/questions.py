@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..steps.ledger import Reject
 from .records import NO_TEXT, Question
@@ -18,7 +18,7 @@ class Answers(NamedTuple):
     repeated: int
 
 
-def _answers(where: tuple[str, int], found: Any) -> Answers:
+def _answers(where: tuple[str, int], found: object) -> Answers:
     """The answers of a question (CMRC's dev set has 29 numbers); raises :class:`FieldError`."""
     if not isinstance(found, list):
         raise FieldError("'answers' is not a list")
@@ -39,7 +39,7 @@ def cmrc(source: Source) -> Iterator[Item]:
             yield from _question((str(path), number), source.lang, question, passage, answers)
 
 
-def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, answers: Any) -> Iterator[Item]:
+def _question(where: tuple[str, int], lang: str, question: object, passage: object, answers: object) -> Iterator[Item]:
     try:
         if not isinstance(question, str) or not isinstance(passage, str):
             raise FieldError("question or passage is not text")
@@ -51,26 +51,26 @@ def _question(where: tuple[str, int], lang: str, question: Any, passage: Any, an
     yield from others
 
 
-def _objects(found: Any) -> Iterator[dict]:
+def _objects(found: object) -> Iterator[dict]:
     """The objects of a list. Anything else counts as an empty object, so that it is rejected later."""
     for each in found if isinstance(found, list) else [{}]:
         yield each if isinstance(each, dict) else {}
 
 
-def _plain(content: Any) -> Iterator[tuple[Any, Any, Any]]:
+def _plain(content: object) -> Iterator[tuple[object, object, object]]:
     for passage in _objects(content):
         for each in _objects(passage.get("qas")):
             yield passage.get("context_text"), each.get("query_text"), each.get("answers")
 
 
-def _squad(content: dict) -> Iterator[tuple[Any, Any, Any]]:
+def _squad(content: dict) -> Iterator[tuple[object, object, object]]:
     for article in _objects(content.get("data")):
         for passage in _objects(article.get("paragraphs")):
             for each in _objects(passage.get("qas")):
                 yield passage.get("context"), each.get("question"), _texts(each.get("answers", []))
 
 
-def _texts(answers: Any) -> Any:
+def _texts(answers: object) -> object:
     """The texts of SQuAD's answers, which are objects; or the value as it is, if they are not."""
     if not isinstance(answers, list):
         return answers

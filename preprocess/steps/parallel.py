@@ -10,15 +10,16 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from swcm_fairseq.errors import InputError
 
 MAX_WORKERS = 1024
-_WORK: Callable[[Any], Any]  # set in each worker process
+_WORK: Callable[..., object]  # set in each worker process
 
 
 T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -28,7 +29,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _set_work(work: Callable[[Any], Any]) -> None:
+def _set_work(work: Callable[..., object]) -> None:
     global _WORK
     _WORK = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tidies up
@@ -43,8 +44,8 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _do(item: Any) -> Any:
-    return _WORK(item)
+def _do(item: T) -> Result:  # type: ignore[type-var]
+    return _WORK(item)  # type: ignore[return-value]
 
 
 @contextmanager
@@ -74,7 +75,7 @@ def _until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
         failed.append(error)
 
 
-def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[Any]:
+def ordered_map(work: Callable[[T], Result], items: Iterable[T], workers: int) -> Iterator[Result]:
     """``map(work, items)`` on ``workers`` processes (1: in this one), results in the order of the items.
 
     Args:
@@ -92,7 +93,7 @@ def ordered_map(work: Callable[[Any], Any], items: Iterable[Any], workers: int) 
         yield from map(work, items)
         return
     with ProcessPoolExecutor(workers, initializer=_set_work, initargs=(work,)) as pool:
-        pending: deque[Future] = deque()
+        pending: deque[Future[Result]] = deque()
         failed: list[Exception] = []
         try:
             for item in _until_failure(items, failed):

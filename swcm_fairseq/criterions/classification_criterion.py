@@ -1,14 +1,14 @@
 """The criterion ``multilingual_classification``: fairseq's ``sentence_prediction``, with F1 by language."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from fairseq.criterions import register_criterion
 from fairseq.criterions.sentence_prediction import SentencePredictionConfig, SentencePredictionCriterion
 from fairseq.models import BaseFairseqModel
 
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.scoring.label_metrics import label_counts
+from swcm_fairseq.task_protocols import ClassifiesLanguages
 
 COUNTS = "label_counts"  # logging key
 
@@ -17,12 +17,12 @@ COUNTS = "label_counts"  # logging key
 class MultilingualClassificationCriterion(SentencePredictionCriterion):
     """The same loss; in validation the counts of labels go to the task, which logs the scores of them."""
 
-    def __init__(self, cfg: SentencePredictionConfig, task: Any):
+    def __init__(self, cfg: SentencePredictionConfig, task: ClassifiesLanguages):
         super().__init__(cfg, task)
         self.keep_pred_and_targ = True
         self.languages, self.classes = len(task.languages), task.cfg.num_classes
 
-    def forward(self, model: BaseFairseqModel, sample: dict[str, Any], reduce: bool = True):
+    def forward(self, model: BaseFairseqModel, sample: Sample, reduce: bool = True):
         """The loss (0-dim, a sum), the number of examples, and what is logged."""
         loss, sample_size, log = super().forward(model, sample, reduce)
         if not model.training:

@@ -1,7 +1,5 @@
 """Masked language modelling over the vocabulary of one language at a time (CINO, Yang et al. 2022, section 3.2.2)."""
 
-from typing import Any
-
 import torch
 from fairseq.criterions import register_criterion
 from fairseq.criterions.masked_lm import MaskedLmConfig, MaskedLmLoss
@@ -11,6 +9,7 @@ from fairseq.models.roberta.model import RobertaEncoder
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
+from swcm_fairseq.criterions.logging_sums import Log
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.errors import InputError
@@ -49,7 +48,7 @@ class FastMaskedLMCriterion(MaskedLmLoss):
         return loss, sample_size, {**log, "outside_vocabulary": outside}
 
     @staticmethod
-    def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(logging_outputs: list[Log]) -> None:
         """fairseq's, and the share of predicted tokens that are outside their language's vocabulary."""
         MaskedLmLoss.reduce_metrics(logging_outputs)
         predicted, outside = (sum(log[key] for log in logging_outputs) for key in ("sample_size", "outside_vocabulary"))
@@ -63,13 +62,13 @@ class RestrictedOutput:
     def __init__(self, model: BaseFairseqModel, vocabulary: OutputVocabulary):
         self.model, self.vocabulary = model, vocabulary
 
-    def __call__(self, masked_tokens: Tensor | None = None, **net_input: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def __call__(self, masked_tokens: Tensor | None = None, **net_input: Tensor) -> tuple[Tensor, dict[str, object]]:
         """Logits [N, R] of the ``masked_tokens``, bool [B, T] (None: [B, T, R]), and what the encoder adds."""
         features, extra = self.model(**net_input, features_only=True)
         head = self.model.encoder.lm_head
         rows = {"weight": self.vocabulary.weight(head.weight), "bias": self.vocabulary.weight(head.bias)}
         return torch.func.functional_call(head, rows, (features,), {"masked_tokens": masked_tokens}), extra
 
-    def get_targets(self, sample: dict[str, Any], net_output: Any) -> Tensor:
+    def get_targets(self, sample: Sample, net_output: object) -> Tensor:
         """The sample's targets, int64 [B, T]."""
         return self.model.get_targets(sample, net_output)

@@ -1,14 +1,16 @@
 """Sums of what a criterion logs, brought from the GPU at once."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+Number = int | float | Tensor  # a tensor of one number
+Log = dict[str, Number]  # what a criterion logs of a batch
 
-def summed(logging_outputs: Sequence[dict[str, Any]]) -> dict[str, float]:
+
+def summed(logging_outputs: Sequence[Mapping[str, Number]]) -> dict[str, float]:
     """Every key's sum over ``logging_outputs``, whose values are numbers or tensors of one number.
 
     Reading tensors one by one would wait for the GPU once for each.

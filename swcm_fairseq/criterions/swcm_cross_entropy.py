@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import metrics
+from fairseq.logging.meters import MetersDict
 from fairseq.models import BaseFairseqModel
 from omegaconf import II
 from torch import Tensor
@@ -22,7 +23,7 @@ from swcm_fairseq.criterions.linear_cross_entropy import (
     linear_cross_entropy,
     rows_per_chunk,
 )
-from swcm_fairseq.criterions.logging_sums import summed
+from swcm_fairseq.criterions.logging_sums import Log, summed
 from swcm_fairseq.criterions.schedule import Decay, TeacherForcingSchedule, Unit
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary
 from swcm_fairseq.data.sample import BatchFacts, Sample, on_device
@@ -122,7 +123,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
             return 1.0
         return self.schedule.ratio(self.position(model))
 
-    def forward(self, model: BaseFairseqModel, sample: Sample) -> tuple[Tensor, int, dict[str, Any]]:
+    def forward(self, model: BaseFairseqModel, sample: Sample) -> tuple[Tensor, int, Log]:
         """The loss (0-dim, a sum), the sample size that it is to be divided by, and what is logged."""
         if not hasattr(model, "num_updates"):
             raise InputError("--criterion swcm_cross_entropy needs a model of this package, such as --arch xlm_swcm")
@@ -154,7 +155,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         return entropy.loss, sample_size, logging_output
 
     @classmethod
-    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+    def reduce_metrics(cls, logging_outputs: list[Log]) -> None:
         """Log ratios of the sums over workers and batches; losses in base 2, as fairseq's criterions do."""
         total = summed(logging_outputs)
 
@@ -205,7 +206,7 @@ def _log_nll(prefix: str, nll: float, ntokens: float, priority: int = 10) -> Non
     key = f"{prefix}nll_loss"
     metrics.log_scalar(key, nll / ntokens / math.log(2), ntokens, priority=priority, round=3)
 
-    def perplexity(meters: Any) -> float | None:
+    def perplexity(meters: MetersDict) -> float | None:
         mean = meters[key].avg
         return None if mean is None else utils.get_perplexity(mean)  # None: no such token since the last log
 
@@ -233,7 +234,7 @@ class Batch:
         has_groups = isinstance(criterion.task, NamesGroups) and "group" in sample
         self.group_names: list[str] = criterion.task.group_names if has_groups else []
 
-    def no_counts(self) -> dict[str, Any]:
+    def no_counts(self) -> Log:
         """The counts of :class:`InputMixer` where nothing is replaced: of the same kinds, as workers add them up."""
         replaced, *others = InputMixer.COUNTS
         return {replaced: 0, **dict.fromkeys(others, self.target.new_zeros(()))}
@@ -269,7 +270,7 @@ class Batch:
             per_row=len(self.group_names) > 1,
         )
 
-    def group_sums(self, entropy: CrossEntropy) -> dict[str, Any]:
+    def group_sums(self, entropy: CrossEntropy) -> Log:
         """Tokens, loss and nll of each of the task's groups: the same keys on every worker, whatever the batch has."""
         names = self.group_names
         if not names:
@@ -284,7 +285,7 @@ class Batch:
         )
 
 
-def _group_keys(names: list[str], *sums: Tensor) -> dict[str, Tensor]:
+def _group_keys(names: list[str], *sums: Tensor) -> Log:
     """Logging keys for the columns of tokens, loss and nll (one number for each group)."""
     columns = zip(("ntokens", "loss", "nll_loss"), sums, strict=True)
     return {
@@ -304,7 +305,7 @@ class InputMixer:
 
     def __init__(self, batch: Batch, ratio: float, update: int):
         self.batch, self.ratio = batch, ratio
-        self.counts: dict[str, Any] = {}
+        self.counts: Log = {}
         seed, rank = batch.criterion.cfg.seed, distributed_utils.get_global_rank()
         key = sampling.batch_key(seed, update, rank, batch.facts.ids)
         self.generator = sampling.seeded_generator(torch.device("cpu"), *key)

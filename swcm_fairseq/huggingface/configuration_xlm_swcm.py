@@ -1,7 +1,5 @@
 """Configuration of XLM-SWCM (Su et al. 2025, arXiv 2502.10852) for transformers."""
 
-from typing import Any
-
 from transformers import PretrainedConfig
 
 
@@ -71,8 +69,8 @@ class XLMSWCMConfig(PretrainedConfig):
         init_std: float = 0.02,
         use_cache: bool = True,
         language_token_ids: dict[str, int] | None = None,
-        fairseq: dict[str, Any] | None = None,
-        **kwargs: Any,
+        fairseq: dict[str, object] | None = None,
+        **kwargs: object,
     ):
         self.vocab_size = vocab_size
         self.d_model = d_model

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from typing import Any
 
 import sentencepiece
 from transformers import PreTrainedTokenizer
@@ -44,7 +43,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
         langs: list[str],
         src_lang: str | None = None,
         tgt_lang: str | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ):
         self.vocab_file, self.dict_file, self.langs = vocab_file, dict_file, list(langs)
         self.sp_model = sentencepiece.SentencePieceProcessor(model_file=vocab_file)
@@ -115,8 +114,8 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
         self._target = True
 
     def _build_translation_inputs(
-        self, raw_inputs: Any, return_tensors: str, src_lang: str | None, tgt_lang: str | None, **kwargs: Any
-    ) -> Any:
+        self, raw_inputs: object, return_tensors: str, src_lang: str | None, tgt_lang: str | None, **kwargs: object
+    ) -> object:
         """Called by the translation pipeline (transformers 4)."""
         if src_lang is None or tgt_lang is None:
             raise ValueError(f"give src_lang and tgt_lang, of {', '.join(self.langs)}")
@@ -136,7 +135,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
         """Every symbol's id, added tokens included."""
         return {**self.ids, **self._added_tokens_encoder}
 
-    def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
+    def _tokenize(self, text: str, **kwargs: object) -> list[str]:
         return [self._piece_symbols[number] for number in self.sp_model.encode(text)]
 
     def _convert_token_to_id(self, token: str) -> int:
@@ -166,7 +165,9 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
         """The text of symbols, as ``fairseq-generate --remove-bpe sentencepiece`` writes it."""
         return "".join(tokens).replace(SPACE, " ").strip()
 
-    def _decode(self, token_ids: int | list[int], skip_special_tokens: bool = False, *args: Any, **kwargs: Any) -> str:
+    def _decode(
+        self, token_ids: int | list[int], skip_special_tokens: bool = False, *args: object, **kwargs: object
+    ) -> str:
         """Text of ids; with ``skip_special_tokens`` all but ``<unk>`` are left out, as fairseq does."""
         numbers = [token_ids] if isinstance(token_ids, int) else token_ids
         kept = [int(number) for number in numbers if not (skip_special_tokens and int(number) in self._skipped)]

@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.data.vocabulary import MASK, SPECIALS
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import (
@@ -33,7 +33,7 @@ class CarriedRows:
     new: int
     parameters_before: int
     parameters_after: int
-    new_rows: dict[str, Any]
+    new_rows: Options
 
 
 def has_encoder(directory: Path | str) -> bool:
@@ -44,7 +44,7 @@ def has_encoder(directory: Path | str) -> bool:
 
 def carry_rows(
     source: Path, old: list[str], new: list[str], seed: int, new_rows: NewRows
-) -> tuple[dict[str, Any], dict[str, Tensor], CarriedRows]:
+) -> tuple[dict[str, object], dict[str, Tensor], CarriedRows]:
     """The encoder of ``source`` with one embedding row for each symbol of ``new``.
 
     Rows of symbols that ``old`` has are copied bit for bit; others start as ``new_rows`` says, or are drawn at
@@ -99,7 +99,7 @@ def _parameters(tensors: dict[str, Tensor]) -> int:
     return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
 
 
-def write_carried(target: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+def write_carried(target: Path, config: dict[str, object], tensors: dict[str, Tensor]) -> None:
     """Write ``config.json`` and ``model.safetensors``; raises :class:`InputError` if that is not possible."""
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_whole(target / CONFIG_FILE, content.encode("utf-8"))

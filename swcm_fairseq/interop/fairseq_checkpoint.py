@@ -3,11 +3,12 @@
 import re
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from swcm_fairseq.checkpoint_state import Checkpoint, Options
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import (
@@ -67,7 +68,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
         InputError: not a fairseq checkpoint, no dictionary, or a tensor without place.
     """
     state = _load(path)
-    model: dict[str, Any] = state["model"]
+    model = state["model"]
     prefix = _prefix(path, model)
     options, task = options_of(state, "model"), options_of(state, "task")
     tensors, names, left_out, decoder = _sorted_tensors(path, model, prefix)
@@ -102,12 +103,12 @@ def read_fairseq_sizes(path: Path) -> EncoderSizes:
     )
 
 
-def read_model_options(path: Path) -> dict[str, Any]:
+def read_model_options(path: Path) -> Options:
     """The model's options that a fairseq checkpoint remembers; {} if it has none."""
     return options_of(_load(path, lazily=True), "model")
 
 
-def _load(path: Path, lazily: bool = False) -> dict[str, Any]:
+def _load(path: Path, lazily: bool = False) -> Checkpoint:
     state = load_pickle(path, lazily)
     if not isinstance(state, dict) or "model" not in state:
         raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
@@ -120,7 +121,7 @@ def _load(path: Path, lazily: bool = False) -> dict[str, Any]:
     symbols = (state.get("task_state") or {}).get("symbols")
     if symbols is not None and not (isinstance(symbols, list) and all(isinstance(each, str) for each in symbols)):
         raise InputError(f"{path}: not a fairseq checkpoint (its symbols are no list of text)")
-    return state
+    return cast(Checkpoint, state)
 
 
 def _prefix(path: Path, model: dict[str, Tensor]) -> str:
@@ -131,21 +132,21 @@ def _prefix(path: Path, model: dict[str, Tensor]) -> str:
     return prefix
 
 
-def options_of(state: dict[str, Any], part: str) -> dict[str, Any]:
+def options_of(state: Checkpoint, part: str) -> Options:
     """Options of the model or the task: a namespace in old files, a part of ``cfg`` in new ones."""
     cfg = state.get("cfg")
     options = (cfg.get(part) if isinstance(cfg, dict) else None) or state.get("args") or {}
     return vars(options) if isinstance(options, Namespace) else options if isinstance(options, dict) else {}
 
 
-def _number(path: Path, options: dict[str, Any], name: str) -> int:
+def _number(path: Path, options: Options, name: str) -> int:
     number = options.get(name)
     if not isinstance(number, int) or not 1 <= number < MAX_NUMBER:
         raise InputError(f"{path}: its options do not tell the number of {NUMBERS[name]}")
     return number
 
 
-def _eps(path: Path, extra: Any) -> float:
+def _eps(path: Path, extra: object) -> float:
     """Epsilon of the layer norms, which our own checkpoints carry."""
     eps = EPS if extra is None else extra.item() if isinstance(extra, Tensor) and extra.numel() == 1 else extra
     if not isinstance(eps, float) or not 0 <= eps < 1:
@@ -153,7 +154,7 @@ def _eps(path: Path, extra: Any) -> float:
     return eps
 
 
-def _activation(path: Path, options: dict[str, Any]) -> str:
+def _activation(path: Path, options: Options) -> str:
     activation = options.get("activation_fn", "gelu")
     if not isinstance(activation, str):
         raise InputError(f"{path}: its options do not tell the activation")
@@ -192,11 +193,11 @@ def _current_name(name: str) -> str:
     return name
 
 
-def _own_symbols(state: dict[str, Any]) -> list[str] | None:
+def _own_symbols(state: Checkpoint) -> list[str] | None:
     return (state.get("task_state") or {}).get("symbols")
 
 
-def _symbols(path: Path, task: dict[str, Any], rows: int) -> list[str]:
+def _symbols(path: Path, task: Options, rows: int) -> list[str]:
     """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append.
 
     fairseq's translation task calls it ``dict.<source language>.txt``.

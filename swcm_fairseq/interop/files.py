@@ -7,7 +7,7 @@ import pickletools
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def _named_code(path: Path) -> str | None:
         return None
 
 
-def save_pickle(content: Any, path: Path) -> None:
+def save_pickle(content: object, path: Path) -> None:
     """``torch.save``; raises OSError."""
     with _full_disks():
         torch.save(content, path)
@@ -183,7 +183,7 @@ def _load_bin(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _load_shards(index: Path, load: Any) -> dict[str, Tensor]:
+def _load_shards(index: Path, load: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
     """Every shard that the index names; a tensor that it promises and no shard holds is an error."""
     weight_map = checked(load_json(index).get("weight_map"), dict[str, str], f"{index}: weight_map")
     tensors: dict[str, Tensor] = {}

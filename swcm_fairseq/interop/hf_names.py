@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from fairseq.data import Dictionary
 from torch import nn
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.model_config import XLMSWCMConfig
@@ -83,7 +83,7 @@ def hf_name(name: str) -> str:
     return PREFIX + re.sub(r"\.(fc[1-4])\.", lambda found: f".{FEED_FORWARD[found[1]]}.", name)
 
 
-def model_config(options: dict[str, Any]) -> XLMSWCMConfig:
+def model_config(options: Options) -> XLMSWCMConfig:
     """The model's options from a checkpoint's or from those of ``config.json``.
 
     Raises:
@@ -110,7 +110,7 @@ def first_names(model: nn.Module) -> dict[str, str]:
     return {name: first.setdefault(id(parameter), name) for name, parameter in pairs}
 
 
-def hf_options(config: XLMSWCMConfig) -> dict[str, Any]:
+def hf_options(config: XLMSWCMConfig) -> Options:
     """The part of ``config.json`` that describes the architecture."""
     tied = not config.pruned  # a pruned model keeps nothing tied
     return {

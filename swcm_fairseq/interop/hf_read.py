@@ -1,13 +1,14 @@
 """The way back: a directory for transformers, trained there, as a checkpoint that fairseq-train continues with."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from fairseq.dataclass.configs import FairseqConfig
 from omegaconf import OmegaConf, open_dict
 from torch import Tensor
 
+from swcm_fairseq.checkpoint_state import Checkpoint, Options
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, Vocabulary
 from swcm_fairseq.errors import InputError
@@ -58,7 +59,7 @@ def write_checkpoint(source: Path, output: Path, lora: Path | None = None) -> li
     return list(state["task_state"]["langs"])
 
 
-def read_state(source: Path, lora: Path | None = None) -> dict[str, Any]:
+def read_state(source: Path, lora: Path | None = None) -> Checkpoint:
     """The checkpoint: fairseq's options, weights, and what the task remembers; see :func:`write_checkpoint`."""
     content = _config(source)
     langs = list(content["language_token_ids"])
@@ -89,7 +90,7 @@ def read_state(source: Path, lora: Path | None = None) -> dict[str, Any]:
     }
 
 
-def _config(source: Path) -> dict[str, Any]:
+def _config(source: Path) -> Options:
     """``config.json`` of a directory of ours; raises :class:`InputError` for any other."""
     if (source / ADAPTER_CONFIG_FILE).is_file() and not (source / CONFIG_FILE).is_file():
         raise InputError(f"{source}: a LoRA adapter without its model; give the model's directory, and this by --lora")
@@ -104,7 +105,7 @@ def _config(source: Path) -> dict[str, Any]:
 
 
 def _weights(
-    source: Path, content: dict[str, Any], config: XLMSWCMConfig, symbols: list[str], tensors: dict[str, Tensor]
+    source: Path, content: Options, config: XLMSWCMConfig, symbols: list[str], tensors: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """The weights under fairseq's names; what is tied has all its names, as in fairseq's own checkpoints.
 
@@ -144,7 +145,7 @@ def _found(source: Path, tensors: dict[str, Tensor], names: list[str], like: Ten
     return tensor
 
 
-def _fairseq_config(options: dict[str, Any], config: XLMSWCMConfig, langs: list[str]) -> dict[str, Any]:
+def _fairseq_config(options: Options, config: XLMSWCMConfig, langs: list[str]) -> dict[str, Options]:
     """All of fairseq's options: the model's and the task's from the directory, fairseq's defaults for the rest."""
     from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig  # it needs models, which need this package
 
@@ -157,4 +158,4 @@ def _fairseq_config(options: dict[str, Any], config: XLMSWCMConfig, langs: list[
             whole[name] = OmegaConf.structured(part)
             with open_dict(whole[name]):
                 whole[name]["_name"] = kind
-    return cast(dict[str, Any], OmegaConf.to_container(whole, resolve=True, enum_to_str=True))
+    return cast(dict[str, Options], OmegaConf.to_container(whole, resolve=True, enum_to_str=True))

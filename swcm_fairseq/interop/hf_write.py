@@ -3,12 +3,12 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
@@ -47,7 +47,7 @@ SPECIAL_IDS = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder
 MAX_WORDS = 200  # fairseq-generate's --max-len-b
 
 
-def write_huggingface(state: dict[str, Any], vocabulary: Path, card: str, directory: Path, checkpoint: Path) -> None:
+def write_huggingface(state: Checkpoint, vocabulary: Path, card: str, directory: Path, checkpoint: Path) -> None:
     """Write every file of the directory.
 
     Args:
@@ -79,11 +79,11 @@ def write_huggingface(state: dict[str, Any], vocabulary: Path, card: str, direct
     (directory / CARD_FILE).write_text(card, encoding="utf-8")
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: dict[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def named_tensors(state: dict[str, Any], checkpoint: Path) -> dict[str, torch.Tensor]:
+def named_tensors(state: Checkpoint, checkpoint: Path) -> dict[str, torch.Tensor]:
     """The weights under their names in transformers; what is tied comes once.
 
     Raises:
@@ -99,13 +99,13 @@ def named_tensors(state: dict[str, Any], checkpoint: Path) -> dict[str, torch.Te
     return {hf_name(name): weights[name].contiguous().clone() for name in dict.fromkeys(first_names(model).values())}
 
 
-def language_ids(state: dict[str, Any]) -> dict[str, int]:
+def language_ids(state: Checkpoint) -> dict[str, int]:
     """Language code -> id of its token; their order is the ids'."""
     symbols = state["task_state"]["symbols"]
     return {lang: symbols.index(language_token(lang)) for lang in state["task_state"]["langs"]}
 
 
-def config_json(state: dict[str, Any], dtype: str) -> dict[str, Any]:
+def config_json(state: Checkpoint, dtype: str) -> dict[str, object]:
     """``config.json``."""
     options, task = state["cfg"]["model"], state["cfg"]["task"]
     config = model_config(options)
@@ -132,12 +132,12 @@ def config_json(state: dict[str, Any], dtype: str) -> dict[str, Any]:
     }
 
 
-def positions_of(state: dict[str, Any]) -> int:
+def positions_of(state: Checkpoint) -> int:
     """The most positions of a text in training; a checkpoint keeps them with its task, older ones in their options."""
     return int(state["task_state"].get("tokens_per_sample") or state["cfg"]["task"]["tokens_per_sample"])
 
 
-def generation_json(state: dict[str, Any]) -> dict[str, Any]:
+def generation_json(state: Checkpoint) -> dict[str, object]:
     """``generation_config.json``: fairseq-generate's search.
 
     Lengths count ``<s>`` and the language token, which fairseq's do not: at least one word, and at most
@@ -159,7 +159,7 @@ def generation_json(state: dict[str, Any]) -> dict[str, Any]:
     return {**SPECIAL_IDS, **search, **forced}
 
 
-def tokenizer_json(state: dict[str, Any]) -> dict[str, Any]:
+def tokenizer_json(state: Checkpoint) -> dict[str, object]:
     """``tokenizer_config.json``."""
     task = state["cfg"]["task"]
     return {

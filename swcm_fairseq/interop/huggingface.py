@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -209,13 +208,13 @@ def read_symbols(directory: Path) -> list[str]:
 def _tokenizer_symbols(path: Path) -> list[str]:
     """Symbols by id of a ``tokenizer.json``: its vocabulary and its added tokens."""
     content = load_json(path)
-    model = checked(content.get("model"), dict[str, Any], f"{path}: model")
-    pieces = checked(model.get("vocab"), dict[str, int] | list[list[Any]], f"{path}: model: vocab")
+    model = checked(content.get("model"), dict[str, object], f"{path}: model")
+    pieces = checked(model.get("vocab"), dict[str, int] | list[list[object]], f"{path}: model: vocab")
     if isinstance(pieces, list):
         pieces = {
             checked(next(iter(each), None), str, f"{path}: model: vocab[{i}]"): i for i, each in enumerate(pieces)
         }
-    added = checked(content.get("added_tokens", []), list[dict[str, Any]], f"{path}: added_tokens")
+    added = checked(content.get("added_tokens", []), list[dict[str, object]], f"{path}: added_tokens")
     by_id = {i: piece for piece, i in pieces.items()}
     for i, token in enumerate(added):
         where = f"{path}: added_tokens[{i}]"

@@ -3,10 +3,10 @@
 import filecmp
 import math
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import SAFETENSORS, load_json, load_safetensors
 
@@ -44,7 +44,7 @@ def merge(tensors: dict[str, Tensor], adapter: Path, base: Path) -> None:
         weight += (b @ a * _scale(config, a.size(0))).to(weight)
 
 
-def _check(config: dict[str, Any], adapter: Path, base: Path) -> None:
+def _check(config: Options, adapter: Path, base: Path) -> None:
     if config.get("peft_type") != "LORA":
         raise InputError(f"{adapter}: an adapter of the kind {config.get('peft_type')}; only LoRA can be merged here")
     used = [name for name in UNSUPPORTED if config.get(name)] + ["bias"] * (config.get("bias", "none") != "none")
@@ -56,6 +56,6 @@ def _check(config: dict[str, Any], adapter: Path, base: Path) -> None:
         raise InputError(f"{adapter}: a LoRA of another model: it was trained on {theirs.parent}, not on {base}")
 
 
-def _scale(config: dict[str, Any], rank: int) -> float:
+def _scale(config: Options, rank: int) -> float:
     alpha = float(config["lora_alpha"])
     return alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank

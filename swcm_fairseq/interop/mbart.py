@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from fairseq.data import Dictionary
@@ -61,7 +60,7 @@ def read_mbart(directory: Path) -> MBart:
         raise InputError(f"{directory}: no such directory; give the one with {FAIRSEQ_MODEL} and {DICT_FILE} of mBART")
     path = directory / FAIRSEQ_MODEL
     state = load_pickle(path)
-    model: dict[str, Any] = state.get("model", {}) if isinstance(state, dict) else {}
+    model: dict[str, Tensor] = state.get("model", {}) if isinstance(state, dict) else {}
     wanted = {SHARED_TABLE, *(f"{half}.layers.0.fc1.weight" for half in HALVES)}
     if (
         not (isinstance(model, dict) and wanted <= model.keys())
@@ -76,7 +75,7 @@ def read_mbart(directory: Path) -> MBart:
     return MBart(directory, tensors, _symbols(directory / DICT_FILE, tensors[SHARED_TABLE].size(0)))
 
 
-def _is_tensor(item: tuple[Any, Any]) -> bool:
+def _is_tensor(item: tuple[object, object]) -> bool:
     """Whether an item of a state dict is a name and finite numbers."""
     name, tensor = item
     return isinstance(name, str) and isinstance(tensor, Tensor) and bool(torch.isfinite(tensor).all())

@@ -1,13 +1,13 @@
 """How the embedding rows of new pieces start, if not at random: as a mean of old rows."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.interop.rows import INIT_STD, generator_of
 
 NOISE = 0.25  # standard deviations of the old rows; two pieces with the same translation need two rows
@@ -50,10 +50,10 @@ class NewRows:
 
     starts: dict[str, Start] = field(default_factory=dict)
     push_apart: float = 0.0
-    texts: list[dict[str, Any]] = field(default_factory=list)
+    texts: Sequence[Mapping[str, object]] = field(default_factory=list)
     std: float = INIT_STD
 
-    def report(self, new: Iterable[str]) -> dict[str, Any]:
+    def report(self, new: Iterable[str]) -> Options:
         """Rows by how they start, which sum to the number of ``new`` symbols, and the most frequent translations."""
         kinds = Counter(dict.fromkeys((ALIGNED, SPLIT, MEAN, RANDOM), 0))
         kinds.update(self.starts[symbol].kind if symbol in self.starts else RANDOM for symbol in new)

@@ -1,7 +1,6 @@
 """Which models can be merged: those with the same tensors, vocabulary, languages and architecture."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,7 +63,7 @@ def _compare_tensor(name: str, ours: Tensor, theirs: Tensor | None, refusal: str
         raise InputError(f"{refusal}: {name} differs{values}, and is no weight that could be merged")
 
 
-def _difference(ours: Sequence[Any], theirs: Sequence[Any]) -> str:
+def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
     """Where two lists part: both whole if they are short, else their lengths and the first pair that differs."""
     if len(ours) + len(theirs) < 40:
         return f"{','.join(map(str, ours))} and {','.join(map(str, theirs))}"

@@ -3,8 +3,8 @@
 import itertools
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -39,7 +39,7 @@ def check_output(output: Path, inputs: list[Path], first: Source) -> None:
         raise InputError(f"--output {output}: the models are {kind} files, and so is what is written; name it likewise")
 
 
-def write(merge: Merge, output: Path, provenance: dict[str, Any]) -> None:
+def write(merge: Merge, output: Path, provenance: Mapping[str, object]) -> None:
     """Merge and write, whole or not at all.
 
     Merged tensors lie in files of their own beside ``output`` until they are written, and not in memory.
@@ -92,7 +92,7 @@ def _merged_state(merge: Merge, scratch: _Scratch) -> dict[str, Tensor]:
 
 
 def _write_directory(
-    first: Source, state: dict[str, Tensor], output: Path, provenance: dict[str, Any], scratch: _Scratch
+    first: Source, state: dict[str, Tensor], output: Path, provenance: Mapping[str, object], scratch: _Scratch
 ) -> None:
     weights = SAFETENSORS if first.safetensors else FAIRSEQ_MODEL
     with whole_directory(output, (*(file.name for file in first.companions), weights)) as partial:
@@ -102,7 +102,7 @@ def _write_directory(
 
 
 def _write_file(
-    first: Source, state: dict[str, Tensor], path: Path, provenance: dict[str, Any], scratch: _Scratch
+    first: Source, state: dict[str, Tensor], path: Path, provenance: Mapping[str, object], scratch: _Scratch
 ) -> None:
     """Raises OSError."""
     if not first.safetensors:
@@ -117,7 +117,7 @@ def _write_file(
     shutil.copyfile(file, path)
 
 
-def _checkpoint(first: Source, state: dict[str, Tensor], provenance: dict[str, Any]) -> dict[str, Any]:
+def _checkpoint(first: Source, state: dict[str, Tensor], provenance: Mapping[str, object]) -> dict[str, object]:
     """What fairseq generates from, exports and starts a training from: no optimizer, no progress."""
     return {
         **{key: (first.state or {}).get(key) for key in KEPT},

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from swcm_fairseq.checked_data import checked
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, load_dictionary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.fairseq_checkpoint import options_of
@@ -46,11 +47,11 @@ class Source:
 
     path: Path
     tensors: dict[str, Tensor]
-    others: dict[str, Any] = field(default_factory=dict)
-    state: dict[str, Any] | None = None
+    others: dict[str, object] = field(default_factory=dict)
+    state: dict[str, object] | None = None
     symbols: list[str] | None = None
     langs: list[str] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     safetensors: bool = False
     companions: list[Path] = field(default_factory=list)
 
@@ -95,11 +96,11 @@ def _open_torch_file(path: Path) -> Source:
         if not all(isinstance(value, Tensor) for value in state.values()):
             raise InputError(f"{path}: neither a checkpoint of fairseq nor a state dict (names to tensors)")
         return Source(path, state, symbols=_symbols_beside(path))
-    task = checked(state.get("task_state") or {}, dict[str, Any], f"{path}: task_state")
+    task = checked(state.get("task_state") or {}, dict[str, object], f"{path}: task_state")
     known = {
         key: checked(task.get(key), list[str] | None, f"{path}: task_state: {key}") for key in ("symbols", "langs")
     }
-    options = options_of(state, "model")
+    options = options_of(cast(Checkpoint, state), "model")
     return Source(
         path,
         tensors={name: value for name, value in model.items() if isinstance(value, Tensor)},

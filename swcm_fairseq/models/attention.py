@@ -7,7 +7,6 @@ are the parent's, so that fairseq's tools keep working.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +64,7 @@ class Attention(MultiheadAttention):
 
     given_keys: tuple[Tensor, Tensor] | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: object, **kwargs: object):
         super().__init__(*args, **kwargs)
         # By how many of the projections it joins; empty unless they are rounded.
         self._rounded: dict[int, Int8Linear] = {}

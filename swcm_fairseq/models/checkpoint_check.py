@@ -1,6 +1,6 @@
 """Does a checkpoint fit the architecture? Checked before any weight is overwritten."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from swcm_fairseq.errors import InputError
 
 
-def check_tensors(model: nn.Module, state_dict: dict[str, Any], prefix: str = "", strict: bool = True) -> None:
+def check_tensors(model: nn.Module, state_dict: Mapping[str, object], prefix: str = "", strict: bool = True) -> None:
     """Refuse a checkpoint whose tensors are not the model's; without ``strict`` only their shapes are compared.
 
     Raises:
@@ -41,7 +41,7 @@ def _shape_flag(name: str) -> str:
     return "--arch, --encoder-embed-dim, --encoder-ffn-embed-dim, ..."
 
 
-def check_ties(model: nn.Module, state_dict: dict[str, Any], prefix: str = "") -> None:
+def check_ties(model: nn.Module, state_dict: Mapping[str, Tensor], prefix: str = "") -> None:
     """Refuse a checkpoint with two different tensors for one parameter: the second would overwrite the first.
 
     Raises:

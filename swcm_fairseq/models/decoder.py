@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -181,6 +180,6 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
             return self.output_projection(features)  # the module, so that decoding can put a smaller one in its place
         return F.linear(features, weight)
 
-    def make_generation_fast_(self, need_attn: bool = False, **kwargs: Any) -> None:
+    def make_generation_fast_(self, need_attn: bool = False, **kwargs: object) -> None:
         """Called before generation; ``need_attn`` comes from ``--print-alignment``."""
         self.need_attn = need_attn

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import II, DictConfig, OmegaConf
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.interop.fairseq_checkpoint import read_model_options
 from swcm_fairseq.interop.files import DamagedFileError
 from swcm_fairseq.interop.read import read_sizes
@@ -51,7 +52,7 @@ class EncoderSizedConfig(XLMSWCMConfig):
     activation_fn: Activation = follows("activation_fn")  # type: ignore[valid-type]
 
 
-def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> Any:
+def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> object:
     """The resolver: the value of an option that is not given.
 
     Args:
@@ -72,7 +73,7 @@ def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> Any:
     return read[source].get(name, BASE[name].default)
 
 
-def _of_checkpoint(path: Path) -> dict[str, Any]:
+def _of_checkpoint(path: Path) -> Options:
     """The options of a checkpoint's model; of a damaged one's, those of the one that training will continue from."""
     try:
         return read_model_options(path)
@@ -82,7 +83,7 @@ def _of_checkpoint(path: Path) -> dict[str, Any]:
         return read_model_options(whole_beside(path))
 
 
-def _of_encoder(path: str) -> dict[str, Any]:
+def _of_encoder(path: str) -> Options:
     """The options of a model that an encoder is made into."""
     sizes = vars(read_sizes(path))
     bounded = {name: min(BASE[name].default, sizes[theirs]) for name, theirs in BOUNDED.items()}

@@ -4,8 +4,6 @@ Frozen parameters keep ``requires_grad``, because fairseq's optimizer takes in o
 built: no gradient reaches them, and the optimizer passes over parameters without one.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +18,7 @@ class FreezableEmbeddings(nn.Module):
         """Called once, after construction; all embeddings pass through this layer norm."""
         self.layernorm_embedding.register_forward_hook(self._cut)
 
-    def _cut(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    def _cut(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
         if not self.embeddings_frozen:
             return output
         # Reentrant activation checkpointing trains nothing whose input requires no gradient.

@@ -1,7 +1,5 @@
 """The three kinds of layers: encoder, normal decoder and inherited decoder layer."""
 
-from typing import Any
-
 from fairseq.models.transformer import TransformerConfig
 from fairseq.modules import LayerNorm
 from fairseq.modules.transformer_layer import TransformerDecoderLayerBase, TransformerEncoderLayerBase
@@ -26,7 +24,7 @@ class NormalDecoderLayer(TransformerDecoderLayerBase):
         super().__init__(cfg)
         self.need_attn = False  # the decoder asks the one layer that it wants attention weights from
 
-    def build_self_attention(self, embed_dim: int, cfg: TransformerConfig, **kwargs: Any) -> Attention:
+    def build_self_attention(self, embed_dim: int, cfg: TransformerConfig, **kwargs: object) -> Attention:
         """Called by the parent's constructor."""
         heads = cfg.decoder.attention_heads
         return Attention(embed_dim, heads, dropout=cfg.attention_dropout, self_attention=True)
@@ -36,7 +34,7 @@ class NormalDecoderLayer(TransformerDecoderLayerBase):
         heads = cfg.decoder.attention_heads
         return Attention(embed_dim, heads, dropout=cfg.attention_dropout, encoder_decoder_attention=True)
 
-    def make_generation_fast_(self, **kwargs: Any) -> None:
+    def make_generation_fast_(self, **kwargs: object) -> None:
         """Nothing to do: see ``need_attn`` in the constructor."""
 
 

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 from fairseq.data import Dictionary
@@ -28,7 +28,7 @@ from swcm_fairseq.models.warm_start import missing_weights, start
 logger = logging.getLogger(__name__)
 
 SampleInputs = Callable[[Tensor, Tensor, Tensor], Tensor]
-OutputHead = Callable[[Tensor, Tensor], Any]
+OutputHead = Callable[[Tensor, Tensor], object]
 
 
 def init_weights(module: nn.Module) -> None:
@@ -106,14 +106,14 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         model_name_or_path: str,
         checkpoint_file: str = "model.pt",
         data_name_or_path: str = ".",
-        **overrides: Any,
+        **overrides: object,
     ) -> nn.Module:
         """A trained model that writes text: see :func:`swcm_fairseq.hub_interface.load`."""
         from swcm_fairseq.hub_interface import load  # it imports the task, which imports this module
 
         return load(model_name_or_path, checkpoint_file, data_name_or_path, **overrides)
 
-    def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """As fairseq's; and if symbols were added at the end of the dictionary, add their embedding rows.
 
         So a language is added to a finished model: ``--finetune-from-model`` with one more ``--langs``. The rows that
@@ -138,7 +138,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
 
     @staticmethod
     def _check_checkpoint(
-        module: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+        module: nn.Module, state_dict: dict[str, Tensor], prefix: str, metadata: object, strict: bool, *_: object
     ) -> None:
         """Called by ``load_state_dict`` after fairseq has upgraded and pruned the state, before anything is copied."""
         check_tensors(module, state_dict, prefix, strict)
@@ -186,7 +186,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         alignment_heads: int | None = None,
         source_padded: bool | None = None,
         left_padded: bool | None = None,
-    ) -> tuple[Any, dict[str, Any]]:
+    ) -> tuple[object, dict[str, object]]:
         """Encode once, decode once or twice.
 
         Args:

@@ -10,15 +10,15 @@ anew from the model's rounded ones when training goes on; what had not added up 
 
 import ast
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
 
@@ -49,12 +49,12 @@ class FusedAdamW(FairseqOptimizer):
 
     supports_flat_params = True  # elementwise, so it does not matter where one parameter ends
 
-    def __init__(self, cfg: FusedAdamWConfig, params: Any):
+    def __init__(self, cfg: FusedAdamWConfig, params: Iterable[torch.Tensor]):
         super().__init__(cfg)
         self._optimizer = torch.optim.AdamW(params, fused=True, **self.optimizer_config)
 
     @property
-    def optimizer_config(self) -> dict[str, Any]:
+    def optimizer_config(self) -> Options:
         """What the command line says; it overrides what a checkpoint has."""
         return {
             "lr": self.cfg.lr[0],
@@ -83,11 +83,11 @@ class FusedAdamW(FairseqOptimizer):
         half = self.cfg.fp16 or self.cfg.bf16
         return [parameter.detach() for parameter in parameters] if half and parameters[0].dtype == torch.float32 else []
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Options:
         """torch's, with the float32 copies of half-precision parameters."""
         return {**super().state_dict(), _FULL_PRECISION: self._copies}
 
-    def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
+    def load_state_dict(self, state_dict: Options, optimizer_overrides: Options | None = None) -> None:
         """As fairseq's; and the float32 copies get their values back, if the model's are still these, rounded."""
         others = {key: value for key, value in state_dict.items() if key != _FULL_PRECISION}
         super().load_state_dict(others, optimizer_overrides)

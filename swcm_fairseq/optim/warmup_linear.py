@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Optional
+from typing import Optional
 
 from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II, DictConfig, OmegaConf
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.optim.epoch_length import known_updates
 from swcm_fairseq.options import option
@@ -95,7 +97,7 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
     the same though later epochs may have some batches more or less.
     """
 
-    def __init__(self, cfg: DictConfig, optimizer: Any):
+    def __init__(self, cfg: DictConfig, optimizer: FairseqOptimizer):
         super().__init__(cfg, optimizer)
         options = _options(cfg)
         options.check()
@@ -109,11 +111,11 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
     def _no_warmup(self) -> bool:
         return self.cfg.warmup_updates == 0 or self.cfg.warmup_epochs == 0
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Options:
         """fairseq's, and the updates in an epoch."""
         return {**super().state_dict(), "epoch_updates": self.epoch_updates}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Options) -> None:
         """Read :meth:`state_dict`, or another schedule's."""
         super().load_state_dict(state_dict)
         self.epoch_updates = state_dict.get("epoch_updates")

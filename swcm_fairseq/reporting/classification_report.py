@@ -8,11 +8,11 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.label_metrics import LABEL_SCORES, label_counts
 from swcm_fairseq.scoring.score_report import markdown_table
@@ -71,7 +71,7 @@ def cell(values: list[float] | None) -> str:
     return f"{np.mean(values):.1f}{several}"
 
 
-def table(name: str, systems: dict[str, Scores], paper: dict[str, Any]) -> str:
+def table(name: str, systems: dict[str, Scores], paper: Options) -> str:
     """One set as Markdown: our systems, then the paper's."""
     published = paper["tables"].get(name, {"title": name, "columns": [], "rows": {}})
     own = dict.fromkeys(column for scores in systems.values() for column in scores)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.files import load_pickle
 from swcm_fairseq.reporting.paper import Column, Paper, Row
@@ -124,7 +124,7 @@ def training_progress(checkpoint: Path) -> tuple[str, bool]:
     Raises:
         InputError: the file is not a checkpoint of a training.
     """
-    state: Any = load_pickle(checkpoint)
+    state: Checkpoint = load_pickle(checkpoint)
     try:
         limits = state["cfg"]["optimization"]
         max_epoch, max_update = limits["max_epoch"], limits["max_update"]

@@ -1,10 +1,11 @@
 """Accuracy, macro-F1 and weighted F1 of predicted labels, with sacreBLEU's interface."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sacrebleu.metrics.base import Metric, Score, Signature
+
+from swcm_fairseq.checkpoint_state import Options
 
 SUPPORT, PREDICTED, CORRECT = range(3)
 
@@ -56,7 +57,7 @@ LABEL_SCORES = {"accuracy": accuracy, "macro-F1": macro_f1, "weighted-F1": weigh
 class LabelSignature(Signature):
     """``macro-F1|classes:occurring|bs:1000|rs:12345|v:...``: everything that the number depends on."""
 
-    def __init__(self, args: dict[str, Any]) -> None:
+    def __init__(self, args: Options) -> None:
         super().__init__(args)
         import swcm_fairseq  # here: the package imports this module before it knows its version
 

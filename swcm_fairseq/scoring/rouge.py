@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from enum import Enum
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
@@ -11,6 +10,7 @@ from sacrebleu.metrics.base import Metric, Score, Signature
 from sacrebleu.significance import estimate_ci
 from tqdm import tqdm
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.scoring.tokenizers import Tokenizer
 
 
@@ -61,7 +61,7 @@ class RougeScore(Score):
 class RougeSignature(Signature):
     """``rougeL|lang:bo|tok:bo-syllable|case:lc|norm:nfkc|agg:mean|v:...``: everything that the number depends on."""
 
-    def __init__(self, args: dict[str, Any]) -> None:
+    def __init__(self, args: Options) -> None:
         super().__init__(args)
         import swcm_fairseq  # here: the package imports the scorers before it knows its version
 
@@ -111,7 +111,7 @@ class Rouge(Metric):
     def _preprocess_segment(self, sent: str) -> str:
         return sent  # rouge-score calls the tokenizer
 
-    def _extract_reference_info(self, refs: Sequence[str]) -> dict[str, Any]:
+    def _extract_reference_info(self, refs: Sequence[str]) -> dict[str, object]:
         return {"references": refs}
 
     def _extract_corpus_statistics(
@@ -121,7 +121,7 @@ class Rouge(Metric):
         bar = tqdm(hypotheses, desc=self.rouge_type.value, unit="lines", leave=False, delay=2, disable=None)
         return super()._extract_corpus_statistics(bar, references)
 
-    def _compute_segment_statistics(self, hypothesis: str, ref_kwargs: dict[str, Any]) -> list[float]:
+    def _compute_segment_statistics(self, hypothesis: str, ref_kwargs: Options) -> list[float]:
         best = self.scorer.score_multi(ref_kwargs["references"], hypothesis)[self.rouge_type.value]
         return [1, best.fmeasure, best.precision, best.recall]
 

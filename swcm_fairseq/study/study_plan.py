@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 
@@ -97,7 +97,10 @@ class StudyPlan:
     claims: list[Claim]
 
 
-def _part(kind: type[Part], content: Any, place: str) -> Part:
+Named = TypeVar("Named", StudySystem, StudyTask)
+
+
+def _part(kind: type[Part], content: object, place: str) -> Part:
     """``content`` as a dataclass; raises :class:`InputError` for other keys than its fields."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(content, dict) or not content.keys() <= known:
@@ -109,7 +112,7 @@ def _part(kind: type[Part], content: Any, place: str) -> Part:
         raise InputError(f"{place}: {error}") from error
 
 
-def _chosen(parts: list[Any], names: list[str], place: str) -> list[Any]:
+def _chosen(parts: list[Named], names: list[str], place: str) -> list[Named]:
     """The parts with these names, or all of them without names."""
     unknown = set(names) - {part.name for part in parts}
     if unknown:

@@ -4,7 +4,7 @@
 import logging
 from argparse import Namespace
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from fairseq.data import BaseWrapperDataset, Dictionary
@@ -12,9 +12,12 @@ from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from fairseq.tasks.sentence_prediction import SentencePredictionConfig, SentencePredictionTask
 from omegaconf import DictConfig
+from torch import Tensor
 
+from swcm_fairseq.checkpoint_state import TaskState
 from swcm_fairseq.criterions.classification_criterion import COUNTS
 from swcm_fairseq.data.labelled_directory import Classification
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
 from swcm_fairseq.scoring.label_metrics import SUPPORT, macro_f1, weighted_f1
@@ -48,7 +51,7 @@ class LanguageDataset(BaseWrapperDataset):
         """False: the task ends an iterator's loading processes after its epoch."""
         return False
 
-    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+    def collater(self, samples: list[dict[str, object]]) -> Sample:
         """fairseq's batch and ``lang``, int64, shape (batch,); {} for no samples."""
         batch = super().collater(samples)
         return {**batch, "lang": batch["id"].new_tensor(self.languages[batch["id"].numpy()])} if batch else batch
@@ -77,9 +80,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         self.state.merge_state_dict(state)
 
     @classmethod
-    def setup_task(
-        cls, cfg: MultilingualClassificationConfig, from_checkpoint: bool = False, **kwargs
-    ) -> "MultilingualClassificationTask":
+    def setup_task(cls, cfg: DictConfig, from_checkpoint: bool = False, **kwargs) -> "MultilingualClassificationTask":
         """Make the task; ``from_checkpoint``: the options are a checkpoint's; ``kwargs`` are fairseq's.
 
         Raises:
@@ -96,11 +97,11 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
             cfg.shorten_method = "truncate"
         return super().setup_task(cfg, **kwargs)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: TaskState) -> None:
         """Refuse a checkpoint of another vocabulary or other classes; raises :class:`InputError`."""
         self.check_restored_state(state_dict, "the checkpoint")
 
-    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+    def check_restored_state(self, state: TaskState, path: str) -> None:
         """Raise :class:`InputError` for a checkpoint with other pieces or classes than the data."""
         if state.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
             raise InputError(f"{path}: has other pieces than {self.cfg.data}; write the data with its vocabulary")
@@ -138,7 +139,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         languages = np.searchsorted(self.languages, self.classification.languages(split))
         self.datasets[split] = LanguageDataset(self.datasets[split], languages)
 
-    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion) -> None:
+    def reduce_metrics(self, logging_outputs: list[dict[str, Tensor]], criterion) -> None:
         """fairseq's; in validation macro-F1 (and weighted) of all examples, by language, and the languages' mean."""
         super().reduce_metrics(logging_outputs, criterion)
         counts = [log[COUNTS] for log in logging_outputs if COUNTS in log]

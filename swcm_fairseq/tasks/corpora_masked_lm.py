@@ -5,7 +5,7 @@ drawn with a temperature and by the mean length of their texts, as CINO does (Ya
 """
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from fairseq import utils
@@ -13,6 +13,7 @@ from fairseq.data import Dictionary
 from fairseq.tasks import register_task
 from omegaconf import MISSING
 
+from swcm_fairseq.checkpoint_state import TaskState
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
@@ -116,7 +117,7 @@ class CorporaMaskedLMTask(TrainingTask):
                 take_sizes(cfg, sizes)
         return super().build_model(cfg, from_checkpoint)
 
-    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+    def check_restored_state(self, state: TaskState, path: str) -> None:
         """Refuse a checkpoint with other pieces than the data."""
         if state.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
             raise InputError(f"{path}: has other pieces than {self.paths[0]}; binarize the text with its vocabulary")

@@ -2,12 +2,15 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
+from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.search import DiverseBeamSearch
+from torch import nn
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies, OutputVocabulary, RestrictedProjection
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.int8 import Int8Linear
@@ -53,10 +56,12 @@ class LanguageGenerator(BeamSearchGenerator):
         self.vocabularies = vocabularies
         never = sorted(language_tokens | {tgt_dict.bos(), tgt_dict.index(MASK)})
         self.token_indices_to_suppress = torch.tensor(never)
-        self._rounded: dict[int, Any] = {}  # of the last vocabulary, by the projection it is of
+        self._rounded: dict[
+            int, tuple[torch.Tensor, RestrictedProjection]
+        ] = {}  # of the last vocabulary, by the projection it is of
 
     @torch.no_grad()
-    def generate(self, models, sample: dict[str, Any], **kwargs) -> list[list[dict[str, torch.Tensor]]]:
+    def generate(self, models, sample: Sample, **kwargs) -> list[list[dict[str, torch.Tensor]]]:
         """Hypotheses of a batch, best first, without the language token.
 
         ``prefix_tokens``, int64, shape (batch, length), are forced after the language token.
@@ -67,13 +72,14 @@ class LanguageGenerator(BeamSearchGenerator):
         kwargs["bos_token"] = self.tgt_dict.bos()
         if isinstance(self.search, DiverseBeamSearch):
             # It takes the samples' ids for rows of the batch, so ids of a data set lead it out of its tables.
-            sample = {key: value for key, value in sample.items() if key != "id"}
+            sample = sample.copy()
+            del sample["id"]
         with self._searched_words(forced, kwargs) as words:
             found = super().generate(models, sample, **kwargs)
         return [[_without_first(hypo, words) for hypo in hypos] for hypos in found]
 
     @contextlib.contextmanager
-    def _searched_words(self, lang_tokens: torch.Tensor, options: dict[str, Any]) -> Iterator[OutputVocabulary | None]:
+    def _searched_words(self, lang_tokens: torch.Tensor, options: Options) -> Iterator[OutputVocabulary | None]:
         """While it lasts, the search knows the words of the batch's language and those that are given, no others.
 
         Those words have the ids of a smaller vocabulary then, in the decoder, in the search and in ``options`` (of
@@ -103,7 +109,7 @@ class LanguageGenerator(BeamSearchGenerator):
             for decoder, projection, embeddings in whole:
                 decoder.output_projection, decoder.embed_tokens = projection, embeddings
 
-    def _vocabulary(self, lang_tokens: torch.Tensor, options: dict[str, Any]) -> OutputVocabulary:
+    def _vocabulary(self, lang_tokens: torch.Tensor, options: Options) -> OutputVocabulary:
         """The words to search; tokens that ``options`` give get their ids there."""
         assert self.vocabularies is not None
         if self.lm_model is not None:
@@ -121,21 +127,23 @@ class LanguageGenerator(BeamSearchGenerator):
             options["constraints"] = torch.cat((constraints[:, :1], local), dim=1)
         return vocabulary
 
-    def _smaller_projection(self, projection: Any, vocabulary: OutputVocabulary) -> RestrictedProjection:
+    def _smaller_projection(
+        self, projection: nn.Linear | Int8Linear, vocabulary: OutputVocabulary
+    ) -> RestrictedProjection:
         """The rows of ``projection``; those in int8, which never change, are kept for the next batch."""
         if not isinstance(projection, Int8Linear):
             return RestrictedProjection(projection, vocabulary)
         ids, kept = self._rounded.get(id(projection), (None, None))
-        if kept is None or not torch.equal(ids, vocabulary.ids):
+        if ids is None or kept is None or not torch.equal(ids, vocabulary.ids):
             kept = RestrictedProjection(projection, vocabulary)
             self._rounded[id(projection)] = vocabulary.ids, kept
         return kept
 
     @property
-    def _models(self) -> list[Any]:
+    def _models(self) -> list[FairseqEncoderDecoderModel]:
         return list(self.model.models)
 
-    def _language_tokens(self, sample: dict[str, Any]) -> torch.Tensor:
+    def _language_tokens(self, sample: Sample) -> torch.Tensor:
         """The token to force for each sample, int64, shape (batch, 1)."""
         source = sample["net_input"]["src_tokens"]
         if "tgt_lang_id" in sample:

@@ -1,7 +1,6 @@
 """The task ``multilingual_denoising_mt``: denoising in many languages and translation in one stream."""
 
 import logging
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +9,9 @@ from fairseq.criterions import FairseqCriterion
 from fairseq.data import Dictionary
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
-from omegaconf import open_dict
+from omegaconf import DictConfig, open_dict
 
+from swcm_fairseq.checkpoint_state import TaskState
 from swcm_fairseq.criterions.logging_sums import summed
 from swcm_fairseq.data.directory import load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
@@ -92,7 +92,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         self._eval_scores: dict[str, float] = {}
 
     @classmethod
-    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: Any) -> "TrainingTask":
+    def setup_task(cls, cfg: DictConfig, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
         """As any task's; and ``fairseq-interactive`` reads its lines as this package does."""
         options = whole_configuration(cfg)
         if options is None or from_checkpoint or not is_interactive():
@@ -148,7 +148,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         """The most positions of source and target, ``<s> <xx>`` and ``</s>`` included."""
         return self.positions, self.positions
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: TaskState) -> None:
         """Take over a checkpoint's languages and positions, and refuse data of another vocabulary.
 
         fairseq calls it before it builds a checkpoint's model: to decode, not to train. Of the checkpoints of an
@@ -202,7 +202,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             )
         return model
 
-    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+    def check_restored_state(self, state: TaskState, path: str) -> None:
         """Refuse a checkpoint with other pieces, or other languages; a new run from it may add languages."""
         finetune = path == self.cfg.finetune_from_model
         check_same_symbols(state, self.dictionary.symbols, self.langs, path, finetune)

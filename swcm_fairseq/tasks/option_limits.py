@@ -4,9 +4,8 @@ import ast
 import math
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from fairseq import utils
 from omegaconf import DictConfig, OmegaConf
@@ -153,7 +152,7 @@ def check_models(options: DictConfig) -> None:
             raise InputError(f"--model-overrides: no checkpoint has an option {name!r}; leave it out")
 
 
-def _overrides(text: str) -> dict[str, Any]:
+def _overrides(text: str) -> dict[str, object]:
     """``--model-overrides`` as a dictionary."""
     try:
         overrides = ast.literal_eval(text)
@@ -164,7 +163,7 @@ def _overrides(text: str) -> dict[str, Any]:
     return overrides
 
 
-def _names(tree: Any) -> Iterator[str]:
+def _names(tree: Mapping[str, object]) -> Iterator[str]:
     """All options in a configuration, which is nested dictionaries, and Namespaces of older architectures."""
     for name, value in tree.items():
         yield str(name)

@@ -3,10 +3,10 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
+from swcm_fairseq.checkpoint_state import TaskState
 from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import EncoderSizes
@@ -17,12 +17,12 @@ from swcm_fairseq.run_options import RunOptions
 SIZES = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")  # encoder_<name> is fairseq's option
 
 
-def read_task_state(path: str) -> dict[str, Any]:
+def read_task_state(path: str) -> TaskState:
     """The task's part of a checkpoint; raises as :func:`read_checkpoint` does."""
     return read_checkpoint(path).get("task_state") or {}
 
 
-def check_same_pieces(state: dict[str, Any], pieces: Sequence[str], directory: Path | str) -> None:
+def check_same_pieces(state: TaskState, pieces: Sequence[str], directory: Path | str) -> None:
     """Raise :class:`InputError` if a checkpoint was trained with other pieces than the vocabulary in ``directory``.
 
     Args:
@@ -38,7 +38,7 @@ def check_same_pieces(state: dict[str, Any], pieces: Sequence[str], directory: P
 
 
 def check_same_symbols(
-    state: dict[str, Any], symbols: Sequence[str], langs: Sequence[str], path: str, finetune: bool = False
+    state: TaskState, symbols: Sequence[str], langs: Sequence[str], path: str, finetune: bool = False
 ) -> None:
     """Raise :class:`InputError` if training would go on with other pieces or languages than the checkpoint's.
 

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from fairseq.data.iterators import EpochBatchIterator
@@ -16,6 +16,7 @@ from fairseq.tasks import FairseqTask
 from omegaconf import II, DictConfig
 
 from swcm_fairseq import save_directory
+from swcm_fairseq.checkpoint_state import Checkpoint, Options, TaskState
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.optim import epoch_length
 from swcm_fairseq.restoring import LAST, read_checkpoint, restored_file
@@ -51,7 +52,7 @@ class TrainingTask(FairseqTask):
         self.train_iterator: EpochBatchIterator | None = None
 
     @classmethod
-    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: Any) -> "TrainingTask":
+    def setup_task(cls, cfg: DictConfig, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
         """Make the task.
 
         Args:
@@ -120,7 +121,7 @@ class TrainingTask(FairseqTask):
         self.check_restored_state(read_checkpoint(path).get("task_state") or {}, path)
         return path
 
-    def check_restored_state(self, state: dict[str, Any], path: str) -> None:
+    def check_restored_state(self, state: TaskState, path: str) -> None:
         """Refuse a checkpoint that does not fit the data.
 
         Args:
@@ -130,13 +131,13 @@ class TrainingTask(FairseqTask):
 
     # --- what a checkpoint has of the task, beside its state ---
 
-    def get_checkpoint_dict(self) -> dict[str, Any]:
+    def get_checkpoint_dict(self) -> dict[str, Options]:
         """What fairseq forgets: how many validations were no better, for ``--patience``."""
         counters = _early_stopping()
         kept = {name: counters[name] for name in ("best", "num_runs") if name in counters}
         return {type(self).__name__: {"early_stopping": kept}}
 
-    def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
+    def set_checkpoint_dict(self, state: Options) -> None:
         """Take up :meth:`get_checkpoint_dict`."""
         _early_stopping().update(state.get("early_stopping") or {})
 
@@ -170,7 +171,7 @@ def on_first_process(work: Callable[[], T]) -> T:
     if not torch.distributed.is_initialized():
         return work()
     group = distributed_utils.get_data_parallel_group()
-    outcome: dict[str, Any] = {}
+    outcome: Options = {}
     if distributed_utils.get_data_parallel_rank() == 0:
         try:
             outcome = {"result": work()}
@@ -182,12 +183,12 @@ def on_first_process(work: Callable[[], T]) -> T:
     return outcome["result"]
 
 
-def _own_state(task: FairseqTask, state: dict[str, Any]) -> dict[str, Any]:
+def _own_state(task: FairseqTask, state: Checkpoint) -> Options:
     """What :meth:`TrainingTask.get_checkpoint_dict` has put into a checkpoint."""
     return (state.get("extra_state") or {}).get(type(task).__name__) or {}
 
 
-def _early_stopping() -> dict[str, Any]:
+def _early_stopping() -> Options:
     """fairseq's counters for ``--patience``: attributes of the function that uses them, in the command that runs."""
     for name in ("__main__", "fairseq_cli.train"):
         function = vars(sys.modules.get(name, object)).get("should_stop_early")

@@ -5,13 +5,13 @@ import logging
 from argparse import Namespace
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
 
 import numpy as np
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.distributed import utils as distributed_utils
+from fairseq.models import BaseFairseqModel
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric
 
@@ -21,6 +21,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.evaluation import build_metrics
 from swcm_fairseq.scoring.rouge import Rouge, RougeType
 from swcm_fairseq.scoring.tokenizers import build_tokenizer
+from swcm_fairseq.tasks.language_generator import LanguageGenerator
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def _batches(dataset: MultilingualDataset, indices: np.ndarray, batch_size: int)
 
 
 def _decode(
-    dataset: MultilingualDataset, generator: Any, model: Any, samples: int, batch_size: int
+    dataset: MultilingualDataset, generator: LanguageGenerator, model: BaseFairseqModel, samples: int, batch_size: int
 ) -> dict[int, tuple[list[str], list[str]]]:
     """Hypotheses and references of each group; for the arguments see :func:`decode_and_score`."""
     model.eval()
@@ -93,8 +94,8 @@ def _decode(
 
 def decode_and_score(
     dataset: MultilingualDataset,
-    generator: Any,
-    model: Any,
+    generator: LanguageGenerator,
+    model: BaseFairseqModel,
     metric: EvalMetric,
     samples: int,
     batch_size: int,
