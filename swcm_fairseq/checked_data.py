@@ -1,4 +1,4 @@
-"""JSON and YAML from files, and what they must hold: one validator, by the type annotations of a dataclass.
+"""JSON and YAML from files, validated by the type annotations of a dataclass.
 
     content = checked(parse_json(text, path), Corpora, str(path))
 
@@ -20,7 +20,7 @@ import yaml
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.packed_files import whole
 
-MAX_WHOLE_NUMBER = 1 << 53  # beyond it JSON's numbers are not exact; nothing that is counted has so many
+MAX_WHOLE_NUMBER = 1 << 53  # above it JSON's numbers are not exact; no count is that large
 MAX_YAML_VALUES = 1_000_000  # aliases included
 SHOWN_CHARS = 40  # of a wrong value
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
@@ -40,7 +40,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str, where: Path | str) -> object:
-    """The value of a JSON text; raises :class:`InputError` if it is none, too deep, or has a number that is none."""
+    """The value of a JSON text; raises :class:`InputError` if it or a number in it is invalid, or it is too deep."""
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=_number)
     except json.JSONDecodeError as error:
@@ -64,17 +64,17 @@ def _number(digits: str) -> float:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without what PyYAML passes over: a key that is repeated, a value that cannot be what it looks like."""
+    """YAML that refuses what PyYAML lets pass: repeated keys, and values that cannot be what they look like."""
 
     def compose_document(self) -> yaml.Node:
-        """The document; raises if its aliases stand for too much, or for what they are in."""
+        """The document; raises if its aliases expand to too much, or contain themselves."""
         node = super().compose_document()
         if _values_of(node, {}) > MAX_YAML_VALUES:
             raise yaml.composer.ComposerError(None, None, "its aliases stand for too many values", node.start_mark)
         return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """The keys and values of a mapping; raises if a key is there twice, of which PyYAML would keep the last."""
+        """The keys and values of a mapping; raises for a repeated key, of which PyYAML would keep the last."""
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -84,7 +84,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
-        """The value of a node; raises with its line if there is none, as of the date 2024-02-30."""
+        """The value of a node; raises with its line if it is invalid, such as the date 2024-02-30."""
         try:
             value = super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError) as error:
@@ -97,9 +97,9 @@ class _Loader(yaml.SafeLoader):
 
 
 def _values_of(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node stands for, aliases followed; infinitely many for one that is in itself."""
+    """How many values a node expands to, aliases included; infinitely many for one that contains itself."""
     if id(node) not in known:
-        known[id(node)] = MAX_YAML_VALUES + 1  # until it is known: found again meanwhile, it is in itself
+        known[id(node)] = MAX_YAML_VALUES + 1  # until it is known: found again before that, it contains itself
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
         pairs = [part if isinstance(part, tuple) else (part,) for part in parts]
         known[id(node)] = 1 + sum(_values_of(part, known) for pair in pairs for part in pair)
@@ -107,7 +107,7 @@ def _values_of(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def parse_yaml(text: str, where: Path | str) -> object:
-    """The value of a YAML text; raises :class:`InputError` with the line where it is none."""
+    """The value of a YAML text; raises :class:`InputError` with the line if it is invalid."""
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -158,7 +158,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
 
 
 def _one_of(value: object, kinds: tuple[Any, ...], where: str) -> Any:
-    """The first kind that fits; the message of the only one that could."""
+    """``value`` as the first kind that fits; otherwise the error of the only kind that could have."""
     for kind in kinds:
         if kind is type(None) and value is None:
             return None
@@ -203,6 +203,6 @@ def described(kind: Any) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value for a message, however long it is."""
+    """A value for a message, shortened if necessary."""
     text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."

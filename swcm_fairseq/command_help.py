@@ -40,7 +40,7 @@ def sections() -> list[tuple[str, type]]:
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but not "None" and "False", which the help texts put into words."""
+    """Shows defaults, but not "None" and "False", which the help texts explain."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False) else super()._get_help_string(action)
@@ -57,7 +57,7 @@ def text() -> str:
 
 
 def add_to_fairseq_help() -> None:
-    """Print :func:`text` after the help of a ``fairseq-*`` command, if that is what was asked for."""
+    """Print :func:`text` after the help of a ``fairseq-*`` command, if it was requested."""
     command = os.path.basename(sys.argv[0] or "") if sys.argv else ""
     if command.startswith("fairseq") and {"-h", "--help"} & set(sys.argv[1:]):
         atexit.register(lambda: print("\n" + text()))

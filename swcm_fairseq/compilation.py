@@ -1,4 +1,4 @@
-"""``torch.compile``: whether it can work on this machine, and the layers of a model compiled one by one."""
+"""``torch.compile``: whether it can work on this machine, and how layers are compiled one by one."""
 
 import importlib.util
 import os
@@ -10,13 +10,13 @@ from torch import nn
 
 BACKEND = "inductor"  # of compiled layers
 _GRAPHS = 64  # the most of one layer class: padded or not, with and without gradient, training or not
-# What the compilers of generated code are called, and the variable that names another.
+# The compilers of generated code, and the variable that names another.
 _COMPILERS = {"cpu": ("CXX", ("g++", "clang++")), "cuda": ("CC", ("gcc", "clang", "cc"))}
 
 
 @cache
 def compile_problem(device_type: str) -> str:
-    """What ``torch.compile`` lacks for ``cpu`` or ``cuda``, in words; empty if it has what it needs."""
+    """A description of what ``torch.compile`` lacks for ``cpu`` or ``cuda``; empty if it lacks nothing."""
     variable, names = _COMPILERS[device_type]
     given = os.environ.get(variable)
     if not any(map(shutil.which, [given] if given else names)):

@@ -1,4 +1,4 @@
-"""Bad input gets one line: what is wrong, where, and how to mend it."""
+"""Bad input gets one line: what is wrong, where, and how to fix it."""
 
 import os
 import sys
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-INTERRUPTED = "interrupted; the same command goes on where it stopped"
+INTERRUPTED = "interrupted; the same command continues where it stopped"
 
 
 class InputError(ValueError):
     """Something the user gave (a file, a flag, a checkpoint) cannot be used.
 
-    The message is one line: what, where (``file:line`` if there is one), and the mend. Raised as an
+    The message is one line: what, where (``file:line`` if there is one), and how to fix it. Raised as an
     ordinary exception, so that programs can catch it; at the terminal only the line is shown.
     """
 
@@ -21,14 +21,14 @@ class InputError(ValueError):
 
     @property
     def status(self) -> int:
-        """Exit status: 2, as argparse's, if the line begins with the option to mend; else 1."""
+        """Exit status: 2, as argparse's, if the line begins with the option to fix; else 1."""
         return 2 if str(self).startswith("--") else 1
 
 
 def exists(path: Path | str) -> bool:
-    """Whether there is such a file or folder; raises :class:`InputError` where the system does not say.
+    """Whether there is such a file or folder; raises :class:`InputError` if the system does not tell.
 
-    ``Path.exists`` raises an OSError for names that are too long and in folders that may not be entered.
+    ``Path.exists`` raises an OSError for names that are too long and in folders without permission.
     """
     try:
         return Path(path).exists()
@@ -66,7 +66,7 @@ def install_excepthook() -> None:
 
 
 class _ExceptionHook:
-    """What Python calls with an exception that nothing caught; the hook before it shows whatever is no user's error."""
+    """Called by Python with an uncaught exception; the previous hook shows everything that users cannot fix."""
 
     def __init__(self, previous: Callable[[type[BaseException], BaseException, TracebackType | None], object]):
         self.previous = previous

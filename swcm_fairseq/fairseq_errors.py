@@ -1,4 +1,4 @@
-"""Errors of fairseq's own commands that are the user's to fix, in one line; others are bugs and keep the traceback."""
+"""Errors of fairseq's own commands that users can fix, in one line; others are bugs and keep the traceback."""
 
 import pickle
 import re
@@ -21,7 +21,7 @@ _SENT_BY_CHILD = re.compile(r"swcm_fairseq\.errors\.InputError: (.*)")
 
 
 def explained(error: BaseException) -> str | None:
-    """One line about an error that a fairseq command has ended with, or None if it may be a bug.
+    """One line about an error that ended a fairseq command, or None if it may be a bug.
 
     Only errors that passed through one of fairseq's commands are explained.
     """
@@ -48,13 +48,13 @@ def _module(frame: FrameType) -> str:
 
 
 def _local(frames: list[FrameType], function: str, name: str) -> Any:
-    """The variable ``name`` of a function that was being run, or None if it was not."""
+    """The local variable ``name`` of a function on the stack, or None."""
     found = [frame for frame in frames if frame.f_code.co_name == function]
     return found[-1].f_locals.get(name) if found else None
 
 
 def _child(error: BaseException, frames: list[FrameType]) -> str | None:
-    """The error of a process that fairseq has started for one of several GPUs; torch sends it as text."""
+    """The error of a process that fairseq started for one of several GPUs; torch sends it as text."""
     sent = _SENT_BY_CHILD.findall(str(error))
     return sent[-1] if sent else None
 
@@ -126,7 +126,7 @@ def _system(error: BaseException, frames: list[FrameType]) -> str | None:
 
 
 def _in_words(error: BaseException, frames: list[FrameType]) -> str | None:
-    """What fairseq itself has refused, by a check that says why."""
+    """What fairseq itself refused, by a check that gives the reason."""
     raised_there = _module(frames[-1]).split(".")[0] in ("fairseq", "fairseq_cli")
     if raised_there and (isinstance(error, _IN_WORDS) or type(error) is Exception) and str(error):
         return str(error)

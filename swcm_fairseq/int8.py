@@ -1,7 +1,7 @@
 """Linear layers in int8 on a CPU: weights rounded once and packed, inputs rounded in every call.
 
-The product is torch's own ``quantized::linear_dynamic``. torchao, which is to take its place, computes the same without
-packed weights unless it is compiled: 20 x 768 x 3,072 take it 2.1 ms on one core, this 0.3 ms, float32 2.6 ms.
+The product is torch's own ``quantized::linear_dynamic``. torchao, its designated successor, computes the same without
+packed weights unless it is compiled: 20 x 768 x 3,072 takes it 2.1 ms on one core, this 0.3 ms, float32 2.6 ms.
 """
 
 import warnings
@@ -16,7 +16,7 @@ class Int8Linear(nn.Module):
     """``nn.Linear`` in int8, with a scale for each row of the weight and one for each input.
 
     Attributes:
-        weight: the float32 weight [out, in] where it is kept, for :class:`RestrictedProjection` to take rows of.
+        weight: the float32 weight [out, in] if it is kept, for :class:`RestrictedProjection` to select rows from.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, keep: bool = False):
@@ -34,10 +34,10 @@ class Int8Linear(nn.Module):
 
 
 def _pack(weight: Tensor, bias: Tensor | None) -> torch.ScriptObject:
-    """What ``quantized::linear_dynamic`` multiplies by."""
+    """The packed weight for ``quantized::linear_dynamic``."""
     scales = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _LARGEST
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch means to give up tensors of this kind for torchao's
+        warnings.simplefilter("ignore", UserWarning)  # torch plans to replace tensors of this kind with torchao's
         zeros = torch.zeros(len(scales), dtype=torch.long)
         rounded = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
         return torch.ops.quantized.linear_prepack(rounded, bias)

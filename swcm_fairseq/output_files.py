@@ -1,4 +1,4 @@
-"""Where output is written: no command writes over what it reads, leaves half-written files, or mixes two runs."""
+"""Where output is written: no command overwrites its input, leaves half-written files, or mixes two runs."""
 
 import contextlib
 import errno
@@ -18,8 +18,8 @@ from typing import TextIO
 from swcm_fairseq.errors import InputError, exists
 
 PARTIAL = ".partial"
-_NAME_BYTES = 200  # of the target in the name of its workspace, which may have 255
-_LOCK_ATTEMPTS, _LOCK_WAIT_SECONDS = 50, 0.1  # the processes of a run that was killed a moment ago still end
+_NAME_BYTES = 200  # of the target's name in that of its workspace, which may have 255
+_LOCK_ATTEMPTS, _LOCK_WAIT_SECONDS = 50, 0.1  # the processes of a run that was just killed are still ending
 _NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP}  # of file systems without them
 
 
@@ -29,10 +29,10 @@ def cannot_write(path: Path | str, error: OSError) -> InputError:
 
 
 def target_of(path: Path | str) -> Path:
-    """What a name of a file (or folder) to write stands for, links followed.
+    """The file (or folder) that a name to write refers to, with links resolved.
 
     Raises:
-        InputError: a device, a pipe or a socket, links in a circle, or a name that the system refuses.
+        InputError: a device, a pipe or a socket, circular links, or a name that the system refuses.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -47,15 +47,15 @@ def target_of(path: Path | str) -> Path:
 
 
 def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
-    """Raise before work begins if what is written is also read, would be written twice, or cannot be a file.
+    """Raise, before any work begins, if an output is also an input, would be written twice, or cannot be a file.
 
     Args:
-        inputs: files that are read, and folders whose files are; None is passed over.
-        outputs: files and folders that are written; None is passed over.
+        inputs: files that are read, and folders whose files are read; None is ignored.
+        outputs: files and folders that are written; None is ignored.
 
     Raises:
-        InputError: two names are the same file, also through links; a file to write is in a folder that is read; or it
-            is a device or a pipe.
+        InputError: two names are the same file, also through links; a file to write is in a folder that is read, or is
+            a device or a pipe.
     """
     read = [Path(path) for path in inputs if path is not None]
     names = {name for path in read for name in _names(path)}
@@ -73,14 +73,14 @@ def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path |
 
 
 def check_outside(inputs: Iterable[Path | str], folder: Path | str) -> None:
-    """Raise :class:`InputError` for the first of ``inputs`` that lies in a folder that is written."""
+    """Raise :class:`InputError` for the first of ``inputs`` that is inside a folder that is written."""
     for path in inputs:
         if Path(os.path.realpath(folder)) in (own := Path(os.path.realpath(path)), *own.parents):
             raise InputError(f"{path}: lies in {folder}, which is written and would overwrite it; give another folder")
 
 
 def _names(path: Path) -> set[object]:
-    """What tells a file from others: its resolved path and, if it is there, its device and inode."""
+    """What identifies a file: its resolved path and, if it exists, its device and inode."""
     names: set[object] = {Path(os.path.realpath(path))}
     if exists(path):
         status = path.stat()
@@ -92,11 +92,11 @@ class Workspace:
     """A new file (or folder) beside the one to write, which is written first and renamed; a context manager.
 
     Its name is ``.NAME.<16 hex digits>.partial``. It is locked while its process lives, which tells another run with
-    the same output that this one is at work, and that what a killed run has left can be removed. Who writes it may open
-    it again by its name, but not replace it: the lock would stay with the old one.
+    the same output that this one is working, and that what a killed run left behind can be removed. The writer may open
+    it again by name, but must not replace it: the lock would stay with the old file.
 
     Args:
-        path: the file or folder to write. Through a link, what the link leads to is replaced.
+        path: the file or folder to write. For a link, its target is replaced.
         is_folder: whether it is a folder.
 
     Attributes:
@@ -132,19 +132,19 @@ class Workspace:
         os.close(self._lock)
 
     def commit(self) -> None:
-        """Give the file its name and, if it replaces another, that one's permissions; raises OSError."""
+        """Give the file its name and, if it replaces another, the permissions of that one; raises OSError."""
         if self.target.is_file():
             shutil.copymode(self.target, self.place)
         os.replace(self.place, self.target)
 
     def _claim(self) -> None:
-        """Make and lock the new file, unless another process has one for the same target."""
+        """Create and lock the new file, unless another process has one for the same target."""
         name = os.fsencode(self.target.name)
         stem = self.target.name if len(name) <= _NAME_BYTES else hashlib.sha256(name).hexdigest()
         for attempt in range(_LOCK_ATTEMPTS):
             if attempt:
                 time.sleep(_LOCK_WAIT_SECONDS)
-            with contextlib.suppress(BlockingIOError), _held(self.target.parent):  # others look before or after us
+            with contextlib.suppress(BlockingIOError), _held(self.target.parent):  # others check before or after us
                 _remove_left_over(self.target.parent, stem)
                 self.place = self.target.parent / f".{stem}.{secrets.token_hex(8)}{PARTIAL}"
                 if self._is_folder:
@@ -161,7 +161,7 @@ def _lock(path: Path) -> tuple[int, bool]:
 
     Raises:
         BlockingIOError: another process has locked it.
-        OSError: it is not there, or may not be read.
+        OSError: it does not exist, or must not be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -185,17 +185,17 @@ def _held(path: Path) -> Iterator[bool]:
 
 
 def _remove_left_over(parent: Path, stem: str) -> None:
-    """Remove what killed runs have left of a file; raises :class:`BlockingIOError` if a run that lives has one."""
+    """Remove what killed runs left of a file; raises :class:`BlockingIOError` if a live run is writing it."""
     form = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
     for path in [Path(entry.path) for entry in os.scandir(parent) if form.fullmatch(entry.name)]:
-        # Gone meanwhile, or another user's.
+        # Removed in the meantime, or another user's.
         with contextlib.suppress(FileNotFoundError, PermissionError), _held(path) as has_locks:
             if has_locks:
                 _remove(path)
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
+    """Remove a file or folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -203,7 +203,7 @@ def _remove(path: Path) -> None:
 
 
 def remove_left_overs(parent: Path, names: re.Pattern[str]) -> None:
-    """Remove what killed runs have left in a folder of the files whose names match."""
+    """Remove what killed runs left in a folder of files whose names match."""
     form = re.compile(rf"\.(.+)\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
     found = [form.fullmatch(entry.name) for entry in os.scandir(parent)]
     for stem in {match[1] for match in found if match and names.fullmatch(match[1])}:
@@ -213,7 +213,7 @@ def remove_left_overs(parent: Path, names: re.Pattern[str]) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """Give a new file to write (see :class:`Workspace`), which gets its name if the block ends without an error.
+    """Provide a new file to write (see :class:`Workspace`), which gets its name if the block ends without an error.
 
     Raises:
         InputError: another run writes there, the place cannot be written, or the disk is full.
@@ -228,7 +228,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked_directory(directory: Path) -> Iterator[None]:
-    """Make a directory and keep other runs out of it; raises :class:`InputError` if one writes there."""
+    """Create a directory and keep other runs out of it; raises :class:`InputError` if one is writing there."""
     workspace = Workspace(target_of(directory) / "directory")
     workspace.path = directory  # in messages
     with workspace:
@@ -293,7 +293,7 @@ class LineFiles:
                 workspace.commit()
                 done.append(workspace.target)
         except OSError as error:
-            for target in done:  # one side of a pair would be taken for the whole
+            for target in done:  # one side of a pair would be mistaken for the whole
                 target.unlink(missing_ok=True)
             raise cannot_write(self.paths[len(done)], error) from error
 
@@ -308,17 +308,17 @@ def _close(file: TextIO) -> None:
 
 @contextlib.contextmanager
 def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Give a directory to write files into, which come to ``directory`` when all are complete.
+    """Provide a directory to write files into, which are moved to ``directory`` when all are complete.
 
     Args:
-        directory: where to; must not hold the last file yet, nor another of the files with other content.
+        directory: the destination; must not contain the last file, nor another of the files with other content.
         names: the files, in the order in which they appear; with the last one the directory is complete.
 
     Yields:
         Where to write them.
 
     Raises:
-        InputError: there is a model or another vocabulary already, another run writes there, or the place cannot be
+        InputError: a model or another vocabulary exists there, another run is writing there, or the place cannot be
             written; nothing half-written remains.
     """
     if exists(directory / names[-1]):

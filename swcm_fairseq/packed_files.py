@@ -1,7 +1,7 @@
 """Compressed files, recognised by their first bytes and not by their names: gz, xz, bz2, zst, and zip with one file.
 
-They are read to their end: what is damaged or cut off anywhere, in a later stream too, is an error. What unpacks to
-far more than text does is refused before it fills the memory.
+They are read to their end: damage or truncation anywhere, including in a later stream, is an error. Content that
+expands far more than text does is refused before it fills the memory.
 """
 
 import bz2
@@ -17,9 +17,9 @@ import zstandard
 
 from swcm_fairseq.errors import InputError
 
-_PACKED_BYTES = 1 << 11  # read at a time, so that what one piece unpacks to fits into memory
-_UNPACKED_BYTES = 1 << 20  # handed on at a time
-# Text is packed to a fourth; what unpacks to this many times its size, and to more than so many bytes, is no text.
+_PACKED_BYTES = 1 << 11  # read at a time, so that the unpacked content of one piece fits into memory
+_UNPACKED_BYTES = 1 << 20  # passed on at a time
+# Text is packed to a fourth; what expands this many times, and to more than this many bytes, is not text.
 MAX_EXPANSION, _UNSUSPECTED_BYTES = 400, 1 << 26
 MAX_WHOLE_BYTES = 1 << 30  # of a file that can only be read as a whole
 
@@ -32,13 +32,13 @@ class BombError(ValueError):
 
 
 def check_expansion(unpacked_bytes: int, packed_bytes: int) -> None:
-    """Raise :class:`BombError` if so many bytes of content are too many for so many bytes of file."""
+    """Raise :class:`BombError` if there are too many bytes of content for the size of the file."""
     if unpacked_bytes > max(_UNSUSPECTED_BYTES, MAX_EXPANSION * packed_bytes):
         raise BombError
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:
-    """Raise :class:`BombError` for an archive whose files say that they unpack to too much; no more is unpacked."""
+    """Raise :class:`BombError` for an archive whose files claim to expand to too much; nothing is unpacked."""
     for member in archive.infolist():
         check_expansion(member.file_size, member.compress_size)
 
@@ -74,23 +74,23 @@ class Decompressor(Protocol):
 class _Streams(io.RawIOBase):
     """Unpacks a file of one or more streams to its end.
 
-    Python's own readers of bz2 and xz take a damaged later stream for the end of the file, and zstandard's a file that
-    is cut off.
+    Python's own readers of bz2 and xz mistake a damaged later stream for the end of the file; zstandard's does so with
+    a truncated file.
 
     Args:
         file: what is read.
-        new: makes a decompressor of one stream.
-        padded: whether zero bytes may stand between and after streams.
+        new: creates a decompressor for one stream.
+        padded: whether zero bytes are allowed between and after streams.
     """
 
     def __init__(self, file: BinaryIO, new: Callable[[], Decompressor], padded: bool):
         self._file, self._new, self._padded = file, new, padded
         self._stream = new()
-        self._inside = False  # a stream has begun and not ended
+        self._inside = False  # a stream has begun but not ended
         self._read = self._unpacked = 0
 
     def read(self, _: int = -1) -> bytes:
-        """The next unpacked bytes, b"" at the end; their number is the packer's."""
+        """The next unpacked bytes, b"" at the end; the packer determines their number."""
         parts: list[bytes] = []
         start = self._unpacked
         while self._unpacked - start < _UNPACKED_BYTES and (packed := self._file.read(_PACKED_BYTES)):
@@ -144,15 +144,15 @@ _PACKINGS = (
     (b"\x28\xb5\x2f\xfd", _zst),
     (b"PK\x03\x04", _open_only_member),
 )
-# What is raised where the packed bytes are not what they should be.
+# What is raised for invalid packed bytes.
 DAMAGED = (
     *(EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, BombError),
-    NotImplementedError,  # a zip of a method or version that Python does not have
+    NotImplementedError,  # a zip of a method or version that Python does not support
 )
 
 
 def unpacked(file: io.BufferedReader, path: Path) -> BinaryIO:
-    """A stream of the content of an open file: itself unless it is compressed.
+    """A stream of the content of an open file: the file itself unless it is compressed.
 
     Raises:
         InputError: it cannot be unpacked. Reading from the stream may raise one of :data:`DAMAGED`, or OSError.
@@ -177,7 +177,7 @@ def read_unpacked(path: Path) -> bytes:
 
 
 def whole(chunks: Iterable[bytes], path: Path) -> bytes:
-    """The content in one piece; raises :class:`InputError` where it is more than :data:`MAX_WHOLE_BYTES`."""
+    """The content in one piece; raises :class:`InputError` if it is more than :data:`MAX_WHOLE_BYTES`."""
     parts, size = [], 0
     for part in chunks:
         parts.append(part)

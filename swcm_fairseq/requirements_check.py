@@ -1,10 +1,10 @@
-"""Name a missing or too old fairseq or torch in one line, with the command that mends it."""
+"""Name a missing or too old fairseq or torch in one line, with the command that fixes it."""
 
 import importlib.util
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-# (module, distributions that provide it, oldest version that works, the mend)
+# (module, distributions that provide it, oldest version that works, the fix)
 REQUIREMENTS = (
     ("torch", ("torch",), (2, 8), "pip install torch==2.13.0"),
     ("fairseq", ("ve-fairseq", "fairseq", "fairseq-fixed"), (0, 12, 3), "pip install ve-fairseq==0.12.3"),
@@ -32,14 +32,14 @@ def _installed(distributions: tuple[str, ...]) -> str | None:
 
 def problem() -> str | None:
     """The first thing that is missing or too old, as one line, or None."""
-    for module, distributions, oldest, mend in REQUIREMENTS:
+    for module, distributions, oldest, fix in REQUIREMENTS:
         wanted = ".".join(map(str, oldest))
         if importlib.util.find_spec(module) is None:
-            return f"swcm_fairseq needs {module} >= {wanted}, which is not installed: {mend}"
+            return f"swcm_fairseq needs {module} >= {wanted}, which is not installed: {fix}"
         found = _installed(distributions)
         # A source tree on PYTHONPATH has no version to read; it is taken as it is.
         if found is not None and _numbers(found) < oldest:
-            return f"swcm_fairseq needs {module} >= {wanted}, found {found}: {mend}"
+            return f"swcm_fairseq needs {module} >= {wanted}, found {found}: {fix}"
     return None
 
 

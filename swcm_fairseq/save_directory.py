@@ -1,4 +1,4 @@
-"""The directory that a training saves into: one training at a time, a whole checkpoint to continue from, and an end."""
+"""The directory that a training saves into: one training at a time, and an intact checkpoint to continue from."""
 
 import errno
 import fcntl
@@ -18,17 +18,17 @@ from swcm_fairseq.restoring import LAST, read_checkpoint
 logger = logging.getLogger(__name__)
 
 LOCK = "training.lock"
-HALF_WRITTEN = (".pt.tmp", PARTIAL)  # what a kill during a save leaves: fairseq's own file, and a copy
+HALF_WRITTEN = (".pt.tmp", PARTIAL)  # what a kill during a save leaves behind: fairseq's own file, and a copy
 # What fairseq saves beside checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt, checkpoint_best.pt,
 # checkpoint.best_loss_2.150.pt.
 _OTHERS = re.compile(r"checkpoint(\d+|_\d+_\d+|_best|\.best_.+)\.pt")
-_held: dict[Path, IO[str]] = {}  # locks of this process, kept until it ends
+_held: dict[Path, IO[str]] = {}  # locks of this process, held until it ends
 
 
 def lock(save_dir: str) -> None:
     """Claim ``save_dir`` for this process until it ends, however it ends.
 
-    The lock is the process's own: loading processes that outlive a killed training for a moment do not hold it.
+    The lock belongs to the process: loading processes that briefly outlive a killed training do not hold it.
 
     Raises:
         InputError: another process trains into it.
@@ -53,12 +53,12 @@ def lock(save_dir: str) -> None:
 
 
 def recover(save_dir: str) -> None:
-    """See to it that fairseq finds a whole ``checkpoint_last.pt`` if there is any checkpoint to continue from.
+    """Make sure that fairseq finds an intact ``checkpoint_last.pt`` if there is any checkpoint to continue from.
 
-    Call it with the lock held.
+    The caller holds the lock.
 
     Raises:
-        InputError: ``checkpoint_last.pt`` is damaged, and no other checkpoint is whole.
+        InputError: ``checkpoint_last.pt`` is damaged, and no other checkpoint is intact.
     """
     directory, last = Path(save_dir), Path(save_dir) / LAST
     interrupted = _remove_half_written(directory)
@@ -81,7 +81,7 @@ def recover(save_dir: str) -> None:
 
 
 def whole_beside(last: Path) -> Path:
-    """What training continues from where ``checkpoint_last.pt`` is damaged: the whole one with the most updates.
+    """What training continues from if ``checkpoint_last.pt`` is damaged: the intact one with the most updates.
 
     Raises:
         DamagedFileError: there is none.
@@ -96,12 +96,12 @@ def whole_beside(last: Path) -> Path:
 
 
 def _whole_checkpoints(directory: Path) -> list[tuple[int, Path]]:
-    """The checkpoints beside ``checkpoint_last.pt`` that are whole, with their updates."""
+    """The intact checkpoints beside ``checkpoint_last.pt``, with their numbers of updates."""
     return [found for path in directory.iterdir() if (found := _updates(path)) is not None]
 
 
 def _remove_half_written(directory: Path) -> bool:
-    """Remove what a kill during a save has left; whether there was something."""
+    """Remove what a kill during a save left behind; returns whether there was anything."""
     left = [path for path in directory.iterdir() if path.name.endswith(HALF_WRITTEN) and "checkpoint" in path.name]
     for path in left:
         path.unlink()
@@ -109,7 +109,7 @@ def _remove_half_written(directory: Path) -> bool:
 
 
 def _updates(path: Path) -> tuple[int, Path] | None:
-    """How many updates a checkpoint has; None for other files and damaged ones."""
+    """The updates of a checkpoint, and its path; None for other files and damaged ones."""
     if not _OTHERS.fullmatch(path.name):
         return None
     try:
@@ -119,15 +119,15 @@ def _updates(path: Path) -> tuple[int, Path] | None:
 
 
 def num_updates(state: Checkpoint) -> int:
-    """The updates after which a checkpoint was saved."""
+    """The number of updates after which a checkpoint was saved."""
     history = state.get("optimizer_history") or [{}]
     return int(history[-1].get("num_updates", 0))
 
 
 def why_finished(state: Checkpoint, options: DictConfig, early_stopping_runs: int) -> str | None:
-    """Why the training that saved a checkpoint has come to its end, or None if it has not.
+    """Why the training that saved a checkpoint is finished, or None if it is not.
 
-    fairseq looks for the end only after an update, so it would train another one.
+    fairseq checks for the end only after an update, so it would train for another one.
 
     Args:
         state: the checkpoint.

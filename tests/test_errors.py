@@ -47,7 +47,7 @@ def test_the_hook_is_installed_once():
     [
         (InputError("no such file"), 1, "error: no such file\n"),
         (InputError("--workers 0: must be at least 1"), 2, "error: --workers 0: must be at least 1\n"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command continues where it stopped\n"),
     ],
 )
 def test_run_command(raised, status, line, capsys):
@@ -75,7 +75,7 @@ runpy.run_module("{module}", run_name="__main__", alter_sys=True)
 """
     done = run(code)
     assert done.returncode in (130, -signal.SIGINT)
-    assert done.stderr == "interrupted; the same command goes on where it stopped\n"
+    assert done.stderr == "interrupted; the same command continues where it stopped\n"
 
 
 def test_run_command_lets_bugs_through():

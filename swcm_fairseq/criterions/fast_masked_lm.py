@@ -20,8 +20,8 @@ from swcm_fairseq.task_protocols import KeepsLanguagesApart
 class FastMaskedLMCriterion(MaskedLmLoss):
     """fairseq's ``masked_lm`` with the softmax over the pieces of the batch's language (equation 4).
 
-    The logits of the other pieces are not computed. A masked piece that the language was not counted to have is added
-    for its batch and counted in the log as ``outside_vocabulary``.
+    The logits of the other pieces are not computed. A masked piece outside the language's vocabulary is added for its
+    batch and counted in the log as ``outside_vocabulary``.
     """
 
     def __init__(self, cfg: MaskedLmConfig, task: FairseqTask):
@@ -57,7 +57,7 @@ class FastMaskedLMCriterion(MaskedLmLoss):
 
 
 class RestrictedOutput:
-    """A RoBERTa model as its criterion calls it, whose output has the words of one vocabulary only."""
+    """A RoBERTa model as its criterion calls it, whose output only has the words of one vocabulary."""
 
     def __init__(self, model: BaseFairseqModel, vocabulary: OutputVocabulary):
         self.model, self.vocabulary = model, vocabulary

@@ -1,4 +1,4 @@
-"""Sums of what a criterion logs, brought from the GPU at once."""
+"""Sums of what a criterion logs, copied from the GPU in one transfer."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Log = dict[str, Number]  # what a criterion logs of a batch
 def summed(logging_outputs: Sequence[Mapping[str, Number]]) -> dict[str, float]:
     """Every key's sum over ``logging_outputs``, whose values are numbers or tensors of one number.
 
-    Reading tensors one by one would wait for the GPU once for each.
+    Reading tensors one by one would wait for the GPU each time.
     """
     totals: dict[str, float] = {}
     tensors: dict[tuple[torch.dtype, torch.device], list[tuple[str, Tensor]]] = defaultdict(list)

@@ -22,8 +22,8 @@ class Decay(Enum):
     inverse_sigmoid = "inverse_sigmoid"
 
 
-# How bent the curves are: the exponential one has fallen by 1 - 1/e after a fifth of the way, the inverse
-# sigmoid one leaves 1 and reaches its end with less than 1% of the way to go.
+# Steepness: the exponential curve has completed 1 - 1/e of the decrease after a fifth of the way; the inverse sigmoid
+# is within 1% of the decrease at both ends.
 _EXPONENTIAL_RATE = 5.0
 _SIGMOID_RATE = 10.0
 
@@ -74,7 +74,7 @@ class TeacherForcingSchedule:
 
     @property
     def constant(self) -> bool:
-        """Whether the ratio is 1 for ever."""
+        """Whether the ratio is always 1."""
         return self.final_ratio == 1.0
 
     def ratio(self, position: float) -> float:

@@ -1,7 +1,7 @@
 """Scheduled sampling in two parallel passes (Mihaylova & Martins 2019, section 3).
 
 A first decoder pass without gradient predicts every position; target-side inputs are replaced by these
-predictions at random; the second pass trains on the mixture. Here: which positions may be replaced, which are,
+predictions at random; the second pass trains on the mixture. This module decides which positions are replaced
 and what the model predicts there.
 """
 
@@ -98,7 +98,7 @@ def mix_inputs(prev_output_tokens: Tensor, replaced: Tensor, predictions: Tensor
 
 
 def features_before(features: Tensor, places: Tensor) -> Tensor:
-    """Features [N, C] at t - 1 for flat ``places`` int64 [N] in [B, T], t > 0: what stands at t was predicted there."""
+    """Features [N, C] at t - 1 for flat ``places`` int64 [N] in [B, T], t > 0: the token at t was predicted there."""
     return features.flatten(0, 1).index_select(0, places - 1)
 
 

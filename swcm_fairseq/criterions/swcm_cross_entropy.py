@@ -78,8 +78,8 @@ class SWCMCrossEntropyConfig(FairseqDataclass):
 class SWCMCrossEntropyCriterion(FairseqCriterion):
     """The loss of fairseq's ``label_smoothed_cross_entropy``, computed without the logits.
 
-    Everything happens in one forward of the model: it is given what to do with its features (``output_head``) and
-    how to mix the decoder's input after a first pass (``sample_inputs``).
+    Everything happens in one call of the model, which receives a function of its features (``output_head``) and one
+    that mixes the decoder's input after a first pass (``sample_inputs``).
 
     Raises:
         InputError: a flag is out of its range.
@@ -105,10 +105,10 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         return self.cfg.max_update if self.unit is Unit.updates else self.cfg.max_epoch
 
     def position(self, model: BaseFairseqModel) -> float:
-        """Where training is, in the unit of the schedule: a function of what the trainer's checkpoint restores.
+        """The position of training in the unit of the schedule: a function of what a checkpoint restores.
 
         Raises:
-            InputError: epochs are asked for, and the task does not show its iterator.
+            InputError: the unit is epochs, and the task does not show its iterator.
         """
         if self.unit is Unit.updates:
             return model.num_updates
@@ -124,7 +124,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         return self.schedule.ratio(self.position(model))
 
     def forward(self, model: BaseFairseqModel, sample: Sample) -> tuple[Tensor, int, Log]:
-        """The loss (0-dim, a sum), the sample size that it is to be divided by, and what is logged."""
+        """The loss (0-dim, a sum), the sample size to divide it by, and what is logged."""
         if not hasattr(model, "num_updates"):
             raise InputError("--criterion swcm_cross_entropy needs a model of this package, such as --arch xlm_swcm")
         batch = Batch(self, sample)
@@ -214,19 +214,19 @@ def _log_nll(prefix: str, nll: float, ntokens: float, priority: int = 10) -> Non
 
 
 class Batch:
-    """One batch with what the criterion derives from it.
+    """One batch, with what the criterion derives from it.
 
     Attributes:
         target: int64 [B, T].
-        facts: what is known of it on the CPU.
+        facts: what is known about it on the CPU.
         counted: int64 [N], flat places in ``target`` where the loss counts.
-        outside: how many target words the language was not known to use; they are added to its vocabulary.
+        outside: how many target words are not in the language's vocabulary; they are added for this batch.
     """
 
     def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: Sample):
         self.criterion, self.sample = criterion, sample
         self.target: Tensor = sample["target"]
-        # Other tasks' batches come without: looking at them waits for a GPU.
+        # Batches of other tasks have no facts: finding them waits for a GPU.
         self.facts: BatchFacts = sample["facts"] if "facts" in sample else BatchFacts.of(sample, criterion.padding_idx)
         self.counted = on_device(self.facts.counted, self.target.device)
         self.outside = 0
@@ -235,7 +235,7 @@ class Batch:
         self.group_names: list[str] = criterion.task.group_names if has_groups else []
 
     def no_counts(self) -> Log:
-        """The counts of :class:`InputMixer` where nothing is replaced: of the same kinds, as workers add them up."""
+        """The counts of :class:`InputMixer` if nothing is replaced, of the same types, because workers add them up."""
         replaced, *others = InputMixer.COUNTS
         return {replaced: 0, **dict.fromkeys(others, self.target.new_zeros(()))}
 
@@ -271,7 +271,7 @@ class Batch:
         )
 
     def group_sums(self, entropy: CrossEntropy) -> Log:
-        """Tokens, loss and nll of each of the task's groups: the same keys on every worker, whatever the batch has."""
+        """Tokens, loss and nll of each of the task's groups: the same keys on every worker."""
         names = self.group_names
         if not names:
             return {}

@@ -5,7 +5,7 @@ from tqdm import tqdm
 
 from swcm_fairseq.data.piece_boundaries import PieceTable
 
-_CHUNK_TOKENS = 4_000_000  # what is looked at in one go: bounds the memory of cutting
+_CHUNK_TOKENS = 4_000_000  # processed at once, which bounds the memory of cutting
 
 
 class Blocks:
@@ -24,8 +24,8 @@ class Blocks:
         Args:
             data: documents as 1-d LongTensors, ended by ``eos``, with ``sizes``.
             limit: the most tokens of a text, without ``<s> <xx>`` and ``</s>``.
-            bos: stripped where a document begins with it.
-            eos: stripped where a document ends with it.
+            bos: stripped if a document begins with it.
+            eos: stripped if a document ends with it.
             pieces: sentence ends.
         """
         self.data, self.limit, self.bos, self.eos = data, limit, bos, eos
@@ -66,7 +66,7 @@ class Blocks:
         return ids[1:] if len(ids) and ids[0] == self.bos else ids
 
     def _cut(self, lengths: np.ndarray, pieces: PieceTable) -> None:
-        """Set ``document``, ``start`` and ``sizes``, one entry a block."""
+        """Set ``document``, ``start`` and ``sizes``, one entry per block."""
         documents, starts = [np.flatnonzero(lengths <= self.limit)], [np.zeros(int((lengths <= self.limit).sum()), int)]
         sizes = [lengths[documents[0]]]
         long = np.flatnonzero(lengths > self.limit)

@@ -1,4 +1,4 @@
-"""``corpora.json``: what lies in a data directory, written by preprocess.binarize and read by the task.
+"""``corpora.json``: the content of a data directory, written by preprocess.binarize and read by the task.
 
     {"version": 1,
      "vocabulary": {"checksum": "<sha256>", "size": 8000},
@@ -121,7 +121,7 @@ class Corpora:
         return counts
 
     def write(self, directory: Path | str) -> None:
-        """Write atomically: an interrupted run leaves the old file or the new one, never a half."""
+        """Write atomically: an interrupted run leaves the old file or the new one, never a part of it."""
         path = Path(directory) / CORPORA_FILE
         content = {
             "version": VERSION,

@@ -13,7 +13,7 @@ from swcm_fairseq.errors import InputError
 
 
 class Purpose(enum.IntEnum):
-    """Keeps the streams of random numbers apart that come from one seed."""
+    """Separates the streams of random numbers that come from one seed."""
 
     ORDER = 1  # of the corpora within an epoch
     WALK = 2  # through one corpus
@@ -44,7 +44,7 @@ class Temperature:
     Attributes:
         alpha: above 0 and up to 1; 1 is in proportion to q, towards 0 all are drawn alike.
         beta: 0 to 1. With 1 - alpha, the tokens seen of each i are in proportion to (its tokens)^alpha.
-        by: i is a language, inside which corpora are drawn in proportion to q, or a corpus.
+        by: i is a language, within which corpora are drawn in proportion to q, or a corpus.
         by_tokens: q counts tokens instead of samples.
 
     Raises:
@@ -124,8 +124,8 @@ def quotas(p: np.ndarray, total: int) -> np.ndarray:
 def walk(length: int, first: int, number: int, seed: int, corpus: int) -> np.ndarray:
     """Places ``first`` to ``first + number`` on an endless walk through a corpus of ``length`` samples; int64.
 
-    The walk goes round and round, ``length`` places each time: every sample once, in another order each round. So no
-    sample comes again before all others have come, across epochs too.
+    Each round visits every sample once, in a new order. So no sample is repeated before all others have been visited,
+    across epochs too.
     """
     rounds = range(first // length, -(-(first + number) // length))
     if not rounds:

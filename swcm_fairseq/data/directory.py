@@ -1,4 +1,4 @@
-"""Open a data directory: what corpora it has, with which vocabulary, and their indexed files.
+"""Open a data directory: its corpora, its vocabulary, and the indexed files.
 
 Directories with ``corpora.json`` and directories as stock ``fairseq-preprocess`` writes them look the same afterwards.
 """
@@ -176,7 +176,7 @@ def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
 
 
 def _read_header(index: Path) -> tuple[np.dtype, int]:
-    """Type of the ids and number of samples of an index; raises :class:`InputError` if it is none."""
+    """Type of the ids and number of samples of an index; raises :class:`InputError` if it is not an index."""
     with open(index, "rb") as stream:
         header = stream.read(_INDEX_HEADER.size)
     magic = indexed_dataset.MMapIndexedDataset.Index._HDR_MAGIC

@@ -58,7 +58,7 @@ def planned_counts(
 def sampling_table(
     streams: Sequence[Stream], p: np.ndarray, counts: np.ndarray, temperature: Temperature
 ) -> Iterator[str]:
-    """Lines: what is drawn how; corpus, samples, tokens, q, p, samples an epoch, passes over the corpus an epoch."""
+    """Lines: how corpora are drawn; then corpus, samples, tokens, q, p, samples per epoch, passes per epoch."""
     yield meaning(streams, counts, temperature)
     width = max(len("corpus"), *(len(stream.group) for stream in streams))
     heads = f"{'samples':>11} {'tokens':>14} {'q':>7} {'p':>7} {'samples/epoch':>13} {'passes/epoch':>12}"
@@ -78,7 +78,7 @@ def sampling_table(
 
 
 def meaning(streams: Sequence[Stream], counts: np.ndarray, temperature: Temperature) -> str:
-    """One line: what the temperature applies to, and the share of pairs that comes of it."""
+    """One line: what the temperature applies to, and the resulting share of pairs."""
     unit = "tokens" if temperature.by_tokens else "samples"
     length = f" / l^{temperature.beta:g}" if temperature.beta else ""
     formula = f"q^{temperature.alpha:g}{length}, q in {unit}"
@@ -92,7 +92,7 @@ def meaning(streams: Sequence[Stream], counts: np.ndarray, temperature: Temperat
 
 
 def too_many_passes(streams: Sequence[Stream], counts: np.ndarray) -> Iterator[str]:
-    """A warning for each corpus of which an epoch has every sample more than :data:`MOST_PASSES` times."""
+    """A warning for each corpus that an epoch passes over more than :data:`MOST_PASSES` times."""
     for stream, count in zip(streams, counts, strict=True):
         if count > MOST_PASSES * len(stream):
             yield (

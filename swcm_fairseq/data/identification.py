@@ -1,7 +1,7 @@
-"""Which language is a text in? By its script and letters where these decide, and by CLD2 (package ``pycld2``).
+"""The language of a text, by its script and letters if these decide, otherwise by CLD2 (package ``pycld2``).
 
 CLD2 needs no network and knows the five languages of the paper, with Kazakh in Arabic script and Mongolian in the
-traditional script. What decides for which language is in the table of :mod:`swcm_fairseq.data.languages`.
+traditional script. The table of :mod:`swcm_fairseq.data.languages` says what decides for which language.
 """
 
 import importlib.util
@@ -15,11 +15,16 @@ from swcm_fairseq.data.spelling import normalize
 NONE = "none"  # a text without letters
 UNKNOWN = "un"  # CLD2's code for a language that it does not know
 
-_OTHER_SCRIPTS = ("Latin", "Hangul", "Hiragana", "Katakana")  # that are told apart besides those of the table
+_OTHER_SCRIPTS = (
+    "Latin",
+    "Hangul",
+    "Hiragana",
+    "Katakana",
+)  # scripts that are distinguished besides those of the table
 _OTHER = "Other"
 _WORDS = regex.compile(r"\p{Han}|[[\p{L}\p{M}]--\p{Han}]+", regex.VERSION1)  # Tibetan: syllables
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
-_JAPANESE = ("Han", "Hiragana", "Katakana")  # scripts that Japanese mixes: CLD2 sees all of such a text
+_JAPANESE = ("Han", "Hiragana", "Katakana")  # scripts that Japanese mixes: CLD2 gets all words of such a text
 
 
 def has_identifier() -> bool:
@@ -54,8 +59,7 @@ def _most(words: dict[str, list[str]]) -> str:
 def identify(text: str, sure: bool = False) -> str:
     """The language of ``text``: an ISO 639 code, :data:`UNKNOWN` or :data:`NONE` (no letters).
 
-    Only the words of the main script are shown to CLD2, so that product names and formulas in Latin letters do not
-    decide.
+    CLD2 only gets the words of the main script, so that product names and formulas in Latin letters do not decide.
 
     Args:
         text: of any length.
@@ -75,7 +79,7 @@ def identify(text: str, sure: bool = False) -> str:
 
 
 def _cld2(text: str, sure: bool) -> str:
-    """CLD2's code for ``text``; :data:`UNKNOWN` where it does not know."""
+    """CLD2's code for ``text``; :data:`UNKNOWN` if it has no answer."""
     import pycld2
 
     try:

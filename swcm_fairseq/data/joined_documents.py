@@ -5,9 +5,9 @@ import numpy as np
 
 
 class JoinedDocuments:
-    """Texts of exactly ``limit`` tokens, the last one excepted: the documents in their order, ``</s>`` between them.
+    """Texts of exactly ``limit`` tokens, except the last one: the documents in order, with ``</s>`` between them.
 
-    Read like :class:`~swcm_fairseq.data.blocks.Blocks`. No token is lost.
+    They are read like :class:`~swcm_fairseq.data.blocks.Blocks`. No token is lost.
 
     Attributes:
         sizes: tokens of each text, int32, shape (texts,).
@@ -18,7 +18,7 @@ class JoinedDocuments:
         """Args:
         data: documents as 1-d LongTensors, ended by ``eos`` or not, with ``sizes``.
         limit: tokens of a text.
-        bos: left out where a document begins with it.
+        bos: removed if a document begins with it.
         eos: put between documents, whether or not they end with it.
         """
         self.data, self.limit, self.bos, self.eos = data, limit, bos, eos

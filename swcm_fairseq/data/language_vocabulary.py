@@ -1,4 +1,4 @@
-"""Which words a language uses, and an output matrix that has no others (CINO, section 3.2.2, for generation)."""
+"""The words of each language, and an output matrix restricted to them (CINO, section 3.2.2, for generation)."""
 
 from collections.abc import Callable, Sequence
 
@@ -50,7 +50,7 @@ class RestrictedProjection(nn.Module):
 
 
 class LanguageVocabularies:
-    """The words of each language, as the task has counted them; specials belong to every language."""
+    """The words of each language, as counted by the task; specials belong to every language."""
 
     def __init__(self, task: HasDictionary, name: Callable[[int], str] | None = None):
         """Languages are numbers that ``task.language_vocabulary`` takes; ``name`` says what they are called.
@@ -98,7 +98,7 @@ class LanguageVocabularies:
     def output_vocabulary(
         self, languages: Sequence[int], given: np.ndarray, device: torch.device
     ) -> tuple[OutputVocabulary, int]:
-        """What the softmax of a batch of one language runs over, and how many of the words ``given`` it had to get.
+        """What the softmax of a batch of one language runs over, and how many of the words ``given`` had to be added.
 
         Args:
             languages: those of the batch, each once.
@@ -114,7 +114,7 @@ class LanguageVocabularies:
         return OutputVocabulary(kept, device), int((~words[given]).sum())
 
     def share_known(self, tokens: Tensor, lang_tokens: Tensor, languages: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """How many of ``tokens`` [N] are words of their language ``lang_tokens`` [N], and of how many this is known.
+        """How many of ``tokens`` [N] are words of their language ``lang_tokens`` [N], and for how many this is known.
 
         ``languages`` are all that ``lang_tokens`` may have.
         """

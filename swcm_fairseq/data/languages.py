@@ -56,7 +56,7 @@ class Language:
     flores: str = ""
 
 
-# Closing quotes and brackets: they may stand between a sentence's end and the next sentence.
+# Closing quotes and brackets: they may occur between the end of a sentence and the next sentence.
 CLOSERS = "\"'”’»›)）]】」』》〉﴾"
 
 _LATIN_ENDS = ".!?…"

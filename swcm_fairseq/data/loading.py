@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """What a run takes of its data directories, and how.
+    """What a run uses of its data directories, and how.
 
     Attributes:
         wanted: names of corpora or groups; none: all.
@@ -98,7 +98,7 @@ class ChosenCorpora:
         """The streams of one split of a data directory, of ``number`` samples of each corpus if that is given.
 
         Raises:
-            InputError: no chosen corpus has the split, one of its files is damaged or empty, or has not so many.
+            InputError: no chosen corpus has the split, one of its files is damaged or empty, or has fewer samples.
         """
         chosen = self.directions(path)
         directions = [direction for direction in chosen if split in direction.corpus.splits]
@@ -154,7 +154,7 @@ class ChosenCorpora:
 
 
 def cuts(stream: Stream) -> Iterator[str]:
-    """Say what of a stream is longer than a text may be, and what becomes of it."""
+    """Lines that say which texts of a stream are too long, and what is done with them."""
     sides = {" source": stream.source, " target": stream.target} if stream.translation else {"": stream.target}
     for side, blocks in sides.items():
         if isinstance(blocks, JoinedDocuments):

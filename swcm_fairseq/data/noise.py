@@ -1,6 +1,6 @@
 """mBART's noise (Liu et al. 2020, section 2.2) as pure functions on numpy arrays.
 
-A text here is its words' ids alone; ``<s> <xx>`` and ``</s>`` are put around it afterwards, so no noise can touch
+A text here consists of its words' ids alone; ``<s> <xx>`` and ``</s>`` are added afterwards, so noise cannot change
 them. Every function takes the ``numpy.random.Generator`` it draws from; none reads or changes global state.
 """
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from swcm_fairseq.errors import InputError
 
-# What is masked together, under fairseq's names.
+# The units of masking, under fairseq's names.
 MaskLength = Enum("MaskLength", {"subword": "subword", "word": "word", "span-poisson": "span-poisson"})
 SPAN_POISSON = MaskLength["span-poisson"]
 
 _PIECES_PER_WORD = 1.4  # with the default noise, 0.72 of a text is left in the project's languages (sd 0.08)
-_BURN_IN = 24  # words before the window of `span_lengths`: by then the row of spans has forgotten its start
+_BURN_IN = 24  # words before the window of `span_lengths`, after which the start of the sequence of spans has no effect
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Noise:
         mask: share of the words that is masked, 0 to 1.
         mask_length: ``subword``, ``word`` or ``span-poisson``.
         poisson_lambda: mean length of a span, in words.
-        replace_length: 1: one mask for a span; 0: none (deletion); -1: one mask for each of its tokens.
+        replace_length: 1: one mask per span; 0: none (deletion); -1: one mask per token of a span.
         mask_random: share of the masks that become a random piece instead, 0 to 1.
         insert: masks inserted, as a share of the tokens, 0 to 1.
         rotate: probability that the text is rotated by a random offset.
-        permute_sentences: share of the sentences that change places, 0 to 1.
+        permute_sentences: share of the sentences that are permuted, 0 to 1.
     """
 
     mask: float = 0.35
@@ -56,7 +56,7 @@ class Noise:
         """The most tokens that a text of ``length`` tokens has after the noise; int64, shape of ``length``.
 
         Only ``--insert`` makes texts longer. Zero-length spans fill the room that the other spans leave, or one
-        token in sixteen where masks are as long as what they replace.
+        token in sixteen if masks are as long as what they replace.
         """
         room = 1 + length // 16 if self.replace_length == -1 else 0
         return length + np.ceil(self.insert * length).astype(np.int64) + room
@@ -100,7 +100,7 @@ def add_noise(
         noise: what to do.
         ids: the mask and the range of the pieces.
         max_length: the most tokens to return; at least n.
-        rng: where randomness comes from.
+        rng: source of all randomness.
 
     Returns:
         The noised ids, int64, at most ``max_length`` of them.
@@ -124,7 +124,7 @@ def add_noise(
 
 
 def permute_sentences(sentence_starts: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """The order of the tokens after ``share`` of the sentences (rounded up) have changed places; int64, shape (n,)."""
+    """The order of the tokens after a permutation of ``share`` of the sentences (rounded up); int64, shape (n,)."""
     starts = np.flatnonzero(sentence_starts)
     number = int(np.ceil(len(starts) * share))
     if number < 2:
@@ -142,10 +142,10 @@ def permute_sentences(sentence_starts: np.ndarray, share: float, rng: np.random.
 def span_lengths(words: int, share: float, mean: float, rng: np.random.Generator) -> np.ndarray:
     """Lengths of the spans to mask, Poisson(``mean``) words each, ``share`` of the ``words`` together; int64, (k,).
 
-    A window of ``share * words`` words is laid over an endless row of spans; a span across its edge is taken whole
-    with the probability of the part that lies inside. So the share is right on average for texts of any length, and
-    no span is cut to fit, which would make spans shorter than Poisson's. In very short texts a span has at most all
-    words, and where whole spans do not fit, their parts inside the window are taken.
+    A window of ``share * words`` words is laid over an endless sequence of spans; a span across its edge is taken whole
+    with a probability equal to its share inside. So the share is right on average for texts of any length, and no span
+    is cut to fit, which would make spans shorter than Poisson's. In very short texts a span has at most all words, and
+    if whole spans do not fit, their parts inside the window are taken.
     """
     budget = int(share * words + rng.random())
     if budget == 0:
@@ -166,9 +166,9 @@ def span_lengths(words: int, share: float, mean: float, rng: np.random.Generator
 
 
 def place_spans(lengths: np.ndarray, words: int, rng: np.random.Generator) -> np.ndarray:
-    """First word of each span, ascending, so that none overlap, every arrangement as likely; int64, shape (k,).
+    """First word of each span, ascending and without overlap, every arrangement equally likely; int64, shape (k,).
 
-    A span of length zero stands before its word, or after the last one.
+    A span of length zero is placed before its word, or after the last one.
     """
     free = words - int(lengths.sum())
     slots = np.sort(rng.permutation(free + len(lengths))[: len(lengths)])
@@ -191,8 +191,8 @@ def mask_spans(
         word_starts: index of each word's first token, ascending from 0, int64, shape (words,).
         noise: see :class:`Noise`.
         ids: see :class:`NoiseIds`.
-        max_length: the most tokens to return, at least n; spans of length zero are left out until it is kept.
-        rng: where randomness comes from.
+        max_length: the most tokens to return, at least n; spans of length zero are dropped until it is reached.
+        rng: source of all randomness.
     """
     words = len(word_starts)
     if noise.mask_length is SPAN_POISSON:
@@ -222,7 +222,7 @@ def mask_spans(
         tokens[masked] = _masks(int(masked.sum()), noise.mask_random, ids, rng)
         return insert_masks(tokens, begin[empty], noise.mask_random, ids, rng)
     positions = begin if noise.replace_length == 1 else begin[empty]
-    # A mask goes before what is left of the text from its span's first token on.
+    # A mask is placed before the first remaining token from its span's start on.
     left_before = np.concatenate(([0], np.cumsum(~masked)))
     return insert_masks(tokens[~masked], left_before[positions], noise.mask_random, ids, rng)
 

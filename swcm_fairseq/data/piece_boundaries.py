@@ -1,6 +1,6 @@
 """Where words begin and sentences end, looked up piece by piece.
 
-One table per language and vocabulary, made once at load; then everything is numpy indexing.
+One table per language and vocabulary, built once on loading; then everything is numpy indexing.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _CLOSERS = CLOSERS + "…"  # an ellipsis can follow an end, too
 
 @dataclass(frozen=True)
 class PieceTable:
-    """What each piece says about words and sentences; every array is bool, shape (dictionary,).
+    """What each piece tells about words and sentences; every array is bool, shape (dictionary,).
 
     Attributes:
         starts_word: a word begins with this piece.
         ends_word: the piece after this one begins a word.
         ends_sentence: holds a sentence end, with nothing but ends and closing quotes after it.
         closes: is nothing but sentence ends and closing quotes, so it belongs to the sentence before.
-        spaced: sentences are told apart by a space too ("3.14" is no end).
+        spaced: a sentence end needs a space after it ("3.14" is not one).
     """
 
     starts_word: np.ndarray
@@ -35,7 +35,7 @@ class PieceTable:
 
     @classmethod
     def build(cls, dictionary: Dictionary, lang: str, word_unit: WordUnit | None = None) -> "PieceTable":
-        """Read off every symbol of ``dictionary``; ``word_unit`` overrides the language's own."""
+        """Build the table for every symbol of ``dictionary``; ``word_unit`` overrides the language's own."""
         row = language(lang)
         unit = word_unit or row.word_unit
         symbols = dictionary.symbols
@@ -71,7 +71,7 @@ class PieceTable:
             return starts
         closes = self.closes[tokens]
         seen = np.cumsum(ends)
-        # The piece that the run of closing pieces at i hangs on: the last one that does not close.
+        # The piece before the run of closing pieces at i: the last one that does not close.
         anchor = np.maximum.accumulate(np.where(closes, 0, np.arange(len(tokens))))
         ended = seen - seen[anchor] + ends[anchor] > 0
         starts[1:] = ended[:-1] & ~closes[1:]

@@ -52,7 +52,7 @@ def all_directions(corpora: Sequence[Corpus], both: bool | None) -> list[Directi
         both: pairs both ways; None: those of two languages.
 
     Raises:
-        InputError: ``both`` is asked of a pair that shares its language, whose reverse could not be told apart.
+        InputError: ``both`` is given for a pair that shares its language, whose reverse would be indistinguishable.
     """
     directions = []
     for corpus in corpora:
@@ -68,7 +68,7 @@ def all_directions(corpora: Sequence[Corpus], both: bool | None) -> list[Directi
         if (both is None and not shared) or both:
             directions.append(Direction(corpus, reverse=True))
     stored = {d.group for d in directions if not d.reverse}
-    # Where zh-bo and bo-zh are both stored, each is its own corpus and neither is turned round.
+    # If zh-bo and bo-zh are both stored, each is a corpus of its own and neither is reversed.
     return [d for d in directions if not (d.reverse and d.group in stored)]
 
 

@@ -1,4 +1,4 @@
-"""One stream of samples for each language's text (denoising) and each direction of a pair (translation)."""
+"""Streams of samples: one per language's text (denoising) and per direction of a pair (translation)."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ FRAME = 3  # <s>, the language token and </s> count towards the positions
 
 @dataclass
 class Stream:
-    """What one row of the sampling table is.
+    """One row of the sampling table.
 
     Attributes:
         group: name in logs, ``dae_bo`` or ``mt_zh-bo``.

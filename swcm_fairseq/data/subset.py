@@ -1,4 +1,4 @@
-"""A part of a corpus, to learn what the amount of data is worth."""
+"""A part of a corpus, to measure the effect of the amount of data."""
 
 import zlib
 
@@ -12,7 +12,7 @@ from swcm_fairseq.errors import InputError
 class DocumentSubset:
     """Some documents of a dataset, in a fixed random order.
 
-    The same ones for every run, side and direction; a smaller number is among a larger one.
+    The same documents for every run, side and direction; a smaller subset is contained in a larger one.
 
     Attributes:
         sizes: tokens of each document, shape (number,).
@@ -25,7 +25,7 @@ class DocumentSubset:
         corpus: name of the corpus, which the choice depends on.
 
         Raises:
-            InputError: there are not so many, or the number is not above 0.
+            InputError: there are fewer documents, or the number is not above 0.
         """
         if not 0 < number <= len(data):
             raise InputError(

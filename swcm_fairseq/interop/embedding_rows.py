@@ -15,7 +15,7 @@ from swcm_fairseq.interop.rows import row_index, with_known_rows
 
 
 class SourceVocabulary(Protocol):
-    """What must be known of a pretrained model's vocabulary."""
+    """What matching needs to know about a pretrained model's vocabulary."""
 
     @property
     def path(self) -> Path:
@@ -37,16 +37,16 @@ def match_rows(
     """The embedding table of ``dictionary``.
 
     Args:
-        start: [V, C], random; rows that are new keep it.
+        start: [V, C], random; new rows keep these values.
         source: [V', C], the encoder's table, whose row i belongs to ``weights.symbols[i]``.
         weights: the encoder (or mBART), its symbols.
         dictionary: our symbols.
         from_pieces: new rows are the mean of the rows of the pieces that the encoder's own sentencepiece model
-            splits them into; those with unknown pieces only stay random.
+            splits them into; rows with only unknown pieces stay random.
 
     Returns:
-        The table [V, C], and how many rows were copied, made of pieces and new, and how many of the encoder's were
-        not used.
+        The table [V, C], and how many rows were copied, made from pieces and new, and how many of the encoder's rows
+        were not used.
 
     Raises:
         InputError: the vocabularies have no piece in common.

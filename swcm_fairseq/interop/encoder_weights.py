@@ -10,7 +10,7 @@ from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
 MAX_LAYERS, MAX_DIGITS = 1000, 6
-HEAD_REASON = "masked language model head"  # among what is left out by name
+HEAD_REASON = "masked language model head"  # names that are left out
 HEAD = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")  # of RobertaLMHead
 # Shapes of the tensors of an encoder with hidden size D, F inner units of the FFNs, V embedding rows, P positions.
 TABLES = {"embed_tokens.weight": "VD", "embed_positions.weight": "PD", "layernorm_embedding.weight": "D"} | {
@@ -27,7 +27,7 @@ POSITION_OFFSET = 2  # the first token of a sequence has row padding_idx + 1 of 
 
 @dataclass(frozen=True)
 class EncoderSizes:
-    """What an encoder's configuration says, read without its weights; named as in :class:`EncoderWeights`."""
+    """The sizes in an encoder's configuration, read without its weights; named as in :class:`EncoderWeights`."""
 
     layers: int
     embed_dim: int
@@ -52,7 +52,7 @@ class EncoderWeights:
         left_out: names in the file that were left out on purpose, each with the reason.
         decoder: the decoder's tensors, if the file is a whole checkpoint of our model.
         head: the masked language model head without its output matrix, under the names of fairseq's RobertaLMHead
-            (``dense.weight``); {} if the file has none of XLM-R's form. Its ``bias`` has a number an embedding row.
+            (``dense.weight``); {} if the file has none of XLM-R's form. Its ``bias`` has one number per embedding row.
         sentencepiece: directory with the sentencepiece model of ``symbols``, if there is one.
     """
 
@@ -109,7 +109,7 @@ class EncoderWeights:
         self.check_finite()
 
     def check_finite(self) -> None:
-        """Raise :class:`InputError` for the first tensor with a number that is none."""
+        """Raise :class:`InputError` for the first tensor with a NaN or an infinity."""
         for name, tensor in (self.tensors | self.head).items():
             if not torch.isfinite(tensor).all():
                 raise InputError(

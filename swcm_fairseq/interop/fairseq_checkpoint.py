@@ -22,7 +22,7 @@ from swcm_fairseq.interop.encoder_weights import (
 from swcm_fairseq.interop.files import load_pickle
 
 # Options that must be there -> what they count.
-MAX_NUMBER = 10_000_000  # no encoder has so many of anything
+MAX_NUMBER = 10_000_000  # above anything that an encoder has
 NUMBERS = {
     "encoder_layers": "layers",
     "encoder_embed_dim": "hidden units",
@@ -89,7 +89,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
 
 
 def read_fairseq_sizes(path: Path) -> EncoderSizes:
-    """The sizes of the encoder of a fairseq checkpoint; raises :class:`InputError` where there is none."""
+    """The sizes of the encoder of a fairseq checkpoint; raises :class:`InputError` if there is none."""
     state = _load(path, lazily=True)
     options = options_of(state, "model")
     positions = state["model"][f"{_prefix(path, state['model'])}embed_positions.weight"]

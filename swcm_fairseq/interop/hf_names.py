@@ -54,7 +54,7 @@ ACTIVATIONS = {
     "linear": "linear",
     "swish": "swish",
 }
-# What a fairseq model is built from; config.json keeps it for the way back. Paths and options of a run are not in it.
+# What a fairseq model is built from; config.json keeps it for the conversion back, without paths and options of a run.
 MODEL_OPTIONS = (
     "random_inherited_layers",
     "normal_layer_interval",
@@ -95,7 +95,7 @@ def model_config(options: Options) -> XLMSWCMConfig:
 
 
 def empty_model(config: XLMSWCMConfig, symbols: Sequence[str]) -> XLMSWCMModel:
-    """The model without memory for its weights: it knows all names and shapes, and what is tied."""
+    """The model without memory for its weights: with all names and shapes, and what is tied."""
     dictionary = Dictionary()
     for symbol in symbols[dictionary.nspecial :]:
         dictionary.add_symbol(symbol)
@@ -126,7 +126,7 @@ def hf_options(config: XLMSWCMConfig) -> Options:
 
 
 def check_architecture(arch: str, path: object) -> None:
-    """Raise :class:`InputError` for a model that is none of ours."""
+    """Raise :class:`InputError` for a model that is not one of ours."""
     if not arch.startswith(ARCHITECTURES):
         raise InputError(
             f"{path}: a model of --arch {arch}; only {ARCHITECTURES} and its sizes can be written for transformers"

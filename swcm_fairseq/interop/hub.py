@@ -7,7 +7,7 @@ from pathlib import Path
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
-# Data only, no code. What a repository lacks is passed over.
+# Data only, no code. Files that a repository lacks are ignored.
 ENCODER_FILES = [
     "config.json",
     SENTENCEPIECE_FILE,
@@ -40,10 +40,10 @@ def download(name: str, revision: str | None, files: Sequence[str], what: str) -
         name: ``org/name``.
         revision: branch, tag or commit; None for the newest.
         files: patterns of the files to fetch, data only, no code.
-        what: what the user gave, to begin a message with.
+        what: what the user gave, for the beginning of a message.
 
     Raises:
-        InputError: huggingface_hub is missing, or the hub does not answer or has no such thing.
+        InputError: huggingface_hub is missing, or the hub does not answer or has no such repository.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -56,7 +56,7 @@ def download(name: str, revision: str | None, files: Sequence[str], what: str) -
 
 
 def push(directory: Path, name: str, private: bool) -> str:
-    """Upload a directory as a model; makes the repository if there is none. Returns its address.
+    """Upload a directory as a model, creating the repository if necessary. Returns its address.
 
     Raises:
         InputError: huggingface_hub is missing, or the hub does not answer or refuses.

@@ -1,13 +1,13 @@
-"""Matrices in 4 bits a weight, so that a small encoder fits into a repository.
+"""Matrices in 4 bits per weight, so that a small encoder fits into a repository.
 
 The format is Q4_0 of ggml: each row is cut into blocks of 32 weights; a block is one float16 scale d and 32 codes q of
-4 bits, and stands for the weights d * (q - 8). A matrix ``NAME`` of a safetensors file becomes two tensors:
+4 bits, and represents the weights d * (q - 8). A matrix ``NAME`` of a safetensors file becomes two tensors:
 
 * ``NAME.q4_0.codes``, uint8, [rows, columns / 2]: byte j of a block has code j in its low half and code j + 16 in its
   high half;
 * ``NAME.q4_0.scales``, float16, [rows, columns / 32].
 
-Weights that were in this format before come back bit for bit. Everything else in the file stays as it is.
+Weights that were in this format before are restored bit for bit. Everything else in the file is unchanged.
 """
 
 import torch
@@ -46,7 +46,7 @@ def dequantize(codes: Tensor, scales: Tensor) -> Tensor:
 
 
 def pack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with its matrices packed, where their rows are whole blocks; float tables of positions stay."""
+    """A state dict with its matrices packed, if their rows are whole blocks; position tables are unchanged."""
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.dim() != 2 or tensor.size(1) % BLOCK or "position" in name:

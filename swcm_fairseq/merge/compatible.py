@@ -8,7 +8,7 @@ from torch import Tensor
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.merge.merge_sources import Source
 
-EXACT_SUFFIX = "_extra_state"  # settings that travel in a state dict, such as the epsilon of layer norms
+EXACT_SUFFIX = "_extra_state"  # settings inside a state dict, such as the epsilon of layer norms
 
 
 def check_compatible(models: Sequence[Source], base: Source | None) -> None:
@@ -64,7 +64,7 @@ def _compare_tensor(name: str, ours: Tensor, theirs: Tensor | None, refusal: str
 
 
 def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
-    """Where two lists part: both whole if they are short, else their lengths and the first pair that differs."""
+    """Where two lists differ: both in full if they are short, else their lengths and the first pair that differs."""
     if len(ours) + len(theirs) < 40:
         return f"{','.join(map(str, ours))} and {','.join(map(str, theirs))}"
     place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
@@ -73,10 +73,10 @@ def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
 
 
 def tied(sources: Sequence[Source]) -> dict[str, str]:
-    """Each tensor to merge -> the first one that equals it in every model, itself if there is none.
+    """Each tensor to merge -> the first one that equals it in every model (possibly itself).
 
-    Tied parameters have several names in a state dict. They are merged once, so that they stay equal whatever the
-    method draws, and counted once.
+    Tied parameters have several names in a state dict. They are merged once, so that they stay equal under
+    random methods, and counted once.
     """
     first = sources[0]
     by_look: dict[tuple, list[str]] = {}

@@ -37,7 +37,7 @@ def cuts(names: Sequence[str], magnitudes: Callable[[str], Tensor], count: int, 
     """Find the ``count`` largest (or smallest) values of several tensors together, exactly.
 
     The bits of non-negative floats are ordered as the floats are, so the last value is found from two histograms, of
-    the upper and of the lower half of the bits. Of equal values the first ones are taken. Every tensor is asked for
+    the upper and of the lower half of the bits. Of equal values the first ones are taken. Every tensor is requested
     three times, and none is kept.
 
     Args:
@@ -62,7 +62,7 @@ def cuts(names: Sequence[str], magnitudes: Callable[[str], Tensor], count: int, 
 
 
 def _bits(magnitudes: Tensor) -> Tensor:
-    """int32, flat; -0.0 has been made 0.0 by whoever took the magnitude."""
+    """int32, flat; there is no -0.0 among magnitudes."""
     return magnitudes.reshape(-1).view(torch.int32)
 
 
@@ -75,7 +75,7 @@ def _histogram(values: Tensor, bins: int) -> Tensor:
 
 
 def _reach(counts: Tensor, count: int, largest: bool) -> tuple[int, int]:
-    """The bin in which the ``count``-th value lies, seen from the end, and how many of that bin are needed."""
+    """The bin of the ``count``-th value, counted from the end, and how many values of that bin are needed."""
     order = counts.flip(0) if largest else counts
     sums = order.cumsum(0)
     place = int(torch.searchsorted(sums, count))

@@ -25,7 +25,7 @@ KERNELS: dict[str, list[SDPBackend] | None] = {"unmasked": None, "masked": None}
 
 @dataclass(frozen=True)
 class CausalMask:
-    """No position sees a later one. Takes the place of fairseq's float mask of shape [T, T].
+    """No position sees a later one. Replaces fairseq's float mask of shape [T, T].
 
     Attributes:
         blocked: bool, [B, 1, T, T], True where a query must not see a key. None for a batch without padding on
@@ -38,7 +38,7 @@ class CausalMask:
     def of(cls, tokens: Tensor, padding_idx: int, left_padded: bool | None = None) -> "CausalMask":
         """The mask of a batch: ``tokens`` [B, T] int64, padded with ``padding_idx`` on either side.
 
-        ``left_padded`` says whether there is padding on the left; None: look, which waits for a GPU.
+        ``left_padded`` says whether there is padding on the left; None: check, which waits for a GPU.
         """
         padding = tokens.eq(padding_idx)
         if not (padding[:, :1].any() if left_padded is None else left_padded):
@@ -46,17 +46,17 @@ class CausalMask:
         length = tokens.size(1)
         future = torch.ones(length, length, dtype=torch.bool, device=tokens.device).triu(1)
         itself = torch.eye(length, dtype=torch.bool, device=tokens.device)
-        # Every query keeps itself, or a padding position would have nothing to attend to and turn into NaN.
+        # Every query keeps itself, otherwise a padding position would have nothing to attend to and become NaN.
         return cls((future | (padding[:, None, :] & ~itself))[:, None])
 
 
 class Attention(MultiheadAttention):
-    """Multi-head attention without a matrix of attention weights, unless they are asked for.
+    """Multi-head attention without a matrix of attention weights, unless they are requested.
 
     Cross-attention keeps one row of keys and values per source sentence: all beams of a sentence are queries
     of the same row. :class:`~swcm_fairseq.models.decoder.Decoder` sets ``beam_size``.
 
-    Queries, keys and values that come from one input are one product; their parameters keep fairseq's names.
+    Queries, keys and values of the same input are computed by one product; their parameters keep fairseq's names.
 
     Attributes:
         given_keys: keys and values [B, H, S, D] of cross-attention that were computed beforehand, see :meth:`project`.
@@ -66,7 +66,7 @@ class Attention(MultiheadAttention):
 
     def __init__(self, *args: object, **kwargs: object):
         super().__init__(*args, **kwargs)
-        # By how many of the projections it joins; empty unless they are rounded.
+        # Keyed by how many projections it joins; empty unless they are rounded.
         self._rounded: dict[int, Int8Linear] = {}
 
     @property
@@ -75,7 +75,7 @@ class Attention(MultiheadAttention):
         return self.q_proj, self.k_proj, self.v_proj
 
     def round_projections(self) -> None:
-        """Project by int8 products from now on; the float32 parameters stay for attention weights that are wanted."""
+        """Use int8 products from now on; the float32 parameters are kept for when attention weights are requested."""
         used = [self.projections] if self.self_attention else [self.projections[:1], self.projections[1:]]
         self._rounded = {len(some): Int8Linear(*_joined(some)) for some in used}
 
@@ -95,7 +95,7 @@ class Attention(MultiheadAttention):
         """See fairseq's MultiheadAttention; ``query`` [T, B, C], ``key`` [S, B, C], ``key_padding_mask`` [B, S].
 
         Returns:
-            The output [T, B, C], and the attention weights where they were asked for (None otherwise).
+            The output [T, B, C], and the attention weights if requested, otherwise None.
         """
         if need_weights or need_head_weights or before_softmax or isinstance(attn_mask, Tensor):
             return super().forward(
@@ -130,7 +130,7 @@ class Attention(MultiheadAttention):
         """q [B, H, T, D], k and v [B', H, S, D] with B' = B or B / beams; returns [T, B, C]."""
         batch, heads, length, dim = q.size()
         rows = k.size(0)
-        if rows != batch:  # B' x beams x H x T x D -> B' x H x (beams T) x D: beams are just more queries
+        if rows != batch:  # B' x beams x H x T x D -> B' x H x (beams T) x D: beams are simply more queries
             q = q.view(rows, -1, heads, length, dim).transpose(1, 2).reshape(rows, heads, -1, dim)
         order, dtype = KERNELS["unmasked" if blocked is None else "masked"], q.dtype
         if self.training or torch.is_grad_enabled():
@@ -154,7 +154,7 @@ class Attention(MultiheadAttention):
 
     def project(self, x: Tensor, *projections: nn.Linear) -> list[Tensor]:
         """``x`` [T, B, C] through several of the projections, by one product: [B, H, T, D] each."""
-        # Contiguous: otherwise it depends on whether a gradient is wanted how torch multiplies, and hence rounds.
+        # Contiguous: otherwise how torch multiplies, and hence rounds, depends on whether a gradient is needed.
         x = x.contiguous()
         rounded = self._rounded.get(len(projections))
         joined = F.linear(x, *_joined(projections)) if rounded is None else rounded(x)
@@ -203,7 +203,7 @@ class Attention(MultiheadAttention):
         return self._get_input_buffer(incremental_state)["prev_key"].size(0)
 
     def reorder_incremental_state(self, incremental_state: IncrementalState, new_order: Tensor) -> IncrementalState:
-        """As fairseq's; ``new_order`` int64, [B]. Of self-attention's buffer, the positions in use are copied."""
+        """As fairseq's; ``new_order`` int64, [B]. Only the positions in use are copied from self-attention's buffer."""
         saved = self._get_input_buffer(incremental_state)
         buffer = saved.get("buffer")
         if buffer is None:
@@ -230,7 +230,7 @@ def _joined(projections: Sequence[nn.Linear]) -> tuple[Tensor, Tensor]:
 def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values of all positions so far, with ``both`` [B, 2, H, T, D] as the last of them.
 
-    They are views of ``saved["buffer"]``, [B, 2, H, capacity, D], so that a step writes its own position only.
+    They are views of ``saved["buffer"]``, [B, 2, H, capacity, D], so that each step writes only its own position.
     """
     batch, _, heads, length, dim = both.size()
     buffer = saved.get("buffer", both.new_empty(batch, 2, heads, 0, dim))
@@ -243,6 +243,6 @@ def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _use_buffer(saved: dict[str, Tensor], buffer: Tensor, length: int) -> None:
-    """Make ``buffer`` the state's, of which ``length`` positions are in use."""
+    """Store ``buffer`` in the state, with ``length`` positions in use."""
     saved["buffer"] = buffer
     saved["prev_key"], saved["prev_value"] = buffer[:, 0, :, :length], buffer[:, 1, :, :length]

@@ -15,12 +15,12 @@ def check_tensors(model: nn.Module, state_dict: Mapping[str, object], prefix: st
         InputError: names one tensor and the flags that may be wrong.
     """
     own = {prefix + name: tensor for name, tensor in model.state_dict().items()}
-    mend = "give the flags that the checkpoint was trained with"
+    fix = "give the flags that the checkpoint was trained with"
     for name, tensor in own.items():
         theirs = state_dict.get(name)
         if isinstance(theirs, Tensor) and theirs.shape != tensor.shape:
             raise InputError(
-                f"{name} has the shape {list(theirs.shape)} in the checkpoint and {list(tensor.shape)} here; {mend} "
+                f"{name} has the shape {list(theirs.shape)} in the checkpoint and {list(tensor.shape)} here; {fix} "
                 f"({_shape_flag(name)})"
             )
     if not strict:
@@ -28,10 +28,10 @@ def check_tensors(model: nn.Module, state_dict: Mapping[str, object], prefix: st
     layers = "--arch, --encoder-layers, --normal-layer-interval, --decoder-ends-with, ..."
     for name in own:
         if name not in state_dict:
-            raise InputError(f"{name} is missing in the checkpoint; {mend} ({layers})")
+            raise InputError(f"{name} is missing in the checkpoint; {fix} ({layers})")
     for name in state_dict:
         if name.startswith(prefix) and name not in own:
-            raise InputError(f"{name} of the checkpoint is unknown to this architecture; {mend} ({layers})")
+            raise InputError(f"{name} of the checkpoint is unknown to this architecture; {fix} ({layers})")
 
 
 def _shape_flag(name: str) -> str:
@@ -59,7 +59,7 @@ def check_ties(model: nn.Module, state_dict: Mapping[str, Tensor], prefix: str =
 
 
 def _untying_flag(first: str, name: str) -> str:
-    """The mend, by the names of a tied parameter."""
+    """How to fix it, by the names of a tied parameter."""
     if ".layers." in name and "decoder.layers." in first:
         return "leave out --tie-duplicates"
     if name.endswith("output_projection.weight"):

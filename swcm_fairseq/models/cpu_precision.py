@@ -1,4 +1,4 @@
-"""``--cpu-precision``: a trained model made faster on a CPU by numbers of fewer bits."""
+"""``--cpu-precision``: faster decoding on a CPU in lower precision."""
 
 from enum import Enum
 
@@ -12,7 +12,7 @@ from swcm_fairseq.models.model import XLMSWCMModel
 
 
 class CPUPrecision(Enum):
-    """What a model computes in on a CPU."""
+    """The precision in which a model computes on a CPU."""
 
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -34,13 +34,13 @@ class CPUPrecision(Enum):
 
 @torch.no_grad()
 def set_cpu_precision(model: nn.Module, precision: CPUPrecision) -> None:
-    """Have ``model`` compute in ``precision`` from now on; again with the same one, nothing happens.
+    """Make ``model`` compute in ``precision`` from now on; repeating the call has no effect.
 
-    bfloat16 holds for all of it. int8 holds for the linear layers; embeddings, norms, softmax and attention stay in
-    float32. A model in int8 can only decode.
+    bfloat16 applies to the whole model. int8 applies to the linear layers; embeddings, norms, softmax and attention
+    stay in float32. A model in int8 can only decode.
 
     Raises:
-        InputError: the model is on a GPU; for int8, it is none of this package, or torch cannot multiply in int8 here.
+        InputError: the model is on a GPU; for int8, it is not one of this package, or torch has no int8 products here.
     """
     if precision is CPUPrecision.float32:
         return

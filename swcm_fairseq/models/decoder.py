@@ -29,7 +29,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         dictionary: the target dictionary.
         embed_tokens: [V, C].
         plan: the layers, see :func:`~swcm_fairseq.models.layer_plan.layer_plan`.
-        compiled: layers are compiled; step-by-step decoding, whose state grows with every step, runs them as they are.
+        compiled: layers are compiled; step-by-step decoding, whose state grows with every step, runs them uncompiled.
     """
 
     cfg: TransformerConfig
@@ -53,7 +53,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         self.need_attn = False
         # For fairseq's loop: take the mask of padding as it is, instead of asking the GPU whether there is any padding.
         self.cross_self_attention = True
-        # A list, not a ModuleList: they are the layers' already. Walking all modules would cost a tenth of a step.
+        # A list, not a ModuleList: the layers own them already. Walking all modules would take a tenth of a step.
         self._attentions = [module for module in self.modules() if isinstance(module, Attention)]
         self.set_layer_norm_eps(DEFAULT_EPS)
         self.make_embeddings_freezable()
@@ -82,7 +82,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         return_all_hiddens: bool = False,
         left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
-        """As fairseq's: logits [B, T, V], or with ``features_only`` features [B, T, C], and what was found on the way.
+        """As fairseq's: logits [B, T, V], or with ``features_only`` features [B, T, C], and fairseq's dictionary.
 
         For ``left_padded`` see :meth:`extract_features`.
         """
@@ -107,10 +107,10 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         alignment_heads: int | None = None,
         left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
-        """As fairseq's, but attention weights are computed only where they are asked for.
+        """As fairseq's, but attention weights are computed only on request.
 
         ``prev_output_tokens`` [B, T]; returns features [B, T, C] and ``{"attn": [weights or None], ...}``.
-        ``left_padded``: whether there is padding on the left; None: look, which waits for a GPU.
+        ``left_padded``: whether there is padding on the left; None: check, which waits for a GPU.
         """
         if incremental_state is None:
             self._future_mask = CausalMask.of(prev_output_tokens, self.padding_idx, left_padded)
@@ -131,9 +131,9 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
 
     @contextlib.contextmanager
     def keys_computed_once(self, encoder_out: EncoderOut) -> Iterator[None]:
-        """While it lasts, cross-attention's keys and values of ``encoder_out`` serve every pass of the decoder.
+        """Inside the block, all passes of the decoder share cross-attention's keys and values of ``encoder_out``.
 
-        Where activations are computed again in the backward pass, so are these, and every pass has its own.
+        Where activations are recomputed in the backward pass, so are these, separately for each pass.
         """
         source = encoder_out["encoder_out"][0]
         cross = [each for each in self._attentions if each.encoder_decoder_attention]
@@ -148,10 +148,10 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
                 attention.given_keys = None
 
     def reorder_incremental_state_scripting(self, incremental_state: IncrementalState, new_order: Tensor) -> None:
-        """Called by the generator before every step but the first; ``new_order`` int64, [B], are rows to go on with.
+        """Called by the generator before every step but the first; ``new_order``, int64 [B]: the rows to continue with.
 
-        In greedy search every row goes on as it is until a sentence ends: then nothing is copied. Whether beams have
-        moved is not looked at, because looking waits for a GPU.
+        In greedy search every row continues unchanged until a sentence ends, so nothing is copied. Whether beams have
+        moved is not checked, because that would wait for a GPU.
         """
         if not incremental_state:
             return
@@ -163,7 +163,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
             attention.reorder_incremental_state(incremental_state, new_order)
 
     def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
-        """The mask of this batch; fairseq's loop hands it to every layer."""
+        """The mask of this batch; fairseq's loop passes it to every layer."""
         return self._future_mask
 
     @property

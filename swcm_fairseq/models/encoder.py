@@ -1,4 +1,4 @@
-"""The encoder: fairseq's, which reproduces XLM-R, RoBERTa and BERT exactly when it is configured as here."""
+"""The encoder: fairseq's, which reproduces XLM-R, RoBERTa and BERT exactly in the configuration used here."""
 
 import torch
 from fairseq.data import Dictionary
@@ -49,15 +49,15 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
     ) -> EncoderOut:
         """Encode ``src_tokens`` int64 [B, S]; the arguments and the result are those of fairseq's encoder.
 
-        fairseq's loop asks the GPU before each layer whether there is padding. Here it is known or asked once, and
-        without padding there is no mask, neither here nor in cross-attention, so the fastest kernels can be taken.
+        fairseq's loop asks the GPU before each layer whether there is padding. Here it is known or checked once, and
+        without padding there is no mask, neither here nor in cross-attention, so the fastest kernels can be used.
 
         Args:
             src_tokens: [B, S].
             src_lengths: not needed.
             return_all_hiddens: keep the hidden states of all layers.
-            token_embeddings: [B, S, C], instead of those of ``src_tokens``.
-            padded: whether ``src_tokens`` have padding; None: look, which waits for a GPU.
+            token_embeddings: [B, S, C], used instead of those of ``src_tokens``.
+            padded: whether ``src_tokens`` have padding; None: check, which waits for a GPU.
         """
         padding = src_tokens.eq(self.padding_idx)
         mask = padding if (bool(padding.any()) if padded is None else padded) else None
@@ -78,18 +78,18 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
         }
 
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
-        """Reorder with one row per sentence, however many beams are asked for; ``beams`` says how many there are.
+        """Reorder with one row per sentence, however many beams there are; ``beams`` is their number.
 
         The generator first repeats every sentence once per beam, then reorders beams within their sentence and drops
-        sentences that are finished. Only dropping changes what is kept here, so no step copies the encoder's output.
+        finished sentences. Only dropping changes the rows here, so no step copies the encoder's output.
 
         Args:
             encoder_out: rows are sentences, R of them.
-            new_order: int64, [R' x beams], rows of a batch in which every sentence stands ``beams`` times in a row.
+            new_order: int64, [R' x beams], rows of a batch in which every sentence is repeated ``beams`` times.
         """
         sentences, beams = encoder_out["encoder_out"][0].size(1), encoder_out.get("beams", [1])[0]
         beams *= max(1, new_order.numel() // (sentences * beams))
         kept = new_order[::beams] // encoder_out.get("beams", [1])[0]
-        if len(kept) != sentences:  # the numbers are not looked at, because looking waits for a GPU
+        if len(kept) != sentences:  # the numbers are not checked, because that would wait for a GPU
             encoder_out = super().reorder_encoder_out(encoder_out, kept)
         return {**encoder_out, "beams": [beams]}

@@ -1,7 +1,7 @@
 """``--arch xlm_swcm``: sizes that are not given follow what the model starts from, a checkpoint or an encoder.
 
-They are interpolations with a resolver of their own, which fairseq resolves before anything else sees its
-configuration. So the task, the trainer and every checkpoint know numbers, and a checkpoint needs no encoder file.
+They are interpolations with their own resolver, which fairseq resolves before anything else sees its configuration.
+So the task, the trainer and every checkpoint have numbers, and a checkpoint needs no encoder file.
 """
 
 # ruff: noqa: RUF009 (fields that follows() makes)
@@ -23,7 +23,7 @@ from swcm_fairseq.save_directory import whole_beside
 RESOLVER = "xlm_swcm_size"
 BASE = {each.name: each for each in fields(XLMSWCMConfig)}
 
-# The model's option -> what it is of the encoder; and those of which the model needs no more than its default.
+# The model's option -> the encoder's attribute; BOUNDED: the model never needs more than its default.
 SIZES = {
     "encoder_layers": "layers",
     "encoder_embed_dim": "embed_dim",
@@ -35,7 +35,7 @@ BOUNDED = {"max_source_positions": "positions", "max_target_positions": "positio
 
 
 def follows(name: str) -> Any:
-    """The field ``name`` of the base model's configuration, its default a lookup."""
+    """The field ``name`` of the base model's configuration, with a lookup as its default."""
     return option(II(f"{RESOLVER}:{name}"), **BASE[name].metadata)
 
 
@@ -58,7 +58,7 @@ def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> object:
     Args:
         name: of the option.
         _parent_: the model's options.
-        _root_: fairseq's whole configuration, which also keeps what was read: files are read once.
+        _root_: fairseq's whole configuration, whose cache keeps what was read, so that files are read once.
 
     Raises:
         InputError: the encoder cannot be read.
@@ -74,7 +74,7 @@ def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> object:
 
 
 def _of_checkpoint(path: Path) -> Options:
-    """The options of a checkpoint's model; of a damaged one's, those of the one that training will continue from."""
+    """The model options of a checkpoint; if it is damaged, of the one that training will continue from."""
     try:
         return read_model_options(path)
     except DamagedFileError:
@@ -84,7 +84,7 @@ def _of_checkpoint(path: Path) -> Options:
 
 
 def _of_encoder(path: str) -> Options:
-    """The options of a model that an encoder is made into."""
+    """The options of a model that is started from an encoder."""
     sizes = vars(read_sizes(path))
     bounded = {name: min(BASE[name].default, sizes[theirs]) for name, theirs in BOUNDED.items()}
     return {name: sizes[theirs] for name, theirs in SIZES.items()} | bounded

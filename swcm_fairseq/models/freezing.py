@@ -1,7 +1,7 @@
 """Freeze encoder and embeddings for the first updates (the two stages of SixT, Chen et al. 2021).
 
-Frozen parameters keep ``requires_grad``, because fairseq's optimizer takes in only what requires a gradient when it is
-built: no gradient reaches them, and the optimizer passes over parameters without one.
+Frozen parameters keep ``requires_grad``, because fairseq's optimizer only registers parameters that require a gradient
+when it is built: no gradient reaches them, and the optimizer skips parameters without one.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class FreezableEmbeddings(nn.Module):
-    """An encoder or decoder whose embeddings (tokens, positions and their layer norm) can be cut off the gradient."""
+    """An encoder or decoder whose embeddings (tokens, positions, layer norm) can be cut off from the gradient."""
 
     layernorm_embedding: nn.LayerNorm
     embeddings_frozen = False
@@ -21,5 +21,5 @@ class FreezableEmbeddings(nn.Module):
     def _cut(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
         if not self.embeddings_frozen:
             return output
-        # Reentrant activation checkpointing trains nothing whose input requires no gradient.
+        # Reentrant activation checkpointing does not train layers whose input requires no gradient.
         return output.detach().requires_grad_(torch.is_grad_enabled())

@@ -29,7 +29,7 @@ TIED_FFN = ("fc1", "fc2", "fc3", "fc4")
 
 def tie(encoder: Encoder, decoder: Decoder, config: XLMSWCMConfig) -> None:
     """Make blocks of inherited layers use the encoder's parameters, and duplicates those of the layer before them, as
-    ``config`` says. All other inserted layers stay free.
+    ``config`` says. All other inserted layers stay independent.
     """
     blocks = TIED_SELF_ATTENTION * config.tie_self_attention + TIED_FFN * config.tie_ffn
     for i, planned in enumerate(decoder.plan):

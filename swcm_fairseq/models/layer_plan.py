@@ -1,4 +1,4 @@
-"""Which decoder layer stands where, and where its weights come from (paper sections 3.1.2 and 3.1.3, Figure 3)."""
+"""The order of the decoder layers, and where their weights come from (paper sections 3.1.2 and 3.1.3, Figure 3)."""
 
 from dataclasses import dataclass
 from enum import Enum

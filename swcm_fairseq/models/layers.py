@@ -22,7 +22,7 @@ class NormalDecoderLayer(TransformerDecoderLayerBase):
 
     def __init__(self, cfg: TransformerConfig):
         super().__init__(cfg)
-        self.need_attn = False  # the decoder asks the one layer that it wants attention weights from
+        self.need_attn = False  # the decoder requests attention weights from one layer
 
     def build_self_attention(self, embed_dim: int, cfg: TransformerConfig, **kwargs: object) -> Attention:
         """Called by the parent's constructor."""

@@ -61,7 +61,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
 
     @classmethod
     def add_args(cls, parser: argparse.ArgumentParser) -> None:
-        """The same flags for all architectures: sizes that follow the encoder are numbers, too."""
+        """The same flags for all architectures: sizes that follow the encoder are plain numbers here, too."""
         gen_parser_from_dataclass(parser, XLMSWCMConfig(), delete_default=True)
 
     @classmethod
@@ -114,10 +114,10 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         return load(model_name_or_path, checkpoint_file, data_name_or_path, **overrides)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
-        """As fairseq's; and if symbols were added at the end of the dictionary, add their embedding rows.
+        """As fairseq's; also add embedding rows for symbols that were added at the end of the dictionary.
 
-        So a language is added to a finished model: ``--finetune-from-model`` with one more ``--langs``. The rows that
-        the checkpoint has are not touched; that it has the same symbols is for the task to check.
+        This adds a language to a trained model: ``--finetune-from-model`` with one more language in ``--langs``. The
+        rows of the checkpoint are unchanged; the task checks that it has the same symbols.
 
         Raises:
             InputError: the checkpoint has more rows than the dictionary.
@@ -197,13 +197,13 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             sample_inputs: called as ``sample_inputs(features, output_weight, prev_output_tokens)`` with the features
                 of a first pass without gradient; what it returns, [B, T], is what the second pass reads (two-pass
                 scheduled sampling, Mihaylova and Martins 2019).
-            output_head: called as ``output_head(features, output_weight)``; its result takes the place of the logits,
-                so that no [B, T, V] tensor is made.
+            output_head: called as ``output_head(features, output_weight)``; its result replaces the logits,
+                so that no [B, T, V] tensor is allocated.
             share_dropout: both passes draw the same dropout masks.
             return_all_hiddens: keep the hidden states of all encoder layers.
             alignment_layer: return the cross-attention weights of this decoder layer.
             alignment_heads: average them over this many heads.
-            source_padded: whether ``src_tokens`` have padding; None: look, which waits for a GPU.
+            source_padded: whether ``src_tokens`` have padding; None: check, which waits for a GPU.
             left_padded: whether ``prev_output_tokens`` have padding on the left; None: the same.
 
         Returns:
@@ -239,7 +239,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         share_dropout: bool,
         left_padded: bool | None,
     ) -> Tensor:
-        """The first pass; with ``share_dropout`` the random state is put back, so the second pass drops the same."""
+        """The first pass; with ``share_dropout`` the random state is restored, so both passes drop the same units."""
         devices = [tokens.device] if tokens.is_cuda else []
         fork = torch.random.fork_rng(devices) if share_dropout else contextlib.nullcontext()
         with torch.no_grad(), fork:

@@ -1,11 +1,11 @@
-"""The layer-norm epsilon travels with the weights: BERT's is 1e-12, XLM-R's 1e-5, and fairseq has no option for it."""
+"""The layer-norm epsilon is saved with the weights: BERT's is 1e-12, XLM-R's 1e-5, and fairseq has no option for it."""
 
 import torch
 from fairseq.modules import LayerNorm
 from torch import Tensor, nn
 
 DEFAULT_EPS = 1e-5
-LayerNorms = (nn.LayerNorm, type(LayerNorm(1)))  # the second is apex's, where that and a GPU are there
+LayerNorms = (nn.LayerNorm, type(LayerNorm(1)))  # the second is apex's, if it is installed and there is a GPU
 
 
 class EpsilonInState(nn.Module):

@@ -18,7 +18,7 @@ KINDS = ("copied", "tied", "new")
 
 
 class Startable(Protocol):
-    """What starting the weights needs of a model."""
+    """What is needed of a model to start its weights."""
 
     cfg: XLMSWCMConfig
     encoder: Encoder
@@ -33,12 +33,12 @@ class Startable(Protocol):
 
 @dataclass
 class StartReport:
-    """What became of every tensor.
+    """Where every tensor came from.
 
     Attributes:
         source: where the weights come from; empty for random ones.
-        copied: names of parameters that were copied; the others are new, or tied to one met before.
-        rows: embedding rows by what became of them.
+        copied: names of parameters that were copied; the others are new, or tied to an earlier one.
+        rows: numbers of embedding rows, by what was done with them.
     """
 
     source: str = ""
@@ -47,7 +47,7 @@ class StartReport:
     _filled: dict[int, str] = field(default_factory=dict)
 
     def fill(self, name: str, parameter: nn.Parameter, tensor: Tensor, path: Path) -> None:
-        """Copy ``tensor``; a parameter that is tied in the model must not get two different ones.
+        """Copy ``tensor``; a parameter that is tied in the model must not receive two different tensors.
 
         Raises:
             InputError: it would.

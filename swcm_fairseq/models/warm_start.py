@@ -1,4 +1,4 @@
-"""How training from scratch starts: encoder from a file, decoder from the encoder, all tensors accounted for."""
+"""The start of training from scratch: encoder from a file, decoder from the encoder, every tensor accounted for."""
 
 import logging
 from pathlib import Path
@@ -46,7 +46,7 @@ def start(model: Startable, dictionary: Dictionary) -> StartReport | None:
     """Start the weights of a model, unless a checkpoint will overwrite them, and log where each tensor comes from.
 
     Returns:
-        What became of every tensor; None if the weights come from a checkpoint.
+        Where every tensor came from; None if the weights come from a checkpoint.
 
     Raises:
         InputError: the encoder file cannot be used, or something is missing (see :func:`missing_weights`).

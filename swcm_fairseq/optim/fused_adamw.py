@@ -1,11 +1,11 @@
-"""``--optimizer fused_adamw``: AdamW in one pass over the parameters, torch's own.
+"""``--optimizer fused_adamw``: torch's own AdamW, in one pass over the parameters.
 
 Without apex, fairseq's ``adam`` makes eleven passes and one temporary copy of a parameter (under ``--fp16`` and
-``--bf16``, of all of them at once). The update is the same but for where epsilon stands: fairseq adds it before the
-correction of the second moment's bias, torch after it, as in Adam's paper (Kingma & Ba 2015).
+``--bf16``, of all of them at once). The updates differ only in epsilon: fairseq adds it before the correction of
+the second moment's bias, torch after it, as in Adam's paper (Kingma & Ba 2015).
 
-Its state has the parameters in full precision, too, where there are such (``--fp16``, ``--bf16``). fairseq makes them
-anew from the model's rounded ones when training goes on; what had not added up to a rounding step yet would be lost.
+Its state includes the full-precision parameters of half-precision training (``--fp16``, ``--bf16``). When training is
+resumed, fairseq makes them from the model's rounded ones, which loses whatever had not added up to a rounding step.
 """
 
 import ast
@@ -55,7 +55,7 @@ class FusedAdamW(FairseqOptimizer):
 
     @property
     def optimizer_config(self) -> Options:
-        """What the command line says; it overrides what a checkpoint has."""
+        """The values of the command line, which override those of a checkpoint."""
         return {
             "lr": self.cfg.lr[0],
             "betas": _betas(self.cfg.adam_betas),
@@ -64,7 +64,7 @@ class FusedAdamW(FairseqOptimizer):
         }
 
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Callable | None = None) -> torch.Tensor:
-        """fairseq's, with all gradients in a few kernels; returns their norm before, 0-dim float32."""
+        """fairseq's, with a few kernels for all gradients; returns their norm before clipping, 0-dim float32."""
         gradients = [parameter.grad for parameter in self.params if parameter.grad is not None]
         if not gradients:
             return super().clip_grad_norm(max_norm, aggregate_norm_fn)
@@ -78,7 +78,7 @@ class FusedAdamW(FairseqOptimizer):
 
     @property
     def _copies(self) -> list[torch.Tensor]:
-        """The parameters, float32, if they are copies of a model's in half precision; otherwise []."""
+        """The float32 parameters, if they are copies of a half-precision model's; otherwise []."""
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         half = self.cfg.fp16 or self.cfg.bf16
         return [parameter.detach() for parameter in parameters] if half and parameters[0].dtype == torch.float32 else []
@@ -88,7 +88,7 @@ class FusedAdamW(FairseqOptimizer):
         return {**super().state_dict(), _FULL_PRECISION: self._copies}
 
     def load_state_dict(self, state_dict: Options, optimizer_overrides: Options | None = None) -> None:
-        """As fairseq's; and the float32 copies get their values back, if the model's are still these, rounded."""
+        """As fairseq's; also restore the float32 copies, if the model's parameters are still those, rounded."""
         others = {key: value for key, value in state_dict.items() if key != _FULL_PRECISION}
         super().load_state_dict(others, optimizer_overrides)
         saved = state_dict.get(_FULL_PRECISION, [])  # fairseq's adam has none

@@ -1,4 +1,4 @@
-"""The learning-rate schedule ``warmup_linear``: up from a small rate over the first epoch, then down in a line."""
+"""The learning-rate schedule ``warmup_linear``: a linear increase over the first epoch, then a linear decrease."""
 
 import math
 from dataclasses import dataclass, fields
@@ -121,7 +121,7 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         self.epoch_updates = state_dict.get("epoch_updates")
 
     def _updates(self, epochs: float) -> float:
-        """Updates in so many epochs."""
+        """The number of updates in ``epochs`` epochs."""
         if self.epoch_updates is None:
             self.epoch_updates = known_updates(self.cfg)
         if self.epoch_updates is None and self.cfg.max_epoch > 0 and self.end is not None:

@@ -1,4 +1,4 @@
-"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and what became of the paper's order."""
+"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and the verdict on the paper's order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class StudyScore:
         high: its upper end.
         by_seed: the score of each run.
         different: mean number of different outputs of a run.
-        language: percent of the outputs that are in the language; None where it cannot be told.
+        language: percent of the outputs that are in the language; None if it is unknown.
         stats: the metric's statistics, [seeds, items, numbers].
     """
 
@@ -97,7 +97,7 @@ def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
 
 
 def judged(metric: Metric, claim: Claim, scores: dict[str, StudyScore]) -> tuple[str, float, float] | None:
-    """What became of a claim: the word, the difference, and its p-value; None while one of the two is missing."""
+    """The verdict on a claim, the difference, and its p-value; None while one of the two is missing."""
     if claim.better not in scores or claim.worse not in scores:
         return None
     better, worse = scores[claim.better], scores[claim.worse]

@@ -17,7 +17,7 @@ class StudySystem:
 
     Attributes:
         name: of the system; part of file names.
-        tables: where the paper has it.
+        tables: where it appears in the paper.
         options: of fairseq-train in both stages.
         pretraining: further options of pretraining; None for a system that is not pretrained.
         encoder: which of the study's encoders it starts from, by how the rows of new pieces start.
@@ -124,7 +124,7 @@ def read_plan(path: Path, scale: str) -> StudyPlan:
     """The plan at one scale.
 
     Raises:
-        InputError: the file is missing or says something else than a plan, or has no such scale.
+        InputError: the file is missing, is not a plan, or has no such scale.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

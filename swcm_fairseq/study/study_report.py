@@ -15,7 +15,7 @@ from swcm_fairseq.study.study_plan import StudyPlan, StudyTask
 from swcm_fairseq.study.study_results import RunResult, best_rate
 
 REFERENCES = "references"
-FIRST = "xlm-swcm"  # what the others are compared with
+FIRST = "xlm-swcm"  # the system that the others are compared with
 SAMPLES = 4
 
 

@@ -1,4 +1,4 @@
-"""Results of a study's runs: one compressed JSON file a run, small enough to be kept in a repository."""
+"""Results of a study's runs: one compressed JSON file per run, small enough for a repository."""
 
 import json
 import lzma
@@ -13,7 +13,7 @@ SUFFIX = ".json.xz"
 
 @dataclass(frozen=True)
 class RunName:
-    """Which run it is.
+    """What identifies a run.
 
     Attributes:
         system: name of the system.
@@ -35,7 +35,7 @@ class RunName:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         system: name of the system.
@@ -44,7 +44,7 @@ class RunResult:
         seed: of the run.
         updates: updates of pretraining and of fine-tuning.
         parameters: number of parameters of the model.
-        validation_loss: at the end of fine-tuning, in bits a token.
+        validation_loss: at the end of fine-tuning, in bits per token.
         seconds: of both trainings, on the machine that it ran on.
         machine: its processor or GPU, and the number of threads.
         curves: ``pretraining`` and the task -> update and training loss, every ten updates.
@@ -78,7 +78,7 @@ def write_result(result: RunResult, folder: Path) -> None:
 
 
 def read_results(folder: Path) -> list[RunResult]:
-    """All runs of a folder, by name; raises :class:`InputError` for a file that is no result."""
+    """All runs of a folder, by name; raises :class:`InputError` for a file that is not a result."""
     results = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:

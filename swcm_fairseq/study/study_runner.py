@@ -1,4 +1,4 @@
-"""Train, fine-tune and decode the systems of a study; what is finished is never done again."""
+"""Train, fine-tune and decode the systems of a study; finished work is never repeated."""
 
 import re
 import subprocess
@@ -46,7 +46,7 @@ class Job:
 
 
 def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
-    """What can be trained now and is not finished: the grid of rates at the first seed, then the other seeds.
+    """The unfinished jobs that can be trained now: the grid of rates at the first seed, then the other seeds.
 
     A system's other seeds wait until its grid is complete. Systems come in the plan's order, so that the first ones can
     be compared over all seeds while the last ones wait.
@@ -112,7 +112,7 @@ def generate(task: StudyTask, direction: str, data: Path, folder: Path, device: 
 
 
 def read_log(log: Path) -> tuple[int, float, float]:
-    """Parameters, last validation loss in bits a token, and seconds of a training.
+    """Parameters, last validation loss in bits per token, and seconds of a training.
 
     Raises:
         InputError: the log has no validation.
@@ -128,7 +128,7 @@ def read_log(log: Path) -> tuple[int, float, float]:
 
 
 def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterator[RunResult]:
-    """Both stages of a job, task by task; results are written as they come, then its checkpoints are deleted."""
+    """Both stages of a job, task by task; results are written as they arrive, then the checkpoints are deleted."""
     folder = places.work / job.system.name / f"lr-{job.rate:g}.seed-{job.seed}"
     pretraining_updates = 0 if job.system.pretraining is None else plan.scale.pretraining_updates
     device = [option for option in plan.scale.options if option in ("--cpu", "--fp16", "--bf16")]

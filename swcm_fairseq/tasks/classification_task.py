@@ -30,16 +30,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class MultilingualClassificationConfig(SentencePredictionConfig, TrainingConfig):
-    """fairseq's options; num_classes, max_positions and the sizes of the model are found in data and checkpoint."""
+    """fairseq's options; num_classes, max_positions and the model's sizes come from data and checkpoint."""
 
     init_token: Optional[int] = option(0, "id before each text; 0 is <s>")
     tokens_per_sample: int = option(
-        512, "the most positions of a text, <s> and </s> included; longer ones are truncated"
+        512, "maximum positions of a text, including <s> and </s>; longer ones are truncated"
     )
 
 
 class LanguageDataset(BaseWrapperDataset):
-    """A dataset whose batches say the language of each example."""
+    """A dataset whose batches name the language of each example."""
 
     def __init__(self, dataset, languages: np.ndarray):
         """``languages``: number of the language of each example, int64, shape (examples,)."""
@@ -75,7 +75,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         self.languages = sorted({lang for parts in splits for lang, _ in parts})
         if cfg.tokens_per_sample < 3:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s> and </s> leave no room for text")
-        # What makes a checkpoint of it readable as an encoder, without the data directory.
+        # This makes its checkpoints readable as encoders, without the data directory.
         state = {"symbols": list(self.dictionary.symbols), "classes": self.classification.classes}
         self.state.merge_state_dict(state)
 
@@ -84,7 +84,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         """Make the task; ``from_checkpoint``: the options are a checkpoint's; ``kwargs`` are fairseq's.
 
         Raises:
-            InputError: the data directory is none, has other classes than ``--num-classes``, or an option is wrong.
+            InputError: the data directory is not one, has other classes than ``--num-classes``, or an option is wrong.
         """
         options = whole_configuration(cfg)
         if options is not None and not from_checkpoint:
@@ -132,7 +132,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
             take_sizes(cfg, sizes)
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs) -> None:
-        """Load a split; raises :class:`InputError` if there is none of that name."""
+        """Load a split; raises :class:`InputError` if it does not exist."""
         if split not in self.classification.splits:
             raise InputError(f"{self.cfg.data}: no split {split!r}; there are {', '.join(self.classification.splits)}")
         super().load_dataset(split, combine, **kwargs)

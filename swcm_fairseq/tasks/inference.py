@@ -1,4 +1,4 @@
-"""The part of the task that decodes: its generator, and text that comes from elsewhere than a data directory."""
+"""The decoding part of the task: its generator, and text that does not come from a data directory."""
 
 import logging
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class InferenceTask(FairseqTask):
         cfg: the task's options.
         dictionary: pieces, ``<mask>`` and language tokens.
         langs: language codes, in the order of their tokens.
-        positions: the most of a text, the frame of ``<s> <xx>`` and ``</s>`` included.
+        positions: the most positions of a text, including the frame of ``<s> <xx>`` and ``</s>``.
     """
 
     cfg: DecodingConfig
@@ -79,7 +79,7 @@ class InferenceTask(FairseqTask):
         )
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
-        """fairseq's; references longer than ``--tokens-per-sample`` are put back whole, to be printed and scored."""
+        """fairseq's; references longer than ``--tokens-per-sample`` are restored in full, for printing and scoring."""
         if isinstance(generator, SequenceScorer):
             sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
         elif "full_target" in sample:
@@ -90,7 +90,7 @@ class InferenceTask(FairseqTask):
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
     def build_bpe(self, args):
-        """fairseq's; raises :class:`InputError` where it is sentencepiece and its model cannot be read."""
+        """fairseq's; raises :class:`InputError` if it is sentencepiece and its model cannot be read."""
         if mapping_of(args).get("_name") != "sentencepiece":
             return super().build_bpe(args)
         if OmegaConf.is_missing(args, "sentencepiece_model"):

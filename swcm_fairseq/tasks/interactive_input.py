@@ -1,6 +1,6 @@
-"""What ``fairseq-interactive`` reads: lines end where they end in a file, and what is not UTF-8 is refused by its line.
+"""What ``fairseq-interactive`` reads: lines end as in a file, and invalid UTF-8 is refused with its line number.
 
-fairseq takes a carriage return within a line for the end of it, so all outputs below would belong to other lines.
+fairseq treats a carriage return within a line as its end, so all later outputs would belong to other lines.
 """
 
 import io
@@ -25,7 +25,7 @@ class Utf8Lines(io.TextIOBase):
         """Args:
         stream: what is read.
         name: of it, in messages.
-        owner: the text stream that would close ``stream`` when it is no longer referred to.
+        owner: the text stream that would close ``stream`` when it is garbage-collected.
         """
         self.stream, self.name, self.owner, self.number = stream, name, owner, 0
 
@@ -44,7 +44,7 @@ class Utf8Lines(io.TextIOBase):
 
 
 def open_input(options: DictConfig) -> None:
-    """Make fairseq read ``--input`` by way of :class:`Utf8Lines`, as its standard input.
+    """Make fairseq read ``--input`` through :class:`Utf8Lines`, as its standard input.
 
     Raises:
         InputError: the file cannot be read.

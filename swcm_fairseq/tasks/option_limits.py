@@ -1,4 +1,4 @@
-"""Options that fairseq takes as they come: numbers, the launcher's promise, the checkpoints to decode with."""
+"""Options that fairseq does not check: numbers, the number of processes, the checkpoints to decode with."""
 
 import ast
 import math
@@ -14,9 +14,9 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.restoring import read_checkpoint
 
 FLOAT_BYTES = 4
-MOST = 2**31 - 1  # of what is counted in 32 bits
-# Group and option -> the least and the most. What fairseq makes of other numbers are divisions by zero, a SIGFPE,
-# negative lengths, or nothing at all.
+MOST = 2**31 - 1  # of 32-bit counts
+# Group and option -> minimum and maximum. Other numbers lead to divisions by zero, a SIGFPE, negative lengths, or no
+# effect at all.
 LIMITS: dict[str, tuple[float, float]] = {
     "common.seed": (0, 2**32 - 1),
     "common.log_interval": (1, MOST),
@@ -64,7 +64,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 
 def check_options(options: DictConfig) -> None:
-    """Refuse what fairseq would stumble over.
+    """Refuse options that fairseq would fail on.
 
     Args:
         options: its whole configuration.
@@ -121,7 +121,7 @@ def check_size(model: DictConfig | Namespace, symbols: int) -> None:
 
 
 def check_launcher(options: DictConfig) -> None:
-    """Refuse a training of one process that was started as one of several: each would train alone."""
+    """Refuse a single-process training that was started as one of several: each would train alone."""
     promised = os.environ.get("WORLD_SIZE", "1")
     if promised.isdecimal() and int(promised) > 1 and options.distributed_training.distributed_world_size == 1:
         cpu = (
@@ -136,7 +136,7 @@ def check_launcher(options: DictConfig) -> None:
 
 
 def check_models(options: DictConfig) -> None:
-    """Refuse checkpoints to decode with that cannot be read, and overrides that they have no use for."""
+    """Refuse checkpoints that cannot be read, and overrides of options that they do not have."""
     states = []
     if options.checkpoint.checkpoint_shard_count == 1 and not options.checkpoint.checkpoint_suffix:
         for path in utils.split_paths(options.common_eval.path):
@@ -164,7 +164,7 @@ def _overrides(text: str) -> dict[str, object]:
 
 
 def _names(tree: Mapping[str, object]) -> Iterator[str]:
-    """All options in a configuration, which is nested dictionaries, and Namespaces of older architectures."""
+    """The names of all options in a configuration: nested dictionaries, and Namespaces of older architectures."""
     for name, value in tree.items():
         yield str(name)
         if isinstance(value, dict | Namespace):

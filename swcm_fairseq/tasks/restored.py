@@ -40,7 +40,7 @@ def check_same_pieces(state: TaskState, pieces: Sequence[str], directory: Path |
 def check_same_symbols(
     state: TaskState, symbols: Sequence[str], langs: Sequence[str], path: str, finetune: bool = False
 ) -> None:
-    """Raise :class:`InputError` if training would go on with other pieces or languages than the checkpoint's.
+    """Raise :class:`InputError` if training would continue with other pieces or languages than the checkpoint's.
 
     With ``finetune`` (``--finetune-from-model``: a new run with new optimizer state) languages may be added at the end.
     """

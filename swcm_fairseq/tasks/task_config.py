@@ -26,7 +26,7 @@ class Directions(Enum):
 
 
 class LongDocuments(Enum):
-    """What becomes of text that is too long."""
+    """What is done with text that is too long."""
 
     blocks = "blocks"
     truncate = "truncate"
@@ -68,12 +68,12 @@ class SamplingConfig(FairseqDataclass):
     sampling_beta: float = option(
         0.0,
         "l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2); 0 to 1. With "
-        "1 - alpha, the tokens that are seen are in proportion to (tokens that there are)^alpha; 0 ignores lengths",
+        "1 - alpha, the tokens drawn are in proportion to (available tokens)^alpha; 0 ignores lengths",
     )
     sampling_by: SamplingBy = option(
         SamplingBy.language,
         "i is a language (that of the target, for pairs), whose corpora are drawn in proportion to q, as "
-        "in the paper; or i is a corpus, so that small corpora, such as the paper's pairs, come up often",
+        "in the paper; or i is a corpus, so that small corpora, such as the paper's pairs, are drawn often",
     )
     sampling_unit: SamplingUnit = option(SamplingUnit.samples, "what q counts")
     samples_per_epoch: Optional[int] = option(
@@ -128,7 +128,7 @@ def temperature(cfg: SamplingConfig) -> Temperature:
 class MultilingualDenoisingMTConfig(SamplingConfig, DecodingConfig, TrainingConfig):
     """Options of the task; the defaults are the paper's (Su et al. 2025, arXiv 2502.10852)."""
 
-    data: str = option(MISSING, "data directory, or several separated by colons, of which each epoch takes one in turn")
+    data: str = option(MISSING, "data directory, or several separated by colons, which epochs use in turn")
     langs: Optional[str] = option(
         None,
         "language codes separated by commas; their order is that of their tokens, so add new ones at the "
@@ -151,21 +151,21 @@ class MultilingualDenoisingMTConfig(SamplingConfig, DecodingConfig, TrainingConf
     )
     language_share: Optional[str] = option(
         None,
-        "share of the samples whose target is in one language, such as zh=0.25; the rest is drawn as without it",
+        "share of the samples whose target is in one language, such as zh=0.25; the rest is drawn as usual",
     )
     train_samples: Optional[int] = option(
         None,
-        "train on only so many samples of each corpus, the same ones in every run, fewer ones among more "
-        "ones (default: all)",
+        "train on only N samples of each corpus, the same ones in every run; smaller subsets are contained in "
+        "larger ones (default: all)",
     )
     tokens_per_sample: Optional[int] = option(
         None,
-        "the most positions of a text, <s>, language token and </s> included (default: 256; in decoding, "
+        "maximum positions of a text, including <s>, language token and </s> (default: 256; in decoding, "
         "what the checkpoint was trained with)",
     )
     long_documents: LongDocuments = option(
         LongDocuments.blocks,
-        "what is done with text to denoise that is longer: cut into blocks at sentence ends, or truncate "
+        "what to do with longer text to denoise: cut it into blocks at sentence ends, or truncate it "
         "as the paper does; pairs are always truncated",
     )
     word_units: Optional[str] = option(
@@ -176,11 +176,11 @@ class MultilingualDenoisingMTConfig(SamplingConfig, DecodingConfig, TrainingConf
     mask: float = option(0.35, "share of the words that is masked")
     mask_length: MaskLength = option(MaskLength["span-poisson"], "what is masked together")
     poisson_lambda: float = option(3.5, "mean length of a masked span, in words")
-    replace_length: int = option(1, "masks that take a span's place: 1, 0 (none), -1 (one for each token)")
-    mask_random: float = option(0.0, "share of the masks that are a random piece instead")
+    replace_length: int = option(1, "masks that replace a span: 1, 0 (none), -1 (one per token)")
+    mask_random: float = option(0.0, "share of the masks that become a random piece")
     insert: float = option(0.0, "masks to insert, as a share of the tokens")
     rotate: float = option(0.0, "share of the texts that are rotated")
-    permute_sentences: float = option(1.0, "share of the sentences that change places")
+    permute_sentences: float = option(1.0, "share of the sentences that are permuted")
     group_batches_by: BatchGroups = option(
         BatchGroups.none, "put only samples with the same target language, or of the same corpus, into one batch"
     )
@@ -189,7 +189,7 @@ class MultilingualDenoisingMTConfig(SamplingConfig, DecodingConfig, TrainingConf
         "decode at every validation and log this score of each pair corpus (mt_zh-bo_rouge_l) and their "
         "mean (rouge_l), for --best-checkpoint-metric with --maximize-best-checkpoint-metric",
     )
-    eval_samples: int = option(200, "the most samples of each corpus and direction that --eval-metric decodes")
+    eval_samples: int = option(200, "maximum samples of each corpus and direction that --eval-metric decodes")
     eval_args: str = option("{}", "options of fairseq-generate for --eval-metric, e.g. '{\"beam\": 1}'")
     valid_subset: str = II("dataset.valid_subset")
     batch_size_valid: Optional[int] = II("dataset.batch_size_valid")

@@ -1,4 +1,4 @@
-"""What every task of this package does around a training: it starts once, continues where it was, and ends once."""
+"""What every task of this package does around training: start once, continue where it stopped, and end once."""
 
 import logging
 import math
@@ -30,17 +30,17 @@ T = TypeVar("T")
 
 @dataclass
 class TrainingConfig(RunOptions):
-    """What every task of this package reads of fairseq's options."""
+    """Options of fairseq's that every task of this package reads."""
 
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
 
 
 class TrainingTask(FairseqTask):
-    """A task that is trained with; fairseq's commands come here before they build a model.
+    """A task for training; fairseq's commands call it before they build a model.
 
     Attributes:
-        options: fairseq's whole configuration; None where the task is made without a command.
+        options: fairseq's whole configuration; None if the task is created without a command.
         train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
@@ -57,7 +57,7 @@ class TrainingTask(FairseqTask):
 
         Args:
             cfg: its options.
-            from_checkpoint: they are a checkpoint's, and no command line was given for them.
+            from_checkpoint: they are a checkpoint's, not a command line's.
             kwargs: fairseq's, not needed.
 
         Raises:
@@ -69,14 +69,14 @@ class TrainingTask(FairseqTask):
         return cls(cfg)
 
     def begin_training(self, model: DictConfig | Namespace | None) -> None:
-        """Called before the model of a training is built: fairseq tells a task nothing of ``--save-dir``.
+        """Called before a model is built for training: fairseq does not tell a task about ``--save-dir``.
 
         Args:
             model: the options of its architecture.
 
         Raises:
-            InputError: another training saves there, or the checkpoint to start from is missing or does not fit, or
-                the model is larger than the machine.
+            InputError: another training saves there, the checkpoint to start from is missing or does not fit, or the
+                model does not fit into memory.
             SystemExit: with status 0, the training is finished.
         """
         end = on_first_process(self._prepare_save_dir)
@@ -102,7 +102,7 @@ class TrainingTask(FairseqTask):
         return None if why is None else f"{path}: {why}"
 
     def _check_restored(self) -> str | None:
-        """The checkpoint that fairseq will restore; it shows it neither to the task nor to the model.
+        """The checkpoint that fairseq will restore, which neither task nor model gets to see.
 
         Raises:
             InputError: it is missing, or :meth:`check_restored_state` refuses it.
@@ -115,7 +115,7 @@ class TrainingTask(FairseqTask):
                 ("--continue-once", cfg.continue_once),
                 ("--finetune-from-model", cfg.finetune_from_model),
             ):
-                if value is not None:  # a resumed run does not need the last two any more
+                if value is not None:  # a resumed run no longer needs the last two
                     raise InputError(f"{flag} {value}: no such file; give a checkpoint")
             return None
         self.check_restored_state(read_checkpoint(path).get("task_state") or {}, path)
@@ -129,16 +129,16 @@ class TrainingTask(FairseqTask):
             path: where it is.
         """
 
-    # --- what a checkpoint has of the task, beside its state ---
+    # --- what a checkpoint has of the task, besides its state ---
 
     def get_checkpoint_dict(self) -> dict[str, Options]:
-        """What fairseq forgets: how many validations were no better, for ``--patience``."""
+        """What fairseq does not save: how many validations brought no improvement, for ``--patience``."""
         counters = _early_stopping()
         kept = {name: counters[name] for name in ("best", "num_runs") if name in counters}
         return {type(self).__name__: {"early_stopping": kept}}
 
     def set_checkpoint_dict(self, state: Options) -> None:
-        """Take up :meth:`get_checkpoint_dict`."""
+        """Restore :meth:`get_checkpoint_dict`."""
         _early_stopping().update(state.get("early_stopping") or {})
 
     # --- loading processes ---
@@ -147,7 +147,7 @@ class TrainingTask(FairseqTask):
         """fairseq's; ends the loading processes of the epoch before, and announces the updates per epoch."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         if dataset is self.datasets.get(self.cfg.train_subset):
-            # An iterator that fairseq reuses needs what it has: without it, it would repeat its first epoch.
+            # An iterator that fairseq reuses must keep its state, or it would repeat its first epoch.
             if self.train_iterator is not None and self.train_iterator is not iterator:
                 _end_workers(self.train_iterator)
             self.train_iterator = iterator
@@ -158,7 +158,7 @@ class TrainingTask(FairseqTask):
 
 
 def whole_configuration(cfg: DictConfig) -> DictConfig | None:
-    """The configuration of the command that a task's options are a part of; None if they stand alone."""
+    """The configuration of the command that a task's options are part of; None if there is none."""
     root = cfg._get_root()
     return root if isinstance(root, DictConfig) and "optimization" in root and "checkpoint" in root else None
 
@@ -184,7 +184,7 @@ def on_first_process(work: Callable[[], T]) -> T:
 
 
 def _own_state(task: FairseqTask, state: Checkpoint) -> Options:
-    """What :meth:`TrainingTask.get_checkpoint_dict` has put into a checkpoint."""
+    """What :meth:`TrainingTask.get_checkpoint_dict` put into a checkpoint."""
     return (state.get("extra_state") or {}).get(type(task).__name__) or {}
 
 
@@ -200,7 +200,7 @@ def _early_stopping() -> Options:
 def _end_workers(iterator: EpochBatchIterator) -> None:
     """End the loading processes of an epoch that is over.
 
-    Iterator and loader refer to each other in a ring. Left to Python's collector of such rings, the workers are not
-    told to end (their queues are closed before), and training stands still for five seconds for each of them.
+    Iterator and loader refer to each other. If Python's garbage collector removes such a cycle, the workers are not
+    told to end (their queues are closed first), and training pauses for five seconds for each of them.
     """
     iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None

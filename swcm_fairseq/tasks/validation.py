@@ -1,4 +1,4 @@
-"""Validation by decoding: scores of hypotheses, to choose checkpoints by."""
+"""Validation by decoding: scores of hypotheses, for choosing checkpoints."""
 
 import ast
 import logging
@@ -46,7 +46,7 @@ def parse_generation_options(text: str) -> Namespace:
 
 
 def build_metric(metric: EvalMetric, lang: str) -> Metric:
-    """The metric as ``python -m swcm_fairseq.scoring`` computes it for a language; words for one it does not know."""
+    """The metric as ``python -m swcm_fairseq.scoring`` computes it; for unknown languages by words."""
     for built in build_metrics(lang, build_tokenizer(lang, language(lang).rouge or "word")):
         if isinstance(built, Rouge):
             if metric is EvalMetric.rouge_l and built.rouge_type is RougeType.ROUGE_L:
@@ -101,7 +101,7 @@ def decode_and_score(
     batch_size: int,
     group_names: list[str],
 ) -> dict[str, float]:
-    """Decode the first samples of every pair corpus and score them; every process of a run does all of it.
+    """Decode the first samples of every pair corpus and score them; every process of a run does all the work.
 
     Args:
         dataset: a validation set.
@@ -125,7 +125,7 @@ def decode_and_score(
     if scores:
         scores[metric.value] = round(sum(scores.values()) / len(scores), 2)
     if distributed_utils.get_data_parallel_world_size() > 1:
-        # Unlike GPUs may write unlike words; all processes must come to the same end of training (--patience).
+        # Different GPUs may write different words; all processes must end training together (--patience).
         scores = distributed_utils.broadcast_object(scores, 0, distributed_utils.get_data_parallel_group())
     return scores
 

@@ -111,5 +111,5 @@ def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
                 process.wait(timeout=20)
                 break
         assert process.returncode == 130
-    assert process.stderr.read() == "interrupted; the same command goes on where it stopped\n"
+    assert process.stderr.read() == "interrupted; the same command continues where it stopped\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

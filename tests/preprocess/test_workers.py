@@ -107,7 +107,7 @@ run_command(lambda: list(ordered_map(abs, range(9), 2)))"""
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )
-    assert (done.returncode, done.stderr) == (130, "interrupted; the same command goes on where it stopped\n")
+    assert (done.returncode, done.stderr) == (130, "interrupted; the same command continues where it stopped\n")
 
 
 def test_statistics_with_four_workers(run, texts, capsys):
