@@ -4,7 +4,7 @@
 import logging
 from argparse import Namespace
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from fairseq.data import BaseWrapperDataset, Dictionary
@@ -80,7 +80,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         self.state.merge_state_dict(state)
 
     @classmethod
-    def setup_task(cls, cfg: DictConfig, from_checkpoint: bool = False, **kwargs) -> "MultilingualClassificationTask":
+    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs) -> "MultilingualClassificationTask":
         """Make the task; ``from_checkpoint``: the options are a checkpoint's; ``kwargs`` are fairseq's.
 
         Raises:

@@ -1,6 +1,7 @@
 """The task ``multilingual_denoising_mt``: denoising in many languages and translation in one stream."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from fairseq.criterions import FairseqCriterion
 from fairseq.data import Dictionary
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
-from omegaconf import DictConfig, open_dict
+from omegaconf import open_dict
 
 from swcm_fairseq.checkpoint_state import TaskState
 from swcm_fairseq.criterions.logging_sums import summed
@@ -92,7 +93,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         self._eval_scores: dict[str, float] = {}
 
     @classmethod
-    def setup_task(cls, cfg: DictConfig, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
+    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
         """As any task's; and ``fairseq-interactive`` reads its lines as this package does."""
         options = whole_configuration(cfg)
         if options is None or from_checkpoint or not is_interactive():

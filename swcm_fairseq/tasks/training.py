@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from fairseq.data.iterators import EpochBatchIterator
@@ -52,7 +52,7 @@ class TrainingTask(FairseqTask):
         self.train_iterator: EpochBatchIterator | None = None
 
     @classmethod
-    def setup_task(cls, cfg: DictConfig, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
+    def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
         """Make the task.
 
         Args:
