@@ -22,7 +22,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import contestants as models
 import measure
@@ -32,6 +32,7 @@ from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
 from torch import Tensor, nn
 
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.models.cpu_precision import CPUPrecision, set_cpu_precision
 from swcm_fairseq.models.layers import InheritedDecoderLayer
@@ -95,7 +96,7 @@ def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) 
         model.decoder.output_projection.register_forward_pre_hook(lambda module, inputs: (inputs[0][:, -1:],))
 
     def decode(sample: dict[str, Any]) -> list[Tensor]:
-        return [hypotheses[0]["tokens"] for hypotheses in generator.generate([model], sample)]
+        return [hypotheses[0]["tokens"] for hypotheses in generator.generate([model], cast(Sample, sample))]
 
     return decode
 
