@@ -1,9 +1,9 @@
-"""Clean text, line by line: every step has a name, can be left out, and is counted.
+"""Clean text line by line. Every step has a name, can be left out, and is counted.
 
 Steps that change lines:  controls, invisible (zero-width and bidirectional characters without meaning), unicode (NFC,
 presentation forms to letters), spaces; on demand kazakh (one script) and mongolian (one spelling).
-Steps that leave lines out:  length, letters (none), boilerplate (links, --boilerplate), script, language (an offline
-identifier that is sure), ratio (pairs only), duplicates, and on demand near duplicates and held-out lines.
+Steps that leave lines out:  length, letters (none), boilerplate (links, --boilerplate), script, language (a confident
+offline identifier), ratio (pairs only), duplicates, and, on request, near duplicates and held-out lines.
 """
 
 import argparse

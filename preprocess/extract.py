@@ -50,9 +50,11 @@ examples:
   python -m preprocess.extract jsonl --fields text=content --input news.jsonl.zst --lang ug --output text/ug
 """,
     )
-    parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="how the corpus is written, see below")
-    parser.add_argument("--input", nargs="+", required=True, type=Path, metavar="PATH", help="its files, or folder")
-    parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="its language; two for pairs")
+    parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="format of the corpus, see below")
+    parser.add_argument(
+        "--input", nargs="+", required=True, type=Path, metavar="PATH", help="files of the corpus, or its folder"
+    )
+    parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language of the corpus; two for pairs")
     parser.add_argument("--output", required=True, metavar="PREFIX", help="prefix of the files to write")
     parser.add_argument(
         "--use", choices=[str(use) for use in Use], help="what to extract (default: the first of the format)"
@@ -74,10 +76,10 @@ def extract(
     """Read a corpus and write its lines; print how many records were read, kept and left out.
 
     Args:
-        kind: how the corpus is written.
-        inputs: its files, or folder.
+        kind: format of the corpus.
+        inputs: files of the corpus, or its folder.
         langs: its language, or the two of pairs.
-        use: what to make of it.
+        use: what to extract.
         prefix: start of the names of the files to write.
         options: how it is read.
         work: processes, and the file of what is left out.

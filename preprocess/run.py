@@ -54,7 +54,7 @@ from .text.cleaning import RATIO, CleanOptions
 from .text.reading_options import ReadingOptions
 from .text.split import split_lines
 
-# Steps that would be wrong for a use: titles and answers are as short as they like, answers are often numbers or names.
+# Steps that would be wrong for a use: titles and answers may be short, and answers are often numbers or names.
 UNFIT = {
     Use.SUMMARY: (RATIO,),
     Use.ANSWER: (RATIO, "letters", "script", "language"),

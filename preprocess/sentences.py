@@ -1,8 +1,8 @@
 """Cut text into sentences, or long documents into parts of whole sentences.
 
-Denoising permutes the sentences of a document, whose ends the task finds itself; this command is for text that has to
-be cut beforehand: documents too long to be one line (--part-chars), or sentence-level work (a sentence a line). Parts
-keep the order of the document; no character but the spaces between parts is lost.
+The denoising task finds the sentences of a document itself; this command is for text that must be cut
+beforehand: documents too long to be one line (--part-chars), or sentence-level work (one sentence per line). Parts
+keep the order of the document; only the spaces between parts are lost.
 """
 
 import argparse

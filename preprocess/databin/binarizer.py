@@ -43,7 +43,7 @@ class SideCounts:
         self.lengths.update(side.sizes.tolist())
 
     def percentiles(self) -> dict[str, int]:
-        """Least length that the given share of sentences does not exceed."""
+        """For each percentile: the smallest length that this share of sentences does not exceed."""
         lengths = sorted(self.lengths)
         ends = np.cumsum([self.lengths[length] for length in lengths])
         places = [int(np.searchsorted(ends, np.ceil(q * ends[-1] / 100))) for q in PERCENTILES]
@@ -52,11 +52,11 @@ class SideCounts:
 
 @dataclass
 class Result:
-    """A split that is in the data directory now."""
+    """A split in the data directory."""
 
     job: Job
     split: Split
-    made: bool = True  # False: was there already
+    made: bool = True  # False: it existed already
 
 
 @dataclass

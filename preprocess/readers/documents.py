@@ -64,7 +64,7 @@ def plain_titles(source: Source) -> Iterator[Item]:
 
 
 def thucnews(source: Source) -> Iterator[Item]:
-    """THUCNews: a folder a category, a ``.txt`` file an article, its first line the title; unpacked or a zip file.
+    """THUCNews: one folder per category, one ``.txt`` file per article, first line the title; unpacked or zipped.
 
     Articles come in the order of category and number.
     """

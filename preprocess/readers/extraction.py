@@ -22,7 +22,7 @@ from .records import NO_TEXT, Document, Question, Record, Use, lines_of
 from .source import Item, Source, Unread
 
 # Why answers are not used.
-REPEATED = "given before"
+REPEATED = "repeated"
 NOT_FIRST = "not the first (--all-answers takes them)"
 BATCH = 200  # records that a worker process gets at a time
 FIELDS = ("text", "title", "source", "target")
@@ -51,7 +51,7 @@ class ExtractOptions:
     min_label: int = option(
         0, "lcsts: least human_label (usual: 3); cmhg: least average_score", metavar="N", rule=NOT_NEGATIVE
     )
-    all_answers: bool = option(False, "a line for each answer, not for the first alone")
+    all_answers: bool = option(False, "write one line for each answer, not only for the first")
     repeated_paragraphs: int | None = option(
         None,
         "leave out paragraphs that occur in at least N documents, except in the first of them: menus and notices of "
@@ -76,11 +76,11 @@ def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
 
 @dataclass
 class Answered:
-    """What a question gives.
+    """The lines of a question.
 
     Attributes:
-        found: a line, or why there is none, of each answer.
-        unused: why other answers are not used -> how many.
+        found: for each answer a line, or why there is none.
+        unused: reason -> number of answers that are not used.
     """
 
     found: list[tuple[str, ...] | Reject]
@@ -89,12 +89,12 @@ class Answered:
 
 @dataclass
 class Lines:
-    """What records of a corpus give.
+    """The lines of several records.
 
     Attributes:
         records: how many there were.
-        found: a line (a tuple of its sides) or why there is none, in the order of the records; a document whose
-            repeated paragraphs have to be taken out first stands there itself, and what a question gives in one.
+        found: a line (a tuple of its sides) or why there is none, in the order of the records; a document with repeated
+            paragraphs as it is, since they must be removed first; the answers to one question together.
     """
 
     records: int
@@ -106,7 +106,7 @@ class LineMaker:
     """Makes lines of records; sent to each worker process.
 
     Attributes:
-        use: what to make of them.
+        use: what to extract.
         all_answers: a line for each answer of a question.
         repeated: finds paragraphs that many documents have; None: they stay.
     """

@@ -70,7 +70,7 @@ def one_line(text: str) -> str:
 
 
 def lines_of(record: Record, use: Use, all_answers: bool = False) -> Iterator[tuple[str, ...] | Reject]:
-    """The lines that a record gives for a use: ``(text,)`` or ``(source, target)``, or why it gives none.
+    """The line of a record for a use: ``(text,)`` or ``(source, target)``, or why there is none.
 
     A question gives one line with its first answer, or with ``all_answers`` one line an answer.
     """

@@ -85,12 +85,12 @@ def _decoded(raw: bytes, encoding: str) -> str | Reason:
 
 @dataclass(frozen=True)
 class Unread:
-    """A record that is still text: a reader may leave parsing to a worker process.
+    """A record that is still text: parsing can then be left to a worker process.
 
     Attributes:
-        where: as a record's.
+        where: as in a record.
         content: what was found there.
-        read: makes the record; sent to the worker, so a function of a module or an object, no closure.
+        read: makes the record; sent to the worker, so a function of a module or an object, not a closure.
     """
 
     where: tuple[str, int]

@@ -23,7 +23,7 @@ from .rewriting import REWRITINGS, RewritingOptions, Rewritings
 from .text_files import Block, check_readable_twice, open_lines, read_blocks
 
 RATIO, DUPLICATES = "ratio", "duplicates"
-RATIO_PAIRS = 100_000  # that the usual ratio is taken from
+RATIO_PAIRS = 100_000  # used to find the usual ratio
 STEPS = (*TRANSFORMS, *REWRITINGS, *FILTERS, RATIO, DUPLICATES)
 
 

@@ -2,7 +2,7 @@
 
 The letters are those of https://en.wikipedia.org/wiki/Kazakh_alphabets; MediaWiki's converter and MC2's script have the
 same but for һ. Arabic script has no letters of its own for ә, ө, ү, і: a word with them begins with a high hamza
-(U+0674), unless it has к, г, е or э, which say as much, or қ or ғ, which stand in words with back vowels.
+(U+0674), unless it has к, г, е or э, which say as much, or қ or ғ, which are only in words with back vowels.
 
 The way back reads vowels by the nearest sign before them, or else the first one after: hamza, к, г, е make them front,
 қ and ғ back. After the first vowel of a word, а and о stay as they are, as they do in native words. Words of Russian

@@ -102,7 +102,7 @@ def _posterior(
     given_piece: np.ndarray,
     pieces: int,
 ) -> np.ndarray:
-    """IBM model 1: for each cell, the probability that a token of it comes from the given piece of it.
+    """IBM model 1: for each cell, the probability that one of its tokens comes from its given piece.
 
     Every token comes from one of the other sentence's, or from none (the null word). Equal tokens of a sentence are
     one entry with a number, which changes no result.

@@ -106,8 +106,8 @@ def test_questions_and_answers_are_counted_apart(write, tmp_path, capsys):
     questions = [{"query_text": f"问{i}", "answers": each} for i, each in enumerate(answers)]
     path = write("cmrc.json", json.dumps([{"context_text": "正文。", "qas": [*questions, {"query_text": 5}]}]))
     for options, table in (
-        ([], ["7 2 an answer is not text 3, given before 1, not the first (--all-answers takes them) 1"]),
-        (["--all-answers"], ["7 3 an answer is not text 3, given before 1"]),
+        ([], ["7 2 an answer is not text 3, not the first (--all-answers takes them) 1, repeated 1"]),
+        (["--all-answers"], ["7 3 an answer is not text 3, repeated 1"]),
     ):
         extract.main(["cmrc2018", "--input", str(path), "--lang", "zh", "--output", str(tmp_path / "out"), *options])
         rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
