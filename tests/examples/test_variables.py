@@ -38,30 +38,31 @@ def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path)
         assert not trap.exists()
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "fix"),
-    [
-        ("GPUS", "0", "give a number of at least 1"),
-        ("GPUS", "08", "give a number of at least 1"),
-        ("PER_GPU", "99999999999999999999", "give a number of at least 1"),
-        ("MACHINE", "-1", "give a number of at least 0"),
-        ("SCALE", "huge", "use full or smoke"),
-        ("PRECISION", "int4", "use fp16, bf16 or fp32"),
-        ("RENDEZVOUS", "first", "give the name of machine 0 and a free port"),
-        ("DIRECTIONS", "zh-bo $(date)", "write SOURCE-TARGET"),
-        ("RUNS", "--help", "give a path"),
-        ("COMPARE", "yes", "use 0 or 1"),
-        ("EXPAND", "yes", "use 0 or 1"),
-        ("LANGUAGES", "bo,ug", "give codes, such as bo ug"),
-        ("DENSITIES", "0.2 $(date)", "give numbers up to 1"),
-        ("WEIGHTS", "2", "give numbers up to 1"),
-        ("LAMBDAS", "1,0", "give numbers up to 1"),
-        ("TASK_CORPUS", "a b", "give the name of a corpus"),
-        ("GENERATE", "--beam 4\n--cpu", "give options on one line"),
-        ("OMP_WAIT_POLICY", "lazy", "use ACTIVE or PASSIVE"),
-    ],
-)
-def test_values(variable, value, fix, repository):
+MISTAKES = {
+    "GPUS=0": "give a number of at least 1",
+    "GPUS=08": "give a number of at least 1",
+    "PER_GPU=99999999999999999999": "give a number of at least 1",
+    "MACHINE=-1": "give a number of at least 0",
+    "SCALE=huge": "use full or smoke",
+    "PRECISION=int4": "use fp16, bf16 or fp32",
+    "RENDEZVOUS=first": "give the name of machine 0 and a free port",
+    "DIRECTIONS=zh-bo $(date)": "write SOURCE-TARGET",
+    "RUNS=--help": "give a path",
+    "COMPARE=yes": "use 0 or 1",
+    "EXPAND=yes": "use 0 or 1",
+    "LANGUAGES=bo,ug": "give codes, such as bo ug",
+    "DENSITIES=0.2 $(date)": "give numbers up to 1",
+    "WEIGHTS=2": "give numbers up to 1",
+    "LAMBDAS=1,0": "give numbers up to 1",
+    "TASK_CORPUS=a b": "give the name of a corpus",
+    "GENERATE=--beam 4\n--cpu": "give options on one line",
+    "OMP_WAIT_POLICY=lazy": "use ACTIVE or PASSIVE",
+}
+
+
+@pytest.mark.parametrize(("setting", "fix"), MISTAKES.items())
+def test_values(setting, fix, repository):
+    variable, _, value = setting.partition("=")
     assert fix in refused("examples/finetuning/translation.sh", repository, **{variable: value})
 
 
