@@ -161,7 +161,7 @@ def test_interrupted_at_ten_random_moments(vocabulary_dir, tmp_path, workers):
 
 def test_a_killed_worker_is_one_line(run, texts, monkeypatch, tmp_path):
     monkeypatch.setattr(Encoder, "__call__", lambda *_: os._exit(9))
-    with pytest.raises(InputError, match="a worker process was ended from outside"):
+    with pytest.raises(InputError, match="a worker process was killed"):
         run("--mono", f"bo:train={texts['bo']}", "--workers", "2")
     assert not list((tmp_path / "data-bin").rglob("*.partial"))
 

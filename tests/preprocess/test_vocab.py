@@ -39,7 +39,7 @@ def test_the_same_files_give_the_same_vocabulary(vocabulary_dir, texts, tmp_path
 
 
 def test_another_vocabulary_in_the_directory_is_kept(vocabulary_dir, texts):
-    with pytest.raises(InputError, match="holds another vocabulary already"):
+    with pytest.raises(InputError, match="already contains another vocabulary"):
         vocab.main(["--size", "50", "--output", str(vocabulary_dir), "--input", str(texts["kk"])])
 
 

@@ -190,7 +190,7 @@ def test_an_encoder_without_a_dictionary_is_not_overwritten(encoder, texts, tmp_
         (vocab_prune, f"--vocab {encoder} --input {texts['zh']}"),
         (vocab_extend, f"--vocab {encoder} --input bo={texts['bo']} --size 80"),
     ):
-        with pytest.raises(InputError, match="other: holds another vocabulary already, or an encoder; remove it"):
+        with pytest.raises(InputError, match="other: already contains another vocabulary, or an encoder; remove it"):
             command.main([*arguments.split(), "--output", str(other)])
     assert contents(other) == {name: (encoder / name).read_bytes()}
 
