@@ -50,7 +50,7 @@ if ! finished train; then
   read_data
   step train "masked language modelling in all languages"
   batch "$BATCH_TOTAL" "$MOST"
-  PROGRESS=''
+  PROGRESS=update
   training "$RUN" --task corpora_masked_lm --criterion fast_masked_lm --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 \
     --tokens-per-sample "$TOKENS" --mask-prob 0.2 --join-documents "${JOIN-zh}" --finetune-from-model "$RUN/start.pt" \
     --sampling-alpha 0.7 --sampling-beta 0.3 --adam-eps 1e-8 --weight-decay 0 --lr "$LR" \
