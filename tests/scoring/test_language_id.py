@@ -8,28 +8,28 @@ from swcm_fairseq.scoring.language_id import expected_scripts, identify, languag
 
 needs_identifier = pytest.mark.skipif(not language_id.has_identifier(), reason="pycld2 is not installed")
 
-# text, script, language
-TABLE = [
-    ("བོད་ཡིག་གི་ཡི་གེ", "Tibetan", "bo"),
-    ("今天天气很好", "Han", "zh"),
-    ("使用", "Han", "zh"),
-    ("ひらがなです", "Hiragana", "ja"),
-    ("使用 LibreOffice 打开文件", "Han", "zh"),
-    ("これは日本語の文章です", "Han", "ja"),
-    ("ᠮᠣᠩᠭᠣᠯ ᠬᠡᠯᠡ", "Mongolian", "mn"),
-    ("Монгол улсын нийслэл хот бол Улаанбаатар юм", "Cyrillic", "mn"),
-    ("Қазақстан Республикасының астанасы қай қала", "Cyrillic", "kk"),
-    ("Это предложение написано на русском языке", "Cyrillic", "ru"),
-    ("بۇ جۈملە ئۇيغۇر تىلىدا يېزىلغان", "Arabic", "ug"),
-    ("قازاقستان رەسپۋبليكاسىنىڭ استاناسى قاي قالا", "Arabic", "kk"),
-    ("This sentence is written in English", "Latin", "en"),
-    ("12 34 ...", "none", "none"),
-    ("", "none", "none"),
-]
+# text -> script, language
+TABLE = {
+    "བོད་ཡིག་གི་ཡི་གེ": ("Tibetan", "bo"),
+    "今天天气很好": ("Han", "zh"),
+    "使用": ("Han", "zh"),
+    "ひらがなです": ("Hiragana", "ja"),
+    "使用 LibreOffice 打开文件": ("Han", "zh"),
+    "これは日本語の文章です": ("Han", "ja"),
+    "ᠮᠣᠩᠭᠣᠯ ᠬᠡᠯᠡ": ("Mongolian", "mn"),
+    "Монгол улсын нийслэл хот бол Улаанбаатар юм": ("Cyrillic", "mn"),
+    "Қазақстан Республикасының астанасы қай қала": ("Cyrillic", "kk"),
+    "Это предложение написано на русском языке": ("Cyrillic", "ru"),
+    "بۇ جۈملە ئۇيغۇر تىلىدا يېزىلغان": ("Arabic", "ug"),
+    "قازاقستان رەسپۋبليكاسىنىڭ استاناسى قاي قالا": ("Arabic", "kk"),
+    "This sentence is written in English": ("Latin", "en"),
+    "12 34 ...": ("none", "none"),
+    "": ("none", "none"),
+}
 
 
 @needs_identifier
-@pytest.mark.parametrize("text,script,language", TABLE)
+@pytest.mark.parametrize("text,script,language", [(text, *row) for text, row in TABLE.items()])
 def test_table(text, script, language):
     assert main_script(text) == script
     assert identify(text) == language
