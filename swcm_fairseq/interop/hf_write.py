@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from swcm_fairseq.interop.hf_names import (
 )
 from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
+from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 CODE = Path(__file__).resolve().parent.parent / "huggingface"
 CODE_FILES = ("configuration_xlm_swcm.py", "modeling_xlm_swcm.py", "tokenization_xlm_swcm.py")
@@ -90,13 +92,28 @@ def named_tensors(state: Checkpoint, checkpoint: Path) -> dict[str, torch.Tensor
         InputError: the checkpoint's tensors are not those of its options.
     """
     weights = state["model"]
-    model = empty_model(model_config(state["cfg"]["model"]), state["task_state"]["symbols"])
+    config = model_config(state["cfg"]["model"])
+    _check_layers(weights, config, checkpoint)
+    model = empty_model(config, state["task_state"]["symbols"])
     try:
         check_tensors(model, weights)
         check_ties(model, weights)
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from error
     return {hf_name(name): weights[name].contiguous().clone() for name in dict.fromkeys(first_names(model).values())}
+
+
+def _check_layers(weights: Mapping[str, object], config: XLMSWCMConfig, checkpoint: Path) -> None:
+    """Raise :class:`InputError` for a checkpoint with fewer layers than its options say."""
+    layers = {"encoder": config.transformer_config().encoder.layers, "decoder": len(config.layer_plan())}
+    for half, needed in layers.items():
+        found = {name.split(".")[2] for name in weights if name.startswith(f"{half}.layers.")}
+        if len(found) < needed:
+            raise InputError(
+                f"{checkpoint}: has {len(found)} {half} layers, its options say {needed}: it was pruned by "
+                "--encoder-layers-to-keep before it was trained, and fairseq does not record which layers were kept; "
+                "export the checkpoint that it was pruned from"
+            )
 
 
 def language_ids(state: Checkpoint) -> dict[str, int]:

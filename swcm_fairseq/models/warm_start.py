@@ -30,10 +30,13 @@ def missing_weights(config: XLMSWCMConfig) -> str | None:
     This is an error only where a model is built to be trained. fairseq builds it in the same way to fill it from a
     checkpoint.
     """
+    if config.pruned:
+        return (
+            "--encoder-layers-to-keep prunes a checkpoint for decoding (in --model-overrides), not for training: "
+            "fairseq drops the option when it has pruned, so nothing could load what is trained then"
+        )
     if restored_file(config) is not None:
         return None
-    if config.pruned:
-        return "--encoder-layers-to-keep prunes a trained checkpoint; training from scratch takes none"
     if config.pretrained_encoder is not None and not Path(config.pretrained_encoder).exists():
         return (
             f"--pretrained-encoder {config.pretrained_encoder}: no such file or directory; training from scratch needs "

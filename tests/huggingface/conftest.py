@@ -1,5 +1,6 @@
 """Small models with real vocabulary, exported, and what fairseq computes with them, to compare with."""
 
+import copy
 import json
 import os
 import subprocess
@@ -155,7 +156,10 @@ def outputs(hub: Any, sample: Path) -> list[dict[str, Any]]:
 
 
 def reference(model: XLMSWCMModel, task: Any, texts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Encoder states, logits and the loss of a batch with padding: the first half of the texts into the second."""
+    """Encoder states, logits and the loss of a batch with padding: the first half of the texts into the second.
+
+    ``bfloat16`` are the logits of the same model in bfloat16.
+    """
     half, pad = len(texts) // 2, task.dictionary.pad()
     source_lang, target_lang = torch.tensor([task.language_id("zh")]), torch.tensor([task.language_id("bo")])
     bos, eos = torch.tensor([task.dictionary.bos()]), torch.tensor([task.dictionary.eos()])
@@ -167,9 +171,13 @@ def reference(model: XLMSWCMModel, task: Any, texts: list[torch.Tensor]) -> dict
     with torch.no_grad():
         states = model.encoder(source, lengths)["encoder_out"][0].transpose(0, 1).contiguous()
         logits, _ = model(source, lengths, target)
+        rounded, _ = copy.deepcopy(model).bfloat16()(source, lengths, target)
     predicted = labels.masked_fill(labels == target_lang, -100)
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), predicted.flatten())
-    return {"source": source, "target": target, "labels": labels, "states": states, "logits": logits, "loss": loss}
+    return {
+        **{"source": source, "target": target, "labels": labels},
+        **{"states": states, "logits": logits, "loss": loss, "bfloat16": rounded},
+    }
 
 
 def sizes(checkpoint: Path) -> dict[str, Any]:

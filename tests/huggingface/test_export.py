@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.export import export_huggingface
 from swcm_fairseq.interop.hub import is_name
+from swcm_fairseq.interop.read import read_encoder
+from swcm_fairseq.interop.write_fairseq import write_roberta
 from swcm_fairseq.model_card import model_card
 from tests.commands import run
 from tests.huggingface.conftest import LANGS, layout_checkpoint
@@ -64,6 +66,29 @@ def test_bad_input_is_one_line(checkpoint, tmp_path):
     with pytest.raises(InputError, match=r"--target-lang fr: .* has the languages bo,kk,mn,ug,zh"):
         export_huggingface(checkpoint, tmp_path / "out", target_lang="fr")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_encoder_is_no_model_to_export(repository, tmp_path):
+    encoder = repository / "examples/quickstart/encoder"
+    write_roberta(read_encoder(encoder), tmp_path / "encoder.pt")
+    for source, message in (
+        (tmp_path / "encoder.pt", "encoder.pt: not a checkpoint of fairseq-train; give one of its checkpoint_"),
+        (encoder, "examples/quickstart/encoder: Is a directory"),
+    ):
+        with pytest.raises(InputError, match=message):
+            export_huggingface(source, tmp_path / "out")
+
+
+def test_a_checkpoint_that_was_pruned_before_its_training(checkpoint, tmp_path):
+    """fairseq's --encoder-layers-to-keep leaves options of the whole model in the checkpoint of a pruned one."""
+    state = torch.load(checkpoint, weights_only=True)
+    for half, kept in (("encoder", 1), ("decoder", 3)):
+        layers = {name: value for name, value in state["model"].items() if name.startswith(f"{half}.layers.")}
+        dropped = [name for name in layers if int(name.split(".")[2]) >= kept]
+        state["model"] = {name: value for name, value in state["model"].items() if name not in dropped}
+    torch.save(state, tmp_path / "pruned.pt")
+    with pytest.raises(InputError, match=r"has 1 encoder layers, its options say 2: it was pruned by --encoder-layers"):
+        export_huggingface(tmp_path / "pruned.pt", tmp_path / "out")
 
 
 def test_card_without_data(checkpoint):

@@ -13,6 +13,7 @@ from swcm_fairseq.models.inheritance import INHERITED_FROM, inherit
 from swcm_fairseq.models.layer_plan import LayerKind
 from swcm_fairseq.models.model import XLMSWCMModel
 from swcm_fairseq.models.model_config import XLMSWCMConfig
+from swcm_fairseq.models.warm_start import missing_weights
 
 CINO_VOCABULARY = 135_359
 SIZES = {  # docs/models.md
@@ -311,6 +312,14 @@ def test_random_start_is_berts(dictionary):
         if parameter.dim() == 2:
             assert parameter.mean().abs() < 1e-3
             assert parameter.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_layers_to_keep_are_for_decoding(build):
+    """A checkpoint that is trained after pruning could not be loaded, whatever it started from."""
+    config = XLMSWCMConfig(encoder_layers_to_keep="0", decoder_layers_to_keep="0", finetune_from_model="model.pt")
+    assert "prunes a checkpoint for decoding (in --model-overrides), not for training" in (
+        missing_weights(config) or ""
+    )
 
 
 def test_layers_to_keep(build):

@@ -8,7 +8,6 @@ from conftest import EXPORTS, LAYOUTS, load
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 TOLERANCE = 1e-5  # float32
-TOLERANCE_BF16 = 0.3  # of logits with a standard deviation of about 1.5
 PAD = 1
 
 
@@ -76,11 +75,21 @@ def left_padded(rows: torch.Tensor, tokens: torch.Tensor | None = None) -> torch
 
 
 @torch.no_grad()
-def test_bfloat16(directory, reference):
-    model = load(directory, torch_dtype=torch.bfloat16)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bfloat16(layout):
+    """As near to float32 as fairseq's own model in bfloat16.
+
+    Measured with the paper's layout, both: at most 0.21 from float32, root mean square 0.011, where the logits have a
+    standard deviation of 1.1; bfloat16 has 8 bits, so numbers from 2 to 4 are 0.016 apart.
+    """
+    expected = torch.load(EXPORTS / layout / "reference.pt", weights_only=True)
+    model = load(EXPORTS / layout / "export", torch_dtype=torch.bfloat16)
     assert model.lm_head.weight.dtype is torch.bfloat16
-    output = model(input_ids=reference["source"], decoder_input_ids=reference["target"])
-    assert 1e-4 < difference(output.logits, reference["logits"], reference["target"]) < TOLERANCE_BF16
+    output = model(input_ids=expected["source"], decoder_input_ids=expected["target"])
+    theirs = difference(expected["bfloat16"], expected["logits"], expected["target"])
+    assert 1e-4 < difference(output.logits, expected["logits"], expected["target"]) <= 1.1 * theirs
+    errors = (output.logits.float() - expected["logits"])[expected["target"] != PAD]
+    assert errors.square().mean().sqrt() < 0.03 * expected["logits"].std()
 
 
 def test_named_sizes_have_the_same_tensors(directory):

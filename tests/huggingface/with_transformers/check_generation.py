@@ -1,8 +1,11 @@
 """``generate`` writes what ``fairseq-generate`` writes, and whatever else transformers can do."""
 
+import copy
+
 import pytest
 import torch
 from transformers import GenerationConfig
+from transformers.modeling_outputs import BaseModelOutput
 
 
 def options(search: dict, language: int) -> dict:
@@ -24,28 +27,49 @@ def write(model, tokenizer, texts, batch_size=20, **given) -> list[str]:
 
 
 def test_greedy_and_beam_outputs_word_for_word(model, tokenizer, outputs):
-    sentences, ties, written = 0, 0, set()
+    """All are equal, but for searches that the rounding of float32 decides: one of the 800 here, ug -> zh.
+
+    Its 17th step has two candidates for the last place in the beam whose log-probabilities, -71.6, differ by 1.2e-6 in
+    float64, where float32's numbers are 7.6e-6 apart. fairseq keeps one of them and transformers the other.
+    """
+    sentences, rounded, written = 0, 0, set()
     for each in outputs:
         tokenizer.src_lang = each["source"]
-        given = options(each["search"], tokenizer.lang_code_to_id[each["target"]])
-        found = write(model, tokenizer, each["texts"], **given)
-        for place, (ours, theirs) in enumerate(zip(found, each["outputs"], strict=True)):
-            if ours != theirs:  # long ones: sums of float32 scores tie, and another beam may be kept
-                assert each["search"]["beam"] > 1, (each["search"], place)
-                score = best_score(model, tokenizer, each["texts"][place], **given)
-                assert abs(score - each["scores"][place]) < 1e-3, (each["search"], place, score)
-                ties += 1
+        language, beams = tokenizer.lang_code_to_id[each["target"]], each["search"]["beam"]
+        found = write(model, tokenizer, each["texts"], **options(each["search"], language))
+        for text, ours, theirs in zip(each["texts"], found, each["outputs"], strict=True):
+            if ours != theirs:
+                batch = tokenizer([text], return_tensors="pt", truncation=True)
+                assert decided_by_rounding(model, batch, language, beams), (each["search"], text)
+                rounded += 1
         sentences += len(found) * (each["search"] == {"beam": 5})
         written.update(found)
     assert sentences == 200
-    assert ties <= 2
+    assert rounded <= 2
     assert len(written) > 200  # they do depend on the source
 
 
-def best_score(model, tokenizer, text, **given) -> float:
-    batch = tokenizer([text], return_tensors="pt", truncation=True)
-    found = model.generate(**batch, **given, return_dict_in_generate=True, output_scores=True)
-    return found.sequences_scores.item()
+@torch.no_grad()
+def decided_by_rounding(model, batch, language: int, beams: int) -> bool:
+    """Whether a search in float64 has two candidates for its last place that float32 cannot tell apart."""
+    exact = copy.deepcopy(model).double()
+    states = exact.get_encoder()(batch["input_ids"], batch["attention_mask"]).last_hidden_state
+    never = [*model.config.language_token_ids.values(), *model.generation_config.suppress_tokens]
+    kept, scores = torch.tensor([[0, language]]), torch.zeros(1, dtype=torch.float64)
+    for _ in range(model.config.max_target_positions - 2):
+        rows = len(kept)
+        logits = exact(
+            encoder_outputs=BaseModelOutput(states.expand(rows, -1, -1)),
+            attention_mask=batch["attention_mask"].expand(rows, -1),
+            decoder_input_ids=kept,
+        ).logits[:, -1]
+        words = logits.log_softmax(-1).index_fill(1, torch.tensor([*never, model.config.eos_token_id]), -torch.inf)
+        best, places = (scores[:, None] + words).flatten().topk(beams + 1)
+        if best[-2] - best[-1] < torch.finfo(torch.float32).eps * best[-1].abs():
+            return True
+        rows_of, words_of = places[:-1] // words.size(1), places[:-1] % words.size(1)
+        kept, scores = torch.cat((kept[rows_of], words_of[:, None]), dim=1), best[:-1]
+    return False
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -69,8 +93,7 @@ def test_sampling(model, tokenizer, outputs):
 
     assert draw(1) == draw(1) != draw(2)
     greedy = write(model, tokenizer, texts, **{**sampled, "do_sample": False}, max_new_tokens=12)
-    # transformers 5 filters before the search's own rules, so a sampled text may have a word where </s> is due.
-    assert all(ours.startswith(theirs) for ours, theirs in zip(draw(1, top_k=1), greedy, strict=True))
+    assert draw(1, top_k=1) == greedy
 
 
 def test_several_hypotheses_and_their_scores(model, tokenizer, outputs):
