@@ -72,7 +72,7 @@ def test_an_encoder_is_no_model_to_export(repository, tmp_path):
     encoder = repository / "examples/quickstart/encoder"
     write_roberta(read_encoder(encoder), tmp_path / "encoder.pt")
     for source, message in (
-        (tmp_path / "encoder.pt", "encoder.pt: was not trained with --task multilingual_denoising_mt; give a checkpoint"),
+        (tmp_path / "encoder.pt", "encoder.pt: was not trained with --task multilingual_denoising_mt"),
         (encoder, "examples/quickstart/encoder: Is a directory"),
     ):
         with pytest.raises(InputError, match=message):
