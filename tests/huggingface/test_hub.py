@@ -39,8 +39,19 @@ def hub_library(request, tmp_path, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
             del sys.modules[name]
 
 
+class Hub(ThreadingHTTPServer):
+    """A server of this machine that keeps what is uploaded to it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Endpoint)
+        self.created: dict[str, Any] = {}
+        self.files: dict[str, bytes] = {}
+
+
 class Endpoint(BaseHTTPRequestHandler):
-    """The part of the hub that an upload speaks with; keeps what it gets in ``files`` of its server."""
+    """The part of the hub that an upload speaks with."""
+
+    server: Hub
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -75,9 +86,8 @@ class Endpoint(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Any]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.files, server.created = {}, None
+def endpoint() -> Iterator[Hub]:
+    server = Hub()
     Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
