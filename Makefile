@@ -5,29 +5,32 @@
 #              epochs with checks of processes and memory
 # make docs    run every command in the documentation at the smallest size (a part of make test)
 # make .venv-transformers    the oldest and the newest supported transformers, for tests/huggingface (30 seconds)
+# make smoke   the smoke part of the tests; .ci/run runs it with one more Python (VENV=.venv-other PYTHON=...)
 # All set up .venv first if it is missing. PYTHON=python3.12 make demo selects the interpreter.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
-.PHONY: help .venv .venv-transformers demo recipes test faults docs lint format clean
+.PHONY: help .venv .venv-transformers demo recipes test smoke faults docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 # The stamp is written last, so an interrupted set-up starts again from the beginning.
-.venv: .venv/.ready
-.venv/.ready: constraints.txt setup.py
+.venv: $(VENV)/.ready
+$(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "error: $(PYTHON) is older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	rm -rf .venv
-	$(PYTHON) -m venv .venv
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $$(grep -E '^(setuptools|numpy|Cython)==' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 # They see the packages of .venv, including torch, after their own.
 .venv-transformers: .venv-transformers/.ready
-.venv-transformers/.ready: .venv/.ready tests/huggingface/oldest.txt tests/huggingface/newest.txt
+.venv-transformers/.ready: $(VENV)/.ready tests/huggingface/oldest.txt tests/huggingface/newest.txt
 	rm -rf .venv-transformers
 	for release in oldest newest; do \
 	  $(BIN)/python -m venv --without-pip .venv-transformers/$$release \
@@ -39,32 +42,36 @@ help:
 	@touch $@
 
 # SCALE=smoke: a minute or two, on little text. COMPARE=0: without the randomly started decoder.
-demo: .venv/.ready
+demo: $(VENV)/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/quickstart/run.sh
 
-recipes: .venv/.ready
+recipes: $(VENV)/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/smoke/all.sh
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-faults: .venv/.ready
+# The wheel with all commands, then vocabulary, training, export and generation at the smallest size.
+smoke: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/packaging tests/hub/test_hub_interface.py
+
+faults: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --cases 5000 --output tests/faults/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.kills --kills 30
 	OMP_NUM_THREADS=1 SWCM_SOAK_EPOCHS=30 $(BIN)/python -m pytest -q tests/faults/test_soak.py
 
-docs: .venv/.ready
+docs: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs
 
-lint: .venv/.ready
+lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck -x $$(git ls-files '*.sh' '*.sbatch' .ci/run)
 
-format: .venv/.ready
+format: $(VENV)/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-transformers runs build ./*.egg-info
+	rm -rf .venv .venv-other .venv-transformers runs build ./*.egg-info

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 import measure
+from swcm_preprocess.text.text_files import open_lines
 
-from preprocess.text.text_files import open_lines
 from swcm_fairseq.data.vocabulary import SENTENCEPIECE_FILE
 from swcm_fairseq.errors import run_command
 
@@ -73,8 +73,17 @@ def stock_chain(vocab: Path, text: Path, folder: Path, workers: int) -> tuple[fl
 
 
 def ours(vocab: Path, text: Path, folder: Path, workers: int) -> tuple[float, float]:
-    """Seconds and peak MiB of preprocess.binarize."""
-    command = [sys.executable, "-m", "preprocess.binarize", "--vocab", str(vocab), "--output", str(folder / "ours")]
+    """Seconds and peak MiB of swcm binarize."""
+    command = [
+        sys.executable,
+        "-m",
+        "swcm_fairseq.cli",
+        "binarize",
+        "--vocab",
+        str(vocab),
+        "--output",
+        str(folder / "ours"),
+    ]
     return run([*command, "--plain", f"train={text}", "--workers", str(workers)])
 
 
@@ -87,7 +96,20 @@ def same_bytes(folder: Path) -> bool:
 def make_vocabulary(folder: Path) -> Path:
     """Train a vocabulary on the quickstart's text; returns its directory."""
     files = [f"{path.name.split('.')[1]}={path}" for path in sorted(QUICKSTART.glob("mono.*.train.txt"))]
-    run([sys.executable, "-m", "preprocess.vocab", "--input", *files, "--size", str(PIECES), "--output", str(folder)])
+    run(
+        [
+            sys.executable,
+            "-m",
+            "swcm_fairseq.cli",
+            "vocab",
+            "--input",
+            *files,
+            "--size",
+            str(PIECES),
+            "--output",
+            str(folder),
+        ]
+    )
     return folder
 
 

@@ -3,7 +3,7 @@
     python benchmarks/noise_throughput.py                         # made-up text
     python benchmarks/noise_throughput.py --data DATA_BIN --lang bo --tokens-per-sample 512
 
-DATA_BIN is a data directory written by preprocess.binarize. Both sides read the same memory-mapped text of at most
+DATA_BIN is a data directory written by swcm binarize. Both sides read the same memory-mapped text of at most
 ``--tokens-per-sample`` positions, mask 35% of the words in Poisson(3.5) spans, permute sentences, and collate batches
 of the same size; each turn runs in its own process. fairseq's side has no TokenBlockDataset, which its tasks insert
 and which does not run with numpy 2, and it permutes no sentences, because it looks for ``</s>`` in the text; both
@@ -22,7 +22,9 @@ import torch
 from fairseq.data import DenoisingDataset, PrependTokenDataset
 from omegaconf import OmegaConf
 
-from swcm_fairseq.data.directory import load_side, load_vocabulary
+from swcm_fairseq.data.dictionary import MultilingualDictionary
+from swcm_fairseq.data.directory import load_vocabulary
+from swcm_fairseq.data.indexed_sides import load_side
 from swcm_fairseq.data.vocabulary import MASK, add_special_symbols
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
@@ -36,7 +38,7 @@ def fairseq_dataset(data: Path, lang: str, positions: int, seed: int) -> Denoisi
 
     Without the TokenBlockDataset that fairseq's tasks insert: it does not run with numpy 2.
     """
-    dictionary = load_vocabulary(data)
+    dictionary = MultilingualDictionary.of(load_vocabulary(data))
     text = load_side(data, f"{lang}/train", dictionary)
     add_special_symbols(dictionary, [lang])
     if int(text.sizes.max()) + 2 > positions:

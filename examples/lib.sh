@@ -64,7 +64,7 @@ fi
 TRAIN=(fairseq-train)
 case $PRECISION in
   fp16) PRECISION_OPTION=(--fp16) ;;
-  bf16) PRECISION_OPTION=(--bf16) TRAIN=(python -m swcm_fairseq.train) ;; # fairseq-train takes --bf16 to mean TPUs
+  bf16) PRECISION_OPTION=(--bf16) TRAIN=(swcm train) ;; # fairseq-train takes --bf16 to mean TPUs
   fp32) PRECISION_OPTION=() ;;
 esac
 GPUS=${GPUS:-1}
@@ -88,7 +88,7 @@ own_data_refused() {
 }
 # read_data: text to ids as MANIFEST says; does nothing if the user has named a data directory.
 read_data() {
-  local command=(python -m preprocess.run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
+  local command=(swcm run "$MANIFEST" --vocabulary "$ENCODER" --output "$DATA"
     --work "$TEXT/$(basename "$MANIFEST" .yaml)")
   if ((!MAKE_DATA)); then
     need_file "$DATA/dict.txt" "DATA names a finished data directory; leave it out to make one"
@@ -106,7 +106,7 @@ need_encoder() {
     show "${MAKE_ENCODER[@]}"
   fi
   need_file "$ENCODER/dict.txt" "make the encoder's directory: \
-$(command_line python -m swcm_fairseq.interop.convert hfl/cino-base-v2 --hub --output "$ENCODER")"
+$(command_line swcm convert hfl/cino-base-v2 --hub --output "$ENCODER")"
 }
 
 # batch TOTAL MOST: set BATCH to the options for TOTAL samples per update, at most MOST at a time on each GPU.
@@ -133,7 +133,7 @@ training() {
     share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
   # AdamW is torch's, which also resumes exactly in half precision.
-  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir swcm_fairseq --optimizer fused_adamw
+  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" --optimizer fused_adamw
     --adam-betas '(0.9,0.999)' --clip-norm 1.0 "${BATCH[@]}" "${share[@]}" "${PRECISION_OPTION[@]}" "${DEVICE[@]}"
     --save-dir "$1" --no-epoch-checkpoints --log-format json --log-interval 10 --seed "$SEED" "${@:2}" "${EXTRA[@]}")
   announce "${command[@]}" || return 0
@@ -141,7 +141,7 @@ training() {
   if ((MACHINE > 0)); then # fairseq reports on the first machine
     logged "$1/train.machine-$MACHINE.log" "${command[@]}"
   else
-    "${command[@]}" 2>&1 | python swcm_fairseq/reporting/progress.py "$1/train.log" "$PROGRESS"
+    "${command[@]}" 2>&1 | swcm progress "$1/train.log" "$PROGRESS"
   fi
 }
 # train EPOCHS OPTION...: train an encoder-decoder in RUN. Section 4.1 and Appendix B: from 1e-5 up to 1e-4 during the first
@@ -165,7 +165,7 @@ finetune_on() {
 # encoder_as_checkpoint: write the encoder as a checkpoint of fairseq's RoBERTa, RUN/start.pt.
 encoder_as_checkpoint() {
   once start "the encoder as a fairseq checkpoint" \
-    show python -m swcm_fairseq.interop.convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
+    show swcm convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
 }
 
 # folder SOURCE-TARGET: the name of the folder for its outputs and scores: zh-bo, and bo for bo-bo.
@@ -179,12 +179,12 @@ score() {
   lang=$(folder "$2")
   ((DRY_RUN)) || mkdir -p "$RUN/scores"
   once "generate-$lang" "outputs for the $1 split" \
-    show_logged "$RUN/generate-$lang.log" fairseq-generate "$DATA" --user-dir swcm_fairseq \
+    show_logged "$RUN/generate-$lang.log" fairseq-generate "$DATA" --user-dir "$PLUGIN" \
     --task multilingual_denoising_mt --source-lang "$source" --target-lang "$target" --gen-subset "$1" --path "$3" \
     "${DEVICE[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece --tokens-per-sample "$TOKENS" \
     --scoring rouge_l --results-path "$RUN/$1/$lang" "${GENERATION[@]}"
   once "score-$lang" "ROUGE, BLEU, chrF++ and language accuracy, with their signatures" \
-    show python -m swcm_fairseq.scoring --generated "$RUN/$1/$lang/generate-$1.txt" --lang "$target" --format json \
+    show swcm score --generated "$RUN/$1/$lang/generate-$1.txt" --lang "$target" --format json \
     --output "$RUN/scores/$lang.json"
 }
 
@@ -229,13 +229,13 @@ start_options() {
   : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
   if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
     START_OPTIONS=(--pretrained-encoder "$START")
-    ((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --langs "$@"
+    ((DRY_RUN)) || swcm check-start --langs "$@"
     return
   fi
   START_OPTIONS=(--finetune-from-model "$START")
   [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training no longer needs its start
   need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
-  ((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --start "$START" --langs "$@"
+  ((DRY_RUN)) || swcm check-start --start "$START" --langs "$@"
 }
 
 # finetune KIND TASK "SOURCE-TARGET..." OPTION...: fine-tune from a pretrained checkpoint, then score each direction; KIND
@@ -260,8 +260,8 @@ finetune() {
   fi
   for direction in "${directions[@]}"; do score test "$direction" "$RUN/checkpoint_best.pt"; done
   step scores "all of them"
-  show python -m swcm_fairseq.reporting.scores "$RUN"
+  show swcm run-scores "$RUN"
   direction=${directions[0]}
-  finish "$(command_line python -m swcm_fairseq.scoring.samples --lang "${direction#*-}" --format html \
+  finish "$(command_line swcm samples --lang "${direction#*-}" --format html \
     --generated "$RUN/test/$(folder "$direction")/generate-test.txt" --output "$RUN/samples.html")"
 }

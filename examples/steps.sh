@@ -2,6 +2,9 @@
 # Steps of a run: announced, done once, and their commands shown. To be sourced; RUN is the directory of the run, and
 # DRY_RUN=1 prints commands without running them.
 DRY_RUN=0
+# The plugin, for --user-dir: this checkout's, or the installed one.
+# shellcheck disable=SC2034  # used by what sources this file
+if [ -d swcm_fairseq ]; then PLUGIN=swcm_fairseq; else PLUGIN=$(swcm user-dir); fi
 
 # fail MESSAGE [STATUS]: print one line on standard error and exit.
 fail() {
@@ -163,7 +166,7 @@ Environment of every recipe:
   RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
   ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another encoder, also
                       give --name, and use the same ENCODER in later steps: ids belong to its vocabulary
-  MANIFEST=FILE       corpora to read, see python -m preprocess.run --help (default: examples/manifests/...); the
+  MANIFEST=FILE       corpora to read, see swcm run --help (default: examples/manifests/...); the
                       recipe sets the output and work directories and the vocabulary
   DATA=DIR            a finished data directory, instead of MANIFEST
   DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a

@@ -41,21 +41,19 @@ def print_results(results: list[Result]) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.binarize``."""
+    """The command line of ``swcm binarize``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.binarize",
+        prog="swcm binarize",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""examples:
-  python -m preprocess.binarize --vocab vocab --output data-bin \\
+  swcm binarize --vocab vocab --output data-bin \\
       --mono bo:train=bo.txt.gz --mono bo:valid=bo.valid.txt --mono zh:train=zh.txt \\
       --pair zh-bo:train=train.zh,train.bo --pair bo-bo:ti_sum:train=articles.txt,titles.txt
-  python -m preprocess.binarize --vocab vocab --output encoder-bin --plain train=bo.txt --plain train=zh.txt
+  swcm binarize --vocab vocab --output encoder-bin --plain train=bo.txt --plain train=zh.txt
 """,
     )
-    parser.add_argument(
-        "--vocab", required=True, type=Path, metavar="DIR", help="vocabulary written by preprocess.vocab"
-    )
+    parser.add_argument("--vocab", required=True, type=Path, metavar="DIR", help="vocabulary written by swcm vocab")
     parser.add_argument(
         "--output",
         required=True,

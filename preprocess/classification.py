@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from fairseq.data import Dictionary
 from tqdm import tqdm
 
 from swcm_fairseq.data.labelled_directory import CLASSIFICATION_FILE, INPUT, LABEL, Classification
+from swcm_fairseq.data.piece_list import PieceList
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.options import option
@@ -163,7 +163,7 @@ def write_directory(
             write_split(directory, name, split, vocabulary, len(kind.classes))
         shutil.copyfile(vocabulary.directory / DICT_FILE, directory / INPUT / DICT_FILE)
         shutil.copyfile(vocabulary.directory / SENTENCEPIECE_FILE, directory / SENTENCEPIECE_FILE)
-        labels = Dictionary()
+        labels = PieceList()
         for number in range(len(kind.classes)):
             labels.add_symbol(str(number))
         labels.save(str(directory / LABEL / DICT_FILE))
@@ -176,8 +176,8 @@ def write_directory(
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.classification``."""
-    parser = argparse.ArgumentParser(prog="python -m preprocess.classification", description=__doc__)
+    """The command line of ``swcm classification``."""
+    parser = argparse.ArgumentParser(prog="swcm classification", description=__doc__)
     layouts = "; ".join(f"{name}: {kind.layout}" for name, kind in SETS.items())
     parser.add_argument("set", choices=SETS, help="which set")
     parser.add_argument("place", type=Path, metavar="PLACE", help=f"file or directory of the set. {layouts}")

@@ -24,14 +24,14 @@ from .text.reading_options import ReadingOptions
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.clean``."""
+    """The command line of ``swcm clean``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.clean",
+        prog="swcm clean",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""examples:
-  python -m preprocess.clean --lang bo --input bo.txt --output clean/bo.txt --held-out bo.valid.txt bo.test.txt
-  python -m preprocess.clean --lang zh-bo --input train.zh train.bo --output clean/train.zh clean/train.bo
+  swcm clean --lang bo --input bo.txt --output clean/bo.txt --held-out bo.valid.txt bo.test.txt
+  swcm clean --lang zh-bo --input train.zh train.bo --output clean/train.zh clean/train.bo
 """,
     )
     parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language, or the two of a pair")
@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
     options, reading, work = parsed(CleanOptions, args), parsed(ReadingOptions, args), parsed(LineWorkOptions, args)
     clean(langs, args.input, args.output, options, reading, work)
     job = Job(corpus_of(langs), "train", [tuple(args.output)])
-    print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {job.flag}")
+    print_next(f"swcm binarize --vocab VOCAB --output data-bin {job.flag}")
 
 
 if __name__ == "__main__":

@@ -34,20 +34,20 @@ from .text.text_files import check_readable_twice
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.extract``."""
+    """The command line of ``swcm extract``."""
     formats = "\n".join(f"  {name:16} {each.help} [{'/'.join(each.uses)}]" for name, each in FORMATS.items())
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.extract",
+        prog="swcm extract",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""formats [uses]:
 {formats}
 
 examples:
-  python -m preprocess.extract mc2 --input bo-crawl-only-release-20231112.jsonl --lang bo --output text/mc2
-  python -m preprocess.extract thucnews --input THUCNews.zip --lang zh --use summary --output text/thucnews.train
-  python -m preprocess.extract cmrc2018 --input cmrc2018_dev.json --lang zh --output text/cmrc.valid
-  python -m preprocess.extract jsonl --fields text=content --input news.jsonl.zst --lang ug --output text/ug
+  swcm extract mc2 --input bo-crawl-only-release-20231112.jsonl --lang bo --output text/mc2
+  swcm extract thucnews --input THUCNews.zip --lang zh --use summary --output text/thucnews.train
+  swcm extract cmrc2018 --input cmrc2018_dev.json --lang zh --output text/cmrc.valid
+  swcm extract jsonl --fields text=content --input news.jsonl.zst --lang ug --output text/ug
 """,
     )
     parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="format of the corpus, see below")
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     options, work = parsed(ExtractOptions, args), parsed(LineWorkOptions, args)
     paths = extract(kind, args.input, langs, use, args.output, options, work)
     job = Job(corpus_of(sides_of(use, langs)), "train", [tuple(paths)])
-    print_next(f"python -m preprocess.binarize --vocab VOCAB --output data-bin {job.flag}")
+    print_next(f"swcm binarize --vocab VOCAB --output data-bin {job.flag}")
 
 
 if __name__ == "__main__":

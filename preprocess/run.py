@@ -8,14 +8,14 @@ A manifest is a YAML file (ready ones are in examples/manifests):
   workers: 4                        # processes; the output does not depend on how many
   corpora:
     - name: bo                      # of the corpus (pairs within one language: --pair LANG-LANG:NAME)
-      format: mc2                   # see preprocess.extract --help
+      format: mc2                   # see swcm extract --help
       input: corpora/bo-crawl-only-release-20231112.jsonl
       lang: bo                      # zh-bo for pairs
       use: text                     # text, summary, pair or answer (default: the format's first)
       split: {train: 0.99, valid: 0.01}   # or a name: train
       limit: 2000                   # maximum number of lines in each split; or {train: 2000}
       repeated_paragraphs: 10       # leave out paragraphs that occur in this many documents (menus, notices)
-      clean: {near: 0.8}            # options of preprocess.clean; false: none
+      clean: {near: 0.8}            # options of swcm clean; false: none
       published: where its authors publish it
 
 Paths are relative to the current directory. Several entries may give splits of one corpus.
@@ -71,7 +71,7 @@ def check_inputs(manifest: Manifest) -> None:
     ]
     dictionary = manifest.vocabulary / DICT_FILE
     if not exists(dictionary):
-        missing.append(f"{dictionary} is missing, make a vocabulary with python -m preprocess.vocab")
+        missing.append(f"{dictionary} is missing, make a vocabulary with swcm vocab")
     if missing:
         raise InputError("; ".join(missing))
     check_cleaning(manifest.corpora[0])  # no earlier entry can have made its files
@@ -161,9 +161,9 @@ def _split(manifest: Manifest, entry: CorpusEntry, files: list[Path], outputs: d
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.run``."""
+    """The command line of ``swcm run``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="swcm run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("manifest", type=Path, help="YAML file")
     instead = parser.add_argument_group("instead of what the manifest says")

@@ -38,9 +38,9 @@ class SplitOptions:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.sentences``."""
+    """The command line of ``swcm sentences``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.sentences",
+        prog="swcm sentences",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     options, reading, work = parsed(SplitOptions, args), parsed(ReadingOptions, args), parsed(LineWorkOptions, args)
     split_sentences(check_code(args.lang), args.input, args.output, options, reading, work)
-    print_next(f"python -m preprocess.clean --lang {args.lang} --input {args.output} --output FILE")
+    print_next(f"swcm clean --lang {args.lang} --input {args.output} --output FILE")
 
 
 if __name__ == "__main__":

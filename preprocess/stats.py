@@ -11,11 +11,10 @@ import numpy as np
 from swcm_fairseq.data.corpora import CORPORA_FILE, Kind
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.vocabulary import DICT_FILE
-from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.log_filters import quiet_pictures
+from swcm_fairseq.errors import run_command
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
-from swcm_fairseq.pictures import check_picture, write_picture
+from swcm_fairseq.pictures import check_picture, load_pyplot, write_picture
 
 from .databin.side_statistics import SideStatistics, read_directory
 from .steps.schema import SHARE, Rule, add_options, parsed
@@ -85,13 +84,7 @@ def print_languages(sides: list[SideStatistics]) -> None:
 
 def draw(sides: list[SideStatistics], path: Path) -> None:
     """Tokens of each file and the distribution of lengths, as a PNG."""
-    try:
-        quiet_pictures()
-        import matplotlib
-    except ImportError as error:
-        raise InputError("--png needs matplotlib: pip install matplotlib") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    pyplot = load_pyplot()
     from matplotlib.ticker import EngFormatter
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 1.5 + 0.3 * len(sides)), layout="constrained")
@@ -108,8 +101,8 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.stats``."""
-    parser = argparse.ArgumentParser(prog="python -m preprocess.stats", description=__doc__)
+    """The command line of ``swcm stats``."""
+    parser = argparse.ArgumentParser(prog="swcm stats", description=__doc__)
     parser.add_argument("directory", type=Path, nargs="+", metavar="DATA_BIN", help="data directory")
     for options in (StatsOptions, WorkOptions):
         add_options(parser, options)

@@ -49,13 +49,13 @@ def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.vocab``."""
+    """The command line of ``swcm vocab``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.vocab",
+        prog="swcm vocab",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""example:
-  python -m preprocess.vocab --input bo=bo.txt.gz zh=zh.txt kk=kk.txt --size 8000 --alpha 0.3 --output vocab
+  swcm vocab --input bo=bo.txt.gz zh=zh.txt kk=kk.txt --size 8000 --alpha 0.3 --output vocab
 """,
     )
     parser.add_argument(
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     files = [parse_language_file(spec) for spec in args.input]
     train_vocabulary(files, args.output, parsed(VocabOptions, args), parsed(WorkOptions, args))
-    print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
+    print_next(f"swcm binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
 
 
 if __name__ == "__main__":

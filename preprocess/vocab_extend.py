@@ -15,10 +15,9 @@ import regex
 
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.encoder_rows import has_encoder
+from swcm_fairseq.interop.encoder_files import has_encoder
 from swcm_fairseq.interop.encoder_source import FORMS, as_directory
-from swcm_fairseq.interop.new_rows import NewRows
-from swcm_fairseq.interop.rows import INIT_STD
+from swcm_fairseq.interop.row_plans import INIT_STD, NewRows
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
@@ -128,13 +127,13 @@ def read_bitexts(options: ExtendOptions, inputs: list[LanguageFile], output: Pat
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.vocab_extend``."""
+    """The command line of ``swcm vocab-extend``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.vocab_extend",
+        prog="swcm vocab-extend",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""example:
-  python -m preprocess.vocab_extend --vocab xlm-roberta-base --input bo=bo.txt.gz --output xlm-roberta-base-bo
+  swcm vocab-extend --vocab xlm-roberta-base --input bo=bo.txt.gz --output xlm-roberta-base-bo
 """,
     )
     parser.add_argument(
@@ -200,7 +199,7 @@ def main(argv: list[str] | None = None) -> None:
     options, work = parsed(ExtendOptions, args), parsed(WorkOptions, args)
     inputs, checks = ([parse_language_file(spec) for spec in specs] for specs in (args.input, args.check))
     extend_vocabulary(args.vocab, inputs, checks, args.output, options, work)
-    print_next(f"python -m preprocess.vocab_prune --vocab {args.output} --input LANG=FILE ... --output DIR")
+    print_next(f"swcm vocab-prune --vocab {args.output} --input LANG=FILE ... --output DIR")
 
 
 if __name__ == "__main__":

@@ -75,13 +75,13 @@ def prune(model: ModelProto, counts: np.ndarray, min_count: int, keep_characters
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m preprocess.vocab_prune``."""
+    """The command line of ``swcm vocab-prune``."""
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.vocab_prune",
+        prog="swcm vocab-prune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""example:
-  python -m preprocess.vocab_prune --vocab xlm-roberta-base-bo --input bo=bo.txt zh=zh.txt kk=kk.txt --output small
+  swcm vocab-prune --vocab xlm-roberta-base-bo --input bo=bo.txt zh=zh.txt kk=kk.txt --output small
 """,
     )
     parser.add_argument(
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     files = [parse_language_file(spec) for spec in args.input]
     prune_vocabulary(args.vocab, files, args.output, parsed(PruneOptions, args), parsed(WorkOptions, args))
-    print_next(f"python -m preprocess.binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
+    print_next(f"swcm binarize --vocab {args.output} --output data-bin --mono LANG:train=FILE ...")
 
 
 if __name__ == "__main__":

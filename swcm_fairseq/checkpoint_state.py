@@ -1,9 +1,10 @@
 """What a checkpoint of fairseq's contains, by key."""
 
 from argparse import Namespace
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from torch import Tensor
+if TYPE_CHECKING:  # what only names these types does without torch
+    from torch import Tensor
 
 Options = dict[str, Any]  # option -> value, as fairseq saves a part of its configuration
 
@@ -37,7 +38,7 @@ class Checkpoint(TypedDict, total=False):
         extra_state: of the trainer: iterator, meters, the best score.
     """
 
-    model: dict[str, Tensor]
+    model: dict[str, "Tensor"]
     cfg: dict[str, Options]
     args: Namespace | None
     task_state: TaskState

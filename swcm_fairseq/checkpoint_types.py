@@ -3,7 +3,6 @@
 Only plain containers are allowed; a pickle that names anything else is refused.
 """
 
-from argparse import Namespace
 from collections import defaultdict
 from typing import Any
 
@@ -13,8 +12,7 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
-# In checkpoint files.
-FILE_TYPES: list[Any] = [Namespace]
+import swcm_fairseq.interop.files  # noqa: F401  (allows what files contain)
 
 # When a run of several processes resumes, the first one reads the file and sends it to the others, with its
 # configuration as omegaconf's containers and a placeholder for each tensor.
@@ -32,4 +30,4 @@ SENT_TYPES: list[Any] = [
     list,
 ]
 
-torch.serialization.add_safe_globals([*FILE_TYPES, *SENT_TYPES])
+torch.serialization.add_safe_globals(SENT_TYPES)

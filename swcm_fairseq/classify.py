@@ -7,21 +7,29 @@ file.
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from fairseq import checkpoint_utils, utils
 from tqdm import tqdm
 
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.segment_files import write_output
-from swcm_fairseq.tasks.classification_task import MultilingualClassificationTask
+
+if TYPE_CHECKING:  # --help does without torch and fairseq
+    import torch
+
+    from swcm_fairseq.tasks.classification_task import MultilingualClassificationTask
 
 
-def load(path: Path, data: str) -> tuple[torch.nn.Module, MultilingualClassificationTask]:
+def load(path: Path, data: str) -> "tuple[torch.nn.Module, MultilingualClassificationTask]":
     """The model of a checkpoint and its task on a data directory; raises :class:`InputError` for another task's."""
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
+    from fairseq import checkpoint_utils
+
+    from swcm_fairseq import registration  # noqa: F401
+    from swcm_fairseq.tasks.classification_task import MultilingualClassificationTask
+
     overrides = {"data": data, "finetune_from_model": None}
     (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides)
     if not isinstance(task, MultilingualClassificationTask):
@@ -29,9 +37,11 @@ def load(path: Path, data: str) -> tuple[torch.nn.Module, MultilingualClassifica
     return model, task
 
 
-@torch.no_grad()
-def predict(model: torch.nn.Module, task: MultilingualClassificationTask, split: str, batch_size: int, device: str):
+def predict(model: "torch.nn.Module", task: "MultilingualClassificationTask", split: str, batch_size: int, device: str):
     """Predicted and true classes of a split in the order of its file; int64, shapes (examples,)."""
+    import torch
+    from fairseq import utils
+
     task.load_dataset(split)
     dataset = task.dataset(split)
     batches = task.get_batch_iterator(dataset, max_sentences=batch_size).next_epoch_itr(shuffle=False)
@@ -39,13 +49,14 @@ def predict(model: torch.nn.Module, task: MultilingualClassificationTask, split:
     for batch in tqdm(batches, desc=split, leave=False, disable=None):
         batch = utils.move_to_cuda(batch) if device == "cuda" else batch
         head = task.cfg.classification_head_name
-        logits, _ = model(**batch["net_input"], features_only=True, classification_head_name=head)
+        with torch.no_grad():
+            logits, _ = model(**batch["net_input"], features_only=True, classification_head_name=head)
         ids = batch["id"].cpu().numpy()
         predicted[ids], true[ids] = logits.argmax(dim=1).cpu().numpy(), batch["target"].flatten().cpu().numpy()
     return predicted, true
 
 
-def by_language(task: MultilingualClassificationTask, split: str) -> dict[str, str]:
+def by_language(task: "MultilingualClassificationTask", split: str) -> dict[str, str]:
     """Language -> the split that contains its texts."""
     found = task.classification
     if split == "test":
@@ -66,9 +77,9 @@ def write_labels(place: Path, predicted: np.ndarray, true: np.ndarray) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m swcm_fairseq.classify``."""
-    parser = argparse.ArgumentParser(prog="python -m swcm_fairseq.classify", description=__doc__)
-    parser.add_argument("data", help="data directory written by preprocess.classification")
+    """The command line of ``swcm classify``."""
+    parser = argparse.ArgumentParser(prog="swcm classify", description=__doc__)
+    parser.add_argument("data", help="data directory written by swcm classification")
     parser.add_argument("--path", type=Path, required=True, metavar="FILE", help="checkpoint, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write to")
     parser.add_argument(
@@ -87,6 +98,8 @@ def main(argv: list[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     if args.batch_size < 1:
         raise InputError(f"--batch-size {args.batch_size}: must be at least 1")
+    import torch
+
     model, task = load(args.path, args.data)
     splits = by_language(task, args.split)
     langs = args.langs.split(",") if args.langs else list(splits)

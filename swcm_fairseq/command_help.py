@@ -6,7 +6,6 @@ never be seen. What this package registers is described after fairseq's own text
 
 import argparse
 import atexit
-import os
 import sys
 
 from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
@@ -16,6 +15,8 @@ from fairseq.optim import OPTIMIZER_DATACLASS_REGISTRY
 from fairseq.optim.lr_scheduler import LR_SCHEDULER_DATACLASS_REGISTRY
 from fairseq.scoring import SCORER_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
+
+from swcm_fairseq.running import Program, program
 
 ARCHITECTURES = "xlm_swcm"  # the prefix of all of them
 BASE = "xlm_swcm_base"
@@ -58,6 +59,5 @@ def text() -> str:
 
 def add_to_fairseq_help() -> None:
     """Print :func:`text` after the help of a ``fairseq-*`` command, if it was requested."""
-    command = os.path.basename(sys.argv[0] or "") if sys.argv else ""
-    if command.startswith("fairseq") and {"-h", "--help"} & set(sys.argv[1:]):
+    if program() is Program.FAIRSEQ and {"-h", "--help"} & set(sys.argv[1:]):
         atexit.register(lambda: print("\n" + text()))

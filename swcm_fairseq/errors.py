@@ -92,10 +92,21 @@ def _explained(error: BaseException) -> str | None:
     return explained(error)
 
 
+def _missing_requirement() -> InputError:
+    """What is missing or too old, if that is why something cannot be imported; else the error at hand is a bug."""
+    from swcm_fairseq.requirements_check import problem
+
+    line = problem()
+    if line is None:
+        raise
+    return InputError(line)
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's ``main``: an :class:`InputError` becomes one line and its status, Ctrl-C one line and 130.
 
-    So does what the system refuses, such as more text on a full disk that standard output is written to.
+    So does what the system refuses, such as more text on a full disk that standard output is written to, and a library
+    that is missing or too old.
     """
     try:
         main()
@@ -109,6 +120,9 @@ def run_command(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone (`| head`); nothing to say
         sys.exit(0)
+    except ImportError:
+        report(_missing_requirement())
+        sys.exit(1)
     except OSError as error:
         report(InputError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
         if error.filename is None:  # Python writes the rest of standard output when it exits

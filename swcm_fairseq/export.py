@@ -11,19 +11,13 @@ import shutil
 from pathlib import Path
 from typing import cast
 
-from torch import Tensor
-
 from swcm_fairseq.checked_data import checked
 from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.files import SAFETENSORS, load_pickle, save_pickle
-from swcm_fairseq.interop.hf_write import FILES, write_huggingface
+from swcm_fairseq.interop.encoder_files import SAFETENSORS
 from swcm_fairseq.interop.hub import push
-from swcm_fairseq.model_card import model_card
 from swcm_fairseq.output_files import check_distinct, whole_directory
-from swcm_fairseq.scoring.score_report import read_json
-from swcm_fairseq.tasks.restored import check_same_pieces
 
 MODEL_FILE = "model.pt"
 # What fairseq reads when it generates, or starts another training from the model. The history has no tensors.
@@ -32,6 +26,8 @@ _KEPT = ("args", "cfg", "model", "optimizer_history", "task_state")
 
 def stripped(path: Path) -> Checkpoint:
     """A checkpoint without what only resuming needs; raises :class:`InputError` if it is none of this task."""
+    from swcm_fairseq.interop.files import load_pickle
+
     state = load_pickle(path)
     if not isinstance(state, dict) or any(key not in state for key in _KEPT):
         raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its checkpoint_*.pt")
@@ -39,7 +35,7 @@ def stripped(path: Path) -> Checkpoint:
         raise InputError(f"{path}: was not trained with --task multilingual_denoising_mt; give a checkpoint that was")
     if state["cfg"] is None:  # fairseq cannot build its model
         raise InputError(
-            f"{path}: has no options of a training, as what swcm_fairseq.interop.mbart writes; fine-tune from it "
+            f"{path}: has no options of a training, as what swcm mbart writes; fine-tune from it "
             f"(fairseq-train --finetune-from-model {path}) and export the checkpoint of that"
         )
     kept = cast(Checkpoint, {**{key: state[key] for key in _KEPT}, "extra_state": {}})
@@ -49,6 +45,8 @@ def stripped(path: Path) -> Checkpoint:
 
 def _check_parts(path: Path, state: Checkpoint) -> None:
     """Raise :class:`InputError` for a part of a checkpoint that is not of the type that training writes."""
+    from torch import Tensor
+
     task, cfg = state["task_state"], checked(state["cfg"], dict[str, object], f"{path}: cfg")
     for key in ("langs", "symbols"):
         checked(task.get(key), list[str], f"{path}: task_state: {key}")
@@ -112,7 +110,7 @@ def export_huggingface(
         vocabulary: its vocabulary.
         source_lang: the tokenizer's ``src_lang``.
         target_lang: the tokenizer's ``tgt_lang`` and the ``forced_bos_token_id`` of ``generate``.
-        scores: files of ``python -m swcm_fairseq.scoring --format json`` for the model card.
+        scores: files of ``swcm score --format json`` for the model card.
         licence: of the model, such as ``cc-by-4.0``, for the model card.
 
     Returns:
@@ -121,6 +119,10 @@ def export_huggingface(
     Raises:
         InputError: as :func:`export`; or the model is not one of ours.
     """
+    from swcm_fairseq.interop.hf_write import FILES, write_huggingface
+    from swcm_fairseq.model_card import model_card
+    from swcm_fairseq.scoring.score_report import read_json
+
     state = _prepared(checkpoint, source_lang, target_lang)
     evaluations = [read_json(path) for path in scores or []]
     directory = vocabulary_of(state, vocabulary)
@@ -149,6 +151,8 @@ def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None
 
 def vocabulary_of(state: Checkpoint, vocabulary: Path | None) -> Path:
     """The directory with the model's vocabulary; raises :class:`InputError` if it is not there or another's."""
+    from swcm_fairseq.tasks.restored import check_same_pieces
+
     directory = vocabulary or Path(str(state["cfg"]["task"]["data"]).split(":")[0])
     for name in (DICT_FILE, SENTENCEPIECE_FILE):
         if not (directory / name).is_file():
@@ -168,6 +172,8 @@ def write_fairseq(state: Checkpoint, vocabulary: Path, output: Path) -> None:
     Raises:
         InputError: the directory has a model already, or cannot be written.
     """
+    from swcm_fairseq.interop.files import save_pickle
+
     with whole_directory(output, (DICT_FILE, SENTENCEPIECE_FILE, MODEL_FILE)) as partial:
         for name in (DICT_FILE, SENTENCEPIECE_FILE):
             shutil.copyfile(vocabulary / name, partial / name)
@@ -188,6 +194,8 @@ def summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
 
 def huggingface_summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
     """What was written for transformers, and how to use it."""
+    from swcm_fairseq.interop.hf_write import FILES
+
     others = tuple(name for name in FILES if name != SAFETENSORS)
     return "\n".join(
         [
@@ -216,7 +224,7 @@ def _written(checkpoint: Path, output: Path, model: str, others: tuple[str, ...]
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m swcm_fairseq.export",
+        prog="swcm export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -237,7 +245,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         metavar="FILE",
-        help="scores to list, written by python -m swcm_fairseq.scoring --format json; may be given several times",
+        help="scores to list, written by swcm score --format json; may be given several times",
     )
     card.add_argument("--license", metavar="ID", help="the model's licence, such as cc-by-4.0")
     hub = parser.add_argument_group("Hugging Face hub")

@@ -47,7 +47,7 @@ SEARCH_OPTIONS = (
     "diverse_beam_groups",
     "diverse_beam_strength",
 )
-_EXPORT = "write a complete directory with python -m swcm_fairseq.export, or name the data directory as third argument"
+_EXPORT = "write a complete directory with swcm export, or name the data directory as third argument"
 
 Hypotheses = list[dict[str, torch.Tensor]]
 
@@ -159,7 +159,7 @@ class XLMSWCMHubInterface(nn.Module):
         return self.task.target_dictionary.string(tokens.int().cpu(), "sentencepiece")
 
     def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Ids as preprocess.binarize makes them."""
+        """Ids as swcm binarize makes them."""
         for number, text in enumerate(texts, 1):
             if not isinstance(text, str):
                 raise InputError(f"text {number} is {type(text).__name__}; give a text (str) or a list of texts")
@@ -227,7 +227,7 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
             return load(converted, checkpoint_file, data, **overrides)
     vocabulary = folder / data if data.startswith(".") else Path(data)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such directory; give one that python -m swcm_fairseq.export has written")
+        raise InputError(f"{folder}: no such directory; give one that swcm export has written")
     for name in checkpoint_file.split(":"):
         if not (folder / name).is_file():
             have = ", ".join(sorted(path.name for path in folder.glob("*.pt"))) or "none"

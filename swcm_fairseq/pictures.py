@@ -1,6 +1,7 @@
 """Pictures of matplotlib as output: whole or not at all, and over nothing but an earlier picture of ours."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from swcm_fairseq.errors import InputError
@@ -13,6 +14,18 @@ MARK = "swcm_fairseq"  # in every picture that is written
 _MOST_BYTES = 1 << 24  # of a picture of ours
 # Ending of the name, which is the format -> the key of its metadata that holds the mark.
 FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
+
+
+def load_pyplot() -> ModuleType:
+    """matplotlib's ``pyplot``, which takes most of a second to import; raises :class:`InputError` if it is missing."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise InputError("pictures need matplotlib: pip install matplotlib") from error
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    return pyplot
 
 
 def check_picture(option: str, path: Path) -> None:

@@ -1,13 +1,20 @@
 """Name a missing or too old fairseq or torch in one line, with the command that fixes it."""
 
 import importlib.util
+import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+
+from swcm_fairseq.errors import InputError
+
+# As pyproject.toml chooses.
+_WHEELS = sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info < (3, 13)
+FAIRSEQ = "ve-fairseq==0.12.3" if _WHEELS else "fairseq-fixed==0.12.3.1"
 
 # (module, distributions that provide it, oldest version that works, the fix)
 REQUIREMENTS = (
     ("torch", ("torch",), (2, 8), "pip install torch==2.13.0"),
-    ("fairseq", ("ve-fairseq", "fairseq", "fairseq-fixed"), (0, 12, 3), "pip install ve-fairseq==0.12.3"),
+    ("fairseq", ("ve-fairseq", "fairseq", "fairseq-fixed"), (0, 12, 3), f"pip install {FAIRSEQ}"),
 )
 
 
@@ -43,9 +50,12 @@ def problem() -> str | None:
     return None
 
 
+class RequirementError(InputError, ImportError):
+    """A library is missing or too old. Scripts can catch it as any ImportError; commands show one line."""
+
+
 def check() -> None:
-    """Stop with one line and exit status 1 if a requirement is not met."""
+    """Raise :class:`RequirementError` if a requirement is not met."""
     line = problem()
     if line is not None:
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(1)
+        raise RequirementError(line)

@@ -1,16 +1,17 @@
 """Which checkpoint fairseq is about to restore: it tells neither the task nor the model."""
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from swcm_fairseq.checkpoint_state import Checkpoint
-from swcm_fairseq.interop.files import DamagedFileError, load_pickle
-from swcm_fairseq.run_options import RunOptions
+
+if TYPE_CHECKING:  # reports do without fairseq
+    from swcm_fairseq.run_options import RunOptions
 
 LAST = "checkpoint_last.pt"
 
 
-def restored_file(run: RunOptions) -> str | None:
+def restored_file(run: "RunOptions") -> str | None:
     """The file that ``fairseq-train`` will restore (see ``checkpoint_utils.load_checkpoint``), if there is one."""
     candidates = [run.restore_file]
     if run.restore_file == LAST:
@@ -25,6 +26,9 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         DamagedFileError: it is cut off, or no checkpoint of fairseq's.
         InputError: it cannot be read, or is unsafe.
     """
+
+    from swcm_fairseq.interop.files import DamagedFileError, load_pickle
+
     try:
         state = load_pickle(Path(path), lazily=True)
     except DamagedFileError as error:

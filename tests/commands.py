@@ -17,7 +17,7 @@ FAIRSEQ = {
 
 
 def run(program: str, *arguments: object) -> None:
-    """Run ``fairseq-...``, ``python -m MODULE ...`` or ``python FILE ...`` to its end, in the working directory.
+    """Run ``fairseq-...``, ``swcm ...``, ``python -m MODULE ...`` or ``python FILE ...`` to its end, in this directory.
 
     Raises:
         SystemExit: with another status than 0.
@@ -27,6 +27,8 @@ def run(program: str, *arguments: object) -> None:
     vars(save_checkpoint).pop("best", None)  # fairseq keeps a training's best score as long as the process lives
     if program in FAIRSEQ:
         _run_main(FAIRSEQ[program], argv)
+    elif program == "swcm":
+        _run_main("swcm_fairseq.cli", argv)
     elif argv[0] == "-m":
         _run_main(argv[1], argv[2:])
     else:

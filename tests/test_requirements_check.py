@@ -1,6 +1,7 @@
 import pytest
 
 from swcm_fairseq import requirements_check
+from swcm_fairseq.errors import InputError, run_command
 
 
 def test_this_environment_is_fine():
@@ -21,11 +22,30 @@ def test_a_missing_package_is_named_with_its_fix(monkeypatch):
     )
 
 
-def test_an_old_package_is_named_and_stops(monkeypatch, capsys):
+def test_an_old_package_is_an_import_error(monkeypatch):
     monkeypatch.setattr(requirements_check, "REQUIREMENTS", (("torch", ("torch",), (999,), "pip install torch==999"),))
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(
+        ImportError, match=r"^swcm_fairseq needs torch >= 999, found \S+: pip install torch==999$"
+    ) as it:
         requirements_check.check()
-    assert end.value.code == 1
-    line = capsys.readouterr().err
-    assert line.startswith("error: swcm_fairseq needs torch >= 999, found ") and line.count("\n") == 1
-    assert line.endswith("pip install torch==999\n")
+    assert isinstance(it.value, InputError)  # which commands show as one line
+
+
+def test_a_command_names_what_it_cannot_import(monkeypatch, capsys):
+    monkeypatch.setattr(requirements_check, "REQUIREMENTS", (("no_such", ("no-such",), (1, 2), "pip install no-such"),))
+
+    def main():
+        import no_such  # noqa: F401
+
+    with pytest.raises(SystemExit, match="1"):
+        run_command(main)
+    expected = "error: swcm_fairseq needs no_such >= 1.2, which is not installed: pip install no-such\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_another_import_error_is_a_bug():
+    def main():
+        from json import no_such  # noqa: F401
+
+    with pytest.raises(ImportError, match="no_such"):
+        run_command(main)

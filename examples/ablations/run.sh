@@ -107,6 +107,6 @@ while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common
 done 3<"$GRID"
 
 ((LIST || DRY_RUN)) && exit
-printf '\n%d systems, %d of them left to other processes, %d failed. Next:\n  python -m swcm_fairseq.reporting.paper_report --runs %q\n' \
+printf '\n%d systems, %d of them left to other processes, %d failed. Next:\n  swcm paper-report --runs %q\n' \
   "$number" "${#busy[@]}" "${#failed[@]}" "$RUNS"
 [ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}; the reasons are printed above; the same command continues"

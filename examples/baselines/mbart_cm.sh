@@ -8,7 +8,7 @@
 #                       https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz)
 #
 #   EXPAND=1            mBART keeps its own 250,001 pieces and gets the language tokens, as in the paper (611M); to add more
-#                       pieces, use python -m preprocess.vocab_extend. Default: its rows are transferred to the vocabulary
+#                       pieces, use swcm vocab-extend. Default: its rows are transferred to the vocabulary
 #                       of ENCODER (493M with CINO's)
 #
 # Unlike XLM-SWCM, it is trained by teacher forcing throughout, with fairseq's own criterion: scheduled sampling in two
@@ -57,7 +57,7 @@ fi
 transfer_rows() {
   need_encoder # for its vocabulary
   need_mbart
-  show python -m swcm_fairseq.interop.mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"
+  show swcm mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"
 }
 once vocabulary "transfer mBART's embedding rows to the vocabulary of $ENCODER" transfer_rows
 if ! finished train; then
@@ -74,4 +74,4 @@ for recipe in finetuning/summarization finetuning/reading_comprehension finetuni
   crosslingual/summarization crosslingual/reading_comprehension; do
   "examples/$recipe.sh" "${OPTIONS[@]}" -- --arch "$ARCH" "${MODEL[@]}" "${EXTRA[@]}"
 done
-finish "$(command_line python -m swcm_fairseq.reporting.paper_report --runs "$RUNS")"
+finish "$(command_line swcm paper-report --runs "$RUNS")"

@@ -46,14 +46,14 @@ need_encoder
 encoder_as_checkpoint
 if ! finished data && [ ! -e "$DATA/classification.json" ]; then
   step data "labelled text -> ids"
-  show python -m preprocess.classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" \
+  show swcm classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" \
     ${CLASSES:+--classes "$CLASSES"}
   mark data
 fi
 # predict SPLIT FOLDER SEED: write the labels of a split's texts.
 predict() {
   once "$2-$3" "the labels of the $2 texts" \
-    show python -m swcm_fairseq.classify "$DATA" --path "$RUN/seed-$3/checkpoint_best.pt" --split "$1" \
+    show swcm classify "$DATA" --path "$RUN/seed-$3/checkpoint_best.pt" --split "$1" \
     --output "$RUN/seed-$3/$2" "${DEVICE[@]}"
 }
 batch 32 32
@@ -69,6 +69,6 @@ for SEED in $SEEDS; do
   [ "$SET" != tncc ] || predict valid dev "$SEED" # Table 3 has both
 done
 step scores "all systems of all sets"
-show python -m swcm_fairseq.reporting.classification_report --runs "$RUNS" --output "$RUNS/classification/report.md"
-finish "$(command_line python -m swcm_fairseq.scoring --labels "$(seq -s, 0 15)" \
+show swcm classification-report --runs "$RUNS" --output "$RUNS/classification/report.md"
+finish "$(command_line swcm score --labels "$(seq -s, 0 15)" \
   --ref "$RUN/seed-1/test/LANG.labels" --hyp "$RUN/seed-1/test/LANG.predictions")"

@@ -73,9 +73,9 @@ learn_task() {
 }
 # merged OUTPUT OPTION...: merge TASK with the other models, which come first in the options.
 merged() {
-  [ -e "$1" ] || show python -m swcm_fairseq.merge "$ROOT/task/checkpoint_best.pt" "${@:2}" --output "$1"
+  [ -e "$1" ] || show swcm merge "$ROOT/task/checkpoint_best.pt" "${@:2}" --output "$1"
 }
-# options METHOD SETTING: set OPTIONS to those of swcm_fairseq.merge.
+# options METHOD SETTING: set OPTIONS to those of swcm merge.
 options() {
   OPTIONS=(--method "$1")
   case $1 in
@@ -96,7 +96,7 @@ grid() {
 # choose METHOD LANG: score each setting of the grid on the validation split, without keeping its checkpoint, and set BEST to
 # the best.
 choose() {
-  local setting command=(python -m swcm_fairseq.reporting.best_setting "$ROOT/grid/$1-$2" --scores "$2")
+  local setting command=(swcm best-setting "$ROOT/grid/$1-$2" --scores "$2")
   for setting in $(grid "$1"); do
     RUN=$ROOT/grid/$1-$2/$setting
     finished "score-$2" && continue
@@ -137,7 +137,7 @@ declare -A DENSITY_OF=()
 need_encoder # for its vocabulary
 RUN=$ROOT/task
 use_data crosslingual_summarization "${TASK_DATA:-}"
-((DRY_RUN)) || python -m swcm_fairseq.reporting.check_start --langs "${LANGUAGES[@]}" --pairs "$DATA"
+((DRY_RUN)) || swcm check-start --langs "${LANGUAGES[@]}" --pairs "$DATA"
 learn_task task "$START"
 for x in "${LANGUAGES[@]}"; do
   read_on "$x"
@@ -155,4 +155,4 @@ for x in "${LANGUAGES[@]}"; do
 done
 ((${#LANGUAGES[@]} < 2)) || merge_all
 RUN=$ROOT
-finish "$(command_line python -m swcm_fairseq.reporting.paper_report --runs "$RUNS")"
+finish "$(command_line swcm paper-report --runs "$RUNS")"

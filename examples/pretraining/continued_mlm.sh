@@ -6,7 +6,7 @@
 #
 #   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
-# ENCODER is the directory that preprocess.vocab_extend or vocab_prune wrote (default:
+# ENCODER is the directory that swcm vocab-extend or vocab-prune wrote (default:
 # encoders/xlm-roberta-base-extended). SIZE=large uses CINO-large's numbers, for XLM-R large (default: base).
 # JOIN names the languages whose documents are joined, such as zh,bo (default: zh; JOIN= joins none).
 # To train for a few days on one GPU instead of CINO's 150,000 updates of 4,096 texts, add for example:
@@ -39,10 +39,10 @@ esac
 if [ "$SCALE" = smoke ] && [ ! -e "$ENCODER/dict.txt" ]; then
   step encoder "the sample encoder of all recipes, extended with Tibetan pieces that it lacks"
   show examples/smoke/encoder.sh "$RUNS/encoder"
-  show python -m preprocess.vocab_extend --vocab "$RUNS/encoder" --size 500 --output "$ENCODER" \
+  show swcm vocab-extend --vocab "$RUNS/encoder" --size 500 --output "$ENCODER" \
     --input bo=examples/quickstart/data/sample/mono.bo.train.txt
 fi
-need_file "$ENCODER/dict.txt" "extend an encoder: python -m preprocess.vocab_extend --vocab encoders/xlm-roberta-base \
+need_file "$ENCODER/dict.txt" "extend an encoder: swcm vocab-extend --vocab encoders/xlm-roberta-base \
 --input bo=TEXT kk=TEXT mn=TEXT ug=TEXT --output $ENCODER"
 encoder_as_checkpoint
 choose_data pretraining
@@ -60,7 +60,7 @@ if ! finished train; then
 fi
 if ! finished encoder && [ ! -e "$RUN/encoder/config.json" ]; then
   step encoder "the trained model as an encoder's directory"
-  show python -m swcm_fairseq.interop.convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
+  show swcm convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
     --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
   mark encoder
 fi

@@ -180,7 +180,7 @@ def main() -> None:
         (partial / "sentencepiece.bpe.model").write_bytes(sentencepiece_model(tokenizer).SerializeToString())
         (partial / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
     print(f"multilingual-e5-small, {len(names):,} pieces: {args.output}")
-    print(f"next: python -m swcm_fairseq.interop.convert {args.output} --layers 4 --output DIR")
+    print(f"next: swcm convert {args.output} --layers 4 --output DIR")
 
 
 if __name__ == "__main__":

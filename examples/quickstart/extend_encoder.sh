@@ -29,7 +29,7 @@ case ${ROWS:-aligned} in
   pushed) rows=("${align[@]}" --push-apart 0.5) ;;
   *) rows=(--new-rows "$ROWS") ;;
 esac
-show python -m preprocess.vocab_extend --vocab "$encoder" --input "bo=$text/mono.bo.train.txt$xz" --size "${PIECES:-4000}" \
+show swcm vocab-extend --vocab "$encoder" --input "bo=$text/mono.bo.train.txt$xz" --size "${PIECES:-4000}" \
   "${rows[@]}" --output "$work/extended"
 inputs=()
 for lang in ${LANGUAGES:-bo zh}; do
@@ -40,4 +40,4 @@ for lang in ${LANGUAGES:-bo zh}; do
   done
 done
 rm -rf "$out"
-show python -m preprocess.vocab_prune --vocab "$work/extended" --input "${inputs[@]}" --drop-characters --output "$out"
+show swcm vocab-prune --vocab "$work/extended" --input "${inputs[@]}" --drop-characters --output "$out"

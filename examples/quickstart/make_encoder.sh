@@ -31,7 +31,7 @@ else
 fi
 
 step layers "the first $LAYERS layers"
-show python -m swcm_fairseq.interop.convert "${source[@]}" --layers "$LAYERS" --output "$work/layers"
+show swcm convert "${source[@]}" --layers "$LAYERS" --output "$work/layers"
 
 step prune "keep only the pieces of the demonstration's text and those of one character"
 inputs=()
@@ -40,8 +40,8 @@ for lang in bo kk mn ug; do inputs+=("zh=$TEXT/zh-$lang.train.zh.xz" "$lang=$TEX
 for lang in bo zh; do
   for side in article title; do inputs+=("$lang=$TEXT/title.$lang.train.$side.xz"); done
 done
-show python -m preprocess.vocab_prune --vocab "$work/layers" --input "${inputs[@]}" --output "$work/pruned"
+show swcm vocab-prune --vocab "$work/layers" --input "${inputs[@]}" --output "$work/pruned"
 
 step pack "4 bits per weight, with checksums"
-show python -m swcm_fairseq.interop.convert "$work/pruned" --to packed --output "$OUT"
+show swcm convert "$work/pruned" --to packed --output "$OUT"
 printf '\nWritten: %s. Next:\n  ENCODER=%s make demo\n' "$(du -sh "$OUT" | tr '\t' ' ')" "$OUT"

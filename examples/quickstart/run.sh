@@ -91,7 +91,7 @@ only_first() {
 # train NAME ROW UPDATES OPTION...: a training with one progress bar; its log is OUT/NAME.log.
 train() {
   local name=$1 row=$2 updates=$3 command
-  command=(python -m swcm_fairseq.train "${@:4}" --user-dir swcm_fairseq --task multilingual_denoising_mt --langs 'bo,zh' \
+  command=(swcm train "${@:4}" --user-dir "$PLUGIN" --task multilingual_denoising_mt --langs 'bo,zh' \
     --arch xlm_swcm --criterion swcm_cross_entropy --dropout 0 --attention-dropout 0 \
     --optimizer fused_adamw --adam-betas '(0.9,0.98)' --weight-decay 0.01 --clip-norm 1.0 \
     --lr "$RATE" --lr-scheduler warmup_linear --warmup-updates "$WARMUP" --total-num-update "$updates" \
@@ -100,7 +100,7 @@ train() {
     --save-dir "$OUT/$name" --log-format json --log-interval 10)
   only_first "$row" "${command[@]}"
   "${command[@]}" 2>&1 |
-    python -m swcm_fairseq.reporting.progress "$OUT/$name.log" --label "$name" --row "$row"
+    swcm progress "$OUT/$name.log" --label "$name" --row "$row"
 }
 pretrain() {
   local options
@@ -122,7 +122,7 @@ generate() {
   local lang command
   for lang in bo zh; do
     finished "$1-generate-$lang" && continue
-    command=(fairseq-generate "$OUT/data-bin/title" --user-dir swcm_fairseq \
+    command=(fairseq-generate "$OUT/data-bin/title" --user-dir "$PLUGIN" \
       --task multilingual_denoising_mt --corpora "title_$lang" --source-lang "$lang" --target-lang "$lang" \
       --gen-subset test --path "$OUT/$1-titles/checkpoint_last.pt" --tokens-per-sample "$TITLE_TOKENS" \
       --beam 4 --no-repeat-ngram-size 2 --min-len 2 --max-len-b 40 --restrict-decoding --batch-size 64 \
@@ -156,8 +156,8 @@ if ! finished data; then
     done
   done
   pairs=(--pair "zh-bo:train=$TEXT/zh-bo.train.zh$XZ,$TEXT/zh-bo.train.bo$XZ")
-  show python -m preprocess.binarize --vocab "$OUT/encoder" --output "$OUT/data-bin/pretraining" "${mono[@]}" "${pairs[@]}"
-  show python -m preprocess.binarize --vocab "$OUT/encoder" --output "$OUT/data-bin/title" "${titles[@]}"
+  show swcm binarize --vocab "$OUT/encoder" --output "$OUT/data-bin/pretraining" "${mono[@]}" "${pairs[@]}"
+  show swcm binarize --vocab "$OUT/encoder" --output "$OUT/data-bin/title" "${titles[@]}"
   mark data
 fi
 
@@ -173,8 +173,8 @@ pretraining=() titles=()
 for system in "${systems[@]}"; do
   pretraining+=("$system=$OUT/$system-pretraining.log") titles+=("$system=$OUT/$system-titles.log")
 done
-python -m swcm_fairseq.reporting.curves --output "$OUT/loss.png" \
+swcm curves --output "$OUT/loss.png" \
   --panel pretraining "${pretraining[@]}" --panel titles "${titles[@]}"
-python -m swcm_fairseq.reporting.quickstart_report --out "$OUT" --text "$TEXT" --systems "${systems[@]}" \
+swcm quickstart-report --out "$OUT" --text "$TEXT" --systems "${systems[@]}" \
   --curves "$OUT/loss.png"
 printf '\nTook %s seconds. Next: README.md, "A real pretraining run".\n' "$SECONDS"

@@ -33,6 +33,6 @@ done
 timed examples/classification/finetune.sh examples/classification/finetune.sh wcm
 # Of the 30 ablations: one without pretraining, one of the model and one by data size.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
-timed swcm_fairseq.reporting.paper_report python -m swcm_fairseq.reporting.paper_report --runs "${RUNS:-runs/smoke}"
+timed "swcm paper-report" swcm paper-report --runs "${RUNS:-runs/smoke}"
 printf '\nAll of them ran.\n'
 printf '  %s\n' "${times[@]}"

@@ -13,13 +13,13 @@ for lang in bo kk mn ug zh; do
 done
 mkdir -p "$work"
 {
-  python -m preprocess.vocab --input "${corpora[@]}" --size 1000 --output "$work/vocab"
-  python -m preprocess.binarize --vocab "$work/vocab" --output "$work/data-bin" "${plain[@]}"
+  swcm vocab --input "${corpora[@]}" --size 1000 --output "$work/vocab"
+  swcm binarize --vocab "$work/vocab" --output "$work/data-bin" "${plain[@]}"
   fairseq-train "$work/data-bin" --task masked_lm --criterion masked_lm --arch roberta_base \
     --encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4 \
     --max-positions 512 --tokens-per-sample 64 --sample-break-mode none --batch-size 8 --max-update 2 \
     --optimizer adam --lr 1e-3 --disable-validation --save-dir "$work/checkpoint" --cpu --seed 1
-  python -m swcm_fairseq.interop.convert "$work/checkpoint/checkpoint_last.pt" --output "$output.part" \
+  swcm convert "$work/checkpoint/checkpoint_last.pt" --output "$output.part" \
     --sentencepiece-model "$work/vocab/sentencepiece.bpe.model"
 } >"$work/log" 2>&1 || {
   tail -n 15 "$work/log" >&2

@@ -10,7 +10,7 @@ vocabulary=$1 output=$2 work=$2.work text=examples/quickstart/data/sample
 [ ! -e "$output/model.pt" ] || exit 0
 mkdir -p "$work"
 {
-  python -m preprocess.binarize --vocab "$vocabulary" --output "$work/data-bin" \
+  swcm binarize --vocab "$vocabulary" --output "$work/data-bin" \
     --mono "zh:train=$text/mono.zh.valid.txt" --mono "kk:train=$text/mono.kk.valid.txt"
   fairseq-train "$work/data-bin" --task multilingual_denoising --langs kk,zh --add-lang-token --arch mbart_large \
     --encoder-normalize-before --decoder-normalize-before "${MBART_SIZE[@]}" --criterion cross_entropy \

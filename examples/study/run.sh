@@ -9,7 +9,7 @@
 #   JOBS=N                                trainings at a time (default: 1)
 #   ENCODER=DIR TEXT=DIR                  another encoder, other text in the layout of examples/quickstart/data/libreoffice;
 #                                         on a GPU also title.ug, zh-{ug,kk,mn} with test files and, as extracted by
-#                                         preprocess.extract, reading.{zh,kk}.SPLIT.{source,target}.xz
+#                                         swcm extract, reading.{zh,kk}.SPLIT.{source,target}.xz
 #   RESULTS=DIR                           finished runs (default: examples/study/results/cpu, gpu or smoke)
 #
 # You can interrupt it at any time: the same command continues. Finished runs are read from RESULTS and not repeated.
@@ -49,13 +49,13 @@ continued() {
   finished "encoder-$1-mlm" && return
   step "encoder-$1-mlm" "continued masked language modelling"
   rm -rf "$OUT/mlm-$1/start.pt" "$OUT/encoders/$1-mlm" # of an interrupted run
-  show python -m swcm_fairseq.interop.convert "$OUT/encoders/$1" --to fairseq --output "$OUT/mlm-$1/start.pt"
-  show python -m swcm_fairseq.train "$OUT/data-bin/pretraining" --user-dir swcm_fairseq --task corpora_masked_lm \
+  show swcm convert "$OUT/encoders/$1" --to fairseq --output "$OUT/mlm-$1/start.pt"
+  show swcm train "$OUT/data-bin/pretraining" --user-dir "$PLUGIN" --task corpora_masked_lm \
     --criterion fast_masked_lm --arch roberta_base --finetune-from-model "$OUT/mlm-$1/start.pt" --mask-prob 0.2 \
     --tokens-per-sample 48 --batch-size 32 --optimizer fused_adamw --adam-betas '(0.9,0.999)' --clip-norm 1.0 \
     --lr 5e-4 --lr-scheduler warmup_linear --warmup-updates 15 --total-num-update "$MLM" --max-update "$MLM" \
     --save-dir "$OUT/mlm-$1" --no-epoch-checkpoints --disable-validation --num-workers 0 --seed 1 "${PLACE[@]}"
-  show python -m swcm_fairseq.interop.convert "$OUT/mlm-$1/checkpoint_last.pt" --output "$OUT/encoders/$1-mlm" \
+  show swcm convert "$OUT/mlm-$1/checkpoint_last.pt" --output "$OUT/encoders/$1-mlm" \
     --sentencepiece-model "$OUT/encoders/$1/sentencepiece.bpe.model"
   mark "encoder-$1-mlm"
 }
@@ -76,7 +76,7 @@ pairs() {
 }
 # binarize NAME OPTION...: a data directory, if there is text for it.
 binarize() {
-  (($# == 1)) || show python -m preprocess.binarize --vocab "$OUT/encoders/aligned" --output "$OUT/data-bin/$1" "${@:2}"
+  (($# == 1)) || show swcm binarize --vocab "$OUT/encoders/aligned" --output "$OUT/data-bin/$1" "${@:2}"
 }
 
 rows aligned
@@ -124,5 +124,5 @@ for file in "$TEXT"/title.*.test.title.xz "$TEXT"/reading.*.test.target.xz "$TEX
 done
 
 step study "the systems of examples/study/plan.yaml"
-show python -m swcm_fairseq.study run --scale "$plan" --encoders "$OUT/encoders" --data "$OUT/data-bin" --work "$OUT/work" \
+show swcm study run --scale "$plan" --encoders "$OUT/encoders" --data "$OUT/data-bin" --work "$OUT/work" \
   --results "$RESULTS" --jobs "$JOBS"

@@ -38,7 +38,7 @@ class Job:
 
     @property
     def flag(self) -> str:
-        """The option of preprocess.binarize that names it."""
+        """The option of swcm binarize that names it."""
         files = ",".join(map(str, self.inputs[0]))
         if self.corpus is None:
             return f"--plain {self.split}={files}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
-from fairseq.data.indexed_dataset import best_fitting_int_dtype
 
+from swcm_fairseq.data.index_format import ids_dtype
 from swcm_fairseq.data.vocabulary import Vocabulary
 
 from ..steps.ledger import Reason, Reject
@@ -54,7 +54,7 @@ class Encoder:
     def __init__(self, vocabulary: Vocabulary, options: ReadingOptions):
         self._processor: sentencepiece.SentencePieceProcessor = vocabulary.processor
         self._size = len(vocabulary.dictionary)
-        self._dtype = best_fitting_int_dtype(self._size)
+        self._dtype = ids_dtype(self._size)
         # One entry more than the model's pieces: the end of a sentence, by any name in the model.
         self._ids = np.append(vocabulary.piece_ids, vocabulary.dictionary.eos()).astype(self._dtype)
         self._options = options

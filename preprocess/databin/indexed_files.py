@@ -1,14 +1,13 @@
 """fairseq's ``.bin/.idx`` files (its ``mmap`` format), written in blocks, in constant memory, and atomically."""
 
 import os
-import struct
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from fairseq.data.indexed_dataset import MMapIndexedDataset, _dtype_header_code, best_fitting_int_dtype
 
+from swcm_fairseq.data.index_format import header, ids_dtype
 from swcm_fairseq.output_files import Workspace
 
 _CHUNK = 1 << 16
@@ -26,7 +25,7 @@ class IndexedWriter:
 
     def __init__(self, prefix: Path, vocabulary_size: int):
         self.prefix = prefix
-        self.dtype = best_fitting_int_dtype(vocabulary_size)
+        self.dtype = ids_dtype(vocabulary_size)
         self.sentences = 0
         self.tokens = 0
         self._new_folder = not prefix.parent.exists()
@@ -41,8 +40,7 @@ class IndexedWriter:
 
     def _write_header(self) -> None:
         """Magic, version 1, number type and the number of sentences, which is known at the end only."""
-        self._idx.write(MMapIndexedDataset.Index._HDR_MAGIC)
-        self._idx.write(struct.pack("<QBQ", 1, _dtype_header_code(self.dtype), self.sentences))
+        self._idx.write(header(self.dtype, self.sentences))
 
     def add(self, data: bytes, sizes: np.ndarray) -> None:
         """Append sentences.
@@ -69,7 +67,7 @@ class IndexedWriter:
     def _write_pointers(self) -> None:
         """Byte offset of each sentence, int64, computed chunk by chunk from the sizes already in the file."""
         start = self._idx.tell() - 4 * self.sentences
-        width = np.dtype(self.dtype).itemsize
+        width = self.dtype.itemsize
         offset = 0
         for i in range(0, self.sentences, _CHUNK):
             self._idx.seek(start + 4 * i)

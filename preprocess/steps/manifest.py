@@ -1,4 +1,4 @@
-"""The manifest of ``preprocess.run``: a YAML file that names corpora, languages and steps."""
+"""The manifest of ``swcm run``: a YAML file that names corpora, languages and steps."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +49,10 @@ def _load_clean(where: str, value: object) -> CleanOptions | None:
 
 @dataclass(kw_only=True)
 class CorpusEntry(ExtractOptions):
-    """One corpus of a manifest; the options of preprocess.extract are keys of it, too."""
+    """One corpus of a manifest; the options of swcm extract are keys of it, too."""
 
     name: str = option(help="of the corpus; also of its intermediate files", rule=_NAME)
-    format: str = option(help="how it is written (preprocess.extract)", metavar="FORMAT", choices=tuple(FORMATS))
+    format: str = option(help="how it is written (swcm extract)", metavar="FORMAT", choices=tuple(FORMATS))
     input: list[Path] = option(help="its files or folder")
     lang: str = option(help="language, or two as zh-bo")
     published: str = option("", "where its authors publish it, for the message if it is missing")
@@ -64,7 +64,7 @@ class CorpusEntry(ExtractOptions):
         None, "maximum number of lines in each split, or in some: {train: 500}", load=_load_limit
     )
     clean: CleanOptions | None = option(
-        factory=CleanOptions, help="options of preprocess.clean; true: the usual steps, false: none", load=_load_clean
+        factory=CleanOptions, help="options of swcm clean; true: the usual steps, false: none", load=_load_clean
     )
 
     @property

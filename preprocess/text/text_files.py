@@ -219,14 +219,14 @@ def decoded(raw: bytes, path: Path, number: int, max_bytes: int, encoding: str =
     """The text of a line of a :class:`TextFile`; raises :class:`InputError` if it is none, or was cut."""
     if len(raw) > max_bytes:
         raise InputError(
-            f"{path}:{number}: longer than {max_bytes:,} bytes; preprocess.clean leaves such lines out (--max-chars)"
+            f"{path}:{number}: longer than {max_bytes:,} bytes; swcm clean leaves such lines out (--max-chars)"
         )
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}:{number}: invalid {encoding.upper()}; "
-            "preprocess.clean makes clean UTF-8 of it, by --encoding or --skip-invalid"
+            "swcm clean makes clean UTF-8 of it, by --encoding or --skip-invalid"
         ) from error
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from swcm_fairseq.data.segmentation import inside_words
-from swcm_fairseq.interop.new_rows import ALIGNED, MEAN, SPLIT, Start
+from swcm_fairseq.interop.row_plans import ALIGNED, MEAN, SPLIT, Start
 
 from .sentencepiece_models import ModelProto, is_special, processor_of
 from .word_alignment import Links

@@ -8,19 +8,18 @@ import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
+from swcm_fairseq.data.piece_list import SPECIALS
 from swcm_fairseq.data.vocabulary import (
     DICT_FILE,
     MASK,
     SENTENCEPIECE_FILE,
-    SPECIALS,
     checksum,
     dictionary_from_sentencepiece,
     load_dictionary,
     load_sentencepiece,
 )
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_rows import has_encoder
-from swcm_fairseq.interop.huggingface import CONFIG_FILE
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, has_encoder
 from swcm_fairseq.output_files import cannot_write, write_whole
 
 NORMAL = ModelProto.SentencePiece.NORMAL

@@ -3,12 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
-from swcm_fairseq.interop.encoder_rows import CarriedRows, carry_rows, has_encoder, write_carried
-from swcm_fairseq.interop.files import SAFETENSORS
-from swcm_fairseq.interop.huggingface import CONFIG_FILE
-from swcm_fairseq.interop.new_rows import NewRows
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, SAFETENSORS, has_encoder
+from swcm_fairseq.interop.row_plans import NewRows
 from swcm_fairseq.output_files import write_whole
 
 from ..steps.terminal import percent, print_table
@@ -22,6 +21,9 @@ from .sentencepiece_models import (
     write_sentencepiece,
     write_vocabulary,
 )
+
+if TYPE_CHECKING:
+    from swcm_fairseq.interop.encoder_rows import CarriedRows
 
 REPORT_FILE = "report.json"
 SHOWN, LIKELY = 5, 0.05  # number of example translations, and their minimum probability
@@ -59,6 +61,8 @@ def write_changed(
     after = [measure(processor_of(new), file, workers) for file in files]
     carried = None
     if has_encoder(source):
+        from swcm_fairseq.interop.encoder_rows import carry_rows, write_carried  # torch, which vocabularies do without
+
         config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed, new_rows or NewRows())
         write_sentencepiece(target, new)  # first: it tells the same command, run again, whose encoder it is
         write_carried(target, config, tensors)
@@ -74,7 +78,7 @@ def _write_report(
     files: list[LanguageFile],
     before: list[Coverage],
     after: list[Coverage],
-    carried: CarriedRows | None,
+    carried: "CarriedRows | None",
 ) -> None:
     rows = [
         {"file": file.label, "unit": unit_name(file.lang), "before": asdict(old), "after": asdict(new)}
@@ -93,7 +97,7 @@ def _print_coverage(files: list[LanguageFile], before: list[Coverage], after: li
     print_table(["file", "unit", "tokens per unit", "after", "unknown", "after"], rows)
 
 
-def _print_encoder(carried: CarriedRows) -> None:
+def _print_encoder(carried: "CarriedRows") -> None:
     print(
         f"\nencoder: {carried.carried:,} of {carried.rows_before:,} embedding rows carried over, {carried.new:,} new; "
         f"{carried.parameters_before / 1e6:.1f}M -> {carried.parameters_after / 1e6:.1f}M parameters"

@@ -1,4 +1,4 @@
-"""``corpora.json``: the content of a data directory, written by preprocess.binarize and read by the task.
+"""``corpora.json``: the content of a data directory, written by swcm binarize and read by the task.
 
     {"version": 1,
      "vocabulary": {"checksum": "<sha256>", "size": 8000},
@@ -98,7 +98,7 @@ def _check(corpora: list[Corpus], path: Path) -> None:
         for name, split in corpus.splits.items():
             files = [split.source, split.target] if corpus.kind is Kind.PAIR else [split.source]
             if not all(isinstance(file, str) and file for file in files):
-                raise InputError(f"{path}: {corpus.name} {name} lacks a file; write it with preprocess.binarize")
+                raise InputError(f"{path}: {corpus.name} {name} lacks a file; write it with swcm binarize")
 
 
 @dataclass
@@ -137,7 +137,7 @@ class Corpora:
         try:
             content = checked(parse_json(read_text(path), path), _File, str(path))
         except InputError as error:
-            raise InputError(f"{error}; write it with preprocess.binarize") from error
+            raise InputError(f"{error}; write it with swcm binarize") from error
         if content.version != VERSION:
             raise InputError(f"{path}: version {content.version}, this release reads {VERSION}")
         _check(content.corpora, path)

@@ -4,29 +4,25 @@ Directories with ``corpora.json`` and directories as stock ``fairseq-preprocess`
 """
 
 import functools
-import itertools
-import os
 import re
-import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
-from fairseq.data import ConcatDataset, Dictionary, indexed_dataset
 
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Corpus, Kind, Split
+from swcm_fairseq.data.index_format import DTYPES, ENTRY_BYTES, HEADER, MAGIC, VERSION
 from swcm_fairseq.data.languages import check_code
+from swcm_fairseq.data.piece_list import PieceList
 from swcm_fairseq.data.vocabulary import DICT_FILE, checksum, load_dictionary
 from swcm_fairseq.errors import InputError
 
 _PAIR_FILE = re.compile(r"(?P<split>[^.]+)\.(?P<source>[^.-]+)-(?P<target>[^.-]+)\.(?P<side>[^.]+)\.idx")
 
-_INDEX_HEADER = struct.Struct("<9sQBQ")  # magic, version, type of the ids, entries
 _CHUNK_BYTES = 1 << 22
-_INDEX_ENTRY_BYTES = 4 + 8  # its size (int32) and its place (int64)
 
 
-def load_vocabulary(directory: Path | str) -> Dictionary:
+def load_vocabulary(directory: Path | str) -> PieceList:
     """The dictionary of a data directory; raises :class:`InputError` if its files disagree.
 
     Stock ``fairseq-preprocess`` writes ``dict.<lang>.txt``, or ``dict.txt`` into each language's folder: all of them
@@ -34,7 +30,7 @@ def load_vocabulary(directory: Path | str) -> Dictionary:
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory; give one written by preprocess.binarize")
+        raise InputError(f"{directory}: no such directory; give one written by swcm binarize")
     if (directory / CORPORA_FILE).exists():
         dictionary = load_dictionary(directory / DICT_FILE)
         recorded = Corpora.read(directory).vocabulary_checksum
@@ -104,41 +100,6 @@ def check_languages(corpora: list[Corpus], langs: list[str], directory: Path | s
                 )
 
 
-def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combine: bool = False):
-    """The indexed file ``prefix`` of ``directory``, memory-mapped.
-
-    Args:
-        directory: the data directory.
-        prefix: path in it, without ``.bin``/``.idx``; ``train.zh-bo.zh`` is followed by ``train1.zh-bo.zh`` and so on
-            if ``combine``.
-        dictionary: pieces only; an id beyond it is refused.
-        combine: fairseq's: read ``train``, ``train1``, ``train2``, ... as one.
-
-    Returns:
-        a dataset of 1-d LongTensors with ``sizes`` (tokens, ``</s>`` included).
-    """
-    parts = []
-    for number in itertools.count() if combine else (0,):
-        head, name = os.path.split(prefix)
-        split, dot, rest = name.partition(".")
-        path = os.path.join(directory, head, f"{split}{number or ''}{dot}{rest}")
-        if number and not os.path.exists(f"{path}.idx"):
-            break
-        parts.append(_open(path, dictionary))
-    return parts[0] if len(parts) == 1 else ConcatDataset(parts)
-
-
-def _open(path: str, dictionary: Dictionary) -> indexed_dataset.MMapIndexedDataset:
-    """One indexed file; raises :class:`InputError` if it is missing, damaged, or has ids that are not pieces."""
-    dtype, _ = check_index(path)
-    if int(np.memmap(f"{path}.bin", dtype, "r").max()) >= len(dictionary):
-        raise InputError(
-            f"{path}.bin: has ids beyond the {len(dictionary)} entries of the dictionary; "
-            "it was made with another vocabulary, binarize the text again"
-        )
-    return indexed_dataset.MMapIndexedDataset(path)
-
-
 def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
     """Check that an indexed file is whole: fairseq's own class fails with a traceback, or reads other tokens.
 
@@ -161,7 +122,7 @@ def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
     dtype, entries = _read_header(index)
     if not entries:
         raise InputError(f"{index}: has no samples; leave the corpus out with --corpora")
-    numbers = np.memmap(index, np.uint8, "r", _INDEX_HEADER.size)
+    numbers = np.memmap(index, np.uint8, "r", HEADER.size)
     sizes = numbers[: 4 * entries].view("<i4")
     places = numbers[4 * entries :].view("<i8")
     ends = np.cumsum(sizes, dtype=np.int64) * dtype.itemsize
@@ -178,16 +139,15 @@ def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
 def _read_header(index: Path) -> tuple[np.dtype, int]:
     """Type of the ids and number of samples of an index; raises :class:`InputError` if it is not an index."""
     with open(index, "rb") as stream:
-        header = stream.read(_INDEX_HEADER.size)
-    magic = indexed_dataset.MMapIndexedDataset.Index._HDR_MAGIC
-    if header[: len(magic)] != magic:
+        header = stream.read(HEADER.size)
+    if not header.startswith(MAGIC):
         raise InputError(f"{index}: not a memory-mapped index; binarize the text again, with --dataset-impl mmap")
-    _, version, code, entries = _INDEX_HEADER.unpack(header.ljust(_INDEX_HEADER.size, b"\0"))
-    found, wanted = index.stat().st_size, _INDEX_HEADER.size + entries * _INDEX_ENTRY_BYTES
+    _, version, code, entries = HEADER.unpack(header.ljust(HEADER.size, b"\0"))
+    found, wanted = index.stat().st_size, HEADER.size + entries * ENTRY_BYTES
     if found != wanted:
         raise InputError(f"{index}: {found} bytes instead of {wanted}; binarize the text again")
-    dtype = indexed_dataset._code_to_dtype.get(code)
-    if version != 1 or dtype is None or not np.issubdtype(dtype, np.integer):
+    dtype = DTYPES.get(code)
+    if version != VERSION or dtype is None:
         raise InputError(f"{index}: version {version} with ids of type {code} is not known; binarize the text again")
     return np.dtype(dtype), entries
 

@@ -51,6 +51,6 @@ class Classification:
             splits = {name: [(str(x), int(n)) for x, n in parts] for name, parts in content["splits"].items()}
             return cls(str(content["name"]), [str(each) for each in content["classes"]], splits)
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; write it with preprocess.classification") from error
+            raise InputError(f"{path}: {error.strerror}; write it with swcm classification") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: damaged ({error!r}); write it with preprocess.classification") from error
+            raise InputError(f"{path}: damaged ({error!r}); write it with swcm classification") from error

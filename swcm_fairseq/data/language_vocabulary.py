@@ -91,7 +91,7 @@ class LanguageVocabularies:
         if words is None:
             raise InputError(
                 f"the vocabulary is to be restricted, but the data directory has no counts for {symbols[0]}; write "
-                "them with preprocess.binarize"
+                "them with swcm binarize"
             )
         return words
 

@@ -11,14 +11,15 @@ import torch
 
 from swcm_fairseq.data.blocks import Blocks
 from swcm_fairseq.data.corpora import CORPORA_FILE, Corpora, Kind
-from swcm_fairseq.data.directory import check_languages, find_corpora, load_side, load_vocabulary
+from swcm_fairseq.data.dictionary import MultilingualDictionary
+from swcm_fairseq.data.directory import check_languages, find_corpora, load_vocabulary
+from swcm_fairseq.data.indexed_sides import load_side
 from swcm_fairseq.data.joined_documents import JoinedDocuments
 from swcm_fairseq.data.languages import WordUnit
 from swcm_fairseq.data.piece_boundaries import PieceTable
 from swcm_fairseq.data.selection import Direction, choose_directions
 from swcm_fairseq.data.streams import FRAME, Stream
 from swcm_fairseq.data.subset import DocumentSubset
-from swcm_fairseq.data.vocabulary import MultilingualDictionary
 from swcm_fairseq.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ class ChosenCorpora:
         return self._pieces[lang]
 
     def vocabulary(self, lang: str, split: str) -> torch.Tensor | None:
-        """The pieces that a language's text in ``split`` has, as preprocess.binarize counted them.
+        """The pieces that a language's text in ``split`` has, as swcm binarize counted them.
 
         Returns:
             int64, ascending: pieces of the text in all data directories; None where nothing was counted (a directory

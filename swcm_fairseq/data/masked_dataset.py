@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.mixed_dataset import Mix, MixedDataset
 from swcm_fairseq.data.sample import Example, Sample
 from swcm_fairseq.data.streams import Stream
-from swcm_fairseq.data.vocabulary import MASK, MultilingualDictionary
+from swcm_fairseq.data.vocabulary import MASK
 
 KEPT, RANDOM = 0.1, 0.1  # shares of the chosen tokens that are kept or become another piece; the others become <mask>
 

@@ -15,9 +15,9 @@ from fairseq.data import FairseqDataset, data_utils
 from torch import Tensor
 
 from swcm_fairseq.data.corpus_sampling import Purpose, generator, plan_epoch
+from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.sample import Example, Sample
 from swcm_fairseq.data.streams import FRAME, Stream
-from swcm_fairseq.data.vocabulary import MultilingualDictionary
 
 _BUCKET = 8  # positions of the target that count as one length
 

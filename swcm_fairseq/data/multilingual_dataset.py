@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.mixed_dataset import Mix, MixedDataset
 from swcm_fairseq.data.noise import Noise, NoiseIds, add_noise
 from swcm_fairseq.data.sample import BatchFacts, Example, Sample
 from swcm_fairseq.data.streams import FRAME, Stream
-from swcm_fairseq.data.vocabulary import MASK, MultilingualDictionary
+from swcm_fairseq.data.vocabulary import MASK
 
 
 class MultilingualDataset(MixedDataset):

@@ -97,7 +97,7 @@ def choose_directions(
     if not corpora:
         raise InputError(
             f"{place}: has no corpora.json, no <lang>/<split>.idx and no <split>.<source>-<target>.<lang>.idx; "
-            "give a directory written by preprocess.binarize or fairseq-preprocess"
+            "give a directory written by swcm binarize or fairseq-preprocess"
         )
     known = {corpus.name for corpus in corpora} | {d.group for d in all_directions(corpora, None)}
     for name in wanted:

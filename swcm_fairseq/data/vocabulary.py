@@ -8,68 +8,45 @@ A vocabulary directory holds ``sentencepiece.bpe.model`` and ``dict.txt``.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sentencepiece
-from fairseq.data import Dictionary
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
+from swcm_fairseq.data.piece_list import PieceList
 from swcm_fairseq.errors import InputError
 
-SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # ids 0 to 3, as fairseq's and XLM-R's
+if TYPE_CHECKING:  # fairseq's dictionary and ours have the same symbols; this module is for both
+    from swcm_fairseq.data.dictionary import MultilingualDictionary
+
 MASK = "<mask>"
 DICT_FILE = "dict.txt"
 SENTENCEPIECE_FILE = "sentencepiece.bpe.model"
 
 
-class MultilingualDictionary(Dictionary):
-    """fairseq's dictionary; the text of ids leaves the language tokens out, as fairseq's leaves out ``<s>``."""
-
-    language_ids: frozenset[int] = frozenset()
-    _num_pieces: int | None = None
-
-    @property
-    def num_pieces(self) -> int:
-        """Symbols before ``<mask>`` and the language tokens, fairseq's specials included."""
-        return len(self) if self._num_pieces is None else self._num_pieces
-
-    @num_pieces.setter
-    def num_pieces(self, number: int) -> None:
-        self._num_pieces = number
-
-    def string(self, tensor, *args, extra_symbols_to_ignore=None, **kwargs) -> str:
-        """As fairseq's."""
-        ignored = self.language_ids.union(extra_symbols_to_ignore or ())
-        return super().string(tensor, *args, extra_symbols_to_ignore=ignored, **kwargs)
-
-
-def load_dictionary(path: Path | str) -> MultilingualDictionary:
+def load_dictionary(path: Path | str) -> PieceList:
     """Read ``dict.txt``; raises :class:`InputError` if it is missing, empty or not a dictionary."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no dictionary there; give a directory written by preprocess.vocab")
-    try:
-        dictionary = MultilingualDictionary.load(str(path))
-    except Exception as error:  # fairseq raises RuntimeError, ValueError and plain Exception
-        raise InputError(f"{path}: not a fairseq dictionary: {error}") from error
+        raise InputError(f"{path}: no dictionary there; give a directory written by swcm vocab")
+    dictionary = PieceList.load(path)
     if len(dictionary) == dictionary.nspecial:
         raise InputError(f"{path}: the dictionary is empty")
     return dictionary
 
 
-def checksum(dictionary: Dictionary) -> str:
+def checksum(dictionary: "PieceList | MultilingualDictionary") -> str:
     """SHA-256 (hex) of the pieces in order: without fairseq's four specials, ``<mask>`` and language tokens.
 
     Counts do not enter, so a dictionary that fairseq-preprocess has copied still agrees.
     """
-    end = dictionary.num_pieces if isinstance(dictionary, MultilingualDictionary) else len(dictionary)
+    end = dictionary.index(MASK) if MASK in dictionary else len(dictionary)
     pieces = dictionary.symbols[dictionary.nspecial : end]
-    if pieces and pieces[-1] == MASK:
-        pieces = pieces[:-1]
     return hashlib.sha256("\n".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def add_special_symbols(dictionary: MultilingualDictionary, langs: Sequence[str]) -> None:
+def add_special_symbols(dictionary: "PieceList | MultilingualDictionary", langs: Sequence[str]) -> None:
     """Append ``<mask>`` and the language tokens, in the order given.
 
     A piece that is spelled like a language token would let plain text switch the language, so it is refused.
@@ -91,16 +68,16 @@ def add_special_symbols(dictionary: MultilingualDictionary, langs: Sequence[str]
     dictionary.language_ids = frozenset(range(dictionary.num_pieces + 1, len(dictionary)))
 
 
-def remove_special_symbols(dictionary: MultilingualDictionary) -> None:
+def remove_special_symbols(dictionary: "PieceList | MultilingualDictionary") -> None:
     """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
     for symbol in dictionary.symbols[dictionary.num_pieces :]:
         del dictionary.indices[symbol]
     del dictionary.symbols[len(dictionary.indices) :], dictionary.count[len(dictionary.indices) :]
 
 
-def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> Dictionary:
+def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> PieceList:
     """The pieces of a sentencepiece model in its own order, without its control and unknown symbols."""
-    dictionary = Dictionary()
+    dictionary = PieceList()
     for i in range(processor.get_piece_size()):
         if not (processor.is_control(i) or processor.is_unknown(i)):
             dictionary.add_symbol(processor.id_to_piece(i))
@@ -111,7 +88,7 @@ class Vocabulary:
     """Text to ids and back, for one vocabulary directory.
 
     Attributes:
-        dictionary: fairseq's view of it, pieces only.
+        dictionary: its symbols, pieces only.
         processor: the sentencepiece model.
         piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for its control symbols.
 

@@ -4,7 +4,7 @@ from transformers import PretrainedConfig
 
 
 class XLMSWCMConfig(PretrainedConfig):
-    """What a model is made of; ``swcm_fairseq.export --format huggingface`` writes it.
+    """What a model is made of; ``swcm export --format huggingface`` writes it.
 
     Args:
         vocab_size: pieces and special symbols; the language tokens come last.

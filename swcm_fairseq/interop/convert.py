@@ -4,22 +4,21 @@ Reads a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq masked_lm
 checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq it writes a RoBERTa checkpoint
 instead, to go on with masked language modelling from.
 
-With --to model it reads the whole model: a directory that swcm_fairseq.export --format huggingface has written, perhaps
+With --to model it reads the whole model: a directory that swcm export --format huggingface has written, perhaps
 trained on with transformers, and writes the directory for fairseq: model.pt, dict.txt and the sentencepiece
 model. fairseq-train continues with it (--finetune-from-model OUTPUT/model.pt), XLMSWCMModel.from_pretrained loads it.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swcm_fairseq.errors import InputError, exists, run_command
-from swcm_fairseq.interop.encoder_weights import HEAD_REASON, EncoderWeights
-from swcm_fairseq.interop.hf_read import write_checkpoint
 from swcm_fairseq.interop.hub import ENCODER_FILES, MODEL_FILES, download
-from swcm_fairseq.interop.read import read_encoder
-from swcm_fairseq.interop.write import write_encoder
-from swcm_fairseq.interop.write_fairseq import epsilon_note, write_roberta
 from swcm_fairseq.output_files import check_distinct
+
+if TYPE_CHECKING:  # --help does without torch
+    from swcm_fairseq.interop.encoder_weights import EncoderWeights
 
 DEFAULT_INTERVAL = 3  # of --normal-layer-interval, which may not exceed the number of layers
 
@@ -33,7 +32,7 @@ def _check_flags(args: argparse.Namespace) -> None:
         raise InputError("--to model takes the model as it is: leave out --layers and --sentencepiece-model")
 
 
-def size_flags(weights: EncoderWeights) -> str:
+def size_flags(weights: "EncoderWeights") -> str:
     """The options of fairseq's RoBERTa of this size."""
     return (
         f"--encoder-layers {weights.layers} --encoder-embed-dim {weights.embed_dim} \\\n"
@@ -41,7 +40,7 @@ def size_flags(weights: EncoderWeights) -> str:
     )
 
 
-def properties(weights: EncoderWeights) -> list[str]:
+def properties(weights: "EncoderWeights") -> list[str]:
     """What was read."""
     return [
         f"layers            {weights.layers}",
@@ -52,14 +51,16 @@ def properties(weights: EncoderWeights) -> list[str]:
     ]
 
 
-def start_flags(weights: EncoderWeights, directory: Path) -> str:
+def start_flags(weights: "EncoderWeights", directory: Path) -> str:
     """The options of a model that starts from it; its sizes follow the encoder."""
     interval = f" --normal-layer-interval {weights.layers}" if weights.layers < DEFAULT_INTERVAL else ""
     return f"--arch xlm_swcm --pretrained-encoder {directory}{interval}"
 
 
-def summary(weights: EncoderWeights, directory: Path, rows_left_out: int) -> str:
+def summary(weights: "EncoderWeights", directory: Path, rows_left_out: int) -> str:
     """What was written, what was left out and the next command."""
+    from swcm_fairseq.interop.encoder_weights import HEAD_REASON
+
     dropped = [reason for reason in weights.left_out.values() if not (weights.head and reason == HEAD_REASON)]
     lines = [
         *properties(weights),
@@ -74,8 +75,10 @@ def summary(weights: EncoderWeights, directory: Path, rows_left_out: int) -> str
     return "\n".join(lines)
 
 
-def fairseq_summary(weights: EncoderWeights, path: Path) -> str:
+def fairseq_summary(weights: "EncoderWeights", path: Path) -> str:
     """As :func:`summary`, for a RoBERTa checkpoint."""
+    from swcm_fairseq.interop.write_fairseq import epsilon_note
+
     note = epsilon_note(weights)
     lines = [
         *properties(weights),
@@ -107,7 +110,7 @@ def model_summary(source: Path, directory: Path, langs: list[str]) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m swcm_fairseq.interop.convert",
+        prog="swcm convert",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -140,19 +143,32 @@ def main() -> None:
     files = MODEL_FILES if args.to == "model" else ENCODER_FILES
     source = download(args.source, args.revision, files, "--hub") if args.hub else Path(args.source)
     if args.to == "model":
+        from swcm_fairseq.interop.hf_read import write_checkpoint
+
         langs = write_checkpoint(source, args.output, args.lora)
         print(model_summary(source, args.output, langs))
-        return
+    else:
+        convert_encoder(source, args)
+
+
+def convert_encoder(source: Path, args: argparse.Namespace) -> None:
+    """Read an encoder, write it in the form that is asked for, and say what was done."""
+    from swcm_fairseq.interop.read import read_encoder
+
     weights = read_encoder(source)
     if args.layers is not None:
         weights = weights.first_layers(args.layers)
     weights.check_whole()
     if args.to == "fairseq":
+        from swcm_fairseq.interop.write_fairseq import write_roberta
+
         if exists(args.output):
             raise InputError(f"--output {args.output}: is there already; give another file")
         write_roberta(weights, args.output)
         print(fairseq_summary(weights, args.output))
         return
+    from swcm_fairseq.interop.write import write_encoder
+
     sentencepiece = args.sentencepiece_model or weights.sentencepiece
     if not sentencepiece.is_file():
         raise InputError(f"{sentencepiece}: no sentencepiece model there; name it with --sentencepiece-model")

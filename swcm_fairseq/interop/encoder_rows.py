@@ -7,18 +7,13 @@ from pathlib import Path
 from torch import Tensor
 
 from swcm_fairseq.checkpoint_state import Options
-from swcm_fairseq.data.vocabulary import MASK, SPECIALS
+from swcm_fairseq.data.piece_list import SPECIALS
+from swcm_fairseq.data.vocabulary import MASK
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import (
-    INDEX_SUFFIX,
-    PYTORCH_BIN,
-    SAFETENSORS,
-    load_directory,
-    load_json,
-    save_safetensors,
-)
-from swcm_fairseq.interop.huggingface import CONFIG_FILE
-from swcm_fairseq.interop.new_rows import NewRows, started_rows
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, SAFETENSORS
+from swcm_fairseq.interop.files import load_directory, load_json, save_safetensors
+from swcm_fairseq.interop.new_rows import started_rows
+from swcm_fairseq.interop.row_plans import NewRows
 from swcm_fairseq.interop.rows import EMBEDDINGS, HUGGINGFACE_TABLES, carried, generator_of, row_index
 from swcm_fairseq.output_files import whole_file, write_whole
 
@@ -34,12 +29,6 @@ class CarriedRows:
     parameters_before: int
     parameters_after: int
     new_rows: Options
-
-
-def has_encoder(directory: Path | str) -> bool:
-    """Whether the directory holds an encoder beside its vocabulary."""
-    names = [name + suffix for name in (SAFETENSORS, PYTORCH_BIN) for suffix in ("", INDEX_SUFFIX)]
-    return any((Path(directory) / name).is_file() for name in names)
 
 
 def carry_rows(

@@ -6,10 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import check_checksums
-from swcm_fairseq.interop.huggingface import CONFIG_FILE
-from swcm_fairseq.interop.read import FAIRSEQ_MODEL, read_encoder
-from swcm_fairseq.interop.write import write_encoder
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, FAIRSEQ_MODEL, check_checksums
 
 FORMS = " (Hugging Face layout, or a fairseq checkpoint with its sentencepiece.bpe.model beside it)"
 
@@ -30,11 +27,14 @@ def as_directory(vocab: Path) -> Iterator[Path]:
     if not (vocab.is_file() or is_folder):
         yield vocab
         return
+    from swcm_fairseq.interop.read import read_encoder  # torch, which vocabularies do without
+    from swcm_fairseq.interop.write import write_encoder
+
     weights = read_encoder(vocab)
     if not weights.sentencepiece.is_file():
         raise InputError(
             f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or name it: "
-            f"python -m swcm_fairseq.interop.convert {vocab} --sentencepiece-model FILE --output DIR"
+            f"swcm convert {vocab} --sentencepiece-model FILE --output DIR"
         )
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "encoder"

@@ -1,12 +1,12 @@
 """Read tensor files without ever running what they hold."""
 
 import errno
-import hashlib
 import pickle
 import pickletools
 import re
 import struct
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +20,10 @@ from torch import Tensor
 
 from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, check_checksums
 from swcm_fairseq.interop.packed_weights import unpack
 
-SAFETENSORS = "model.safetensors"
-PYTORCH_BIN = "pytorch_model.bin"
-INDEX_SUFFIX = ".index.json"
-CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it; beside a model that is distributed
+torch.serialization.add_safe_globals([Namespace])  # all that checkpoints hold beside plain containers and tensors
 # What torch's reader raises on files that are none of its own.
 NOT_A_CHECKPOINT = (
     pickle.UnpicklingError,
@@ -156,24 +154,6 @@ def load_directory(directory: Path) -> dict[str, Tensor]:
         if (directory / (name + INDEX_SUFFIX)).is_file():
             return _load_shards(directory / (name + INDEX_SUFFIX), load)
     raise InputError(f"{directory}: neither {SAFETENSORS} nor {PYTORCH_BIN}, nor an index of either")
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_checksums(directory: Path) -> None:
-    """Compare the files of a directory with its ``SHA256SUMS``, if it has one; raises :class:`InputError`."""
-    listing = directory / CHECKSUMS
-    if not listing.is_file():
-        return
-    for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
-        expected, _, name = line.partition("  ")
-        path = directory / Path(name).name
-        if not path.is_file() or checksum(path) != expected:
-            raise InputError(f"{path}: damaged or missing (its checksum is not that of {CHECKSUMS}); copy it again")
 
 
 def _load_bin(path: Path) -> dict[str, Tensor]:

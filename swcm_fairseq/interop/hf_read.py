@@ -13,6 +13,7 @@ from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, Vocabulary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.export import write_fairseq
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE
 from swcm_fairseq.interop.files import load_directory, load_json
 from swcm_fairseq.interop.hf_names import (
     MODEL_TYPE,
@@ -23,7 +24,6 @@ from swcm_fairseq.interop.hf_names import (
     hf_options,
     model_config,
 )
-from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.interop.lora import ADAPTER_CONFIG_FILE, merge
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 from swcm_fairseq.models.norms import DEFAULT_EPS
@@ -44,7 +44,7 @@ def write_checkpoint(source: Path, output: Path, lora: Path | None = None) -> li
     """Write ``model.pt``, ``dict.txt`` and the sentencepiece model, as ``swcm_fairseq.export`` does.
 
     Args:
-        source: directory that ``swcm_fairseq.export --format huggingface`` or transformers' ``save_pretrained`` wrote.
+        source: directory that ``swcm export --format huggingface`` or transformers' ``save_pretrained`` wrote.
         output: directory without a model.
         lora: directory of a LoRA adapter of ``source``, to merge.
 
@@ -98,7 +98,7 @@ def _config(source: Path) -> Options:
     needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers leaves out what is as by default
     if content.get("model_type") != MODEL_TYPE or any(name not in content for name in needed):
         raise InputError(
-            f"{source}: not a model of ours for transformers; give a directory that python -m swcm_fairseq.export "
+            f"{source}: not a model of ours for transformers; give a directory that swcm export "
             "--format huggingface has written, or one saved after training from it"
         )
     return content

@@ -13,7 +13,7 @@ from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.languages import language_token
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import SAFETENSORS
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, SAFETENSORS
 from swcm_fairseq.interop.hf_names import (
     MODEL_OPTIONS,
     MODEL_TYPE,
@@ -25,7 +25,6 @@ from swcm_fairseq.interop.hf_names import (
     hf_options,
     model_config,
 )
-from swcm_fairseq.interop.huggingface import CONFIG_FILE
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 

@@ -7,15 +7,10 @@ import torch
 from torch import Tensor
 
 from swcm_fairseq.checked_data import checked
-from swcm_fairseq.data.vocabulary import (
-    DICT_FILE,
-    MASK,
-    SENTENCEPIECE_FILE,
-    SPECIALS,
-    load_dictionary,
-    load_sentencepiece,
-)
+from swcm_fairseq.data.piece_list import SPECIALS
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, load_dictionary, load_sentencepiece
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE
 from swcm_fairseq.interop.encoder_weights import (
     HEAD_REASON,
     POSITION_OFFSET,
@@ -26,7 +21,6 @@ from swcm_fairseq.interop.encoder_weights import (
 )
 from swcm_fairseq.interop.files import load_directory, load_json
 
-CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 
 # fairseq's TransformerEncoder                 Hugging Face

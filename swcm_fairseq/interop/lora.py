@@ -8,7 +8,8 @@ from torch import Tensor
 
 from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import SAFETENSORS, load_json, load_safetensors
+from swcm_fairseq.interop.encoder_files import SAFETENSORS
+from swcm_fairseq.interop.files import load_json, load_safetensors
 
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_FILE = "adapter_model.safetensors"

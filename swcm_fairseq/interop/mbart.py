@@ -10,19 +10,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from fairseq.data import Dictionary
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS
-from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, MultilingualDictionary, add_special_symbols, load_dictionary
+from swcm_fairseq.data.piece_list import PieceList
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, add_special_symbols, load_dictionary
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.interop.embedding_rows import match_rows
-from swcm_fairseq.interop.files import load_pickle, save_pickle
-from swcm_fairseq.interop.read import FAIRSEQ_MODEL
-from swcm_fairseq.interop.rows import INIT_STD, TOKEN_TABLES, generator_of
+from swcm_fairseq.interop.encoder_files import FAIRSEQ_MODEL
+from swcm_fairseq.interop.row_plans import INIT_STD
 from swcm_fairseq.output_files import check_distinct, whole_file
+
+if TYPE_CHECKING:  # --help does without torch
+    from torch import Tensor
 
 SENTENCEPIECE_FILES = ("sentence.bpe.model", "sentencepiece.bpe.model")
 SHARED_TABLE = "encoder.embed_tokens.weight"
@@ -40,7 +39,7 @@ class MBart:
     """
 
     path: Path
-    tensors: dict[str, Tensor]
+    tensors: dict[str, "Tensor"]
     symbols: list[str]
 
     @property
@@ -58,6 +57,10 @@ def read_mbart(directory: Path) -> MBart:
     """
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; give the one with {FAIRSEQ_MODEL} and {DICT_FILE} of mBART")
+    import torch
+
+    from swcm_fairseq.interop.files import load_pickle
+
     path = directory / FAIRSEQ_MODEL
     state = load_pickle(path)
     model: dict[str, Tensor] = state.get("model", {}) if isinstance(state, dict) else {}
@@ -77,6 +80,9 @@ def read_mbart(directory: Path) -> MBart:
 
 def _is_tensor(item: tuple[object, object]) -> bool:
     """Whether an item of a state dict is a name and finite numbers."""
+    import torch
+    from torch import Tensor
+
     name, tensor = item
     return isinstance(name, str) and isinstance(tensor, Tensor) and bool(torch.isfinite(tensor).all())
 
@@ -92,12 +98,16 @@ def _symbols(path: Path, rows: int) -> list[str]:
     return [*symbols, *(f"[language {number}]" for number in range(1, languages + 1)), MASK]
 
 
-def token_tables(tensors: dict[str, Tensor]) -> list[str]:
+def token_tables(tensors: dict[str, "Tensor"]) -> list[str]:
     """Names of the tensors with one row a symbol."""
+    from swcm_fairseq.interop.rows import TOKEN_TABLES
+
     return [name for name in tensors if name.endswith(TOKEN_TABLES)]
 
 
-def carry_over(mbart: MBart, dictionary: Dictionary, from_pieces: bool, seed: int) -> tuple[dict[str, Tensor], Counter]:
+def carry_over(
+    mbart: MBart, dictionary: PieceList, from_pieces: bool, seed: int
+) -> tuple[dict[str, "Tensor"], Counter]:
     """mBART's tensors for another dictionary.
 
     Args:
@@ -109,6 +119,11 @@ def carry_over(mbart: MBart, dictionary: Dictionary, from_pieces: bool, seed: in
     Returns:
         All tensors, and what became of the embedding rows.
     """
+    import torch
+
+    from swcm_fairseq.interop.embedding_rows import match_rows
+    from swcm_fairseq.interop.rows import generator_of
+
     source = mbart.tensors[SHARED_TABLE]
     generator = generator_of(seed)
     start = torch.empty(len(dictionary), source.size(1)).normal_(0.0, INIT_STD, generator=generator)
@@ -117,8 +132,9 @@ def carry_over(mbart: MBart, dictionary: Dictionary, from_pieces: bool, seed: in
     return {**mbart.tensors, **dict.fromkeys(token_tables(mbart.tensors), table)}, rows
 
 
-def write_checkpoint(tensors: dict[str, Tensor], symbols: Sequence[str], langs: Sequence[str], output: Path) -> None:
+def write_checkpoint(tensors: dict[str, "Tensor"], symbols: Sequence[str], langs: Sequence[str], output: Path) -> None:
     """Write what ``--finetune-from-model`` reads: a checkpoint without options, optimizer or progress."""
+
     state = {
         "args": None,
         "cfg": None,
@@ -129,11 +145,13 @@ def write_checkpoint(tensors: dict[str, Tensor], symbols: Sequence[str], langs: 
         "extra_state": {"train_iterator": {"epoch": 1}},
         "task_state": {"symbols": list(symbols), "langs": list(langs)},
     }
+    from swcm_fairseq.interop.files import save_pickle
+
     with whole_file(output) as place:
         save_pickle(state, place)
 
 
-def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
+def summary(tensors: dict[str, "Tensor"], rows: Counter, output: Path) -> str:
     """What was written, and the options to go on with."""
     layers = [len({name.split(".")[2] for name in tensors if name.startswith(f"{half}.layers.")}) for half in HALVES]
     width, inner = tensors[SHARED_TABLE].size(1), tensors["encoder.layers.0.fc1.weight"].size(0)
@@ -155,7 +173,7 @@ def summary(tensors: dict[str, Tensor], rows: Counter, output: Path) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m swcm_fairseq.interop.mbart",
+        prog="swcm mbart",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -177,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     read = [args.mbart, args.mbart / FAIRSEQ_MODEL, args.mbart / DICT_FILE, args.vocab, args.vocab / DICT_FILE]
     check_distinct(read, [args.output])
-    dictionary: MultilingualDictionary = load_dictionary(args.vocab / DICT_FILE)
+    dictionary = load_dictionary(args.vocab / DICT_FILE)
     langs = [lang.strip() for lang in args.langs.split(",")]
     add_special_symbols(dictionary, langs)
     tensors, rows = carry_over(read_mbart(args.mbart), dictionary, args.new_rows_from_pieces, args.seed)

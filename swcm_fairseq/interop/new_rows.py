@@ -1,74 +1,12 @@
 """How the embedding rows of new pieces start, if not at random: as a mean of old rows."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
-from swcm_fairseq.checkpoint_state import Options
-from swcm_fairseq.interop.rows import INIT_STD, generator_of
+from swcm_fairseq.interop.row_plans import Start
+from swcm_fairseq.interop.rows import generator_of
 
 NOISE = 0.25  # standard deviations of the old rows; two pieces with the same translation need two rows
-EXAMPLES = 20
-ALIGNED, SPLIT, MEAN, RANDOM = (
-    "mean of their translations",
-    "mean of the old pieces that spell them",
-    "mean of all old pieces",
-    "random",
-)
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the row of a new piece comes from.
-
-    Attributes:
-        lang: the language that it was added for.
-        kind: :data:`ALIGNED`, :data:`SPLIT` or :data:`MEAN`.
-        parts: old pieces and their weights, which sum to 1; empty for the mean of all.
-        links: expected number of links to its translations.
-    """
-
-    lang: str
-    kind: str
-    parts: tuple[tuple[str, float], ...] = ()
-    links: float = 0.0
-
-
-@dataclass
-class NewRows:
-    """How all new rows of an encoder start.
-
-    Attributes:
-        starts: by piece; pieces that are not among them start at random.
-        push_apart: see :func:`started_rows`.
-        texts: for the report, what was read of each parallel text.
-        std: standard deviation of the random ones.
-    """
-
-    starts: dict[str, Start] = field(default_factory=dict)
-    push_apart: float = 0.0
-    texts: Sequence[Mapping[str, object]] = field(default_factory=list)
-    std: float = INIT_STD
-
-    def report(self, new: Iterable[str]) -> Options:
-        """Rows by how they start, which sum to the number of ``new`` symbols, and the most frequent translations."""
-        kinds = Counter(dict.fromkeys((ALIGNED, SPLIT, MEAN, RANDOM), 0))
-        kinds.update(self.starts[symbol].kind if symbol in self.starts else RANDOM for symbol in new)
-        aligned = [(piece, start) for piece, start in self.starts.items() if start.kind == ALIGNED]
-        examples = [
-            {"piece": piece, "links": round(start.links, 1), "translations": {p: round(w, 3) for p, w in start.parts}}
-            for piece, start in sorted(aligned, key=lambda item: -item[1].links)[:EXAMPLES]
-        ]
-        return {
-            "rows": dict(kinds),
-            "std": self.std,
-            "push_apart": self.push_apart,
-            "texts": self.texts,
-            "examples": examples,
-        }
 
 
 def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], push_apart: float, seed: int) -> Tensor:

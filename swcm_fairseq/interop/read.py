@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, exists
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, FAIRSEQ_MODEL
 from swcm_fairseq.interop.encoder_weights import EncoderSizes, EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import read_fairseq, read_fairseq_sizes
-from swcm_fairseq.interop.huggingface import CONFIG_FILE, read_huggingface, read_huggingface_sizes
-
-FAIRSEQ_MODEL = "model.pt"  # in the directories that XLM-R and RoBERTa were published in
+from swcm_fairseq.interop.huggingface import read_huggingface, read_huggingface_sizes
 
 
 def read_encoder(path: Path | str) -> EncoderWeights:
@@ -36,5 +35,5 @@ def _place(path: Path) -> Path:
         return path
     raise InputError(
         f"{path}: no such encoder; give a local Hugging Face directory or a fairseq checkpoint (a model of the hub is "
-        "fetched by python -m swcm_fairseq.interop.convert --hub)"
+        "fetched by swcm convert --hub)"
     )

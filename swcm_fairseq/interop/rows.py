@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.row_plans import INIT_STD
 
-INIT_STD = 0.02  # of new rows and matrices, as the code of BERT, RoBERTa and XLM-R draws them
 MAX_SEED = 2**63
 # Tensors with one row per symbol, by the end of their names: fairseq's, and Hugging Face's (a bias has one number per
 # symbol).

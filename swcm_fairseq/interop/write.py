@@ -5,15 +5,16 @@ import shutil
 from pathlib import Path
 
 import torch
-from fairseq.data import Dictionary
 from torch import Tensor
 
 from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
-from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, SPECIALS, Vocabulary
+from swcm_fairseq.data.piece_list import SPECIALS, PieceList
+from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_files import CHECKSUMS, CONFIG_FILE, SAFETENSORS, checksum
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
-from swcm_fairseq.interop.files import CHECKSUMS, SAFETENSORS, checksum, save_safetensors
-from swcm_fairseq.interop.huggingface import ACTIVATIONS, CONFIG_FILE, HEAD_PREFIX, TOKEN_TYPES, name_table
+from swcm_fairseq.interop.files import save_safetensors
+from swcm_fairseq.interop.huggingface import ACTIVATIONS, HEAD_PREFIX, TOKEN_TYPES, name_table
 from swcm_fairseq.interop.packed_weights import pack
 from swcm_fairseq.interop.rows import row_index
 from swcm_fairseq.output_files import whole_directory
@@ -80,8 +81,8 @@ def ordered_symbols(weights: EncoderWeights, with_mask: bool = False) -> list[st
     return [*SPECIALS, *pieces, *([MASK] if MASK in known or with_mask else [])]
 
 
-def _dictionary(symbols: list[str]) -> Dictionary:
-    dictionary = Dictionary()
+def _dictionary(symbols: list[str]) -> PieceList:
+    dictionary = PieceList()
     for symbol in symbols:
         if symbol != MASK and symbol not in SPECIALS:
             dictionary.add_symbol(symbol)

@@ -8,7 +8,8 @@ from torch import Tensor
 from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import EPS
 from swcm_fairseq.interop.files import save_pickle
-from swcm_fairseq.interop.rows import INIT_STD, carried, generator_of, row_index
+from swcm_fairseq.interop.row_plans import INIT_STD
+from swcm_fairseq.interop.rows import carried, generator_of, row_index
 from swcm_fairseq.interop.write import ordered_symbols
 from swcm_fairseq.output_files import whole_file
 

@@ -1,1 +1,1 @@
-"""Model merging: several models trained from one become one, without training (``python -m swcm_fairseq.merge``)."""
+"""Model merging: several models trained from one become one, without training (``swcm merge``)."""

@@ -17,15 +17,15 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swcm_fairseq.errors import run_command
-from swcm_fairseq.merge.merge_methods import METHODS
-from swcm_fairseq.merge.merge_outputs import check_output, write
 from swcm_fairseq.merge.merge_recipe import DENSITY, SCOPES, SLACK, Recipe, make_recipe
-from swcm_fairseq.merge.merge_sources import open_model
-from swcm_fairseq.merge.merging import Merge
-from swcm_fairseq.merge.shares import table
+from swcm_fairseq.merge.method_table import METHODS
 from swcm_fairseq.output_files import check_distinct, write_whole
+
+if TYPE_CHECKING:  # --help does without torch
+    from swcm_fairseq.merge.merging import Merge
 
 
 def numbers(text: str) -> list[float]:
@@ -39,7 +39,7 @@ def numbers(text: str) -> list[float]:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m swcm_fairseq.merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="swcm merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="two or more; ties-sv favors the first")
     parser.add_argument("--method", choices=METHODS, required=True, help="see above")
@@ -83,8 +83,10 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def summary(merge: Merge, output: Path) -> str:
+def summary(merge: "Merge", output: Path) -> str:
     """What was merged and written."""
+    from swcm_fairseq.merge.shares import table
+
     recipe, merged = merge.recipe, len(merge.owners)
     normalized = ", normalized" if recipe.normalize else ""
     scale = "" if merge.base is None else f", lambda {recipe.scale:g}"
@@ -124,6 +126,10 @@ def main() -> None:
         scope=args.scope,
         seed=args.seed,
     )
+    from swcm_fairseq.merge.merge_outputs import check_output, write
+    from swcm_fairseq.merge.merge_sources import open_model
+    from swcm_fairseq.merge.merging import Merge
+
     models = [open_model(path) for path in args.models]
     base = None if args.base is None else open_model(args.base)
     inputs = [*args.models, *([] if base is None else [base.path])]
@@ -136,7 +142,7 @@ def main() -> None:
         write_shares(merge, args.shares)
 
 
-def write_shares(merge: Merge, path: Path) -> None:
+def write_shares(merge: "Merge", path: Path) -> None:
     """The table as JSON: one object per model, in percent."""
     content = [
         {"model": str(model.path), **shares.percent()} for model, shares in zip(merge.models, merge.shares, strict=True)

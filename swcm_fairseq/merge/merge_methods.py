@@ -1,4 +1,4 @@
-"""The methods: pure functions on the tensors of one parameter, and one table of them.
+"""The methods' arithmetic: pure functions on the tensors of one parameter.
 
 Sources: weighted average (Choshen et al. 2022, Wortsman et al. 2022), task arithmetic (Ilharco et al. 2023), TIES
 (Yadav et al. 2023), TIES-SV (Tao et al. 2024, section 6.2), DARE (Yu et al. 2024). All tensors here are float32 and of
@@ -6,50 +6,9 @@ one shape. A *task vector* is a model minus its base, multiplied by the weight o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 import torch
 from torch import Tensor
-
-
-class Sparsify(Enum):
-    """What becomes of a task vector before it is merged."""
-
-    NOTHING = "nothing"
-    TRIM = "trim"  # keep the largest magnitudes (TIES)
-    DROP = "drop"  # keep a random share and rescale it (DARE)
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to merge.
-
-    Attributes:
-        title: for people.
-        needs_base: merges task vectors; otherwise the models themselves.
-        sparsify: what is done to each task vector first.
-        elects: a sign is elected for each parameter, and only values of that sign are merged.
-        slack: the first model keeps some of the parameters that it would lose at the election.
-        normalize: divide by the sum of the weights, unless the user decides otherwise (MergeKit's defaults).
-    """
-
-    title: str
-    needs_base: bool = True
-    sparsify: Sparsify = Sparsify.NOTHING
-    elects: bool = False
-    slack: bool = False
-    normalize: bool = False
-
-
-METHODS = {
-    "average": Method("weighted average", needs_base=False, normalize=True),
-    "task-arithmetic": Method("task arithmetic"),
-    "ties": Method("TIES", sparsify=Sparsify.TRIM, elects=True, normalize=True),
-    "ties-sv": Method("TIES with a slack variable", sparsify=Sparsify.TRIM, elects=True, slack=True, normalize=True),
-    "dare": Method("DARE, then task arithmetic", sparsify=Sparsify.DROP),
-    "dare-ties": Method("DARE, then the election of TIES", sparsify=Sparsify.DROP, elects=True),
-}
 
 
 def weighted_average(models: Sequence[Tensor], weights: Sequence[float], normalize: bool) -> Tensor:

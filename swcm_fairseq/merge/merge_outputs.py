@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import SAFETENSORS, save_pickle
-from swcm_fairseq.interop.read import FAIRSEQ_MODEL
+from swcm_fairseq.interop.encoder_files import FAIRSEQ_MODEL, SAFETENSORS
+from swcm_fairseq.interop.files import save_pickle
 from swcm_fairseq.merge.merge_sources import SAFETENSORS_SUFFIX, Source
 from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.output_files import Workspace, check_distinct, whole_directory, whole_file

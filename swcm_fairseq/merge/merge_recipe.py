@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.merge.merge_methods import METHODS, Method, Sparsify
+from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
 DENSITY = 0.2  # of the authors of TIES, where nothing can be chosen on validation data
 SLACK = 0.04  # Tao et al. 2024, section 6.2

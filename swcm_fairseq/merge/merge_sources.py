@@ -11,10 +11,10 @@ from swcm_fairseq.checked_data import checked
 from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, load_dictionary
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.encoder_files import CONFIG_FILE, FAIRSEQ_MODEL
 from swcm_fairseq.interop.fairseq_checkpoint import options_of
 from swcm_fairseq.interop.files import load_directory, load_json, load_pickle, load_safetensors
-from swcm_fairseq.interop.huggingface import CONFIG_FILE, TOKENIZER_FILE, read_symbols
-from swcm_fairseq.interop.read import FAIRSEQ_MODEL
+from swcm_fairseq.interop.huggingface import TOKENIZER_FILE, read_symbols
 
 SAFETENSORS_SUFFIX = ".safetensors"
 # Options that change what a model computes and not the names or shapes of its tensors, so that nothing else shows that

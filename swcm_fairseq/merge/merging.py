@@ -8,9 +8,10 @@ from torch import Tensor
 
 from swcm_fairseq.merge.compatible import check_compatible, is_merged, tied
 from swcm_fairseq.merge.magnitude_cuts import Cut, cuts
-from swcm_fairseq.merge.merge_methods import Sparsify, add_up, disjoint_merge, draw, elect, lost, weighted_average
+from swcm_fairseq.merge.merge_methods import add_up, disjoint_merge, draw, elect, lost, weighted_average
 from swcm_fairseq.merge.merge_recipe import Recipe
 from swcm_fairseq.merge.merge_sources import Source
+from swcm_fairseq.merge.method_table import Sparsify
 from swcm_fairseq.merge.shares import Shares, count
 
 

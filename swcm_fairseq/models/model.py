@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.rows import INIT_STD, TOKEN_TABLES
+from swcm_fairseq.interop.row_plans import INIT_STD
+from swcm_fairseq.interop.rows import TOKEN_TABLES
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.decoder import Decoder
 from swcm_fairseq.models.encoder import Encoder, EncoderOut

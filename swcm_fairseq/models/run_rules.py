@@ -54,8 +54,7 @@ def run_rules(run: RunOptions, use: GradientUse) -> Iterator[tuple[bool, str]]:
     )
     yield (
         run.amp is True,
-        "--amp: fairseq divides clipped gradients by the loss scale twice; give --fp16, or --bf16 to "
-        "python -m swcm_fairseq.train",
+        "--amp: fairseq divides clipped gradients by the loss scale twice; give --fp16, or --bf16 to swcm train",
     )
 
 

@@ -40,7 +40,7 @@ def missing_weights(config: XLMSWCMConfig) -> str | None:
     if config.pretrained_encoder is not None and not Path(config.pretrained_encoder).exists():
         return (
             f"--pretrained-encoder {config.pretrained_encoder}: no such file or directory; training from scratch needs "
-            "it (python -m swcm_fairseq.interop.convert --hub fetches a model from the hub)"
+            "it (swcm convert --hub fetches a model from the hub)"
         )
     return None
 

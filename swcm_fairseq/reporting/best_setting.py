@@ -1,4 +1,4 @@
-"""Which point of a grid scored best: ``python -m swcm_fairseq.reporting.best_setting GRID --scores bo``.
+"""Which point of a grid scored best: ``swcm best-setting GRID --scores bo``.
 
 GRID contains one directory per setting, named after it, with scores/NAME.json. Prints the name of the best.
 """
@@ -30,7 +30,7 @@ def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
 def main(argv: list[str] | None = None) -> None:
     """Print the best setting."""
     parser = argparse.ArgumentParser(
-        prog="python -m swcm_fairseq.reporting.best_setting",
+        prog="swcm best-setting",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

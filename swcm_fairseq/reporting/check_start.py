@@ -8,7 +8,6 @@ from swcm_fairseq.data.corpora import Kind
 from swcm_fairseq.data.directory import find_corpora
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.tokenizers import language_tokenizer
-from swcm_fairseq.tasks.restored import read_task_state
 
 
 def check_pairs(directory: Path, langs: Sequence[str], splits: Sequence[str]) -> None:
@@ -26,7 +25,7 @@ def check_pairs(directory: Path, langs: Sequence[str], splits: Sequence[str]) ->
 
 def main(argv: list[str] | None = None) -> None:
     """Refuse a checkpoint of another task, which has no symbols, and a language without tokenizer or data."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="swcm check-start", description=__doc__)
     parser.add_argument("--start", metavar="CHECKPOINT", help="checkpoint for --finetune-from-model")
     parser.add_argument("--langs", nargs="+", default=[], metavar="LANG", help="languages of the outputs")
     parser.add_argument(
@@ -37,7 +36,11 @@ def main(argv: list[str] | None = None) -> None:
         language_tokenizer(lang)
     if args.pairs:
         check_pairs(args.pairs, args.langs, ("valid", "test"))
-    if args.start and "symbols" not in read_task_state(args.start):
+    if args.start is None:
+        return
+    from swcm_fairseq.tasks.restored import read_task_state  # torch, which the rest does without
+
+    if "symbols" not in read_task_state(args.start):
         raise InputError(
             f"{args.start}: is not a checkpoint of the task multilingual_denoising_mt; give --start one of the "
             "pretraining recipes, or the directory of an encoder"

@@ -89,8 +89,8 @@ def table(name: str, systems: dict[str, Scores], paper: Options) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m swcm_fairseq.reporting.classification_report``."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m swcm_fairseq.reporting.classification_report")
+    """The command line of ``swcm classification-report``."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="swcm classification-report")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the tables to FILE, as Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number of every seed to FILE")

@@ -1,6 +1,6 @@
 """Draw training losses: panels side by side, each with the curves of one or several runs, from fairseq's JSON logs.
 
-    python -m swcm_fairseq.reporting.curves --output loss.png \\
+    swcm curves --output loss.png \\
         --panel pretraining xlm-swcm=runs/pretraining/xlm-swcm/train.log
 """
 
@@ -8,18 +8,9 @@ import argparse
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.log_filters import quiet_pictures
 from swcm_fairseq.output_files import check_distinct
-from swcm_fairseq.pictures import check_picture, write_picture
+from swcm_fairseq.pictures import check_picture, load_pyplot, write_picture
 from swcm_fairseq.reporting.progress import statistics
-
-quiet_pictures()
-
-import matplotlib  # noqa: E402  (it logs while it is imported)
-
-matplotlib.use("agg")
-
-from matplotlib import pyplot  # noqa: E402
 
 WIDTH, HEIGHT = 4, 3  # inches of a panel
 # (Tag of a log line, its number of updates, its loss), the finer ones first.
@@ -63,6 +54,7 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
         InputError: a log cannot be read, or the picture cannot be written.
     """
     check_picture("--output", output)
+    pyplot = load_pyplot()
     figure, grid = pyplot.subplots(
         1, len(panels), figsize=(WIDTH * len(panels), HEIGHT), layout="constrained", squeeze=False
     )
@@ -88,7 +80,9 @@ def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
 
 def main() -> None:
     """Draw one picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="swcm curves", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, required=True, help="picture to write (.png, .svg, .pdf)")
     parser.add_argument(
         "--panel",

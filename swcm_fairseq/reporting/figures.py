@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from swcm_fairseq.pictures import write_picture
-from swcm_fairseq.reporting.curves import draw_curves, pyplot
+from swcm_fairseq.pictures import load_pyplot, write_picture
+from swcm_fairseq.reporting.curves import draw_curves
 from swcm_fairseq.reporting.filled_tables import FilledTable
 from swcm_fairseq.reporting.runs import LOG_FILE, PRETRAINING, Runs
 
 
 def draw_table(filled: FilledTable, output: Path) -> bool:
     """Draw a table with numbers for systems: one line per column, with 95% intervals; False if it has no number yet."""
+    pyplot = load_pyplot()
     figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
     drawn = False
     for i, column in enumerate(filled.table.columns):

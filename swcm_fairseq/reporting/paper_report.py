@@ -1,7 +1,7 @@
 """Collect finished runs into the paper's Tables 1 to 5, beside the paper's numbers, and draw Figure 4 and the curves.
 
-    python -m swcm_fairseq.reporting.paper_report                  reads runs/; files go to runs/report
-    python -m swcm_fairseq.reporting.paper_report --runs runs/smoke
+    swcm paper-report                  reads runs/; files go to runs/report
+    swcm paper-report --runs runs/smoke
 
 Each table is printed and written as Markdown, CSV and LaTeX. A cell without a finished run stays empty. Unfinished
 runs are listed with the command that continues them.

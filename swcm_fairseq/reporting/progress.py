@@ -1,6 +1,6 @@
 """Show a fairseq-train run as one progress bar.
 
-    fairseq-train --log-format json ... | python -m swcm_fairseq.reporting.progress LOG [UNIT]
+    fairseq-train --log-format json ... | swcm progress LOG [UNIT]
 
 UNIT is "update" or "epoch"; fairseq's log states the total. All of fairseq's output goes to LOG; the
 terminal gets a bar with the loss, one line per validation, and, if the run fails, its error line or otherwise the last
@@ -13,6 +13,8 @@ import re
 import sys
 
 from tqdm import tqdm
+
+from swcm_fairseq.errors import run_command
 
 TAIL = 15
 ERROR = re.compile(
@@ -48,7 +50,7 @@ def validation(numbers: dict[str, str]) -> str:
     return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
 
 
-def main(log_path: str, unit: str = "update", label: str | None = None, row: int = 0) -> int:
+def follow(log_path: str, unit: str = "update", label: str | None = None, row: int = 0) -> int:
     """Copy standard input to the log and draw the bar, ``row`` lines further down; returns the exit status."""
     finished = False
     tail: list[str] = []
@@ -78,15 +80,17 @@ def main(log_path: str, unit: str = "update", label: str | None = None, row: int
     return 0 if finished else 1
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="swcm progress", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("log_path", metavar="LOG", help="file to which all output is appended")
     parser.add_argument("unit", metavar="UNIT", nargs="?", choices=["update", "epoch"], default="update")
     parser.add_argument("--label", metavar="TEXT", help="name in front of the bar")
     parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several run at once")
-    return parser.parse_args()
+    sys.exit(follow(**vars(parser.parse_args())))
 
 
 if __name__ == "__main__":
-    sys.exit(main(**vars(parse())))
+    run_command(main)

@@ -1,6 +1,6 @@
 """The end of the demonstration: a table, five samples side by side, one page, and the conclusion from the numbers.
 
-    python -m swcm_fairseq.reporting.quickstart_report --out runs/quickstart \\
+    swcm quickstart-report --out runs/quickstart \\
         --text examples/quickstart/data/libreoffice --systems xlm-swcm random-decoder --curves loss.png
 """
 
@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
@@ -20,7 +21,10 @@ from swcm_fairseq.packed_files import read_unpacked
 from swcm_fairseq.scoring.evaluation import Evaluation, System, Value, evaluate
 from swcm_fairseq.scoring.generate_output import read_generation
 from swcm_fairseq.scoring.page import Output, Sample, escape, html_page
-from swcm_fairseq.scoring.tokenizers import Tokenizer, build_tokenizer
+from swcm_fairseq.scoring.tokenizers import build_tokenizer
+
+if TYPE_CHECKING:
+    from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
 SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
@@ -69,7 +73,7 @@ def hypotheses(path: Path, count: int) -> list[str]:
     return [segment.hypothesis or "" for segment in segments]
 
 
-def first_words(article: str, tokenizer: Tokenizer, count: int) -> str:
+def first_words(article: str, tokenizer: "Tokenizer", count: int) -> str:
     """The shortest beginning of the text with ``count`` words of its language."""
     for end in range(1, len(article)):
         if len(tokenizer.tokenize(article[:end])) > count:

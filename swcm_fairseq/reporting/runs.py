@@ -6,7 +6,6 @@ from pathlib import Path
 
 from swcm_fairseq.checkpoint_state import Checkpoint
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.files import load_pickle
 from swcm_fairseq.reporting.paper import Column, Paper, Row
 from swcm_fairseq.restoring import LAST
 from swcm_fairseq.scoring.evaluation import Evaluation
@@ -124,6 +123,8 @@ def training_progress(checkpoint: Path) -> tuple[str, bool]:
     Raises:
         InputError: the file is not a checkpoint of a training.
     """
+    from swcm_fairseq.interop.files import load_pickle  # torch, which a report without unfinished runs does without
+
     state: Checkpoint = load_pickle(checkpoint)
     try:
         limits = state["cfg"]["optimization"]
@@ -151,7 +152,5 @@ def _cell(evaluation: Evaluation, value: str, path: Path) -> Cell:
         )
     found, signature = evaluation.systems[0].values.get(value), evaluation.signatures.get(value.split()[0])
     if found is None or signature is None:
-        raise InputError(
-            f"{path}: has no {value} or no signature of it; score again with python -m swcm_fairseq.scoring"
-        )
+        raise InputError(f"{path}: has no {value} or no signature of it; score again with swcm score")
     return Cell(found.score, found.interval, Origin(signature, evaluation.segments))

@@ -1,4 +1,4 @@
-"""The scores of one run as a table: ``python -m swcm_fairseq.reporting.scores RUN`` reads RUN/scores/*.json."""
+"""The scores of one run as a table: ``swcm run-scores RUN`` reads RUN/scores/*.json."""
 
 import argparse
 from pathlib import Path
@@ -30,7 +30,7 @@ def row(path: Path) -> tuple[list[str], str]:
 
 def main() -> None:
     """Print the table and the signatures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="swcm run-scores", description=__doc__)
     parser.add_argument("run", type=Path, help="directory of the run")
     folder = parser.parse_args().run / "scores"
     if not exists(folder) or not (paths := sorted(folder.glob("*.json"))):

@@ -1,3 +1,1 @@
-"""Scores that state their own definition: importing this package registers the scorers for ``--scoring``."""
-
-from swcm_fairseq.scoring import fairseq_scorers  # noqa: F401
+"""Scores that state their own definition; :mod:`swcm_fairseq.scoring.fairseq_scorers` registers them with fairseq."""

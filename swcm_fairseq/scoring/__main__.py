@@ -1,11 +1,10 @@
-"""``python -m swcm_fairseq.scoring``: score any system's output, with the definition of each number."""
+"""``swcm score``: score any system's output, with the definition of each number."""
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.log_filters import warnings_only
 from swcm_fairseq.scoring.evaluation import (
     OFFLINE_BLEU_TOKENIZERS,
     Evaluation,
@@ -21,12 +20,12 @@ from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer, kn
 _FORMATS = {"text": as_text, "json": as_json, "markdown": as_markdown}
 
 _EXAMPLES = """examples:
-  python -m swcm_fairseq.scoring --ref test.bo --hyp model.bo --lang bo
-  python -m swcm_fairseq.scoring --ref test.kk --hyp ours.kk llm.kk --lang kk --format markdown
-  python -m swcm_fairseq.scoring --labels --ref test.labels --hyp ours.predictions theirs.predictions
-  python -m swcm_fairseq.scoring --generated results/generate-test.txt --lang bo --format json
+  swcm score --ref test.bo --hyp model.bo --lang bo
+  swcm score --ref test.kk --hyp ours.kk llm.kk --lang kk --format markdown
+  swcm score --labels --ref test.labels --hyp ours.predictions theirs.predictions
+  swcm score --generated results/generate-test.txt --lang bo --format json
 
-To read the outputs themselves: python -m swcm_fairseq.scoring.samples --help
+To read the outputs themselves: swcm samples --help
 """
 
 
@@ -41,7 +40,7 @@ def count(text: str) -> int:
 def build_parser() -> ArgumentParser:
     """The command's options."""
     parser = ArgumentParser(
-        prog="python -m swcm_fairseq.scoring",
+        prog="swcm score",
         description="Score one or several systems against references: ROUGE-L, -1, -2 (F1, precision, recall) with\n"
         "tokenizers for Tibetan, Chinese, Uyghur, Kazakh and Mongolian; sacreBLEU's BLEU and chrF++; the\n"
         "share of outputs in the requested language. With bootstrap intervals, tests of the difference from\n"
@@ -140,7 +139,6 @@ def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv``, score, and write the report."""
-    warnings_only()
     args = build_parser().parse_args(argv)
     check_output(args)
     write_output(lambda: run(args), args.output)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric, Score
@@ -15,7 +16,9 @@ from swcm_fairseq.scoring.language_id import language_accuracy
 from swcm_fairseq.scoring.metric_statistics import half_width, segment_statistics
 from swcm_fairseq.scoring.rouge import Rouge, RougeScore, RougeType
 from swcm_fairseq.scoring.significance import approximate_randomization, score_with_interval
-from swcm_fairseq.scoring.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 # The choices on the command line: tokenizers that need neither a download nor another package.
 OFFLINE_BLEU_TOKENIZERS = ("13a", "char", "intl", "none", "zh")
@@ -88,7 +91,7 @@ class Evaluation:
 
 
 def build_metrics(
-    language: str, tokenizer: Tokenizer, bleu_tokenizer: str | None = None, lowercase: bool = False
+    language: str, tokenizer: "Tokenizer", bleu_tokenizer: str | None = None, lowercase: bool = False
 ) -> list[Metric]:
     """ROUGE-L, -1, -2 with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams).
 
@@ -153,7 +156,7 @@ def _check(systems: Sequence[System], references: Sequence[Sequence[str]]) -> No
             )
 
 
-def _notes(tokenizer: Tokenizer, references: Sequence[Sequence[str]]) -> list[str]:
+def _notes(tokenizer: "Tokenizer", references: Sequence[Sequence[str]]) -> list[str]:
     """How many segments ROUGE cannot score, because no reference contains letters or digits."""
     count = sum(not any(map(tokenizer.tokenize, texts)) for texts in zip(*references, strict=True))
     return [f"{count} references have no letters or digits: ROUGE is 0 there, whatever the output"] if count else []
@@ -163,7 +166,7 @@ def evaluate(
     systems: Sequence[System],
     references: Sequence[Sequence[str]],
     language: str,
-    tokenizer: Tokenizer,
+    tokenizer: "Tokenizer",
     bleu_tokenizer: str | None = None,
     n_bootstrap: int = 1000,
     trials: int = 10_000,

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from enum import Enum
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.base import Metric, Score, Signature
 from sacrebleu.significance import estimate_ci
 from tqdm import tqdm
 
 from swcm_fairseq.checkpoint_state import Options
-from swcm_fairseq.scoring.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 
 class RougeType(Enum):
@@ -100,8 +102,10 @@ class Rouge(Metric):
 
     _SIGNATURE_TYPE = RougeSignature
 
-    def __init__(self, rouge_type: RougeType, language: str, tokenizer: Tokenizer) -> None:
+    def __init__(self, rouge_type: RougeType, language: str, tokenizer: "Tokenizer") -> None:
         super().__init__()
+        from rouge_score.rouge_scorer import RougeScorer  # takes a second to import
+
         self.rouge_type = rouge_type
         self.language = language
         self.tokenizer = tokenizer

@@ -1,4 +1,4 @@
-"""``python -m swcm_fairseq.scoring.samples``: write readable outputs, as text, JSONL or a web page."""
+"""``swcm samples``: write readable outputs, as text, JSONL or a web page."""
 
 import json
 import math
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
-from swcm_fairseq.log_filters import warnings_only
 from swcm_fairseq.scoring.inputs import Inputs, add_input_options, check_output, read_inputs
 from swcm_fairseq.scoring.metric_statistics import segment_statistics
 from swcm_fairseq.scoring.page import Output, Sample, html_page
@@ -17,16 +16,16 @@ from swcm_fairseq.scoring.segment_files import write_output
 from swcm_fairseq.scoring.tokenizers import TOKENIZER_NAMES, build_tokenizer, known_languages
 
 _EXAMPLES = """examples:
-  python -m swcm_fairseq.scoring.samples --generated results/generate-test.txt --lang ug --format html --output ug.html
-  python -m swcm_fairseq.scoring.samples --generated results/generate-test.txt --lang ug --output hypotheses.ug
-  python -m swcm_fairseq.scoring.samples --src test.zh --ref test.bo --hyp ours.bo llm.bo --lang bo --format jsonl
+  swcm samples --generated results/generate-test.txt --lang ug --format html --output ug.html
+  swcm samples --generated results/generate-test.txt --lang ug --output hypotheses.ug
+  swcm samples --src test.zh --ref test.bo --hyp ours.bo llm.bo --lang bo --format jsonl
 """
 
 
 def build_parser() -> ArgumentParser:
     """The command's options."""
     parser = ArgumentParser(
-        prog="python -m swcm_fairseq.scoring.samples",
+        prog="swcm samples",
         description="Write outputs in the order of the input: only the hypotheses (text, one per line), one JSON\n"
         "object per line (jsonl: id, source, reference, system, hypothesis, score of the model, rougeL in\n"
         "percent), or a page that shows systems side by side (html), with right-to-left and vertical\n"
@@ -117,7 +116,6 @@ def run(args: Namespace) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and write the outputs."""
-    warnings_only()
     args = build_parser().parse_args(argv)
     check_output(args, args.src)
     write_output(lambda: run(args), args.output)

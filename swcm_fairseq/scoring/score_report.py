@@ -111,7 +111,7 @@ def read_json(path: Path) -> Evaluation:
     Raises:
         InputError: the file does not exist, or contains something else.
     """
-    again = "score again: python -m swcm_fairseq.scoring --format json"
+    again = "score again: swcm score --format json"
     try:
         evaluation = checked(parse_json(read_text(path), path), Evaluation, str(path))
     except InputError as error:

@@ -1,4 +1,4 @@
-"""``python -m swcm_fairseq.study``: run a study, or report what has been run.
+"""``swcm study``: run a study, or report what has been run.
 
 Interrupt it whenever you like. The same command continues: finished runs are kept in RESULTS, a training continues from
 its last checkpoint.
@@ -76,7 +76,7 @@ def with_data(plan: StudyPlan, data: Path) -> StudyPlan:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m swcm_fairseq.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="swcm study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("action", choices=["run", "report"], help="train what is missing, or write the report")
     parser.add_argument("--plan", type=Path, default=Path("examples/study/plan.yaml"), metavar="YAML")

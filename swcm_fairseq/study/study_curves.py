@@ -2,13 +2,7 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
-
-from matplotlib import pyplot
-
-from swcm_fairseq.pictures import write_picture
+from swcm_fairseq.pictures import load_pyplot, write_picture
 from swcm_fairseq.study.study_plan import StudyPlan
 from swcm_fairseq.study.study_report import chosen_runs
 from swcm_fairseq.study.study_results import RunResult
@@ -21,6 +15,7 @@ def draw(plan: StudyPlan, results: list[RunResult], path: Path) -> Path | None:
     if not by_task:
         return None
     panels = {"pretraining": next(iter(by_task.values())), **by_task}
+    pyplot = load_pyplot()
     figure, grid = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4), layout="constrained", squeeze=False)
     for axes, (stage, runs) in zip(grid[0], panels.items(), strict=True):
         for name, each in runs.items():

@@ -14,6 +14,7 @@ from fairseq.tasks import register_task
 from omegaconf import MISSING
 
 from swcm_fairseq.checkpoint_state import TaskState
+from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.directory import find_corpora, load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.loading import Choice, ChosenCorpora
@@ -32,7 +33,7 @@ from swcm_fairseq.tasks.training import TrainingConfig, TrainingTask
 class CorporaMaskedLMConfig(SamplingConfig, TrainingConfig):
     """Options of the task."""
 
-    data: str = option(MISSING, "data directory written by preprocess.binarize")
+    data: str = option(MISSING, "data directory written by swcm binarize")
     corpora: Optional[str] = option(None, "take the text of these corpora, e.g. bo,zh (default: all)")
     tokens_per_sample: int = option(
         256, "the most positions of a text; longer documents are cut into blocks at sentence ends"
@@ -72,7 +73,7 @@ class CorporaMaskedLMTask(TrainingTask):
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: there is no room for text; give more")
         self.paths = utils.split_paths(cfg.data)
-        self.dictionary = load_vocabulary(self.paths[0])
+        self.dictionary = MultilingualDictionary.of(load_vocabulary(self.paths[0]))
         add_special_symbols(self.dictionary, [])
         self.langs = sorted({corpus.source_lang for path in self.paths for corpus in find_corpora(path)})
         choice = Choice(

@@ -10,10 +10,10 @@ from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask
 from omegaconf import OmegaConf
 
+from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import check_code, language_token
 from swcm_fairseq.data.streams import FRAME
-from swcm_fairseq.data.vocabulary import MultilingualDictionary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.cpu_precision import CPUPrecision, set_cpu_precision
 from swcm_fairseq.options import mapping_of

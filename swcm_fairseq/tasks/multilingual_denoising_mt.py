@@ -14,6 +14,7 @@ from omegaconf import open_dict
 
 from swcm_fairseq.checkpoint_state import TaskState
 from swcm_fairseq.criterions.logging_sums import summed
+from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.directory import load_vocabulary
 from swcm_fairseq.data.epoch_table import planned_counts
 from swcm_fairseq.data.languages import DEFAULT_LANGS, WordUnit, check_code
@@ -67,7 +68,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         self.paths = utils.split_paths(cfg.data)
         if not all(self.paths):
             raise InputError(f"the data path {cfg.data!r} has an empty part; write directories as a:b, or one of them")
-        self.dictionary = load_vocabulary(self.paths[0])
+        self.dictionary = MultilingualDictionary.of(load_vocabulary(self.paths[0]))
         self.langs: list[str] = []
         self.positions = DEFAULT_POSITIONS if cfg.tokens_per_sample is None else cfg.tokens_per_sample
         if self.positions <= FRAME:
@@ -282,7 +283,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         return self.corpora.group_names
 
     def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
-        """The pieces that a language's training text has, as preprocess.binarize counted them.
+        """The pieces that a language's training text has, as swcm binarize counted them.
 
         Args:
             lang_token: dictionary index of the language token.

@@ -46,7 +46,7 @@ def parse_generation_options(text: str) -> Namespace:
 
 
 def build_metric(metric: EvalMetric, lang: str) -> Metric:
-    """The metric as ``python -m swcm_fairseq.scoring`` computes it; for unknown languages by words."""
+    """The metric as ``swcm score`` computes it; for unknown languages by words."""
     for built in build_metrics(lang, build_tokenizer(lang, language(lang).rouge or "word")):
         if isinstance(built, Rouge):
             if metric is EvalMetric.rouge_l and built.rouge_type is RougeType.ROUGE_L:

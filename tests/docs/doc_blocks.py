@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROGRAM = r"(?:python3?|fairseq-[a-z]+|torchrun|make|pip|sbatch|srun|bash|sh|examples/\S+)"
+_PROGRAM = r"(?:python3?|fairseq-[a-z]+|swcm|torchrun|make|pip|sbatch|srun|bash|sh|examples/\S+)"
 _TYPED = re.compile(rf"^\s*(?:\$ )?(?:[A-Z_]+=\S* )*{_PROGRAM} ", re.MULTILINE)
 
 

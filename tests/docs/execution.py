@@ -30,6 +30,8 @@ def arguments(command: str, repository: Path) -> list[str]:
 def small(words: list[str]) -> list[str]:
     """The same command at the smallest size (see :mod:`tests.docs.smoke`)."""
     program = words[2] if words[1] == "-m" else words[0]
+    if program == "swcm":
+        program = smoke.SWCM.get(words[1], words[1])
     kept = [smoke.REPLACED.get(word, word) for word in words if word not in smoke.LEFT_OUT]
     return kept + smoke.ADDED.get(program, [])
 
@@ -59,8 +61,8 @@ def execute(command: str, repository: Path) -> None:
         environment[name] = value
     if why_not_run(words):
         check(words, repository)
-    elif words[0] in FAIRSEQ or words[0] == "python":
-        if words[0] == "fairseq-train":  # the prepared checkpoint of that name is for other pages
+    elif words[0] in FAIRSEQ or words[0] in ("python", "swcm"):
+        if "--save-dir" in words:  # the prepared checkpoint of that name is for other pages
             shutil.rmtree(words[words.index("--save-dir") + 1], ignore_errors=True)
         run(*small(words))
     elif words[0] == "make":

@@ -17,6 +17,7 @@ ADDED = {
     "preprocess.vocab_extend": ["--size", "400"],
     "swcm_fairseq.scoring": ["--bootstrap", "20", "--trials", "20"],
 }
+SWCM = {"train": "fairseq-train", "run": "preprocess.run"}  # commands of swcm that are in the table by another name
 REPLACED = {"xlm_swcm": "xlm_swcm_tiny", "xlm_swcm_base": "xlm_swcm_tiny"}  # the encoder of the tests is as small
 LEFT_OUT = {"--fp16"}
 

@@ -23,7 +23,7 @@ def of(program: str, done: subprocess.CompletedProcess) -> list[list[str]]:
     """The commands with that program, as words."""
     assert done.returncode == 0, done.stderr
     lines = [shlex.split(line) for line in done.stdout.splitlines() if line and not line.startswith("#")]
-    return [words for words in lines if program in words]
+    return [words for words in lines if f" {program} " in f" {' '.join(words)} "]
 
 
 def value(option: str, words: list[str]) -> str:
@@ -45,9 +45,9 @@ def test_no_model_sees_a_summary_of_the_language(recipe, tmp_path):
 
 def test_the_grid_is_the_papers_and_is_chosen_on_validation(recipe, tmp_path):
     done = recipe("--dry-run", LANGUAGES="bo")
-    merges = of("swcm_fairseq.merge", done)
+    merges = of("swcm merge", done)
     place = f"{tmp_path}/my runs/merging/summarization"
-    grid = [build_parser().parse_args(words[3:]) for words in merges if "/grid/" in value("--output", words)]
+    grid = [build_parser().parse_args(words[2:]) for words in merges if "/grid/" in value("--output", words)]
     assert {str(args.models[0]) for args in grid} == {f"{place}/task/checkpoint_best.pt"}
     assert {str(args.models[1]) for args in grid} == {f"{place}/ct-bo/checkpoint_last.pt"}
     densities = [0.01, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -77,13 +77,13 @@ def test_own_data_and_options(recipe):
     for words in of("fairseq-generate", done):
         assert words[1] == "titles" and words[-3:] == ["--restrict-decoding", "--beam", "2"]
     assert {value("--tokens-per-sample", words) for words in trainings.values()} == {"48"}
-    assert not of("preprocess.run", done)
+    assert not of("swcm run", done)
 
 
 def test_two_languages_are_merged_at_once(recipe):
     done = recipe("--dry-run", DENSITIES="1.0")
-    [words] = [words for words in of("swcm_fairseq.merge", done) if "/ties-all/" in value("--output", words)]
-    models = [word.split("/")[-2] for word in words[3 : words.index("--method")]]
+    [words] = [words for words in of("swcm merge", done) if "/ties-all/" in value("--output", words)]
+    models = [word.split("/")[-2] for word in words[2 : words.index("--method")]]
     assert models == ["task", "ct-bo", "ct-ug"] and value("--densities", words).count(",") == 2
     tested = [value("--results-path", words) for words in of("fairseq-generate", done)][-2:]
     assert [path.split("/")[-3] for path in tested] == ["ties-all-bo", "ties-all-ug"]

@@ -40,7 +40,7 @@ def commands(done: subprocess.CompletedProcess) -> list[list[str]]:
 
 def of(program: str, printed: list[list[str]]) -> list[list[str]]:
     """Those that run ``program``."""
-    return [words for words in printed if program in words]
+    return [words for words in printed if f" {program} " in f" {' '.join(words)} "]
 
 
 def value(option: str, words: list[str]) -> str:
@@ -176,7 +176,7 @@ def test_fine_tuning_is_the_papers_and_scores_every_test_set(recipe, tmp_path, n
     assert {option: value(option, training) for option in expected} == expected
     assert "--maximize-best-checkpoint-metric" in training
     run = expected["--save-dir"]
-    generations, scorings = of("fairseq-generate", printed), of("swcm_fairseq.scoring", printed)
+    generations, scorings = of("fairseq-generate", printed), of("swcm score", printed)
     assert [value("--results-path", words) for words in generations] == [f"{run}/test/{each}" for each in test_sets]
     assert [value("--output", words) for words in scorings] == [f"{run}/scores/{each}.json" for each in test_sets]
     for each, generation, scoring in zip(test_sets, generations, scorings, strict=True):
@@ -188,8 +188,8 @@ def test_fine_tuning_is_the_papers_and_scores_every_test_set(recipe, tmp_path, n
 def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
     variables = {"ENCODER": "my encoder", "MANIFEST": "my texts/ten thousand.yaml", "PRECISION": "fp32"}
     printed = commands(recipe("pretraining/single_gpu.sh", "--dry-run", "--", "--lr", "2e-4", **variables))
-    [reading], [training] = of("preprocess.run", printed), of("fairseq-train", printed)
-    assert reading[3] == "my texts/ten thousand.yaml"
+    [reading], [training] = of("swcm run", printed), of("fairseq-train", printed)
+    assert reading[2] == "my texts/ten thousand.yaml"
     assert value("--vocabulary", reading) == value("--pretrained-encoder", training) == "my encoder"
     assert value("--output", reading) == training[1] == "data-bin/my encoder/ten thousand"
     assert training[-2:] == ["--lr", "2e-4"] and "--fp16" not in training
@@ -198,11 +198,11 @@ def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
     options = ("--dry-run", "--start", str(encoder))
     printed = commands(recipe("finetuning/translation.sh", *options, DATA="my data"))
     [training] = of("fairseq-train", printed)
-    assert training[1] == "my data" and not of("preprocess.run", printed)
+    assert training[1] == "my data" and not of("swcm run", printed)
     assert value("--pretrained-encoder", training) == str(encoder) and "--finetune-from-model" not in training
     variables = {"PRECISION": "bf16", "DIRECTIONS": "kk-kk zh-kk"}
     printed = commands(recipe("finetuning/summarization.sh", "--dry-run", **variables))
-    [training] = of("swcm_fairseq.train", printed)
+    [training] = of("swcm train", printed)
     assert "--bf16" in training
     generations = [
         (value("--source-lang", words), value("--target-lang", words)) for words in of("fairseq-generate", printed)
@@ -216,7 +216,7 @@ def test_another_encoder_has_its_own_data_and_stays_with_what_follows(recipe, tm
     (encoder / "dict.txt").touch()
     for name in ("pretraining/continued_mlm.sh", "pretraining/single_gpu.sh", "finetuning/summarization.sh"):
         printed = commands(recipe(name, "--dry-run", ENCODER="encoders/za"))
-        assert value("--output", *of("preprocess.run", printed)).startswith("data-bin/encoders-za/")
+        assert value("--output", *of("swcm run", printed)).startswith("data-bin/encoders-za/")
     line = error_line(recipe("finetuning/translation.sh", ENCODER=str(encoder)), 1)
     assert f"ENCODER={encoder} examples/pretraining/single_gpu.sh" in line.replace("\\", "")
 
@@ -257,7 +257,7 @@ def test_a_wrong_option_is_one_line(recipe, name, options, variables, expected):
 def test_a_missing_encoder_or_start_or_data_is_one_line_with_the_fix(recipe, tmp_path):
     missing = str(tmp_path / "no encoder")
     line = error_line(recipe("pretraining/single_gpu.sh", ENCODER=missing), 1)
-    assert "python -m swcm_fairseq.interop.convert hfl/cino-base-v2 --hub --output" in line
+    assert "swcm convert hfl/cino-base-v2 --hub --output" in line
     encoder = tmp_path / "encoder"
     encoder.mkdir()
     (encoder / "dict.txt").touch()
@@ -266,7 +266,7 @@ def test_a_missing_encoder_or_start_or_data_is_one_line_with_the_fix(recipe, tmp
     line = error_line(recipe("pretraining/single_gpu.sh", ENCODER=str(encoder), DATA=missing), 1)
     assert f"{missing}/dict.txt is missing; DATA names" in line
     place = {"ENCODER": str(encoder), "RENDEZVOUS": "first:29500"}
-    assert "make it beforehand, on one machine: python -m preprocess.run" in error_line(
+    assert "make it beforehand, on one machine: swcm run" in error_line(
         recipe("pretraining/several_machines.sh", **place), 1
     )
 

@@ -50,7 +50,7 @@ def test_the_command_line_says_the_same(inputs, tmp_path):
             (folder / "out").mkdir()
             before = contents(folder / "in")
             done = subprocess.run(
-                [sys.executable, "-m", "preprocess.clean", *case.argv], capture_output=True, text=True, check=False
+                [sys.executable, "-m", "swcm_fairseq.cli", "clean", *case.argv], capture_output=True, text=True
             )
             assert bool(done.returncode) == (case.verdict.kind == "refused")
             assert "Traceback" not in done.stderr and before == contents(folder / "in")

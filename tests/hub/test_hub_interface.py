@@ -52,7 +52,7 @@ def test_texts_may_come_from_an_iterator(model, texts):
 
 def test_interactive_reads_as_many_tokens(model, checkpoint, data_bin, texts, tmp_path, capsys):
     """A model that was trained with fewer than --tokens-per-sample's default and has room for more."""
-    export = ["-m", "swcm_fairseq.export", checkpoint, "--output", tmp_path / "export"]
+    export = ["-m", "swcm export", checkpoint, "--output", tmp_path / "export"]
     run("python", *export, "--vocab", data_bin)
     state = torch.load(tmp_path / "export/model.pt", weights_only=True)
     for half in ("source", "target"):
@@ -182,10 +182,10 @@ def test_on_a_gpu(checkpoint, data_bin, model, texts):
 @pytest.mark.parametrize(
     "missing, message",
     [
-        ("directory", "no such directory; .*swcm_fairseq.export"),
+        ("directory", "no such directory; .*swcm export"),
         ("model.pt", r"model.pt: no such checkpoint \(there: none\)"),
-        ("dict.txt", "dict.txt: missing; .*swcm_fairseq.export"),
-        ("sentencepiece.bpe.model", "sentencepiece.bpe.model: missing; .*swcm_fairseq.export"),
+        ("dict.txt", "dict.txt: missing; .*swcm export"),
+        ("sentencepiece.bpe.model", "sentencepiece.bpe.model: missing; .*swcm export"),
     ],
 )
 def test_a_missing_file_is_one_line(checkpoint, data_bin, tmp_path, missing, message):

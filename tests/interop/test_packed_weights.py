@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop import convert
+from swcm_fairseq.interop.encoder_files import CHECKSUMS
 from swcm_fairseq.interop.encoder_source import as_directory
-from swcm_fairseq.interop.files import CHECKSUMS
 from swcm_fairseq.interop.packed_weights import BLOCK, CODES, SCALES, dequantize, pack, quantize, unpack
 from swcm_fairseq.interop.read import read_encoder
 

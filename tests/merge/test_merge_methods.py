@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from torch import tensor
 
 from swcm_fairseq.merge.magnitude_cuts import cuts
-from swcm_fairseq.merge.merge_methods import METHODS, disjoint_merge, elect, in_conflict, lost, weighted_average
+from swcm_fairseq.merge.merge_methods import disjoint_merge, elect, in_conflict, lost, weighted_average
 from swcm_fairseq.merge.merge_recipe import make_recipe
 from swcm_fairseq.merge.merge_sources import Source
 from swcm_fairseq.merge.merging import Merge
+from swcm_fairseq.merge.method_table import METHODS
 
 BASE = tensor([1.0, 1.0, 1.0, 1.0, 1.0])
 A = tensor([0.5, -0.4, 0.3, 0.0, 0.25])  # what each has learned

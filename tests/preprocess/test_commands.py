@@ -93,7 +93,7 @@ def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
     """The text comes from a pipe that stays open, so the command is at work when the interrupt comes."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    arguments = f"-m preprocess.clean --lang bo --input {pipe} --output {tmp_path}/out"
+    arguments = f"-m swcm_fairseq.cli clean --lang bo --input {pipe} --output {tmp_path}/out"
     process = subprocess.Popen(
         [sys.executable, *arguments.split()],
         stderr=subprocess.PIPE,

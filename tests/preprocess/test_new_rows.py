@@ -13,7 +13,8 @@ from preprocess import vocab, vocab_extend
 from preprocess.vocabulary import bitext, word_alignment
 from preprocess.vocabulary.sentencepiece_models import read_model, symbols
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.new_rows import ALIGNED, MEAN, RANDOM, SPLIT, Start, started_rows
+from swcm_fairseq.interop.new_rows import started_rows
+from swcm_fairseq.interop.row_plans import ALIGNED, MEAN, RANDOM, SPLIT, Start
 
 WIDTH = 32
 

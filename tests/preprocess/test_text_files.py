@@ -78,14 +78,14 @@ def test_what_is_refused(tmp_path):
         (b"a\rb\rc", "no LF in the file"),
         (b"", "the file is empty"),
         ("text".encode("utf-16"), "not text but UTF-16"),
-        (b"ok\n\xff\n", r"file:2: invalid UTF-8; preprocess.clean makes clean UTF-8"),
+        (b"ok\n\xff\n", r"file:2: invalid UTF-8; swcm clean makes clean UTF-8"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=message):
             list(open_lines(path))
     path.write_bytes("ok\nབཀྲ\nཤིས".encode())
     assert list(open_lines(path, 9)) == ["ok", "བཀྲ", "ཤིས"]
-    with pytest.raises(InputError, match=r"file:2: longer than 8 bytes; preprocess.clean leaves such lines out"):
+    with pytest.raises(InputError, match=r"file:2: longer than 8 bytes; swcm clean leaves such lines out"):
         list(open_lines(path, 8))
     for name in ("utf-16", "no-such", "rot13"):
         assert not contains_ascii(name)

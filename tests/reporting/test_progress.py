@@ -20,7 +20,7 @@ def run(monkeypatch, tmp_path, capsys):
 
     def feed(lines: list[str], *arguments) -> tuple[int, str]:
         monkeypatch.setattr(sys, "stdin", io.StringIO("".join(lines)))
-        status = progress.main(str(tmp_path / "log"), *arguments)
+        status = progress.follow(str(tmp_path / "log"), *arguments)
         assert (tmp_path / "log").read_text() == "".join(lines)
         captured = capsys.readouterr()
         return status, captured.out + captured.err

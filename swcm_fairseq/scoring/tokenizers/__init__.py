@@ -1,24 +1,22 @@
 """Tokenizers for the scores, one per file; the table of languages says which language uses which."""
 
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swcm_fairseq.data.languages import LANGUAGES, language
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.scoring.tokenizers.base import Tokenizer
-from swcm_fairseq.scoring.tokenizers.chinese import ChineseCharacters
-from swcm_fairseq.scoring.tokenizers.latin import RougeScoreDefault
-from swcm_fairseq.scoring.tokenizers.pieces import SentencePieces
-from swcm_fairseq.scoring.tokenizers.tibetan import TibetanSyllables
-from swcm_fairseq.scoring.tokenizers.tibetan_words import TibetanWords
-from swcm_fairseq.scoring.tokenizers.words import Words
 
-_TOKENIZERS: dict[str, Callable[[], Tokenizer]] = {
-    "bo-botok": TibetanWords,
-    "bo-syllable": TibetanSyllables,
-    "rouge-score": RougeScoreDefault,
-    "word": Words,
-    "zh-char": ChineseCharacters,
+if TYPE_CHECKING:
+    from swcm_fairseq.scoring.tokenizers.base import Tokenizer
+
+# Name -> module and class, imported when one is made: rouge-score, which all are built on, takes a second.
+_TOKENIZERS = {
+    "bo-botok": ("tibetan_words", "TibetanWords"),
+    "bo-syllable": ("tibetan", "TibetanSyllables"),
+    "rouge-score": ("latin", "RougeScoreDefault"),
+    "word": ("words", "Words"),
+    "zh-char": ("chinese", "ChineseCharacters"),
 }
 _SENTENCEPIECE = "sentencepiece"
 
@@ -41,7 +39,7 @@ def language_tokenizer(code: str) -> str:
     return name
 
 
-def build_tokenizer(code: str, name: str | None = None, sentencepiece_model: Path | None = None) -> Tokenizer:
+def build_tokenizer(code: str, name: str | None = None, sentencepiece_model: Path | None = None) -> "Tokenizer":
     """Make the tokenizer ``name``, or the one of ``language``.
 
     Args:
@@ -56,7 +54,10 @@ def build_tokenizer(code: str, name: str | None = None, sentencepiece_model: Pat
     if (name == _SENTENCEPIECE) != (sentencepiece_model is not None):
         raise InputError("the sentencepiece tokenizer and a sentencepiece model go together: give both or neither")
     if sentencepiece_model is not None:
+        from swcm_fairseq.scoring.tokenizers.pieces import SentencePieces
+
         return SentencePieces(sentencepiece_model)
     if name not in _TOKENIZERS:
         raise InputError(f"unknown tokenizer {name!r}: choose one of {', '.join(TOKENIZER_NAMES)}")
-    return _TOKENIZERS[name]()
+    module, cls = _TOKENIZERS[name]
+    return vars(import_module(f"{__name__}.{module}"))[cls]()

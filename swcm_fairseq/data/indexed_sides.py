@@ -1,0 +1,47 @@
+"""Memory-mapped indexed files of a data directory, as datasets for training."""
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+from fairseq.data import ConcatDataset, Dictionary
+from fairseq.data.indexed_dataset import MMapIndexedDataset
+
+from swcm_fairseq.data.directory import check_index
+from swcm_fairseq.errors import InputError
+
+
+def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combine: bool = False):
+    """The indexed file ``prefix`` of ``directory``, memory-mapped.
+
+    Args:
+        directory: the data directory.
+        prefix: path in it, without ``.bin``/``.idx``; ``train.zh-bo.zh`` is followed by ``train1.zh-bo.zh`` and so on
+            if ``combine``.
+        dictionary: pieces only; an id beyond it is refused.
+        combine: fairseq's: read ``train``, ``train1``, ``train2``, ... as one.
+
+    Returns:
+        a dataset of 1-d LongTensors with ``sizes`` (tokens, ``</s>`` included).
+    """
+    parts = []
+    for number in itertools.count() if combine else (0,):
+        head, name = os.path.split(prefix)
+        split, dot, rest = name.partition(".")
+        path = os.path.join(directory, head, f"{split}{number or ''}{dot}{rest}")
+        if number and not os.path.exists(f"{path}.idx"):
+            break
+        parts.append(_open(path, dictionary))
+    return parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+
+def _open(path: str, dictionary: Dictionary) -> MMapIndexedDataset:
+    """One indexed file; raises :class:`InputError` if it is missing, damaged, or has ids that are not pieces."""
+    dtype, _ = check_index(path)
+    if int(np.memmap(f"{path}.bin", dtype, "r").max()) >= len(dictionary):
+        raise InputError(
+            f"{path}.bin: has ids beyond the {len(dictionary)} entries of the dictionary; "
+            "it was made with another vocabulary, binarize the text again"
+        )
+    return MMapIndexedDataset(path)

@@ -1,0 +1,56 @@
+"""What ``swcm train``, ``swcm generate`` and ``swcm interactive`` share: fairseq's commands with the plugin found."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from swcm_fairseq.log_filters import forget_handlers
+
+FULL_HELP = "--full-help"
+
+
+def read_options(name: str, description: str, options: str) -> bool:
+    """Answer ``--help`` without importing fairseq, and complete the options of its command in ``sys.argv``.
+
+    Args:
+        name: of fairseq's command, such as ``train``.
+        description: what it does and what it is given.
+        options: those that are used most, as ``--help`` shows them.
+
+    Returns:
+        Whether ``--full-help`` is asked for: the options of fairseq and of this package, which take seconds to collect.
+    """
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        parser = argparse.ArgumentParser(
+            prog=f"swcm {name}",
+            usage=f"swcm {name} DATA [OPTION...]",
+            description=description,
+            epilog=f"options used most:\n{options}\n\nAll options are fairseq-{name}'s and those of this package.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument(FULL_HELP, action="store_true", help="describe all options of fairseq and of this package")
+        parser.print_help()
+        sys.exit(0 if arguments else 2)
+    if FULL_HELP in arguments:
+        sys.argv = sys.argv[:1]  # fairseq looks into it while it makes its parser
+        return True
+    if not any(argument.partition("=")[0] == "--user-dir" for argument in arguments):
+        sys.argv += ["--user-dir", str(Path(__file__).resolve().parent)]
+    return False
+
+
+def register() -> None:
+    """Register this package with fairseq, once, and leave logging to the command of fairseq that is imported next."""
+    if "swcm_fairseq.registration" not in sys.modules:
+        from swcm_fairseq import registration  # noqa: F401
+
+        forget_handlers()
+
+
+def print_full_help(get_parser: Callable[[], argparse.ArgumentParser]) -> None:
+    """All options of a command."""
+    from swcm_fairseq.command_help import text
+
+    print(f"{get_parser().format_help()}\n{text()}")

@@ -1,0 +1,27 @@
+"""``swcm generate``: fairseq-generate with this plugin."""
+
+from swcm_fairseq.errors import run_command
+from swcm_fairseq.fairseq_command import print_full_help, read_options, register
+
+DESCRIPTION = "fairseq-generate with this plugin: the outputs of a model for a split of a data directory."
+OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang LANG --gen-subset test
+  --path CHECKPOINT                    written by swcm train, or model.pt of swcm export
+  --beam 4 --batch-size 32 --remove-bpe sentencepiece --required-batch-size-multiple 1
+  --restrict-decoding                  only words of the target language
+  --results-path DIR                   where generate-test.txt goes, which swcm score and swcm samples read"""
+
+
+def main() -> None:
+    """fairseq-generate's ``cli_main``."""
+    full_help = read_options("generate", DESCRIPTION, OPTIONS)
+    register()
+    from fairseq import options
+    from fairseq_cli.generate import cli_main
+
+    if full_help:
+        return print_full_help(options.get_generation_parser)
+    cli_main()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,27 @@
+"""``swcm interactive``: fairseq-interactive with this plugin."""
+
+from swcm_fairseq.errors import run_command
+from swcm_fairseq.fairseq_command import print_full_help, read_options, register
+
+DESCRIPTION = "fairseq-interactive with this plugin: outputs for lines of standard input or of a file."
+OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang LANG
+  --path CHECKPOINT                    written by swcm train, or model.pt of swcm export
+  --input FILE                         lines to read (default: standard input)
+  --bpe sentencepiece --sentencepiece-model DATA/sentencepiece.bpe.model     for text that is not encoded yet
+  --beam 4 --buffer-size 32 --batch-size 32"""
+
+
+def main() -> None:
+    """fairseq-interactive's ``cli_main``."""
+    full_help = read_options("interactive", DESCRIPTION, OPTIONS)
+    register()
+    from fairseq import options
+    from fairseq_cli.interactive import cli_main
+
+    if full_help:
+        return print_full_help(options.get_interactive_generation_parser)
+    cli_main()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,37 @@
+"""The files of an encoder's directory: their names and checksums, and which are there. Nothing here reads tensors."""
+
+import hashlib
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError
+
+CONFIG_FILE = "config.json"
+SAFETENSORS = "model.safetensors"
+PYTORCH_BIN = "pytorch_model.bin"
+INDEX_SUFFIX = ".index.json"
+FAIRSEQ_MODEL = "model.pt"  # in the directories that XLM-R and RoBERTa were published in
+CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it; beside a model that is distributed
+
+
+def has_encoder(directory: Path | str) -> bool:
+    """Whether the directory holds an encoder beside its vocabulary."""
+    names = [name + suffix for name in (SAFETENSORS, PYTORCH_BIN) for suffix in ("", INDEX_SUFFIX)]
+    return any((Path(directory) / name).is_file() for name in names)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_checksums(directory: Path) -> None:
+    """Compare the files of a directory with its ``SHA256SUMS``, if it has one; raises :class:`InputError`."""
+    listing = directory / CHECKSUMS
+    if not listing.is_file():
+        return
+    for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+        expected, _, name = line.partition("  ")
+        path = directory / Path(name).name
+        if not path.is_file() or checksum(path) != expected:
+            raise InputError(f"{path}: damaged or missing (its checksum is not that of {CHECKSUMS}); copy it again")

@@ -1,0 +1,114 @@
+"""``swcm recipes``: list the recipes and manifests that come with the package, print where they are, or copy them."""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.output_files import Workspace, cannot_write
+
+FOLDER = "examples"  # in a checkout, and the name of a copy: recipes find each other by it
+RECIPES = ("*.sh", "*.sbatch", "*.yaml")
+
+
+def recipes_directory() -> Path:
+    """Where the recipes are: beside the package in a checkout, in it where it is installed.
+
+    Raises:
+        InputError: they are in neither place.
+    """
+    package = Path(__file__).resolve().parent
+    for place in (package / "recipes", package.parent / FOLDER):
+        if (place / "lib.sh").is_file():
+            return place
+    raise InputError(f"{package}: the recipes are missing; install the package again")
+
+
+def listing(directory: Path) -> str:
+    """Each recipe and manifest and the first sentence that it says of itself."""
+    files = sorted(path for pattern in RECIPES for path in directory.rglob(pattern) if path.parent != directory)
+    names = [str(path.relative_to(directory)) for path in files]
+    width = max(map(len, names))
+    return "\n".join(f"{name:<{width}}  {_summary(path)}" for name, path in zip(names, files, strict=True))
+
+
+def _summary(path: Path) -> str:
+    """The first comment of a file, up to the end of its first sentence, on one line."""
+    comment: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith(("#!", "# shellcheck")):
+            continue
+        if not line.startswith("# ") or (comment and comment[-1].endswith(".")):
+            break
+        comment.append(line[2:])
+    return re.split(r"[.:;,] | \(|\.$", " ".join(comment))[0]
+
+
+def located(directory: Path, name: str) -> Path:
+    """The path of a recipe or manifest; raises :class:`InputError` if there is none of that name."""
+    path = directory / name
+    if (directory not in path.resolve().parents and path != directory) or not path.exists():
+        raise InputError(f"--path {name}: no such recipe or manifest; swcm recipes lists them")
+    return path
+
+
+def copy(directory: Path, target: Path) -> Path:
+    """Copy all recipes with what they need, complete or not at all.
+
+    Args:
+        directory: the recipes.
+        target: where to; they come to ``examples`` in it.
+
+    Returns:
+        The copy.
+
+    Raises:
+        InputError: it is there already, or cannot be written.
+    """
+    place = target / FOLDER
+    if place.exists():
+        raise InputError(f"--copy {target}: {place} is there already; remove it or give another directory")
+    try:
+        with Workspace(place, is_folder=True) as workspace:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(directory, workspace.place, dirs_exist_ok=True, ignore=ignored)
+            workspace.commit()
+    except (OSError, shutil.Error) as error:
+        raise cannot_write(place, error) from error
+    return place
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``swcm recipes``."""
+    parser = argparse.ArgumentParser(
+        prog="swcm recipes",
+        description="List the recipes and manifests that come with the package; print where they are, or copy them.",
+        epilog="""examples:
+  swcm recipes --copy .                                       # then: examples/pretraining/single_gpu.sh --help
+  swcm run $(swcm recipes --path manifests/pretraining.yaml)
+""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--path", nargs="?", const="", metavar="NAME", help="print the path of all, or of the one of this name"
+    )
+    choice.add_argument("--copy", type=Path, metavar="DIR", help=f"copy all to DIR/{FOLDER}, where they can be changed")
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    args = build_parser().parse_args()
+    directory = recipes_directory()
+    if args.path is not None:
+        print(located(directory, args.path))
+    elif args.copy is not None:
+        print(copy(directory, args.copy))
+    else:
+        print(listing(directory))
+
+
+if __name__ == "__main__":
+    run_command(main)

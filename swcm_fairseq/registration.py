@@ -1,0 +1,21 @@
+"""Register everything with fairseq: importing this module is what ``--user-dir`` does."""
+
+from swcm_fairseq.requirements_check import check
+
+check()  # before anything that imports fairseq or torch
+
+from swcm_fairseq import (  # noqa: E402
+    checkpoint_types,  # noqa: F401  (lets weights_only=True read fairseq's checkpoints)
+    checkpoint_writing,
+    criterions,  # noqa: F401
+    log_filters,
+    models,  # noqa: F401
+    optim,  # noqa: F401
+    tasks,  # noqa: F401
+)
+from swcm_fairseq.command_help import add_to_fairseq_help  # noqa: E402
+from swcm_fairseq.scoring import fairseq_scorers  # noqa: E402, F401
+
+log_filters.install()
+add_to_fairseq_help()
+checkpoint_writing.install()

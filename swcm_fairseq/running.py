@@ -1,0 +1,45 @@
+"""Which program this process runs: one of our commands, one of fairseq's, or a script of somebody else's.
+
+Only commands may change how the whole process behaves (its exception hook, its log), and only ours are spared the
+seconds that registering takes.
+"""
+
+import sys
+from enum import Enum
+from pathlib import Path
+
+COMMAND = "swcm"  # the console command
+_PACKAGES = ("swcm_fairseq", "swcm_preprocess", "preprocess")
+
+
+class Program(Enum):
+    """What the process was started as."""
+
+    OURS = "swcm or one of our modules"
+    FAIRSEQ = "fairseq-train or another of fairseq's command lines"
+    OTHER = "a script, a notebook, another library's command"
+
+
+def program() -> Program:
+    """Which kind of program this process runs, by the name it was started with."""
+    started = sys.argv[0] if sys.argv else ""
+    if started == "-m":  # `python -m package.module`, of which the package is being imported now
+        package = sys.orig_argv[-len(sys.argv)].removeprefix("-m").partition(".")[0]
+    else:
+        package = _package_of(Path(started))
+    if package in _PACKAGES:
+        return Program.OURS
+    return Program.FAIRSEQ if package == "fairseq_cli" else Program.OTHER
+
+
+def _package_of(path: Path) -> str:
+    """The package that a program belongs to: the one that its file is in, or the console command's."""
+    if path.name.split(" ")[0] == COMMAND:  # "swcm train", once the subcommand is known
+        return "swcm_fairseq"
+    if path.name.startswith("fairseq-"):
+        return "fairseq_cli"
+    file = path.resolve()
+    checkout = Path(__file__).resolve().parent.parent
+    if any(checkout / package in file.parents for package in _PACKAGES):
+        return "swcm_fairseq"
+    return file.parent.name
