@@ -3,6 +3,7 @@
 # make test    format, lint, types and all tests
 # make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30
 #              epochs with checks of processes and memory
+# make reports benchmarks/results again, on a quiet machine: what depends on the CPU's speed (15 minutes on two cores)
 # make docs    run every command in the documentation at the smallest size (a part of make test)
 # make .venv-transformers    the oldest and the newest supported transformers, for tests/huggingface (30 seconds)
 # make smoke   the smoke part of the tests; .ci/run runs it with one more Python (VENV=.venv-other PYTHON=...)
@@ -11,7 +12,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help .venv .venv-transformers demo recipes test smoke faults docs lint format clean
+.PHONY: help .venv .venv-transformers demo recipes test smoke faults reports docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -59,6 +60,9 @@ faults: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --cases 5000 --output tests/faults/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.kills --kills 30
 	OMP_NUM_THREADS=1 SWCM_SOAK_EPOCHS=30 $(BIN)/python -m pytest -q tests/faults/test_soak.py
+
+reports: .venv-transformers/.ready
+	OMP_NUM_THREADS=1 PYTHON=.venv-transformers/newest/bin/python benchmarks/cpu_reports.sh
 
 docs: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs

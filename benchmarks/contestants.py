@@ -1,6 +1,7 @@
 """The models that training benchmarks compare, with one set of weights, and the batches that they read."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,13 @@ def check_model_options(options: argparse.Namespace) -> None:
         raise InputError(f"--padding {options.padding}: give a share from 0 to less than 0.5")
     if options.alignment is not None:
         linear_cross_entropy.ALIGNMENT = options.alignment
+
+
+def missing_peers() -> list[str]:
+    """A line for the report if Hugging Face cannot take part, else none."""
+    if importlib.util.find_spec("transformers") is None:
+        return ["without Hugging Face: transformers is not installed (pip install '.[benchmarks]')"]
+    return []
 
 
 def describe(options: argparse.Namespace) -> str:
@@ -261,6 +269,7 @@ def huggingface_criterion(model: nn.Module, sample: dict[str, Any]) -> tuple[Ten
         attention_mask=tokens.ne(1),
         decoder_input_ids=sample["net_input"]["prev_output_tokens"],
         labels=labels,
+        use_cache=False,  # otherwise it keeps keys and values in training, too, and every layer is compiled on its own
     )
     loss = out.loss * sample["ntokens"]
     return loss, sample["ntokens"], {"loss": loss.detach()}

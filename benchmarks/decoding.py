@@ -16,7 +16,6 @@ Each turn runs in its own process. The batch "fit" (GPU only) is the largest pow
 """
 
 import argparse
-import importlib.util
 import itertools
 import statistics
 import sys
@@ -42,6 +41,7 @@ OURS, RESTRICTED, STOCK = "ours", "ours, restricted vocabulary", "stock fairseq"
 EXACT = "ours in float32"
 INT8 = "int8"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
+STATIC = f"{HUGGINGFACE}, static cache"  # on a GPU, where a step that never changes its shapes is compiled
 # The minimum aim on a CPU beside Hugging Face at beam 5: in the same precision, or float32 for int8.
 CPU_AIMS = {"fp32": 1.5, "bf16": 1.5, INT8: 3.0}
 FIT = "fit"  # the batch that fits into memory
@@ -101,7 +101,7 @@ def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) 
     return decode
 
 
-def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> Decode:
+def huggingface_decoding(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
     """Hugging Face's beam search with our forced first words, forbidden words and length."""
     from huggingface_decoder import huggingface_model
     from transformers import LogitsProcessor, LogitsProcessorList
@@ -134,6 +134,7 @@ def huggingface_decoding(options: argparse.Namespace, beam: int, words: int) -> 
             bos_token_id=BOS,
             pad_token_id=PAD,
             eos_token_id=EOS,
+            cache_implementation="static" if name == STATIC else None,
         )
         return list(found[:, 2:])
 
@@ -166,8 +167,8 @@ def fits(decode: Decode, options: argparse.Namespace, batch: int) -> bool:
 
 def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str) -> dict[str, Any]:
     """Seconds, peak memory in MiB, batch and words of the best hypothesis of each sentence."""
-    build = partial(huggingface_decoding if name == HUGGINGFACE else partial(our_decoding, name), options, beam)
-    decode = build(options.words)
+    build = huggingface_decoding if name in (HUGGINGFACE, STATIC) else our_decoding
+    decode = build(name, options, beam, options.words)
     sentences = largest_batch(partial(fits, decode, options)) if batch == FIT else int(batch)
     sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
     if options.device == "cuda":  # the first call loads and chooses kernels for these sizes
@@ -231,7 +232,7 @@ def setting_ratios(
     """The claims about one search and batch."""
     aim = 3.0 if options.device == "cuda" else CPU_AIMS[options.precision]
     aims = {HUGGINGFACE: {"at_least": aim}} if beam > 1 else {}
-    peers = [name for name in (HUGGINGFACE, EXACT, STOCK, NO_CACHE) if name in turns]
+    peers = [name for name in (HUGGINGFACE, STATIC, EXACT, STOCK, NO_CACHE) if name in turns]
     ours = speeds(turns[OURS])
     ratios = [
         measure.Ratio.of(f"sentences/s, {setting}: ours / {peer}", ours, speeds(turns[peer]), **aims.get(peer, {}))
@@ -280,8 +281,9 @@ def main() -> None:
     options.dropout = 0.0
     check(options)
     torch.set_num_threads(options.threads)
-    has_transformers = importlib.util.find_spec("transformers") is not None
-    names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([HUGGINGFACE] if has_transformers else [])]
+    names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([] if models.missing_peers() else [HUGGINGFACE])]
+    if options.device == "cuda" and HUGGINGFACE in names:
+        names.append(STATIC)
     if options.precision == INT8:  # a contestant without int8 is not slower in it
         names = [name for name in names if name != STOCK]
     if options.precision != "fp32" and options.device == "cpu":
@@ -308,12 +310,13 @@ def main() -> None:
             f"{options.arch}, {options.vocabulary:,} symbols, sources of {options.tokens} tokens, hypotheses of "
             f"{options.words} words, {options.precision}, equal weights",
             f"{options.rounds} rounds; median (range); seconds {clock}",
+            *models.missing_peers(),
         ],
         headers=["search", "", "sentences", "s until written", "sentences/s", "words/s", "peak MiB", "words as ours"],
         rows=rows,
         ratios=ratios,
         notes=[measure.apart(profile, options)],
-        packages=["transformers"] if has_transformers else [],
+        packages=["transformers"] if HUGGINGFACE in names else [],
         raw=raw,
     )
     report.write(options.output, options.note)

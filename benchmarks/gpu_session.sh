@@ -23,7 +23,7 @@ case ${SCALE:-full} in
   full)
     SIZE=(--device cuda --arch xlm_swcm_base --vocabulary 135364 --tokens 256 --precision bf16 --rounds 3 --steps 5)
     SENTENCES=75 ROWS="495 2048 4096 8192" MICRO="75 150 300" LIMIT=${LIMIT:-570}
-    SMOKE=(--updates 100) RESUME=()
+    SMOKE=(--updates 100) RESUME=() COMPILE=()
     ATTENTION=(--device cuda --precision bf16 --sentences 75 --tokens 256 --heads 12 --width 64)
     DECODING=(--device cuda --arch xlm_swcm_base --vocabulary 135364 --precision bf16 --batches 1 32 --words 64 --rounds 2)
     PRETRAINING=(--device cuda --arch xlm_swcm_base --vocabulary 135359 --sentences 150 --update-freq 4 --tokens 256
@@ -33,6 +33,7 @@ case ${SCALE:-full} in
     SIZE=(--device cpu --arch xlm_swcm_tiny --vocabulary 200 --tokens 8 --rounds 1 --steps 1)
     SENTENCES=2 ROWS="4 8" MICRO="1 2" LIMIT=${LIMIT:-3600}
     SMOKE=(--precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3 --updates 60)
+    COMPILE=(--backend aot_eager) # inductor takes two minutes of processor time for its hundred kernels, whatever the size
     RESUME=(--precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --updates 4 --pairs 40)
     ATTENTION=(--device cpu --steps 1)
     DECODING=(--arch xlm_swcm_tiny --vocabulary 200 --tokens 12 --words 3 --rounds 1 --beams 2 --batches 2)
@@ -60,7 +61,7 @@ aligned() {
 }
 attention() { "$PYTHON" benchmarks/attention_kernels.py "${ATTENTION[@]}" --output "$OUT/attention"; }
 compile() {
-  step "$OUT/compile" --sentences "$SENTENCES" --contestants "stock fairseq, compiled layers" "ours, compiled layers"
+  step "$OUT/compile" --sentences "$SENTENCES" "${COMPILE[@]}" --contestants "stock fairseq, compiled layers" "ours, compiled layers"
 }
 micro() {
   local sentences

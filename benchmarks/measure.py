@@ -33,7 +33,7 @@ T = TypeVar("T")
 MIB = 2**20
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("torch", "ve-fairseq", "swcm_fairseq")
-MISSED = "What bounds a missed aim: [benchmarks/README.md](../README.md#what-the-reports-say-and-what-bounds-them)."
+MISSED = "What limits a missed aim: [benchmarks/README.md](../README.md#what-limits-the-numbers)."
 
 
 def build_parser(description: str, rounds: int) -> argparse.ArgumentParser:

@@ -18,7 +18,6 @@ that of a product of two square matrices in the same precision, measured in this
 """
 
 import argparse
-import importlib.util
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -32,6 +31,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from swcm_fairseq import compilation
 from swcm_fairseq.errors import InputError, run_command
 
 STOCK, DELTALM, HUGGINGFACE, OURS = "stock fairseq", "DeltaLM", "Hugging Face", "ours"
@@ -55,13 +55,16 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
     sample = models.make_batch(*size, options.padding, facts=name in VARIANTS)
     if name in COMPILED_PEERS:
         model, criterion, sample = build(COMPILED_PEERS[name], options, changes)
+        # A peer's layers may have a graph each; past the limit, torch would run them uncompiled without an error.
+        torch._dynamo.config.recompile_limit, torch._dynamo.config.fail_on_recompile_limit_hit = 64, True
         for module in model.modules():
             if isinstance(module, nn.ModuleList) and len(module) and not isinstance(module[0], nn.Linear):
                 for layer in module:
-                    layer.compile()
+                    layer.compile(backend=options.backend)
         return model, criterion, sample
     if name in VARIANTS:
         of_model, of_criterion = VARIANTS[name]
+        compilation.BACKEND = options.backend
         model = models.our_model(options, task, **of_model, **changes)
         if name == COMPILED:
             torch._dynamo.config.fail_on_recompile_limit_hit = True  # nothing may silently run uncompiled
@@ -196,8 +199,7 @@ def chosen(options: argparse.Namespace) -> list[str]:
     """
     if options.deltalm:
         models.deltalm_layer(options.deltalm)  # now, so that a wrong directory is found before anything is measured
-    has_transformers = importlib.util.find_spec("transformers") is not None
-    peers = [STOCK, *([DELTALM] if options.deltalm else []), *([HUGGINGFACE] if has_transformers else [])]
+    peers = [STOCK, *([DELTALM] if options.deltalm else []), *([] if models.missing_peers() else [HUGGINGFACE])]
     names = [*peers, *(name for name, peer in COMPILED_PEERS.items() if peer in peers), *VARIANTS]
     if options.contestants == ["all"]:
         return names
@@ -215,6 +217,10 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_model_options(parser, vocabulary=30_000, sentences=4, tokens=128)
     parser.set_defaults(padding=0.1)
     parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
+    parser.add_argument(
+        "--backend", default=compilation.BACKEND, metavar="NAME", help="torch.compile's, of compiled layers; aot_eager "
+        "only shows that they can be compiled (default: %(default)s)"
+    )  # fmt: skip
     parser.add_argument("--deltalm", type=Path, metavar="DIR", help="directory deltalm of github.com/microsoft/unilm")
     parser.add_argument(
         "--contestants", nargs="+", metavar="NAME", help='"all", or some beside stock fairseq and ours; default: all '
@@ -239,6 +245,7 @@ def main() -> None:
         settings=[
             *models.settings(options),
             f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
+            *models.missing_peers(),
         ],
         headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],
         rows=table(options, results, rate),

@@ -21,9 +21,9 @@ OPTIONS = argparse.Namespace(
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-@pytest.mark.parametrize("peer", [decoding.NO_CACHE, decoding.STOCK, decoding.HUGGINGFACE])
+@pytest.mark.parametrize("peer", [decoding.NO_CACHE, decoding.STOCK, decoding.HUGGINGFACE, decoding.STATIC])
 def test_peers_write_the_same_words(peer, beam):
-    if peer == decoding.HUGGINGFACE:
+    if peer in (decoding.HUGGINGFACE, decoding.STATIC):
         pytest.importorskip("transformers", reason="the peer is transformers' (pip install .[benchmarks])")
     ours = decoding.one_turn(decoding.OURS, OPTIONS, beam, batch=3)
     theirs = decoding.one_turn(peer, OPTIONS, beam, batch=3)

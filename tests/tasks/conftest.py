@@ -7,6 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from fairseq import options, tasks
+from fairseq.data.iterators import GroupedIterator
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.trainer import Trainer
 from omegaconf import OmegaConf
 
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
@@ -85,3 +90,30 @@ def environment(repository: Path) -> dict[str, str]:
 def train_options() -> list[str]:
     """Options of a training that takes seconds."""
     return TRAIN.split()
+
+
+UPDATES = """
+    --user-dir swcm_fairseq --task multilingual_denoising_mt --langs bo,zh --criterion swcm_cross_entropy
+    --teacher-forcing-final-ratio 0.5 --teacher-forcing-decay-end 1 --arch xlm_swcm_tiny --encoder-layers 3
+    --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2 --optimizer fused_adamw --lr 1e-3
+    --lr-scheduler inverse_sqrt --clip-norm 1.0 --max-update 9 --batch-size 6 --update-freq 4 --cpu --seed 1
+    --tokens-per-sample 32 --save-dir nowhere
+""".split()
+
+
+@pytest.fixture
+def trainer(data_bin, repository, monkeypatch):
+    """A trainer in this process, with some more options, and the first epoch in groups of four batches."""
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+    def build(*more):
+        args = options.parse_args_and_arch(options.get_training_parser(), [str(data_bin), *UPDATES, *more])
+        cfg = convert_namespace_to_omegaconf(args)
+        task = tasks.setup_task(cfg.task)
+        task.language_vocabulary = lambda lang_token: torch.arange(4, 30)
+        trainer = Trainer(cfg, task, task.build_model(cfg.model), task.build_criterion(cfg.criterion))
+        epoch = trainer.get_train_iterator(1)
+        return trainer, GroupedIterator(epoch.next_epoch_itr(shuffle=True), 4)
+
+    return build
