@@ -79,7 +79,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} occurs twice", key.start_mark)
             seen.add(str(key.value))
         return node
 
@@ -139,7 +139,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         known = [each.value for each in kind]
         if value not in known:
-            raise InputError(f"{where}: {_shown(value)} is none of {', '.join(map(str, known))}")
+            raise InputError(f"{where}: {_shown(value)} is not one of {', '.join(map(str, known))}")
         return kind(value)
     if origin in (Union, types.UnionType):
         return _one_of(value, arguments, where)

@@ -25,7 +25,7 @@ _KEPT = ("args", "cfg", "model", "optimizer_history", "task_state")
 
 
 def stripped(path: Path) -> Checkpoint:
-    """A checkpoint without what only resuming needs; raises :class:`InputError` if it is none of this task."""
+    """A checkpoint without what only resuming needs; raises :class:`InputError` if it is not one of this task."""
     from swcm_fairseq.interop.files import load_pickle
 
     state = load_pickle(path)

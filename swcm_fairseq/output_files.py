@@ -76,7 +76,9 @@ def check_outside(inputs: Iterable[Path | str], folder: Path | str) -> None:
     """Raise :class:`InputError` for the first of ``inputs`` that is inside a folder that is written."""
     for path in inputs:
         if Path(os.path.realpath(folder)) in (own := Path(os.path.realpath(path)), *own.parents):
-            raise InputError(f"{path}: lies in {folder}, which is written and would overwrite it; give another folder")
+            raise InputError(
+                f"{path}: is inside {folder}, which is written and would overwrite it; give another folder"
+            )
 
 
 def _names(path: Path) -> set[object]:
@@ -339,4 +341,4 @@ def _check_kept(partial: Path, directory: Path, names: Sequence[str]) -> None:
     for name in names:
         path = directory / name
         if path.exists() and not filecmp.cmp(partial / name, path, shallow=False):
-            raise InputError(f"{path}: is there already, with other content; give another directory")
+            raise InputError(f"{path}: exists already, with other content; give another directory")

@@ -32,7 +32,7 @@ def check_picture(option: str, path: Path) -> None:
     """Raise before work begins if :func:`write_picture` would write over what is no picture of ours.
 
     Raises:
-        InputError: that is so, or the ending is none of :data:`FORMATS`.
+        InputError: that is so, or the ending is not one of :data:`FORMATS`.
     """
     target = target_of(path)
     if target.is_dir():
@@ -40,7 +40,7 @@ def check_picture(option: str, path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{option} {path}: give a name that ends in {', '.join(FORMATS)}")
     if target.is_file() and not _is_ours(target):
-        raise InputError(f"{option} {path}: is there already and no picture that was made here; give another file")
+        raise InputError(f"{option} {path}: exists already and was not written by this program; give another file")
 
 
 def _is_ours(path: Path) -> bool:

@@ -83,7 +83,7 @@ class Binarizer:
         self.encoder = Encoder(self.vocabulary, self.options)
 
     def run(self, job: Job) -> Result:
-        """Make one split, or find that it is there already.
+        """Make one split, or find that it exists already.
 
         Raises:
             InputError: a file cannot be read, no line is left, or the disk is full; nothing half-written remains.

@@ -94,7 +94,7 @@ def _check(corpora: list[Corpus], path: Path) -> None:
     names = [corpus.name for corpus in corpora]
     for corpus in corpora:
         if names.count(corpus.name) > 1:
-            raise InputError(f"{path}: the corpus {corpus.name!r} stands there twice; remove one")
+            raise InputError(f"{path}: the corpus {corpus.name!r} is listed twice; remove one")
         for name, split in corpus.splits.items():
             files = [split.source, split.target] if corpus.kind is Kind.PAIR else [split.source]
             if not all(isinstance(file, str) and file for file in files):

@@ -30,7 +30,7 @@ class DocumentSubset:
         if not 0 < number <= len(data):
             raise InputError(
                 f"--train-samples {number}: {corpus} has {len(data):,} training samples; give 1 to {len(data):,}, or "
-                "choose corpora that have so many with --corpora"
+                "choose corpora that have enough with --corpora"
             )
         order = generator(Purpose.SUBSET, zlib.crc32(corpus.encode()))
         self.data, self.chosen = data, order.permutation(len(data))[:number]

@@ -184,7 +184,7 @@ class XLMSWCMDecoderLayer(nn.Module):
         super().__init__()
         kind, _, encoder_layer = planned.partition(" ")
         if kind not in ("inherit", "duplicate", "normal"):
-            raise ValueError(f"decoder_plan: {planned!r} is none of 'inherit N', 'duplicate N' and 'normal'")
+            raise ValueError(f"decoder_plan: {planned!r} is not one of 'inherit N', 'duplicate N' and 'normal'")
         self.number, self.dropout = number, config.dropout
         self.encoder_layer = int(encoder_layer or 0)
         self.ties_self_attention = config.tie_self_attention and kind == "inherit"

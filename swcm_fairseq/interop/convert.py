@@ -163,7 +163,7 @@ def convert_encoder(source: Path, args: argparse.Namespace) -> None:
         from swcm_fairseq.interop.write_fairseq import write_roberta
 
         if exists(args.output):
-            raise InputError(f"--output {args.output}: is there already; give another file")
+            raise InputError(f"--output {args.output}: exists already; give another file")
         write_roberta(weights, args.output)
         print(fairseq_summary(weights, args.output))
         return

@@ -117,10 +117,10 @@ def _load(path: Path, lazily: bool = False) -> Checkpoint:
             raise InputError(f"{path}: not a fairseq checkpoint ({part!r} in it is {type(state[part]).__name__})")
     for name, tensor in state["model"].items():
         if not isinstance(name, str) or not (isinstance(tensor, Tensor) or name.endswith("_extra_state")):
-            raise InputError(f"{path}: not a fairseq checkpoint ({name!r} of its model is no tensor)")
+            raise InputError(f"{path}: not a fairseq checkpoint ({name!r} of its model is not a tensor)")
     symbols = (state.get("task_state") or {}).get("symbols")
     if symbols is not None and not (isinstance(symbols, list) and all(isinstance(each, str) for each in symbols)):
-        raise InputError(f"{path}: not a fairseq checkpoint (its symbols are no list of text)")
+        raise InputError(f"{path}: not a fairseq checkpoint (its symbols are not a list of text)")
     return cast(Checkpoint, state)
 
 
@@ -150,7 +150,7 @@ def _eps(path: Path, extra: object) -> float:
     """Epsilon of the layer norms, which our own checkpoints carry."""
     eps = EPS if extra is None else extra.item() if isinstance(extra, Tensor) and extra.numel() == 1 else extra
     if not isinstance(eps, float) or not 0 <= eps < 1:
-        raise InputError(f"{path}: not a fairseq checkpoint (the epsilon of its layer norms is no number)")
+        raise InputError(f"{path}: not a fairseq checkpoint (the epsilon of its layer norms is not a number)")
     return eps
 
 

@@ -137,7 +137,7 @@ def _whole_number(path: Path, config: dict, key: str) -> int:
         raise InputError(f"{path}: the key {key!r} is missing; this is not the configuration of an encoder")
     value = checked(config[key], int, f"{path}: {key}")
     if not 0 <= value <= MAX_SIZES.get(key, MAX_SIZE):
-        raise InputError(f"{path}: {key}: {value} is no size of an encoder")
+        raise InputError(f"{path}: {key}: {value} is not a size of an encoder")
     return value
 
 
@@ -146,7 +146,7 @@ def _options(path: Path, config: dict) -> dict:
     eps = checked(config.get("layer_norm_eps", 1e-12), float, f"{path}: layer_norm_eps")
     activation = checked(config.get("hidden_act", "gelu"), str, f"{path}: hidden_act")
     if not heads or not 0 <= eps < 1:
-        raise InputError(f"{path}: num_attention_heads {heads} and layer_norm_eps {eps} are no encoder's")
+        raise InputError(f"{path}: num_attention_heads {heads} and layer_norm_eps {eps} are not an encoder's")
     if activation not in ACTIVATIONS:
         raise InputError(f"{path}: hidden_act {activation!r} is not supported; use one of {sorted(ACTIVATIONS)}")
     if config.get("position_embedding_type", "absolute") != "absolute":

@@ -36,7 +36,7 @@ def merge(tensors: dict[str, Tensor], adapter: Path, base: Path) -> None:
     changed = {name.removesuffix(part) for name in matrices for part in PARTS if name.endswith(part)}
     for name in matrices:
         if not name.endswith(PARTS):
-            raise InputError(f"{adapter}: {name} is no matrix of LoRA; merge it with PEFT's merge_and_unload()")
+            raise InputError(f"{adapter}: {name} is not a LoRA matrix; merge it with PEFT's merge_and_unload()")
     for name in sorted(changed):
         a, b = (matrices.get(name + part) for part in PARTS)
         weight = tensors.get(f"{name.removeprefix(PREFIX)}.weight")

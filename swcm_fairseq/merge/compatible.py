@@ -23,7 +23,7 @@ def check_compatible(models: Sequence[Source], base: Source | None) -> None:
     for other in models[1:]:
         _compare(first, other, f"{first.path} and {other.path} cannot be merged")
     if base is not None:
-        _compare(base, first, f"--base {base.path} is no ancestor of {first.path}")
+        _compare(base, first, f"--base {base.path} is not an ancestor of {first.path}")
 
 
 def is_merged(name: str, tensor: Tensor) -> bool:
@@ -45,7 +45,7 @@ def _compare(one: Source, other: Source, refusal: str) -> None:
     for here, there in ((one, other), (other, one)):
         for name in [*here.tensors, *here.others]:
             if name not in there.tensors and name not in there.others:
-                raise InputError(f"{refusal}: {here.path} has the tensor {name}, {there.path} has not")
+                raise InputError(f"{refusal}: {here.path} has the tensor {name}, {there.path} does not")
     for name in one.tensors:
         _compare_tensor(name, one.tensors[name], other.tensors.get(name), refusal)
     for name in one.others:
@@ -60,7 +60,7 @@ def _compare_tensor(name: str, ours: Tensor, theirs: Tensor | None, refusal: str
         raise InputError(f"{refusal}: {name} has the shapes {list(ours.shape)} and {list(theirs.shape)}")
     if not is_merged(name, ours) and not torch.equal(ours, theirs):
         values = f" ({ours.item():g} and {theirs.item():g})" if ours.numel() == 1 else ""
-        raise InputError(f"{refusal}: {name} differs{values}, and is no weight that could be merged")
+        raise InputError(f"{refusal}: {name} differs{values}, and is not a weight that can be merged")
 
 
 def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:

@@ -27,13 +27,11 @@ def check_output(output: Path, inputs: list[Path], first: Source) -> None:
     """Refuse a place that cannot be written to before anything is computed.
 
     Raises:
-        InputError: it is there already, is an input, or its name is that of another kind of file.
+        InputError: it exists already, is an input, or its name is that of another kind of file.
     """
     check_distinct(inputs, [output])
     if output.exists():
-        raise InputError(
-            f"--output {output}: is there already; give another {'directory' if _is_dir(first) else 'file'}"
-        )
+        raise InputError(f"--output {output}: exists already; give another {'directory' if _is_dir(first) else 'file'}")
     if not _is_dir(first) and (output.suffix == SAFETENSORS_SUFFIX) != first.safetensors:
         kind = "safetensors" if first.safetensors else "torch"
         raise InputError(f"--output {output}: the models are {kind} files, and so is what is written; name it likewise")

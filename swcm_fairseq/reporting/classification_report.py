@@ -32,7 +32,7 @@ def read_labels(path: Path) -> np.ndarray:
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.isdecimal():
-            raise InputError(f"{path}:{number}: {line!r} is no label; write the file with swcm_fairseq.classify")
+            raise InputError(f"{path}:{number}: {line!r} is not a label; write the file with swcm_fairseq.classify")
     return np.array([int(line) for line in lines])
 
 

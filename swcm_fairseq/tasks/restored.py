@@ -54,10 +54,10 @@ def check_same_symbols(
         )
     if old[: -len(theirs)] == list(symbols)[: -len(langs)]:
         langs_text = ",".join(theirs)
-        fix = f"give --langs {langs_text}, or more languages behind these"
+        fix = f"give --langs {langs_text}, or more languages after these"
         if not finetune:
             fix = (
-                "continue with its languages, or add languages behind them in a new run: "
+                "continue with its languages, or add languages after them in a new run: "
                 f"--finetune-from-model {path} and another --save-dir"
             )
         raise InputError(f"{path}: was trained with --langs {langs_text}, not {','.join(langs)}; {fix}")

@@ -24,7 +24,7 @@ def test_what_is_written_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda c: c.append(c[0]), "'bo' stands there twice"),
+        (lambda c: c.append(c[0]), "'bo' is listed twice"),
         (lambda c: c[0].update(source_lang=None), r"corpora\[0\]: source_lang: null is not text"),
         (lambda c: c[1]["splits"]["test"].update(target=None), "ti_sum test lacks a file"),
         (

@@ -47,7 +47,7 @@ def test_json_that_is_none(text, message):
         (BILLION, "x:.*its aliases stand for too many values"),
         ("&a [*a]", "x:1: not YAML: its aliases stand for too many values"),
         ("[" * 5000, "x: not YAML that can be read: it is nested too deep"),
-        ("a: 1\na: 2", "x:2: not YAML: the key 'a' is there twice"),
+        ("a: 1\na: 2", "x:2: not YAML: the key 'a' occurs twice"),
         ("a: 2024-02-30", "x:1: not YAML: '2024-02-30' cannot be what it looks like; put text in quotes"),
         ("a: .inf", "x:1: not YAML: '.inf' is too large or not a finite number"),
         ("a: \x07", r"x: not YAML: the character U\+0007 is not allowed"),
@@ -88,7 +88,7 @@ def test_a_right_value_comes_back_as_its_type():
 
 
 CONFIG = [
-    ({"num_hidden_layers": 10_000_000}, "num_hidden_layers: 10000000 is no size of an encoder"),
+    ({"num_hidden_layers": 10_000_000}, "num_hidden_layers: 10000000 is not a size of an encoder"),
     ({"num_hidden_layers": "2"}, "num_hidden_layers: '2' is not a whole number"),
     ({"num_attention_heads": None}, "num_attention_heads: null is not a whole number"),
     ({"layer_norm_eps": [1]}, "layer_norm_eps: .* is not a number"),

@@ -129,10 +129,10 @@ def test_a_manifest_whose_folder_holds_its_input(text, vocabulary_dir, tmp_path,
         f"output: {places['output']}\nwork: {places['work']}\nvocabulary: {vocabulary_dir}\n"
         f"corpora: [{{name: bo, format: plain, lang: bo, input: {folder}/all.bo}}]\n"
     )
-    with pytest.raises(InputError, match=f"all.bo: lies in {tmp_path}/folder, which is written"):
+    with pytest.raises(InputError, match=f"all.bo: is inside {tmp_path}/folder, which is written"):
         run_manifest.main([str(manifest)])
     assert (folder / "all.bo").read_bytes() == text.read_bytes()
-    with pytest.raises(InputError, match="lies in"):
+    with pytest.raises(InputError, match="is inside"):
         check_outside([folder], folder)
 
 

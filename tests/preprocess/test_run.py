@@ -246,8 +246,8 @@ def test_broken_yaml(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("output: a\nwork: b\noutput: c\n", r"manifest.yaml:3: not YAML: the key 'output' is there twice"),
-        ("corpora:\n  - {lang: bo,\n     lang: zh}\n", r"manifest.yaml:3: not YAML: the key 'lang' is there twice"),
+        ("output: a\nwork: b\noutput: c\n", r"manifest.yaml:3: not YAML: the key 'output' occurs twice"),
+        ("corpora:\n  - {lang: bo,\n     lang: zh}\n", r"manifest.yaml:3: not YAML: the key 'lang' occurs twice"),
         (
             "corpora:\n  - published: 2024-02-30\n",
             r"manifest.yaml:2: not YAML: '2024-02-30' cannot be what it looks like; put text in quotes",
