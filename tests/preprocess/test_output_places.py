@@ -141,7 +141,7 @@ def test_pictures_replace_pictures_of_ours_alone(text, run, tmp_path):
     notes, foreign = tmp_path / "notes.txt", tmp_path / "foreign.png"
     notes.write_text("mine")
     foreign.write_bytes(b"\x89PNG\r\n\x1a\nmine")
-    for output, message in ((notes, "a name that ends in"), (foreign, "no picture that was made here")):
+    for output, message in ((notes, "a name that ends in"), (foreign, "was not written by this program")):
         before = output.read_bytes()
         with pytest.raises(InputError, match=message):
             stats.main([str(data_bin), "--png", str(output)])
