@@ -21,7 +21,7 @@
 # (task arithmetic) and TIES-X are TASK merged with CT-X, with weights, lambda and densities chosen on the validation set in
 # X; TIESSV-X has the densities of TIES-X (section 6.2). All are tested on X; no model has seen a summary in X.
 # Unlike in the paper, the models are those of this project, and Chinese takes the place of English.
-# Runs: RUNS/merging/summarization/SYSTEM-X; the table: python -m swcm_fairseq.reporting.paper_report.
+# Runs: RUNS/merging/summarization/SYSTEM-X; the table: swcm paper-report.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
