@@ -17,7 +17,7 @@ from .databin.binarizer import Binarizer, Result
 from .databin.corpus_specs import MONO_FORM, PAIR_FORM, PLAIN_FORM, Job, gather, parse_mono, parse_pair, parse_plain
 from .databin.data_directory import DataBin
 from .steps.ledger import RejectsFile
-from .steps.schema import add_options, parsed
+from .steps.schema import add_options, command_parser, parsed
 from .steps.terminal import percent, print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.reading_options import ReadingOptions
@@ -42,11 +42,10 @@ def print_results(results: list[Result]) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm binarize``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm binarize",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+    parser = command_parser(
+        "binarize",
+        __doc__,
+        """examples:
   swcm binarize --vocab vocab --output data-bin \\
       --mono bo:train=bo.txt.gz --mono bo:valid=bo.valid.txt --mono zh:train=zh.txt \\
       --pair zh-bo:train=train.zh,train.bo --pair bo-bo:ti_sum:train=articles.txt,titles.txt

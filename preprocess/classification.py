@@ -23,7 +23,7 @@ from swcm_fairseq.options import option
 from .databin.indexed_files import IndexedWriter, commit
 from .readers.labelled import SETS, ClassificationSet, Example, Part, split_in_parts
 from .steps.ledger import Ledger, Reject
-from .steps.schema import Rule, add_options, parsed
+from .steps.schema import Rule, add_options, command_parser, parsed
 from .steps.terminal import print_next, print_table
 from .text.reading_options import ENCODING
 from .text.text_files import DEFAULT_ENCODING
@@ -177,7 +177,7 @@ def write_directory(
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm classification``."""
-    parser = argparse.ArgumentParser(prog="swcm classification", description=__doc__)
+    parser = command_parser("classification", __doc__)
     layouts = "; ".join(f"{name}: {kind.layout}" for name, kind in SETS.items())
     parser.add_argument("set", choices=SETS, help="which set")
     parser.add_argument("place", type=Path, metavar="PLACE", help=f"file or directory of the set. {layouts}")

@@ -15,7 +15,7 @@ from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .databin.corpus_specs import Job, corpus_of, parse_languages
 from .steps.ledger import WORDS, Ledger, RejectsFile
-from .steps.schema import add_options, parsed
+from .steps.schema import add_options, command_parser, parsed
 from .steps.terminal import percent, print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.cleaning import CleanedCounts, CleanOptions, clean_lines, corpus_filters, line_cleaner
@@ -25,11 +25,10 @@ from .text.reading_options import ReadingOptions
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm clean``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm clean",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
+    parser = command_parser(
+        "clean",
+        __doc__,
+        """examples:
   swcm clean --lang bo --input bo.txt --output clean/bo.txt --held-out bo.valid.txt bo.test.txt
   swcm clean --lang zh-bo --input train.zh train.bo --output clean/train.zh clean/train.bo
 """,

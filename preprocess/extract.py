@@ -26,7 +26,7 @@ from .readers.extraction import (
 from .readers.records import Use
 from .readers.source import Source
 from .steps.ledger import RejectsFile
-from .steps.schema import add_options, parsed
+from .steps.schema import add_options, command_parser, parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.paragraphs import RepeatedParagraphs
@@ -36,11 +36,10 @@ from .text.text_files import check_readable_twice
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm extract``."""
     formats = "\n".join(f"  {name:16} {each.help} [{'/'.join(each.uses)}]" for name, each in FORMATS.items())
-    parser = argparse.ArgumentParser(
-        prog="swcm extract",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"""formats [uses]:
+    parser = command_parser(
+        "extract",
+        __doc__,
+        f"""formats [uses]:
 {formats}
 
 examples:

@@ -47,7 +47,7 @@ from .readers import FORMATS
 from .readers.extraction import ExtractOptions, output_paths
 from .readers.records import Use
 from .steps.manifest import CorpusEntry, Manifest, read_manifest
-from .steps.schema import parsed
+from .steps.schema import command_parser, parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions, WorkOptions
 from .text.cleaning import RATIO, CleanOptions
@@ -162,9 +162,7 @@ def _split(manifest: Manifest, entry: CorpusEntry, files: list[Path], outputs: d
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm run``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("run", __doc__)
     parser.add_argument("manifest", type=Path, help="YAML file")
     instead = parser.add_argument_group("instead of what the manifest says")
     instead.add_argument("--output", type=Path, metavar="DIR", help="data directory to write")

@@ -16,7 +16,7 @@ from swcm_fairseq.options import option
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .steps.ledger import RejectsFile
-from .steps.schema import COUNT, add_options, parsed
+from .steps.schema import COUNT, add_options, command_parser, parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.reading_options import ReadingOptions
@@ -39,11 +39,7 @@ class SplitOptions:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm sentences``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm sentences",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("sentences", __doc__)
     parser.add_argument("--lang", required=True, metavar="LANG", help="language of the text")
     parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="one document per line")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")

@@ -17,7 +17,7 @@ from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, load_pyplot, write_picture
 
 from .databin.side_statistics import SideStatistics, read_directory
-from .steps.schema import SHARE, Rule, add_options, parsed
+from .steps.schema import SHARE, Rule, add_options, command_parser, parsed
 from .steps.terminal import percent, print_table
 from .steps.work_options import WorkOptions
 
@@ -102,7 +102,7 @@ def draw(sides: list[SideStatistics], path: Path) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm stats``."""
-    parser = argparse.ArgumentParser(prog="swcm stats", description=__doc__)
+    parser = command_parser("stats", __doc__)
     parser.add_argument("directory", type=Path, nargs="+", metavar="DATA_BIN", help="data directory")
     for options in (StatsOptions, WorkOptions):
         add_options(parser, options)

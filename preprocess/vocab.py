@@ -14,7 +14,7 @@ from swcm_fairseq.errors import run_command
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
-from .steps.schema import Rule, add_options, parsed
+from .steps.schema import Rule, add_options, command_parser, parsed
 from .steps.terminal import print_next
 from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice
@@ -50,11 +50,10 @@ def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm vocab``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm vocab",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""example:
+    parser = command_parser(
+        "vocab",
+        __doc__,
+        """example:
   swcm vocab --input bo=bo.txt.gz zh=zh.txt kk=kk.txt --size 8000 --alpha 0.3 --output vocab
 """,
     )

@@ -21,7 +21,7 @@ from swcm_fairseq.interop.row_plans import INIT_STD, NewRows
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
-from .steps.schema import Rule, add_options, parsed
+from .steps.schema import Rule, add_options, command_parser, parsed
 from .steps.terminal import print_next
 from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice
@@ -128,11 +128,10 @@ def read_bitexts(options: ExtendOptions, inputs: list[LanguageFile], output: Pat
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm vocab-extend``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm vocab-extend",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""example:
+    parser = command_parser(
+        "vocab-extend",
+        __doc__,
+        """example:
   swcm vocab-extend --vocab xlm-roberta-base --input bo=bo.txt.gz --output xlm-roberta-base-bo
 """,
     )

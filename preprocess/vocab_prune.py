@@ -18,7 +18,7 @@ from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
 from .steps.parallel import batches, ordered_map
-from .steps.schema import COUNT, add_options, parsed
+from .steps.schema import COUNT, add_options, command_parser, parsed
 from .steps.terminal import print_next
 from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice, open_lines
@@ -76,11 +76,10 @@ def prune(model: ModelProto, counts: np.ndarray, min_count: int, keep_characters
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm vocab-prune``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm vocab-prune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""example:
+    parser = command_parser(
+        "vocab-prune",
+        __doc__,
+        """example:
   swcm vocab-prune --vocab xlm-roberta-base-bo --input bo=bo.txt zh=zh.txt kk=kk.txt --output small
 """,
     )

@@ -44,6 +44,16 @@ _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 }
 
 
+def command_parser(name: str, description: str | None, epilog: str = "") -> argparse.ArgumentParser:
+    """The parser of a command, to which options are added; the lines of both texts stay as they are."""
+    return argparse.ArgumentParser(
+        prog=f"swcm {name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=epilog,
+    )
+
+
 def add_options(parser: argparse._ActionsContainer, kind: type) -> None:
     """Add an option for each field of an option dataclass."""
     hints = get_type_hints(kind)
