@@ -6,13 +6,13 @@
 # make reports benchmarks/results again, on a quiet machine: what depends on the CPU's speed (15 minutes on two cores)
 # make docs    run every command in the documentation at the smallest size (a part of make test)
 # make .venv-transformers    the oldest and the newest supported transformers, for tests/huggingface (30 seconds)
-# make smoke   the smoke part of the tests; .ci/run runs it with one more Python (VENV=.venv-other PYTHON=...)
+# make other   every command that needs no model, with another Python: make other PYTHON=python3.13
 # All set up .venv first if it is missing. PYTHON=python3.12 make demo selects the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help .venv .venv-transformers demo recipes test smoke faults reports docs lint format clean
+.PHONY: help .venv .venv-transformers demo recipes test other faults reports docs lint format clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -51,9 +51,13 @@ recipes: $(VENV)/.ready
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The wheel with all commands, then vocabulary, training, export and generation at the smallest size.
-smoke: $(VENV)/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/packaging tests/hub/test_hub_interface.py
+# The commands that need no model, in an environment without torch and fairseq, so that it is made in a minute.
+other:
+	rm -rf .venv-other && $(PYTHON) -m venv .venv-other
+	grep -v '^torch==\|fairseq' constraints.txt > .venv-other/constraints.txt
+	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r .venv-other/constraints.txt
+	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	cd .venv-other && bin/python ../tests/packaging/commands.py ../examples/quickstart/data/sample
 
 faults: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --cases 5000 --output tests/faults/RESULTS.md
