@@ -52,15 +52,28 @@ def metric_named(name: str, language: str) -> Metric:
     return by_name[name]
 
 
-def interval(metric: Metric, stats: np.ndarray) -> tuple[float, float]:
-    """95% interval: each resample draws seeds, then items, with replacement; ``stats`` is [seeds, items, numbers]."""
+def resampled(metric: Metric, systems: Sequence[np.ndarray]) -> np.ndarray:
+    """Bootstrap scores, [trials, systems], of systems on one test set.
+
+    Each resample draws items, the same for all systems, and for each system its own seeds, all with replacement.
+
+    Args:
+        metric: of the scores.
+        systems: the metric's statistics of each system, [seeds, items, numbers].
+    """
     random = np.random.default_rng(seed())
-    runs, items, _ = stats.shape
-    scores = []
-    for _ in range(TRIALS):
-        rows = stats[random.integers(runs, size=runs)].sum(axis=0)
+    items = systems[0].shape[1]
+    scores = np.empty((TRIALS, len(systems)))
+    for trial in scores:
         counts = np.bincount(random.integers(items, size=items), minlength=items)
-        scores.append(score_of_sums(metric, (counts @ rows).tolist()).score)
+        for i, stats in enumerate(systems):
+            rows = stats[random.integers(len(stats), size=len(stats))].sum(axis=0)
+            trial[i] = score_of_sums(metric, (counts @ rows).tolist()).score
+    return scores
+
+
+def interval(scores: np.ndarray) -> tuple[float, float]:
+    """The middle 95% of bootstrap scores, [trials]."""
     low, high = np.percentile(scores, [2.5, 97.5])
     return float(low), float(high)
 
@@ -72,7 +85,7 @@ def score_system(metric: Metric, runs: Sequence[RunResult], direction: str, refe
     stats = np.asarray([segment_statistics(metric, each, [references]) for each in outputs], dtype=float)
     total = score_of_sums(metric, stats.sum(axis=(0, 1)).tolist()).score
     by_seed = [score_of_sums(metric, each.sum(axis=0).tolist()).score for each in stats]
-    low, high = interval(metric, stats)
+    low, high = interval(resampled(metric, [stats])[:, 0])
     accuracy = [language_accuracy(each, language).language for each in outputs]
     known = [each for each in accuracy if each is not None]
     return StudyScore(
@@ -96,12 +109,35 @@ def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
     )
 
 
-def judged(metric: Metric, claim: Claim, scores: dict[str, StudyScore]) -> tuple[str, float, float] | None:
-    """The verdict on a claim, the difference, and its p-value; None while one of the two is missing."""
+@dataclass(frozen=True)
+class Verdict:
+    """What the study says of an order.
+
+    Attributes:
+        word: ``confirmed`` or ``contradicted`` if the difference is significant over items (``p``), and over items and
+            seeds (the interval does not contain 0); else ``not confirmed``.
+        difference: of the scores.
+        low: lower end of the difference's 95% interval over items and seeds.
+        high: its upper end.
+        p: approximate randomization on the items.
+    """
+
+    word: str
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def judged(metric: Metric, claim: Claim, scores: dict[str, StudyScore]) -> Verdict | None:
+    """The verdict on a claim; None while one of the two systems is missing."""
     if claim.better not in scores or claim.worse not in scores:
         return None
     better, worse = scores[claim.better], scores[claim.worse]
     difference, p = better.score - worse.score, p_value(metric, better, worse)
-    if p >= SIGNIFICANT:
-        return "not confirmed", difference, p
-    return "confirmed" if difference > 0 else "contradicted", difference, p
+    both = resampled(metric, [better.stats, worse.stats])
+    low, high = interval(both[:, 0] - both[:, 1])
+    word = "not confirmed"
+    if p < SIGNIFICANT and not low <= 0 <= high:
+        word = "confirmed" if difference > 0 else "contradicted"
+    return Verdict(word, difference, low, high, p)

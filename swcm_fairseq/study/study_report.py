@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tabulate import tabulate
@@ -10,8 +10,8 @@ from tabulate import tabulate
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import write_whole
 from swcm_fairseq.scoring.page import Output, Sample, escape, html_page
-from swcm_fairseq.study.study_analysis import StudyScore, judged, metric_named, p_value, score_system
-from swcm_fairseq.study.study_plan import StudyPlan, StudyTask
+from swcm_fairseq.study.study_analysis import StudyScore, Verdict, judged, metric_named, p_value, score_system
+from swcm_fairseq.study.study_plan import Claim, StudyPlan, StudyTask
 from swcm_fairseq.study.study_results import RunResult, best_rate
 
 REFERENCES = "references"
@@ -30,7 +30,7 @@ class TestTable:
         signature: what the numbers depend on.
         scores: by system, in the plan's order.
         p_values: of the difference to XLM-SWCM, by system.
-        claims: one row for each of the paper's orders: better, worse, place in the paper, verdict, difference, p.
+        claims: the verdict on each of the paper's orders.
     """
 
     task: str
@@ -39,7 +39,7 @@ class TestTable:
     signature: str
     scores: dict[str, StudyScore]
     p_values: dict[str, float]
-    claims: list[tuple[str, str, str, str, float, float]]
+    claims: dict[Claim, Verdict]
 
 
 def chosen_runs(plan: StudyPlan, results: list[RunResult], task: str) -> dict[str, list[RunResult]]:
@@ -70,11 +70,8 @@ def test_table(
     scores = {name: score_system(metric, each, direction, references) for name, each in runs.items()}
     first = scores.get(FIRST)
     p_values = {name: p_value(metric, first, score) for name, score in scores.items() if first and name != FIRST}
-    claims = []
-    for claim in plan.claims:
-        found = judged(metric, claim, scores)
-        if found is not None:
-            claims.append((claim.better, claim.worse, claim.where, *found))
+    verdicts = {claim: judged(metric, claim, scores) for claim in plan.claims}
+    claims = {claim: verdict for claim, verdict in verdicts.items() if verdict is not None}
     signature = str(metric.get_signature())
     return TestTable(task.name, direction, task.metric, signature, scores, p_values, claims)
 
@@ -115,22 +112,20 @@ def score_rows(table: TestTable, runs: dict[str, list[RunResult]]) -> tuple[list
 
 def claim_rows(tables: list[TestTable]) -> tuple[list[str], list[list[str]]]:
     """One row for each order of the paper, one column for each test set."""
-    orders = list(dict.fromkeys(claim[:3] for table in tables for claim in table.claims))
-    verdicts = {
-        (table.direction, claim[:3]): f"{claim[3]} ({claim[4]:+.1f}, p {claim[5]:.3f})"
-        for table in tables
-        for claim in table.claims
-    }
+    orders = list(dict.fromkeys(claim for table in tables for claim in table.claims))
     headers = ["the paper's order", "where", *(table.direction for table in tables)]
     rows = [
-        [
-            f"{better} > {worse}",
-            where,
-            *(verdicts.get((table.direction, (better, worse, where)), "") for table in tables),
-        ]
-        for better, worse, where in orders
+        [f"{order.better} > {order.worse}", order.where, *(_verdict(table.claims.get(order)) for table in tables)]
+        for order in orders
     ]
     return headers, rows
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    """A cell of the table of orders."""
+    if verdict is None:
+        return ""
+    return f"{verdict.word}: {verdict.difference:+.1f} ({verdict.low:+.1f} to {verdict.high:+.1f}), p {verdict.p:.3f}"
 
 
 def sample_rows(table: TestTable, runs: dict[str, list[RunResult]], references: list[str]) -> list[Sample]:
@@ -210,5 +205,5 @@ def _numbers(table: TestTable) -> dict[str, object]:
         "signature": table.signature,
         "systems": systems,
         "p_values": table.p_values,
-        "claims": table.claims,
+        "claims": [asdict(claim) | asdict(verdict) for claim, verdict in table.claims.items()],
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.study.study_analysis import interval, judged, metric_named, score_system
+from swcm_fairseq.study.study_analysis import interval, judged, metric_named, resampled, score_system
 from swcm_fairseq.study.study_plan import Claim, StudyPlan, StudyScale, StudySystem, StudyTask, read_plan
 from swcm_fairseq.study.study_report import write_report
 from swcm_fairseq.study.study_results import RunResult, best_rate, read_results, write_result
@@ -98,7 +98,7 @@ def test_intervals_cover_items_and_seeds():
     same[..., 0] = 1
     apart = same.copy()
     apart[1, :, 1:] /= 4
-    widths = [high - low for low, high in (interval(metric, stats) for stats in (same, apart))]
+    widths = [high - low for low, high in (interval(resampled(metric, [stats])[:, 0]) for stats in (same, apart))]
     assert widths[1] > 2 * widths[0] > 0
 
 
@@ -118,8 +118,24 @@ def test_what_became_of_an_order(ours, theirs, word):
     }
     found = judged(metric, Claim("xlm-swcm", "no-ws", "Table 3"), scores)
     assert found is not None
-    assert found[0] == word
+    assert found.word == word
     assert judged(metric, Claim("xlm-swcm", "x9", "Table 3"), scores) is None
+
+
+def test_an_order_that_seeds_disagree_on_is_not_confirmed():
+    """Every item is better in one of three runs, and none in the others: significant over items, not over seeds."""
+    metric = metric_named("rougeL F1", "zh")
+    texts = {"xlm-swcm": [REFERENCES, ["别的"] * 10, ["别的"] * 10], "no-ws": [["别的"] * 10] * 3}
+    scores = {
+        name: score_system(
+            metric, [result(name, seed=i, outputs=each) for i, each in enumerate(runs)], DIRECTION, REFERENCES
+        )
+        for name, runs in texts.items()
+    }
+    found = judged(metric, Claim("xlm-swcm", "no-ws", "Table 3"), scores)
+    assert found is not None
+    assert found.p < 0.05 and found.difference > 0 and found.low <= 0 <= found.high
+    assert found.word == "not confirmed"
 
 
 def test_the_report(tmp_path):
@@ -133,6 +149,6 @@ def test_the_report(tmp_path):
     markdown, page, numbers = write_report(plan(), runs, tmp_path, None)
     text = markdown.read_text()
     assert "4 of 6 runs are finished" in text
-    assert "xlm-swcm > no-ws | Table 3 | confirmed (+100.0, p 0.00" in text.replace("  ", " ").replace("  ", " ")
+    assert "xlm-swcm > no-ws | Table 3 | confirmed: +100.0 (+100.0 to +100.0), p 0.00" in text.replace("  ", " ").replace("  ", " ")
     assert "别的" in page.read_text()
     assert json.loads(numbers.read_text())[0]["systems"]["xlm-swcm"]["score"] == 100
