@@ -1,8 +1,11 @@
 """What all tests share: where the committed and the optional data lie."""
 
 import os
+import sys
 from pathlib import Path
 
+# The recipes call swcm, which lies beside this Python.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: tests are of a CPU, and fairseq uses GPUs it sees
 
 import pytest

@@ -159,8 +159,8 @@ def test_baselines(tmp_path):
     done = run("--dry-run", script="baselines/mbart_cm.sh", RUNS=str(tmp_path))
     assert done.returncode == 0, done.stderr
     lines = [shlex.split(line) for line in done.stdout.splitlines() if not line.startswith("#")]
-    (convert,) = [words for words in lines if "swcm_fairseq.interop.mbart" in words]
-    assert convert[3:] == [
+    (convert,) = [words for words in lines if words[:2] == ["swcm", "mbart"]]
+    assert convert[2:] == [
         *("encoders/mbart.cc25", "--vocab", "encoders/cino-base-v2"),
         *("--output", f"{tmp_path}/pretraining/mbart-cm/start.pt"),
     ]

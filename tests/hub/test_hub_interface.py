@@ -52,7 +52,7 @@ def test_texts_may_come_from_an_iterator(model, texts):
 
 def test_interactive_reads_as_many_tokens(model, checkpoint, data_bin, texts, tmp_path, capsys):
     """A model that was trained with fewer than --tokens-per-sample's default and has room for more."""
-    export = ["-m", "swcm export", checkpoint, "--output", tmp_path / "export"]
+    export = ["-m", "swcm_fairseq.export", checkpoint, "--output", tmp_path / "export"]
     run("python", *export, "--vocab", data_bin)
     state = torch.load(tmp_path / "export/model.pt", weights_only=True)
     for half in ("source", "target"):
