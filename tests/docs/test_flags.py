@@ -18,6 +18,7 @@ OTHERS = {
     "--nodes", "--gpus-per-node",  # sbatch
     "--chrf-word-order",  # sacrebleu
     "--srcdict",  # fairseq-preprocess
+    "--full-help", "--copy",  # swcm train, swcm recipes
     "--encoder-normalize-before", "--decoder-layers", "--adaptive-softmax-cutoff",  # said to be refused
 }  # fmt: skip
 
