@@ -47,7 +47,7 @@ OTHER = "not written so that they read back as before"
 
 _CYRILLIC_WORD = regex.compile(r"(?=[^\W\d_]*\p{Cyrillic})[\p{L}\p{M}]+")
 _ARABIC_WORD = regex.compile(r"(?=[\p{L}\p{M}]*\p{Arabic})[\p{L}\p{M}]+")
-# Where a mark ends a phrase; elsewhere (3,5 or ?id=1) it is no punctuation of the text.
+# Where a mark ends a phrase; elsewhere (3,5 or ?id=1) it is not punctuation.
 _PHRASE_END = r"(?<=[\p{{L}}\p{{M}}\p{{N}}\p{{Pe}}\p{{Pf}}\"])[{}](?=[\s\p{{Pe}}\p{{Pf}}\"]|$)"
 _MARKS = {",": "،", ";": "؛", "?": "؟"}
 _LATIN_MARK = regex.compile(_PHRASE_END.format(",;?"))
