@@ -64,10 +64,10 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
         return model, criterion, sample
     if name in VARIANTS:
         of_model, of_criterion = VARIANTS[name]
-        compilation.BACKEND = options.backend
-        model = models.our_model(options, task, **of_model, **changes)
         if name == COMPILED:
+            compilation.BACKEND = options.backend
             torch._dynamo.config.fail_on_recompile_limit_hit = True  # nothing may silently run uncompiled
+        model = models.our_model(options, task, **of_model, **changes)
         return model, models.our_criterion(options, task, **of_criterion), sample
     if name == HUGGINGFACE:
         from huggingface_decoder import huggingface_model  # transformers may be missing

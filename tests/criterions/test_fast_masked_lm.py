@@ -133,7 +133,7 @@ def test_what_is_refused(counted, tmp_path):
         criterion(make_model(task), mixed)
     uncounted = make_task(fill(tmp_path / "uncounted"))
     criterion = FastMaskedLMCriterion(MaskedLmConfig(), uncounted)
-    with pytest.raises(InputError, match="no counts for bo; write them with preprocess"):
+    with pytest.raises(InputError, match="no counts for bo; write them with swcm binarize"):
         criterion(make_model(uncounted), batch_in(uncounted, "bo"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swcm_fairseq.errors import input_error
+from swcm_fairseq.errors import input_error, install_excepthook
 from swcm_fairseq.fairseq_errors import explained
 from tests.commands import run
 from tests.faults.trainings import train
@@ -35,11 +35,13 @@ def trained(_trained, tmp_path) -> Path:
 
 
 @pytest.fixture()
-def error_line(capsys) -> Callable[..., str]:
+def error_line(capsys, monkeypatch) -> Callable[..., str]:
     """Run a fairseq command that must be refused; return the one line that it ends with at the terminal."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)  # and back after the test
+    install_excepthook()  # as in a process of fairseq's, of which the plugin knows by its name
+    hook = sys.excepthook
 
     def of(program: str, *arguments: str | int | Path) -> str:
-        hook = sys.excepthook
         try:
             run(program, *map(str, arguments))
         except SystemExit as end:
