@@ -8,6 +8,7 @@ from swcm_fairseq import (  # noqa: E402
     checkpoint_types,  # noqa: F401  (lets weights_only=True read fairseq's checkpoints)
     checkpoint_writing,
     criterions,  # noqa: F401
+    loader_shutdown,
     log_filters,
     models,  # noqa: F401
     optim,  # noqa: F401
@@ -19,3 +20,4 @@ from swcm_fairseq.scoring import fairseq_scorers  # noqa: E402, F401
 log_filters.install()
 add_to_fairseq_help()
 checkpoint_writing.install()
+loader_shutdown.install()

@@ -18,7 +18,7 @@ mkdir -p "$work"
   fairseq-train "$work/data-bin" --task masked_lm --criterion masked_lm --arch roberta_base \
     --encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4 \
     --max-positions 512 --tokens-per-sample 64 --sample-break-mode none --batch-size 8 --max-update 2 \
-    --optimizer adam --lr 1e-3 --disable-validation --save-dir "$work/checkpoint" --cpu --seed 1
+    --optimizer adam --lr 1e-3 --disable-validation --data-buffer-size 0 --save-dir "$work/checkpoint" --cpu --seed 1
   swcm convert "$work/checkpoint/checkpoint_last.pt" --output "$output.part" \
     --sentencepiece-model "$work/vocab/sentencepiece.bpe.model"
 } >"$work/log" 2>&1 || {

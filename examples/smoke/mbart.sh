@@ -15,7 +15,7 @@ mkdir -p "$work"
   fairseq-train "$work/data-bin" --task multilingual_denoising --langs kk,zh --add-lang-token --arch mbart_large \
     --encoder-normalize-before --decoder-normalize-before "${MBART_SIZE[@]}" --criterion cross_entropy \
     --tokens-per-sample 64 --mask 0.35 --mask-random 0 --insert 0 --rotate 0 --batch-size 8 --max-update 2 \
-    --optimizer adam --lr 1e-3 --disable-validation --save-dir "$work/checkpoint" --cpu --seed 1
+    --optimizer adam --lr 1e-3 --disable-validation --data-buffer-size 0 --save-dir "$work/checkpoint" --cpu --seed 1
   mkdir -p "$output"
   cp "$vocabulary/dict.txt" "$output"
   cp "$vocabulary/sentencepiece.bpe.model" "$output/sentence.bpe.model"

@@ -21,7 +21,8 @@ ENCODER = (
     *("--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base", "--encoder-layers", "4"),
     *("--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "256", "--encoder-attention-heads", "4"),
     *("--max-positions", "512", "--tokens-per-sample", "64", "--sample-break-mode", "none", "--batch-size", "8"),
-    *("--optimizer", "adam", "--max-update", "1", "--disable-validation", "--cpu", "--num-workers", "0"),
+    *("--optimizer", "adam", "--max-update", "1", "--disable-validation", "--data-buffer-size", "0"),
+    *("--cpu", "--num-workers", "0"),
 )
 
 

@@ -70,7 +70,7 @@ def workspace(tmp_path_factory, sample_data) -> Path:
     run(BIN / "fairseq-train", root / "plain", "--task", "masked_lm", "--criterion", "masked_lm",
         "--arch", "roberta_base", *SIZE, "--max-positions", 128, "--tokens-per-sample", 64,
         "--sample-break-mode", "none", "--batch-size", 8, "--max-update", 2, "--save-dir", root / "encoder",
-        "--disable-validation", *CPU, *ADAM)  # fmt: skip
+        "--disable-validation", "--data-buffer-size", 0, *CPU, *ADAM)  # fmt: skip
     return root
 
 
