@@ -4,13 +4,13 @@
     python benchmarks/decoding.py --device cuda --arch xlm_swcm_base --vocabulary 135364 --precision bf16 \\
         --batches 1 32 fit --words 128                                                 # a GPU, the paper's size
 
-Contestants: ours; ours with --restrict-decoding, the language using a quarter of the vocabulary; fairseq's generator on
-fairseq's own modules; ours without a cache, reading the whole prefix again for every word, as the paper's code does
-(but computing only the logits of the last position); and Hugging Face's EncoderDecoderModel with the same layers in the
-same order (benchmarks/huggingface_decoder.py; pip install .[benchmarks]). With --precision int8 our linear layers are
-in int8 and Hugging Face is in float32; there, and in bf16 on a CPU, ours in float32 shows how many words agree. Every
-sentence has --tokens tokens and every hypothesis --words words, so the work is the same. In float32, words that differ
-between contestants are an error.
+Contestants: ours; on a GPU, ours with steps replayed as CUDA graphs; ours with --restrict-decoding, the language using
+a quarter of the vocabulary; fairseq's generator on fairseq's own modules; ours without a cache, reading the whole
+prefix again for every word, as the paper's code does (but computing only the logits of the last position); and Hugging
+Face's EncoderDecoderModel with the same layers in the same order (benchmarks/huggingface_decoder.py; pip install
+.[benchmarks]). With --precision int8 our linear layers are in int8 and Hugging Face is in float32; there, and in bf16
+on a CPU, ours in float32 shows how many words agree. Every sentence has --tokens tokens and every hypothesis --words
+words, so the work is the same. In float32, words that differ between contestants are an error.
 
 Each turn runs in its own process. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
 """
@@ -39,6 +39,7 @@ from swcm_fairseq.tasks.language_generator import LanguageGenerator
 
 OURS, RESTRICTED, STOCK = "ours", "ours, restricted vocabulary", "stock fairseq"
 EXACT = "ours in float32"
+GRAPHS = "ours, CUDA graphs"
 INT8 = "int8"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
 STATIC = f"{HUGGINGFACE}, static cache"  # on a GPU, where a step that never changes its shapes is compiled
@@ -87,6 +88,7 @@ def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) 
         target_token=models.LANGUAGE,
         language_tokens={models.LANGUAGE},
         vocabularies=LanguageVocabularies(task) if name == RESTRICTED else None,
+        static_steps=name == GRAPHS,
         beam_size=beam,
         min_len=words,
         max_len_b=words,
@@ -238,8 +240,13 @@ def setting_ratios(
         measure.Ratio.of(f"sentences/s, {setting}: ours / {peer}", ours, speeds(turns[peer]), **aims.get(peer, {}))
         for peer in peers
     ]
-    restricted = speeds(turns[RESTRICTED])
-    return [*ratios, measure.Ratio.of(f"sentences/s, {setting}: restricted / whole vocabulary", restricted, ours)]
+    variants = {RESTRICTED: "restricted / whole vocabulary", GRAPHS: "CUDA graphs / without"}
+    ratios += [
+        measure.Ratio.of(f"sentences/s, {setting}: {label}", speeds(turns[name]), ours)
+        for name, label in variants.items()
+        if name in turns
+    ]
+    return ratios
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -284,6 +291,8 @@ def main() -> None:
     names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([] if models.missing_peers() else [HUGGINGFACE])]
     if options.device == "cuda" and HUGGINGFACE in names:
         names.append(STATIC)
+    if options.device == "cuda":
+        names.append(GRAPHS)
     if options.precision == INT8:  # a contestant without int8 is not slower in it
         names = [name for name in names if name != STOCK]
     if options.precision != "fp32" and options.device == "cpu":

@@ -2,14 +2,14 @@
 # Measure everything on a GPU, in pieces of less than ten minutes, the most important first.
 #
 #   benchmarks/gpu_session.sh OUT                    # all pieces, one after the other
-#   benchmarks/gpu_session.sh OUT steps decoding     # only these
+#   benchmarks/gpu_session.sh OUT chunks decoding    # only these
 #   SCALE=smoke benchmarks/gpu_session.sh OUT        # at tiny size on a CPU: only shows that everything runs
 #
 # Each piece writes OUT/PIECE.log and, if it succeeds, OUT/PIECE.done and its report. A piece that is done is not
 # repeated, so the same command continues after an interruption. If a piece fails, it is named and the next one begins.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-PIECES=(smoke resume chunks aligned attention compile micro sampling decoding pretraining)
+PIECES=(smoke resume chunks aligned attention compile micro sampling graphs decoding pretraining)
 [ $# -gt 0 ] || { echo "usage: benchmarks/gpu_session.sh OUT [PIECE...], with pieces ${PIECES[*]}" >&2; exit 2; }
 OUT=$1
 shift
@@ -68,6 +68,8 @@ micro() {
   for sentences in $MICRO; do step "$OUT/micro/$sentences" --sentences "$sentences" --contestants ours || return; done
 }
 sampling() { step "$OUT/sampling" --sentences "$SENTENCES" --contestants "ours, scheduled sampling"; }
+# Steps replayed as CUDA graphs write the same text; on a CPU, only the steps on static buffers are tested.
+graphs() { "$PYTHON" -m pytest -q -rs tests/tasks/test_beam_search.py -k "static or graphs"; }
 decoding() { "$PYTHON" benchmarks/decoding.py "${DECODING[@]}" --output "$OUT/decoding"; }
 pretraining() {
   local teacher

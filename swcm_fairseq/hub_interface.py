@@ -235,11 +235,13 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
         read_task_state(str(folder / name))  # refuses a damaged file
     if not any(vocabulary.glob("dict*.txt")):
         raise InputError(f"{vocabulary / DICT_FILE}: missing; {_EXPORT}")
+    # Older checkpoints do not have these, so they are no overrides.
     precision = CPUPrecision.of(overrides.pop("cpu_precision", CPUPrecision.float32))
+    cuda_graphs = bool(overrides.pop("cuda_graph_decoding", False))
     loaded = hub_utils.from_pretrained(str(folder), checkpoint_file, data, **overrides)
     if not isinstance(loaded["task"], InferenceTask):
         return hub_utils.GeneratorHubInterface(loaded["args"], loaded["task"], loaded["models"])
     if not (vocabulary / SENTENCEPIECE_FILE).is_file():
         raise InputError(f"{vocabulary / SENTENCEPIECE_FILE}: missing; {_EXPORT}")
-    loaded["task"].cfg.cpu_precision = precision  # older checkpoints do not have it, so it is no override
+    loaded["task"].cfg.cpu_precision, loaded["task"].cfg.cuda_graph_decoding = precision, cuda_graphs
     return XLMSWCMHubInterface(loaded["args"], loaded["task"], loaded["models"], Vocabulary(vocabulary))

@@ -117,8 +117,7 @@ class Attention(MultiheadAttention):
         elif incremental_state is None:
             q, k, v = self.project(query, *self.projections)
         else:
-            # Every position so far is a word: the search never chooses padding, and finished rows do not matter.
-            (q, k, v), padding = self._next_positions(query, incremental_state), None
+            q, k, v, padding = self._next_positions(query, incremental_state)
         if isinstance(attn_mask, CausalMask):
             blocked = attn_mask.blocked
         else:
@@ -160,10 +159,13 @@ class Attention(MultiheadAttention):
         joined = F.linear(x, *_joined(projections)) if rounded is None else rounded(x)
         return [self._split_heads(part) for part in joined.split(self.embed_dim, dim=-1)]
 
-    def _next_positions(self, x: Tensor, incremental_state: IncrementalState) -> tuple[Tensor, Tensor, Tensor]:
-        """Step by step: queries of ``x`` [T, B, C], and keys and values of all positions so far.
+    def _next_positions(
+        self, x: Tensor, incremental_state: IncrementalState
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Step by step: queries of ``x`` [T, B, C], keys and values, and which of their positions are not in use yet.
 
-        The weights of the three projections are joined in the first step of a batch.
+        Every position so far is a word: the search never chooses padding, and finished rows do not matter. The weights
+        of the three projections are joined in the first step of a batch.
         """
         saved = self._get_input_buffer(incremental_state)
         if self._rounded:
@@ -174,9 +176,23 @@ class Attention(MultiheadAttention):
             joined = F.linear(x, saved["joined_weight"], saved["joined_bias"])
         # [T, B, 3 C] -> [B, 3, H, T, D]
         joined = joined.view(*x.shape[:2], 3, self.num_heads, self.head_dim).permute(1, 2, 3, 0, 4)
+        if "position" in saved:
+            return joined[:, 0], *_put(saved["buffer"], joined[:, 1:], saved["position"])
         k, v = _append(saved, joined[:, 1:])
         self._set_input_buffer(incremental_state, saved)
-        return joined[:, 0], k, v
+        return joined[:, 0], k, v, None
+
+    def use_static_buffer(
+        self, incremental_state: IncrementalState, position: Tensor, rows: int, positions: int
+    ) -> None:
+        """Keep keys and values of up to ``positions`` words in one place from now on.
+
+        ``position``, int64 [1], always holds the position of the word that is read.
+        """
+        shape = rows, 2, self.num_heads, positions, self.head_dim
+        # Zeros: what is not in use is multiplied by a weight of 0, which does not remove a NaN.
+        buffer = torch.zeros(shape, dtype=self.k_proj.weight.dtype, device=position.device)
+        self._set_input_buffer(incremental_state, {"buffer": buffer, "position": position})
 
     def _keys_and_values(
         self,
@@ -240,6 +256,16 @@ def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
     buffer[:, :, :, start : start + length] = both
     _use_buffer(saved, buffer, start + length)
     return saved["prev_key"], saved["prev_value"]
+
+
+def _put(buffer: Tensor, both: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys and values [B, H, L, D] of a static buffer, and which positions are not in use yet, bool [1, L].
+
+    ``both`` [B, 2, H, 1, D] are written to ``position``, int64 [1], of ``buffer`` [B, 2, H, L, D].
+    """
+    buffer.index_copy_(3, position, both)
+    unused = torch.arange(buffer.size(3), device=buffer.device) > position
+    return buffer[:, 0], buffer[:, 1], unused[None]
 
 
 def _use_buffer(saved: dict[str, Tensor], buffer: Tensor, length: int) -> None:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
+from fairseq.modules import LearnedPositionalEmbedding
 from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
 from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 
+STATIC = "static"  # the key of what a whole decoder keeps in its incremental state
 NO_LAYER = -1  # as fairseq's ``alignment_layer``: no layer is asked for attention weights
 
 
@@ -34,7 +36,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
 
     cfg: TransformerConfig
     embed_tokens: nn.Embedding
-    embed_positions: nn.Embedding
+    embed_positions: LearnedPositionalEmbedding
     layers: nn.ModuleList
     output_projection: nn.Linear
     padding_idx: int
@@ -57,6 +59,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         self._attentions = [module for module in self.modules() if isinstance(module, Attention)]
         self.set_layer_norm_eps(DEFAULT_EPS)
         self.make_embeddings_freezable()
+        self.embed_positions.register_forward_hook(self._static_position, with_kwargs=True)
 
     def build_decoder_layer(self, cfg: TransformerConfig, no_encoder_attn: bool = False) -> nn.Module:
         """Called by the parent's constructor, once for every layer of the plan."""
@@ -146,6 +149,34 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         finally:
             for attention in cross:
                 attention.given_keys = None
+
+    def static_state(self, encoder_out: EncoderOut, position: Tensor, rows: int, positions: int) -> IncrementalState:
+        """State for decoding step by step in which no tensor ever moves or grows, so that a step has fixed shapes.
+
+        Args:
+            encoder_out: with ``beams``, as the generator repeats it.
+            position: int64 [1], where the caller writes the position of the word that is read, the first is 0.
+            rows: of a step.
+            positions: the most words that are read.
+        """
+        self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
+        state: IncrementalState = {STATIC: {"position": position}}
+        for attention in self._attentions:
+            if attention.self_attention:
+                attention.use_static_buffer(state, position, rows, positions)
+        return state
+
+    @staticmethod
+    def _static_position(
+        module: LearnedPositionalEmbedding, inputs: object, named: dict[str, IncrementalState | None], output: Tensor
+    ) -> Tensor:
+        """The embedding [1, 1, C] of the position that is written in a static state; otherwise fairseq's ``output``."""
+        state = named.get("incremental_state")
+        if not state or STATIC not in state:
+            return output
+        position = state[STATIC]["position"]
+        assert position is not None
+        return F.embedding(position + module.padding_idx + 1, module.weight)[None]  # after padding, as fairseq counts
 
     def reorder_incremental_state_scripting(self, incremental_state: IncrementalState, new_order: Tensor) -> None:
         """Called by the generator before every step but the first; ``new_order``, int64 [B]: the rows to continue with.

@@ -2,6 +2,7 @@
 
 fairseq's loop asks the GPU which hypotheses have ended, where a prefix is given and which n-grams were written, and
 copies constants there. Here a step runs on the device from end to end, and its only answer is which candidates end.
+What the decoders compute in a step can be replayed as a CUDA graph (``--cuda-graph-decoding``).
 """
 
 import math
@@ -18,6 +19,7 @@ from torch import Tensor
 from swcm_fairseq.data.sample import on_device
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.model import XLMSWCMModel
+from swcm_fairseq.tasks.decoder_steps import GrowingSteps, StaticSteps
 
 Hypotheses = list[dict[str, Tensor]]
 
@@ -48,9 +50,8 @@ class Beams:
         tokens: int64 [N, t + 1], what is written, ``<s>`` included.
         scores: [N, t], cumulative log-probabilities.
         ignored: bool [R, K], beams that have ended.
-        encoder_outs: of each model.
+        steps: what the decoders keep.
         prefix: int64 [R, P], words that are given, padded; None: none are.
-        states: what each model's decoder keeps.
         order: int64 [N'], the rows that continue, of which the next step begins with; None before the first.
         next_tokens: int64 [N'], what they continue with.
         next_scores: [N'], their scores then.
@@ -61,9 +62,8 @@ class Beams:
     tokens: Tensor
     scores: Tensor
     ignored: Tensor
-    encoder_outs: list[dict[str, list]]
+    steps: GrowingSteps | StaticSteps
     prefix: Tensor | None
-    states: list[dict[str, Any]]
     order: Tensor | None = None
     next_tokens: Tensor = field(default_factory=lambda: torch.empty(0))
     next_scores: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -94,8 +94,10 @@ class BeamSearchGenerator(SequenceGenerator):
     beam_size: int
     token_indices_to_suppress: Tensor | None
 
-    def __init__(self, models: list[Any], tgt_dict: Any, **kwargs: Any):
+    def __init__(self, models: list[Any], tgt_dict: Any, *, static_steps: bool = False, **kwargs: Any):
+        """fairseq's arguments, and whether steps have fixed buffers, so that a GPU replays them as a CUDA graph."""
         super().__init__(models, tgt_dict, **kwargs)
+        self.static_steps = static_steps
         if kwargs.get("no_repeat_ngram_size"):
             self.repeat_ngram_blocker = RepeatBlock(kwargs["no_repeat_ngram_size"])
 
@@ -118,12 +120,18 @@ class BeamSearchGenerator(SequenceGenerator):
     ) -> list[Hypotheses]:
         """Hypotheses of a batch, best first; see fairseq's ``generate``."""
         if not self._is_plain(constraints):
+            if self.static_steps:
+                raise InputError(
+                    "--cuda-graph-decoding: this search is not plain beam search with models of this package; leave "
+                    "the option out"
+                )
             return super()._generate(sample, prefix_tokens, constraints, bos_token)
         source = sample["net_input"]["src_tokens"]
         longest = min(int(self.max_len_a * source.size(1) + self.max_len_b), self.max_len - 1)
         if self.min_len > longest:
             raise InputError(f"--min-len: hypotheses of at least {self.min_len} tokens cannot have at most {longest}")
-        beams = self._first_beams(sample["net_input"], prefix_tokens, self.eos if bos_token is None else bos_token)
+        first = self.eos if bos_token is None else bos_token
+        beams = self._first_beams(sample["net_input"], prefix_tokens, first, longest)
         if self.token_indices_to_suppress is not None:
             self.token_indices_to_suppress = self.token_indices_to_suppress.to(source.device)
         found: list[Hypotheses] = [[] for _ in source]
@@ -134,23 +142,27 @@ class BeamSearchGenerator(SequenceGenerator):
             kept = [row for row, sentence in enumerate(remaining) if len(found[sentence]) < self.beam_size]
             if not kept:
                 break
-            if len(kept) < len(remaining):
+            if len(kept) < len(remaining) and beams.steps.leaves_out:
                 beams.keep(kept)
                 remaining = [remaining[row] for row in kept]
         return _best_first(found)
 
-    def _first_beams(self, net_input: dict[str, Any], prefix: Tensor | None, bos: int) -> Beams:
-        """The beams before the first step."""
+    def _first_beams(self, net_input: dict[str, Any], prefix: Tensor | None, bos: int, longest: int) -> Beams:
+        """The beams before the first of ``longest + 1`` steps."""
         source = net_input["src_tokens"]
         rows = torch.arange(len(source), device=source.device).unsqueeze(1).expand(-1, self.beam_size).reshape(-1)
         encoder_outs = self.model.reorder_encoder_out(self.model.forward_encoder(net_input), rows)
+        steps: GrowingSteps | StaticSteps = (
+            StaticSteps(self.model, encoder_outs, self.temperature, len(rows), longest + 1)
+            if self.static_steps
+            else GrowingSteps(self.model, encoder_outs, self.temperature)
+        )
         return Beams(
             tokens=torch.full((len(rows), 1), bos, device=source.device),
             scores=torch.empty(len(rows), 0, device=source.device),
             ignored=torch.zeros(len(source), self.beam_size, dtype=torch.bool, device=source.device),
-            encoder_outs=encoder_outs,
+            steps=steps,
             prefix=prefix,
-            states=[{} for _ in self.model.models],
         )
 
     def _step(self, beams: Beams, step: int, longest: int) -> Tensor:
@@ -158,8 +170,7 @@ class BeamSearchGenerator(SequenceGenerator):
         if beams.order is not None:
             beams.tokens = torch.cat((beams.tokens.index_select(0, beams.order), beams.next_tokens[:, None]), dim=1)
             beams.scores = torch.cat((beams.scores.index_select(0, beams.order), beams.next_scores[:, None]), dim=1)
-            self.model.reorder_incremental_state(beams.states, beams.order)
-            beams.encoder_outs = self.model.reorder_encoder_out(beams.encoder_outs, beams.order)
+            beams.steps.move(beams.order)
         lprobs = self._log_probs(beams, step, longest)
         sentences, size = beams.ignored.shape
         scores, words, places = self.search.step(
@@ -175,7 +186,7 @@ class BeamSearchGenerator(SequenceGenerator):
 
     def _log_probs(self, beams: Beams, step: int, longest: int) -> Tensor:
         """Log-probabilities [N, V] of the next words, with -inf for those that must not come."""
-        lprobs, _ = self.model.forward_decoder(beams.tokens, beams.encoder_outs, beams.states, self.temperature)
+        lprobs = beams.steps.log_probs(beams.tokens)
         lprobs.nan_to_num_(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
         lprobs[:, self.pad] = -math.inf
         lprobs[:, self.unk] -= self.unk_penalty

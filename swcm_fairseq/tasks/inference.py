@@ -68,12 +68,15 @@ class InferenceTask(FairseqTask):
         self._check_direction()
         for model in models:
             set_cpu_precision(model, CPUPrecision.of(self.cfg.cpu_precision))
+            if self.cfg.cuda_graph_decoding and next(model.parameters()).device.type != "cuda":
+                raise InputError("--cuda-graph-decoding needs a GPU, and the model is not on one; leave the option out")
         extra = dict(extra_gen_cls_kwargs or {})
         if not options.get("score_reference"):
             target = self.cfg.target_lang
             extra["target_token"] = self.language_id(target) if target else None
             extra["language_tokens"] = {self.language_id(lang) for lang in self.langs}
             extra["vocabularies"] = LanguageVocabularies(self) if self.cfg.restrict_decoding else None
+            extra["static_steps"] = self.cfg.cuda_graph_decoding
         return super().build_generator(
             models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
         )

@@ -178,7 +178,13 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         Raises:
             InputError: the model has fewer positions than ``--tokens-per-sample``.
         """
-        of_training = {"pretrained_encoder": None, "pretrained_decoder": False, "compile_layers": False}
+        of_training = {
+            "pretrained_encoder": None,
+            "pretrained_decoder": False,
+            "compile_layers": False,
+            "checkpoint_activations": False,
+            "offload_activations": False,
+        }
         if from_checkpoint and any(mapping_of(cfg).get(name) for name in of_training):
             cfg = cfg.copy()
             with open_dict(cfg):
@@ -187,6 +193,8 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             precision = CPUPrecision.of(self.cfg.cpu_precision)
             if precision is not CPUPrecision.float32:
                 raise InputError(f"--cpu-precision {precision.value} is for generating; leave it out of training")
+            if self.cfg.cuda_graph_decoding:
+                raise InputError("--cuda-graph-decoding is for generating; leave it out of training")
             self.begin_training(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, XLMSWCMModel) and not from_checkpoint and (missing := missing_weights(model.cfg)):

@@ -100,6 +100,11 @@ class DecodingConfig(FairseqDataclass):
         CPUPrecision.float32,
         "what to compute in when generating on a CPU: float32, bfloat16, or int8 (linear layers; all else in float32)",
     )
+    cuda_graph_decoding: bool = option(
+        False,
+        "keep the decoder's state in buffers of fixed size and replay each step of beam search as one CUDA graph; "
+        "needs a GPU",
+    )
 
 
 def split_list(text: str | None) -> list[str]:

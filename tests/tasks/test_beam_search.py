@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from fairseq import utils
 from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGenerator
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.model import XLMSWCMModel
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 from swcm_fairseq.tasks.beam_search import BeamSearchGenerator, RepeatBlock
+from swcm_fairseq.tasks.decoder_steps import StaticSteps
 from tests.waits import Waits
 
 SIZE: dict[str, Any] = {
@@ -21,6 +24,19 @@ SIZE: dict[str, Any] = {
     "encoder_ffn_embed_dim": 32,
     "encoder_attention_heads": 2,
 }
+
+
+class Operators(TorchDispatchMode):
+    """Records which operators run, with the shapes of their tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        shapes = [each.shape for each in args if isinstance(each, torch.Tensor)]
+        self.names.append((str(func), shapes))
+        return func(*args, **(kwargs or {}))
 
 
 class FairseqsRepeatBlock(NGramRepeatBlock):
@@ -186,6 +202,90 @@ def test_a_step_waits_once(task, build, batch, options):
     assert len(between) == 10 and set(between) == {1}, between
     assert waits.total - len(counts) <= 5, waits.counts  # before and after the loop
     assert len({len(found[0]["tokens"]) for found in hypotheses}) > 1, "all sentences ended together"
+
+
+def static_and_growing(task, models, batch, **options):
+    """Hypotheses of the search on static buffers and of that on growing ones."""
+    prefix = options.pop("prefix", None)
+    generator = task.build_generator(models, SimpleNamespace(**{"beam": 3, "max_len_a": 0, "max_len_b": 9, **options}))
+    growing = generator.generate(models, batch, prefix_tokens=prefix)
+    generator.static_steps = True
+    return generator.generate(models, batch, prefix_tokens=prefix), growing
+
+
+def assert_close(ours, theirs):
+    for one, other in zip(ours, theirs, strict=True):
+        assert [hypothesis["tokens"].tolist() for hypothesis in one] == [h["tokens"].tolist() for h in other]
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a["positional_scores"], b["positional_scores"], rtol=0, atol=1e-5)
+            torch.testing.assert_close(a["score"], b["score"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"beam": 1},
+        {"beam": 5, "lenpen": 2.0},
+        {"min_len": 4, "temperature": 0.7},
+        {"no_repeat_ngram_size": 2},
+        {"prefix": True},
+    ],
+    ids=str,
+)
+def test_static_buffers(task, build, batch, options):
+    """Sentences end one by one, and stay in the batch; an ensemble has buffers of its own."""
+    if "prefix" in options:
+        options = {"prefix": batch["target"][:, 1:4]}
+    for models in ([build()], [build(0), build(1)]):
+        static, growing = static_and_growing(task, models, batch, **options)
+        assert_close(static, growing)
+        assert len({len(found[0]["tokens"]) for found in growing}) > 1, "all sentences ended together"
+
+
+def test_static_buffers_never_move(task, build, batch):
+    """What a CUDA graph needs: every step has the same tensors and operators, and waits for nothing."""
+    models = [build()]
+    generator = task.build_generator(models, SimpleNamespace(beam=3, max_len_a=0, max_len_b=9))
+    generator.static_steps = True
+    steps = []
+    compute = StaticSteps._compute
+
+    def watched(self):
+        with Waits() as waits, Operators() as operators:
+            output = compute(self)
+        assert waits.total == 0, waits.counts
+        state = [tensor.data_ptr() for saved in self._states[0].values() for tensor in saved.values()]
+        steps.append((state, operators.names, output.shape))
+        return output
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StaticSteps, "_compute", watched)
+        generator.generate(models, batch)
+    assert len(steps) == 11
+    assert all(step == steps[1] for step in steps[1:]), "only the first, which is not captured, may differ"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+@pytest.mark.parametrize("options", [{}, {"beam": 1}, {"no_repeat_ngram_size": 2}], ids=str)
+def test_cuda_graphs(task, build, batch, options):
+    models, batch = [build().cuda()], utils.move_to_cuda(batch)
+    task.cfg.cuda_graph_decoding = True
+    static, growing = static_and_growing(task, models, batch, **options)
+    assert_close(static, growing)
+
+
+def test_cuda_graphs_are_refused(make_task, task, build, batch):
+    task.cfg.cuda_graph_decoding = True
+    with pytest.raises(InputError, match="--cuda-graph-decoding needs a GPU"):
+        task.build_generator([build()], SimpleNamespace(beam=2))
+    with pytest.raises(InputError, match="--cuda-graph-decoding is for generating; leave it out of training"):
+        task.build_model(XLMSWCMConfig(**SIZE))
+    task.cfg.cuda_graph_decoding = False
+    generator = task.build_generator([build()], SimpleNamespace(beam=2, max_len_b=9, sampling=True))
+    generator.static_steps = True
+    with pytest.raises(InputError, match="--cuda-graph-decoding: this search is not plain beam search"):
+        generator.generate([], batch)
 
 
 def test_a_minimum_above_the_maximum(task, build, batch):

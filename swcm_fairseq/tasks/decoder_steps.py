@@ -1,0 +1,95 @@
+"""What beam search keeps of the decoders from step to step: state that grows, or buffers that never move."""
+
+from typing import Any
+
+import torch
+from fairseq.sequence_generator import EnsembleModel
+from torch import Tensor
+
+from swcm_fairseq.models.attention import IncrementalState
+from swcm_fairseq.models.encoder import EncoderOut
+
+
+class GrowingSteps:
+    """The decoders of an ensemble step by step; keys and values grow with every word.
+
+    Sentences that have ended can be left out: the next :meth:`move` names fewer rows.
+    """
+
+    leaves_out = True
+
+    def __init__(self, model: EnsembleModel, encoder_outs: list[EncoderOut], temperature: float):
+        """``encoder_outs``: of each model of the ensemble, with every sentence repeated for its beams."""
+        self._model, self._encoder_outs, self._temperature = model, encoder_outs, temperature
+        self._states: list[dict[str, Any]] = [{} for _ in encoder_outs]
+
+    def move(self, order: Tensor) -> None:
+        """Let the rows continue from those of ``order``, int64 [N']."""
+        self._model.reorder_incremental_state(self._states, order)
+        self._encoder_outs = self._model.reorder_encoder_out(self._encoder_outs, order)
+
+    def log_probs(self, tokens: Tensor) -> Tensor:
+        """Log-probabilities [N, V] of the next words after ``tokens`` int64 [N, t]; the caller may change them."""
+        return self._model.forward_decoder(tokens, self._encoder_outs, self._states, self._temperature)[0]
+
+
+class StaticSteps:
+    """The same on buffers for all positions, whose places and shapes stay; a GPU replays a step as one CUDA graph.
+
+    Launching the kernels of a step one by one takes a GPU longer than computing them. The first step runs as it is
+    and keeps cross-attention's keys and values; the second is captured; both and all others are computed from
+    ``tokens`` and ``position``, which are filled before. Beams move outside of the graph, because how many positions
+    are in use, which alone are copied, changes with every step. Sentences that have ended stay: the rows are fixed.
+    """
+
+    leaves_out = False
+
+    def __init__(
+        self, model: EnsembleModel, encoder_outs: list[EncoderOut], temperature: float, rows: int, positions: int
+    ):
+        """Args:
+        model: an ensemble of models of this package.
+        encoder_outs: of each model, with every sentence repeated for its beams.
+        temperature: of the softmax.
+        rows: N, sentences x beams.
+        positions: the most words that are read.
+        """
+        self._model, self._encoder_outs, self._temperature = model, encoder_outs, temperature
+        device = encoder_outs[0]["encoder_out"][0].device
+        self._tokens = torch.zeros(rows, 1, dtype=torch.long, device=device)
+        self._position = torch.zeros(1, dtype=torch.long, device=device)
+        self._states: list[IncrementalState] = [
+            each.decoder.static_state(encoder_out, self._position, rows, positions)
+            for each, encoder_out in zip(model.models, encoder_outs, strict=True)
+        ]
+        saved = [each for state in self._states for each in state.values()]
+        self._buffers = [buffer for each in saved if (buffer := each.get("buffer")) is not None]
+        self._moves = encoder_outs[0]["beams"][0] > 1
+        self._used = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._output = torch.empty(0)
+
+    def move(self, order: Tensor) -> None:
+        """Let the rows continue from those of ``order``, int64 [N]; in greedy search nothing moves."""
+        if not self._moves:
+            return
+        for buffer in self._buffers:
+            used = buffer[:, :, :, : self._used]
+            used.copy_(used.index_select(0, order))
+
+    def log_probs(self, tokens: Tensor) -> Tensor:
+        """Log-probabilities [N, V] of the next words after ``tokens`` int64 [N, t], valid until the next call."""
+        self._tokens.copy_(tokens[:, -1:])
+        self._position.fill_(self._used)
+        self._used += 1
+        if not self._tokens.is_cuda or self._used == 1:
+            return self._compute()
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._output = self._compute()
+        self._graph.replay()
+        return self._output
+
+    def _compute(self) -> Tensor:
+        return self._model.forward_decoder(self._tokens, self._encoder_outs, self._states, self._temperature)[0]
