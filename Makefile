@@ -65,6 +65,8 @@ faults: $(VENV)/.ready
 	OMP_NUM_THREADS=1 SWCM_SOAK_EPOCHS=30 $(BIN)/python -m pytest -q tests/faults/test_soak.py
 
 reports: .venv-transformers/.ready
+	$(BIN)/python -m pip --python .venv-transformers/newest/bin/python install --quiet --disable-pip-version-check --no-deps \
+	  -r benchmarks/peers.txt
 	OMP_NUM_THREADS=1 PYTHON=.venv-transformers/newest/bin/python benchmarks/cpu_reports.sh
 
 docs: $(VENV)/.ready

@@ -34,6 +34,7 @@ from swcm_fairseq.models.layer_plan import LayerKind
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PAD = 1
 LANGUAGE = 4  # the token of the one target language
 # DeltaLM calls the FFN after self-attention fc3 and fc4, the one after cross-attention fc1 and fc2.
 DELTALM_NAMES = {"fc1": "fc3", "fc2": "fc4", "fc3": "fc1", "fc4": "fc2", "ffn1_layer_norm": "ffn_layer_norm"}
@@ -72,11 +73,25 @@ def check_model_options(options: argparse.Namespace) -> None:
         linear_cross_entropy.ALIGNMENT = options.alignment
 
 
-def missing_peers() -> list[str]:
-    """A line for the report if Hugging Face cannot take part, else none."""
-    if importlib.util.find_spec("transformers") is None:
-        return ["without Hugging Face: transformers is not installed (pip install '.[benchmarks]')"]
+def without(peer: str, package: str, install: str, elsewhere: str = "") -> list[str]:
+    """A line for the report if a peer cannot take part, else none.
+
+    Args:
+        peer: its name.
+        package: what has to be installed.
+        install: how, for pip.
+        elsewhere: what else it needs that is missing here; "" for nothing.
+    """
+    if elsewhere:
+        return [f"without {peer}: {elsewhere}"]
+    if importlib.util.find_spec(package) is None:
+        return [f"without {peer}: {package} is not installed (pip install {install})"]
     return []
+
+
+def without_huggingface() -> list[str]:
+    """:func:`without` for Hugging Face."""
+    return without("Hugging Face", "transformers", "'.[benchmarks]'")
 
 
 def describe(options: argparse.Namespace) -> str:
@@ -260,16 +275,21 @@ def copy_weights(ours: XLMSWCMModel, theirs: nn.Module, names: dict[str, str]) -
     theirs.load_state_dict(state)
 
 
+def huggingface_inputs(sample: dict[str, Any]) -> dict[str, Any]:
+    """What EncoderDecoderModel reads of a batch."""
+    tokens = sample["net_input"]["src_tokens"]
+    return {
+        "input_ids": tokens,
+        "attention_mask": tokens.ne(PAD),
+        "decoder_input_ids": sample["net_input"]["prev_output_tokens"],
+        # Otherwise it keeps keys and values in training, too, and every layer is compiled on its own.
+        "use_cache": False,
+    }
+
+
 def huggingface_criterion(model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
     """EncoderDecoderModel's own loss, as a sum like in fairseq's criterions."""
-    tokens, target = sample["net_input"]["src_tokens"], sample["target"]
-    labels = target.masked_fill(target.eq(1), -100)
-    out = model(
-        input_ids=tokens,
-        attention_mask=tokens.ne(1),
-        decoder_input_ids=sample["net_input"]["prev_output_tokens"],
-        labels=labels,
-        use_cache=False,  # otherwise it keeps keys and values in training, too, and every layer is compiled on its own
-    )
-    loss = out.loss * sample["ntokens"]
+    target = sample["target"]
+    labels = target.masked_fill(target.eq(PAD), -100)
+    loss = model(**huggingface_inputs(sample), labels=labels).loss * sample["ntokens"]
     return loss, sample["ntokens"], {"loss": loss.detach()}

@@ -12,6 +12,9 @@ Face's EncoderDecoderModel with the same layers in the same order (benchmarks/hu
 on a CPU, ours in float32 shows how many words agree. Every sentence has --tokens tokens and every hypothesis --words
 words, so the work is the same. In float32, words that differ between contestants are an error.
 
+CTranslate2 (pip install ctranslate2) takes part in float32 and int8 on a CPU, as a proxy: it has no layers like ours,
+so it decodes with a standard Transformer of the same size and other weights (benchmarks/ctranslate2_decoder.py).
+
 Each turn runs in its own process. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
 """
 
@@ -43,9 +46,11 @@ GRAPHS = "ours, CUDA graphs"
 INT8 = "int8"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
 STATIC = f"{HUGGINGFACE}, static cache"  # on a GPU, where a step that never changes its shapes is compiled
+PROXY = "CTranslate2, same-size Transformer"
 # The minimum aim on a CPU beside Hugging Face at beam 5: in the same precision, or float32 for int8.
 CPU_AIMS = {"fp32": 1.5, "bf16": 1.5, INT8: 3.0}
 FIT = "fit"  # the batch that fits into memory
+PACKAGES = {HUGGINGFACE: "transformers", PROXY: "ctranslate2"}
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 
 Decode = Callable[[dict[str, Any]], list[Tensor]]
@@ -143,6 +148,16 @@ def huggingface_decoding(name: str, options: argparse.Namespace, beam: int, word
     return decode
 
 
+def decoding_of(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
+    """A contestant's search."""
+    if name == PROXY:
+        from ctranslate2_decoder import ctranslate2_decoding  # ctranslate2 may be missing
+
+        return ctranslate2_decoding(options, beam, words)
+    build = huggingface_decoding if name in (HUGGINGFACE, STATIC) else our_decoding
+    return build(name, options, beam, words)
+
+
 def search_name(beam: int) -> str:
     """The name of a search with this beam size."""
     return "greedy" if beam == 1 else f"beam {beam}"
@@ -169,8 +184,7 @@ def fits(decode: Decode, options: argparse.Namespace, batch: int) -> bool:
 
 def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str) -> dict[str, Any]:
     """Seconds, peak memory in MiB, batch and words of the best hypothesis of each sentence."""
-    build = huggingface_decoding if name in (HUGGINGFACE, STATIC) else our_decoding
-    decode = build(name, options, beam, options.words)
+    decode = decoding_of(name, options, beam, options.words)
     sentences = largest_batch(partial(fits, decode, options)) if batch == FIT else int(batch)
     sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
     if options.device == "cuda":  # the first call loads and chooses kernels for these sizes
@@ -194,13 +208,15 @@ def profile(options: argparse.Namespace) -> str:
 
 
 def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision: str) -> dict[str, float]:
-    """The share of sentences for which each contestant wrote what ours wrote.
+    """The share of sentences for which each contestant wrote what ours wrote; the proxy has other weights.
 
     Raises:
         InputError: in float32, where the computation is the same, a contestant with the whole vocabulary differs.
     """
     shares = {}
     for name, rounds in turns.items():
+        if name == PROXY:
+            continue
         pairs = list(zip(turns[OURS][0]["words"], rounds[0]["words"], strict=False))
         shares[name] = sum(one == other for one, other in pairs) / len(pairs)
         if precision == "fp32" and name != RESTRICTED and shares[name] < 1:
@@ -223,7 +239,8 @@ def setting_rows(setting: str, turns: dict[str, list[dict[str, Any]]], options: 
         peak = statistics.median(turn["peak_mib"] for turn in rounds)
         rows.append(
             [setting, name, f"{rounds[0]['sentences']}", measure.spread(per_batch), measure.spread(speed),
-             f"{options.words * statistics.median(speed):,.0f}", f"{peak:,.0f}", f"{shares[name]:.0%}"]
+             f"{options.words * statistics.median(speed):,.0f}", f"{peak:,.0f}",
+             f"{shares[name]:.0%}" if name in shares else "other weights"]
         )  # fmt: skip
     return rows
 
@@ -234,7 +251,7 @@ def setting_ratios(
     """The claims about one search and batch."""
     aim = 3.0 if options.device == "cuda" else CPU_AIMS[options.precision]
     aims = {HUGGINGFACE: {"at_least": aim}} if beam > 1 else {}
-    peers = [name for name in (HUGGINGFACE, STATIC, EXACT, STOCK, NO_CACHE) if name in turns]
+    peers = [name for name in (HUGGINGFACE, STATIC, EXACT, STOCK, NO_CACHE, PROXY) if name in turns]
     ours = speeds(turns[OURS])
     ratios = [
         measure.Ratio.of(f"sentences/s, {setting}: ours / {peer}", ours, speeds(turns[peer]), **aims.get(peer, {}))
@@ -282,21 +299,33 @@ def check(options: argparse.Namespace) -> None:
         raise InputError("--precision int8: is for a CPU; give bf16, or --device cpu")
 
 
+def without_proxy(options: argparse.Namespace) -> list[str]:
+    """A line for the report if CTranslate2 cannot take part, else none."""
+    elsewhere = ""
+    if options.device != "cpu" or options.precision not in ("fp32", INT8):
+        elsewhere = "it is compared in float32 and int8 on a CPU"
+    return models.without("CTranslate2", "ctranslate2", "ctranslate2", elsewhere)
+
+
+def contestants(options: argparse.Namespace) -> list[str]:
+    """The names of all that can take part."""
+    names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([] if models.without_huggingface() else [HUGGINGFACE])]
+    if options.device == "cuda":
+        names += [STATIC, GRAPHS] if HUGGINGFACE in names else [GRAPHS]
+    if options.precision == INT8:  # a contestant without int8 is not slower in it
+        names = [name for name in names if name != STOCK]
+    if options.precision != "fp32" and options.device == "cpu":
+        names.insert(1, EXACT)
+    return names if without_proxy(options) else [*names, PROXY]
+
+
 def main() -> None:
     """Measure and write the report."""
     options = build_parser().parse_args()
     options.dropout = 0.0
     check(options)
     torch.set_num_threads(options.threads)
-    names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([] if models.missing_peers() else [HUGGINGFACE])]
-    if options.device == "cuda" and HUGGINGFACE in names:
-        names.append(STATIC)
-    if options.device == "cuda":
-        names.append(GRAPHS)
-    if options.precision == INT8:  # a contestant without int8 is not slower in it
-        names = [name for name in names if name != STOCK]
-    if options.precision != "fp32" and options.device == "cpu":
-        names.insert(1, EXACT)
+    names = contestants(options)
     rows, ratios, raw = [], [], {}
     for beam, batch in itertools.product(options.beams, options.batches):
         setting = f"{search_name(beam)}, batch {batch}"
@@ -319,13 +348,14 @@ def main() -> None:
             f"{options.arch}, {options.vocabulary:,} symbols, sources of {options.tokens} tokens, hypotheses of "
             f"{options.words} words, {options.precision}, equal weights",
             f"{options.rounds} rounds; median (range); seconds {clock}",
-            *models.missing_peers(),
+            *models.without_huggingface(),
+            *without_proxy(options),
         ],
         headers=["search", "", "sentences", "s until written", "sentences/s", "words/s", "peak MiB", "words as ours"],
         rows=rows,
         ratios=ratios,
         notes=[measure.apart(profile, options)],
-        packages=["transformers"] if HUGGINGFACE in names else [],
+        packages=[package for peer, package in PACKAGES.items() if peer in names],
         raw=raw,
     )
     report.write(options.output, options.note)

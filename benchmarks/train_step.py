@@ -7,7 +7,8 @@
 
 Contestants: the same layers of fairseq's own modules with label_smoothed_cross_entropy; DeltaLM's decoder layer among
 fairseq's own modules (unilm's directory deltalm); Hugging Face's EncoderDecoderModel with the same layers and weights
-(benchmarks/huggingface_decoder.py; pip install transformers); stock fairseq and Hugging Face with compiled layers;
+(benchmarks/huggingface_decoder.py; pip install transformers); on a GPU, the same with Liger's fused loss at its fastest
+chunk (benchmarks/liger_loss.py; pip install liger-kernel); stock fairseq and Hugging Face with compiled layers;
 ours, and ours with scheduled sampling (all inputs replaced), with the softmax over a quarter of the vocabulary, with
 checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of half-precision
 parameters, and read the same padded batch.
@@ -35,6 +36,7 @@ from swcm_fairseq import compilation
 from swcm_fairseq.errors import InputError, run_command
 
 STOCK, DELTALM, HUGGINGFACE, OURS = "stock fairseq", "DeltaLM", "Hugging Face", "ours"
+LIGER = f"{HUGGINGFACE}, Liger's loss"
 COMPILED_PEERS = {f"{STOCK}, compiled layers": STOCK, f"{HUGGINGFACE}, compiled layers": HUGGINGFACE}
 # what each variant of ours changes: options of the model, options of the criterion
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -44,6 +46,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ours, checkpointed activations": ({"checkpoint_activations": True}, {}),
     "ours, compiled layers": ({"compile_layers": True}, {}),
 }
+PACKAGES = {HUGGINGFACE: "transformers", LIGER: "liger-kernel"}
 COMPILED, SAMPLING = "ours, compiled layers", "ours, scheduled sampling"
 MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the square matrices used to measure the rate
 
@@ -73,6 +76,14 @@ def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tu
         from huggingface_decoder import huggingface_model  # transformers may be missing
 
         return huggingface_model(models.our_model(options, task)), models.huggingface_criterion, sample
+    if name == LIGER:
+        import liger_loss
+        from huggingface_decoder import huggingface_model
+        from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
+
+        model = huggingface_model(models.our_model(options, task))
+        model.decoder.lm_head = liger_loss.FeaturesOnly(model.decoder.lm_head)
+        return model, liger_loss.LigerLoss(liger_fused_linear_cross_entropy), sample
     layer_class = models.deltalm_layer(options.deltalm) if name == DELTALM else models.StockInheritedLayer
     model = models.stock_model(options, task, layer_class)
     names = models.DELTALM_NAMES if name == DELTALM else {}
@@ -109,7 +120,7 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
     model, criterion, sample = build(name, options, changes)
     model.to(options.device, models.PRECISIONS[options.precision])
     with torch.no_grad():
-        loss = float(criterion(model.eval(), sample)[0]) / sample["ntokens"]
+        total, _, log = criterion(model.eval(), sample)
     step = make_step(model, criterion, sample)
     counter = FlopCounterMode(display=False)
     if name == STOCK:
@@ -121,7 +132,8 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
         torch.cuda.synchronize()
     times = [measure.seconds(step, options.device) for _ in range(options.steps)]
     return {
-        "loss": loss,
+        "loss": float(total) / sample["ntokens"],
+        "liger_budget": log.get("budget"),
         "flops": counter.get_total_flops(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "seconds": statistics.median(times),
@@ -191,6 +203,15 @@ def ratios(options: argparse.Namespace, results: dict[str, list[dict]], rate: fl
     return [*claims, measure.Ratio("work of a step / the matrix-product rate, ours", shares, **aim)]
 
 
+def without_liger(options: argparse.Namespace) -> list[str]:
+    """A line for the report if Liger's loss cannot take part, else none."""
+    if options.device != "cuda":
+        elsewhere = "it needs a GPU"
+    else:
+        elsewhere = "it is measured with Hugging Face's model" if models.without_huggingface() else ""
+    return models.without("Liger's loss", "liger_kernel", "liger-kernel", elsewhere)
+
+
 def chosen(options: argparse.Namespace) -> list[str]:
     """The contestants, in order.
 
@@ -199,7 +220,8 @@ def chosen(options: argparse.Namespace) -> list[str]:
     """
     if options.deltalm:
         models.deltalm_layer(options.deltalm)  # now, so that a wrong directory is found before anything is measured
-    peers = [STOCK, *([DELTALM] if options.deltalm else []), *([] if models.missing_peers() else [HUGGINGFACE])]
+    peers = [STOCK, *([DELTALM] if options.deltalm else []), *([] if models.without_huggingface() else [HUGGINGFACE])]
+    peers += [] if without_liger(options) else [LIGER]
     names = [*peers, *(name for name, peer in COMPILED_PEERS.items() if peer in peers), *VARIANTS]
     if options.contestants == ["all"]:
         return names
@@ -245,13 +267,15 @@ def main() -> None:
         settings=[
             *models.settings(options),
             f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
-            *models.missing_peers(),
+            *models.without_huggingface(),
+            *without_liger(options),
+            *(f"{LIGER}: chunk_mem_const {turn['liger_budget']}" for turn in results.get(LIGER, [])[:1]),
         ],
         headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],
         rows=table(options, results, rate),
         ratios=ratios(options, results, rate),
         notes=[measure.apart(profile, options)],
-        packages=["transformers"] if HUGGINGFACE in names else [],
+        packages=[package for peer, package in PACKAGES.items() if peer in names],
         raw={"results": results, "flops_per_second": rate},
     )
     report.write(options.output, options.note)

@@ -49,9 +49,38 @@ def test_huggingface_model_has_our_logits():
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_ctranslate2_has_our_size_and_our_work(precision):
+    pytest.importorskip("ctranslate2", reason="the peer is CTranslate2 (pip install ctranslate2)")
+    from ctranslate2_decoder import same_size_transformer
+
+    options = argparse.Namespace(**{**vars(OPTIONS), "precision": precision, "threads": 1})
+    task = decoding.models.make_task(options.vocabulary)
+    sizes = [
+        sum(parameter.numel() for parameter in model.parameters())
+        for model in (decoding.our_model(options, task), same_size_transformer(options, task))
+    ]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.005)
+    turn = decoding.one_turn(decoding.PROXY, options, 3, batch=3)
+    assert [len(words) for words in turn["words"]] == 3 * [options.words + 1]
+
+
+def test_missing_peers_are_named(monkeypatch):
+    monkeypatch.setattr(decoding.models.importlib.util, "find_spec", lambda name: None)
+    cpu, gpu = ({**vars(OPTIONS), "device": device} for device in ("cpu", "cuda"))
+    assert decoding.without_proxy(argparse.Namespace(**cpu)) == [
+        "without CTranslate2: ctranslate2 is not installed (pip install ctranslate2)"
+    ]
+    assert "in float32 and int8 on a CPU" in decoding.without_proxy(argparse.Namespace(**gpu))[0]
+    assert decoding.PROXY not in decoding.contestants(argparse.Namespace(**cpu))
+    assert decoding.GRAPHS in decoding.contestants(argparse.Namespace(**gpu))
+
+
 def test_report(run):
     size = "--arch xlm_swcm_tiny --vocabulary 200 --tokens 12 --words 3 --rounds 1 --beams 2 --batches 2".split()
     report = run(decoding, *size)
+    missing = any("without CTranslate2" in line for line in report["settings"])
+    assert missing != (decoding.PROXY in {row[1] for row in report["rows"]})
     assert {row[1] for row in report["rows"]} >= {decoding.OURS, decoding.RESTRICTED, decoding.STOCK, decoding.NO_CACHE}
     assert all(row[0] == "beam 2, batch 2" for row in report["rows"])
     assert all(ratio["median"] > 0 for ratio in report["ratios"])

@@ -34,6 +34,7 @@ def test_stock_layers_compute_our_loss_and_gradients(smoothing):
 def test_the_report(run):
     content = run(train_step, *SIZE)
     rows = {row[0]: row[1:] for row in content["rows"]}
+    assert "without Liger's loss: it needs a GPU" in content["settings"]
     peers = {train_step.STOCK, *train_step.VARIANTS} - {train_step.COMPILED}
     assert rows.keys() - {train_step.HUGGINGFACE} == peers  # that one where transformers is installed
     loss = {name: row[-1] for name, row in rows.items()}
@@ -46,6 +47,53 @@ def test_the_report(run):
     ]
     assert all(len(ratio["values"]) == 2 for ratio in content["ratios"])
     assert content["raw"]["results"][train_step.STOCK][0]["flops"] > 0
+
+
+def test_liger_is_named_where_it_is_missing(monkeypatch):
+    options = train_step.build_parser().parse_args([*SIZE, "--device", "cuda"])
+    found = {"transformers"}
+    monkeypatch.setattr(contestants.importlib.util, "find_spec", lambda name: name if name in found else None)
+    assert train_step.without_liger(options) == [
+        "without Liger's loss: liger_kernel is not installed (pip install liger-kernel)"
+    ]
+    found.add("liger_kernel")
+    assert not train_step.without_liger(options) and train_step.LIGER in train_step.chosen(
+        train_step.build_parser().parse_args([*SIZE, "--device", "cuda", "--contestants", "all"])
+    )
+    found.remove("transformers")
+    assert "it is measured with Hugging Face's model" in train_step.without_liger(options)[0]
+
+
+def fused_loss(features, weight, target, *, ignore_index, reduction, accum_dtype, chunk_mem_const):
+    """What Liger's kernel computes."""
+    return torch.nn.functional.cross_entropy(
+        features @ weight.t(), target, ignore_index=ignore_index, reduction=reduction
+    )
+
+
+def test_ligers_loss_is_that_of_the_model():
+    """Also at the fastest chunk, chosen in the first call, which is the one for the loss at the start."""
+    pytest.importorskip("transformers", reason="the peer is transformers' (pip install .[benchmarks])")
+    import liger_loss
+    from huggingface_decoder import huggingface_model
+
+    options = train_step.build_parser().parse_args([*SIZE, "--dropout", "0", "--padding", "0.1"])
+    sample = contestants.make_batch(2, 8, options.vocabulary, "cpu", 0.1)
+    model = huggingface_model(contestants.our_model(options, contestants.make_task(options.vocabulary)))
+    expected, _, _ = contestants.huggingface_criterion(model, sample)
+    expected.backward()
+    gradient = model.decoder.lm_head.decoder.weight.grad.clone()
+    model.zero_grad()
+    model.decoder.lm_head = liger_loss.FeaturesOnly(model.decoder.lm_head)
+    criterion = liger_loss.LigerLoss(fused_loss)
+    with torch.no_grad():
+        criterion(model, sample)
+    assert criterion.budget in liger_loss.BUDGETS
+    loss, size, log = criterion(model, sample)
+    loss.backward()
+    assert size == sample["ntokens"] and log["budget"] == criterion.budget
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(model.decoder.lm_head.decoder.weight.grad, gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_work_is_that_of_the_matrix_products():
