@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.packed_files import whole
+from swcm_fairseq.packed_files import read_unpacked
 
 MAX_WHOLE_NUMBER = 1 << 53  # above it JSON's numbers are not exact; no count is that large
 MAX_YAML_VALUES = 1_000_000  # aliases included
@@ -27,11 +27,9 @@ _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 
 def read_text(path: Path) -> str:
-    """A small UTF-8 file; raises :class:`InputError` if it cannot be read, is too large or is not UTF-8."""
+    """A small UTF-8 file, compressed or not; raises :class:`InputError` if it is unreadable, too large or not UTF-8."""
     try:
-        with open(path, "rb") as file:
-            content = whole(iter(lambda: file.read(1 << 20), b""), path)
-        return content.decode("utf-8-sig")
+        return read_unpacked(path).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -144,7 +142,10 @@ def checked(value: Any, kind: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _one_of(value, arguments, where)
     if origin in (list, tuple) and isinstance(value, list):
-        return origin(checked(each, arguments[0], f"{where}[{i}]") for i, each in enumerate(value))
+        kinds = arguments if origin is tuple and arguments[-1] is not ... else [arguments[0]] * len(value)
+        if len(kinds) != len(value):
+            raise InputError(f"{where}: has {len(value)} values, not {len(kinds)}")
+        return origin(checked(each, kinds[i], f"{where}[{i}]") for i, each in enumerate(value))
     if origin is dict and isinstance(value, dict):
         return {
             checked(key, arguments[0], f"{where}: the key {_shown(key)}"): checked(each, arguments[1], f"{where}.{key}")

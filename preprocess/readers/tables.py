@@ -69,7 +69,9 @@ def table_rows(path: Path) -> Iterator[tuple[tuple[str, int], dict]]:
             for row in batch.to_pylist():
                 number += 1
                 yield (str(path), number), row
-    except (arrow.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are not the text they say
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: damaged {_MAGIC[start]} file: text that is not UTF-8; download it again") from error
+    except (arrow.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: damaged {_MAGIC[start]} file: {error}; download it again") from error
 
 

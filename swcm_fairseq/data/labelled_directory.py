@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import write_whole
 
@@ -46,11 +47,6 @@ class Classification:
     def read(cls, directory: Path | str) -> "Classification":
         """Read ``classification.json``; raises :class:`InputError` if it is not one."""
         path = Path(directory) / CLASSIFICATION_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            splits = {name: [(str(x), int(n)) for x, n in parts] for name, parts in content["splits"].items()}
-            return cls(str(content["name"]), [str(each) for each in content["classes"]], splits)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; write it with swcm classification") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: damaged ({error!r}); write it with swcm classification") from error
+        if not path.exists():
+            raise InputError(f"{path}: no such file; write it with swcm classification")
+        return checked(parse_json(read_text(path), path), cls, str(path))

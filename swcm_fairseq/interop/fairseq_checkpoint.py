@@ -114,7 +114,7 @@ def _load(path: Path, lazily: bool = False) -> Checkpoint:
         raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
     for part, kinds in PARTS.items():
         if not isinstance(state.get(part), kinds):
-            raise InputError(f"{path}: not a fairseq checkpoint ({part!r} in it is {type(state[part]).__name__})")
+            raise InputError(f"{path}: not a fairseq checkpoint ({part!r} in it is of the wrong type)")
     for name, tensor in state["model"].items():
         if not isinstance(name, str) or not (isinstance(tensor, Tensor) or name.endswith("_extra_state")):
             raise InputError(f"{path}: not a fairseq checkpoint ({name!r} of its model is not a tensor)")

@@ -11,7 +11,7 @@ from swcm_fairseq.scoring.language_id import language_accuracy
 from swcm_fairseq.scoring.metric_statistics import score_of_sums, segment_statistics
 from swcm_fairseq.scoring.significance import approximate_randomization, seed
 from swcm_fairseq.scoring.tokenizers import build_tokenizer
-from swcm_fairseq.study.study_plan import Claim
+from swcm_fairseq.study.study_plan import METRICS, Claim
 from swcm_fairseq.study.study_results import RunResult
 
 TRIALS = 1000  # of the bootstrap and of the tests
@@ -48,8 +48,7 @@ class StudyScore:
 def metric_named(name: str, language: str) -> Metric:
     """The metric behind a row of the scoring report, such as ``rougeL F1``."""
     metrics = build_metrics(language, build_tokenizer(language))
-    by_name = dict(zip(("rougeL F1", "rouge1 F1", "rouge2 F1", "BLEU", "chrF2++"), metrics, strict=True))
-    return by_name[name]
+    return dict(zip(METRICS, metrics, strict=True))[name]
 
 
 def resampled(metric: Metric, systems: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,14 +1,15 @@
 """What a study trains: systems, tasks and the sizes of a scale, read from one YAML file."""
 
-from dataclasses import dataclass, field, fields
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
-
+from swcm_fairseq.checked_data import checked, parse_yaml, read_text
 from swcm_fairseq.errors import InputError
 
-Part = TypeVar("Part")
+METRICS = ("rougeL F1", "rouge1 F1", "rouge2 F1", "BLEU", "chrF2++")  # in the order of scoring.evaluation
+DIRECTION = re.compile(r"[^:/]+:[^:/-]+-[^:/-]+")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class StudyTask:
     Attributes:
         name: of the task; its data directory is ``DATA/NAME``.
         directions: ``CORPUS:SOURCE-TARGET`` of each test set.
-        metric: ``rougeL F1``, ``chrF2++`` or ``BLEU``: the score that systems are compared by.
+        metric: one of :data:`METRICS`: the score that systems are compared by.
         options: of fairseq-train.
         generation: of fairseq-generate.
     """
@@ -88,6 +89,23 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class PlanFile:
+    """What the file contains.
+
+    Attributes:
+        scales: name -> scale.
+        systems: of all scales.
+        tasks: of all scales.
+        claims: what the paper found.
+    """
+
+    scales: dict[str, StudyScale]
+    systems: list[StudySystem]
+    tasks: list[StudyTask]
+    claims: list[Claim]
+
+
+@dataclass(frozen=True)
 class StudyPlan:
     """A study at one scale."""
 
@@ -100,18 +118,6 @@ class StudyPlan:
 Named = TypeVar("Named", StudySystem, StudyTask)
 
 
-def _part(kind: type[Part], content: object, place: str) -> Part:
-    """``content`` as a dataclass; raises :class:`InputError` for other keys than its fields."""
-    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    if not isinstance(content, dict) or not content.keys() <= known:
-        unknown = sorted(content.keys() - known) if isinstance(content, dict) else [content]
-        raise InputError(f"{place}: {unknown[0]!r} is not one of {', '.join(sorted(known))}")
-    try:
-        return kind(**content)
-    except TypeError as error:
-        raise InputError(f"{place}: {error}") from error
-
-
 def _chosen(parts: list[Named], names: list[str], place: str) -> list[Named]:
     """The parts with these names, or all of them without names."""
     unknown = set(names) - {part.name for part in parts}
@@ -120,28 +126,31 @@ def _chosen(parts: list[Named], names: list[str], place: str) -> list[Named]:
     return [part for part in parts if not names or part.name in names]
 
 
+def _check(task: StudyTask, place: str) -> None:
+    if task.metric not in METRICS:
+        raise InputError(f"{place}: metric: {task.metric!r} is not one of {', '.join(METRICS)}")
+    for direction in task.directions:
+        if not DIRECTION.fullmatch(direction):
+            raise InputError(f"{place}: directions: {direction!r} is not CORPUS:SOURCE-TARGET")
+
+
 def read_plan(path: Path, scale: str) -> StudyPlan:
     """The plan at one scale.
 
     Raises:
         InputError: the file is missing, is not a plan, or has no such scale.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or not {"scales", "systems", "tasks", "claims"} <= content.keys():
-        raise InputError(f"{path}: give scales, systems, tasks and claims")
-    if scale not in content["scales"]:
-        raise InputError(f"{path}: no scale {scale}; give {', '.join(content['scales'])}")
-    size = _part(StudyScale, content["scales"][scale], f"{path}: scales: {scale}")
-    systems = [_part(StudySystem, each, f"{path}: systems") for each in content["systems"]]
-    tasks = [_part(StudyTask, each, f"{path}: tasks") for each in content["tasks"]]
+    content = checked(parse_yaml(read_text(path), path), PlanFile, str(path))
+    if scale not in content.scales:
+        raise InputError(f"{path}: no scale {scale}; give {', '.join(content.scales)}")
+    size = content.scales[scale]
+    if not size.rates or not size.seeds:
+        raise InputError(f"{path}: scales: {scale}: give rates and seeds")
+    for task in content.tasks:
+        _check(task, f"{path}: tasks: {task.name}")
     return StudyPlan(
         scale=size,
-        systems=_chosen(systems, size.systems, f"{path}: scales: {scale}: systems"),
-        tasks=_chosen(tasks, list(size.task_updates), f"{path}: scales: {scale}: task_updates"),
-        claims=[_part(Claim, each, f"{path}: claims") for each in content["claims"]],
+        systems=_chosen(content.systems, size.systems, f"{path}: scales: {scale}: systems"),
+        tasks=_chosen(content.tasks, list(size.task_updates), f"{path}: scales: {scale}: task_updates"),
+        claims=content.claims,
     )

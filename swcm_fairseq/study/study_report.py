@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from swcm_fairseq.checked_data import read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import write_whole
 from swcm_fairseq.scoring.page import Output, Sample, escape, html_page
@@ -56,16 +57,27 @@ def chosen_runs(plan: StudyPlan, results: list[RunResult], task: str) -> dict[st
 def read_references(folder: Path, direction: str) -> list[str]:
     """The references of a test set, one per line; raises :class:`InputError` if the file is missing."""
     path = folder / REFERENCES / f"{direction.replace(':', '.')}.txt"
-    try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; examples/study/run.sh writes it") from error
+    if not path.exists():
+        raise InputError(f"{path}: no such file; examples/study/run.sh writes it")
+    return read_text(path).removesuffix("\n").split("\n")
+
+
+def check_outputs(runs: list[RunResult], direction: str, items: int) -> None:
+    """Raises :class:`InputError` if a run does not have one output for each item of a test set."""
+    for run in runs:
+        found = len(run.outputs.get(direction, []))
+        if found != items:
+            raise InputError(
+                f"{run.name.file}: {found} outputs for the {items} references of {direction}; "
+                "delete the file, and the study makes it again"
+            )
 
 
 def test_table(
     plan: StudyPlan, task: StudyTask, direction: str, runs: dict[str, list[RunResult]], references: list[str]
 ) -> TestTable:
     """Score and compare the systems on one test set."""
+    check_outputs([run for each in runs.values() for run in each], direction, len(references))
     metric = metric_named(task.metric, direction.rpartition("-")[2])
     scores = {name: score_system(metric, each, direction, references) for name, each in runs.items()}
     first = scores.get(FIRST)

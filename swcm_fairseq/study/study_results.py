@@ -5,6 +5,7 @@ import lzma
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import write_whole
 
@@ -82,9 +83,12 @@ def read_results(folder: Path) -> list[RunResult]:
     results = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
-            results.append(RunResult(**json.loads(lzma.decompress(path.read_bytes()))))
-        except (lzma.LZMAError, EOFError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: not the result of a run ({error}); delete it, and the study makes it") from error
+            result = checked(parse_json(read_text(path), path), RunResult, str(path))
+        except InputError as error:
+            raise InputError(f"{error}; delete the file, and the study makes it again") from error
+        if result.name.file != path.name:
+            raise InputError(f"{path}: is the result {result.name.file}; give it that name")
+        results.append(result)
     return results
 
 

@@ -9,7 +9,7 @@ import pytest
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.study.study_analysis import interval, judged, metric_named, resampled, score_system
 from swcm_fairseq.study.study_plan import Claim, StudyPlan, StudyScale, StudySystem, StudyTask, read_plan
-from swcm_fairseq.study.study_report import write_report
+from swcm_fairseq.study.study_report import check_outputs, write_report
 from swcm_fairseq.study.study_results import RunResult, best_rate, read_results, write_result
 from swcm_fairseq.study.study_runner import jobs
 
@@ -48,17 +48,29 @@ def test_the_plan_names_real_options(scale):
         options.parse_args_and_arch(options.get_generation_parser(), [*fixed, *task.generation])
 
 
+SCALE = "{pretraining_updates: 1, task_updates: {}, options: [], pretraining: [], rates: [0.1], seeds: [1]}"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("[", "not YAML"),
-        ("a: 1", "give scales, systems, tasks and claims"),
-        ("{scales: {cpu: {seed: 1}}, systems: [], tasks: [], claims: []}", "'seed' is not one of"),
+        ("a: 1", "unknown key 'a'; known are scales, systems, tasks, claims"),
+        ("{scales: {cpu: {seed: 1}}, systems: [], tasks: [], claims: []}", "unknown key 'seed'"),
         ("{scales: {}, systems: [], tasks: [], claims: []}", "no scale cpu"),
+        ("{scales: {cpu: SCALE}, systems: [{}], tasks: [], claims: []}", "the key 'name' is missing"),
+        (
+            "{scales: {cpu: SCALE}, systems: [], tasks: [{name: x, directions: [zh-zh], metric: BLEU}], claims: []}",
+            "'zh-zh' is not CORPUS:SOURCE-TARGET",
+        ),
+        (
+            "{scales: {cpu: SCALE}, systems: [], tasks: [{name: x, directions: [], metric: BLEURT}], claims: []}",
+            "'BLEURT' is not one of",
+        ),
     ],
 )
 def test_a_bad_plan_is_one_line(tmp_path, content, message):
-    (tmp_path / "plan.yaml").write_text(content)
+    (tmp_path / "plan.yaml").write_text(content.replace("SCALE", SCALE))
     with pytest.raises(InputError, match=message) as error:
         read_plan(tmp_path / "plan.yaml", "cpu")
     assert "\n" not in str(error.value)
@@ -86,7 +98,19 @@ def test_results_come_back_and_damage_is_named(tmp_path):
     assert read_results(tmp_path)[0].outputs == result().outputs
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match="not the result of a run"):
+    with pytest.raises(InputError, match=r"damaged compressed file: .*the study makes it again"):
+        read_results(tmp_path)
+
+
+def test_a_result_must_fit_its_test_set(tmp_path):
+    with pytest.raises(InputError, match=r"xlm-swcm.titles.*: 0 outputs for the 3 references of other:zh-zh"):
+        check_outputs([result()], "other:zh-zh", 3)
+
+
+def test_a_result_must_have_its_name(tmp_path):
+    write_result(result(), tmp_path)
+    next(tmp_path.iterdir()).rename(tmp_path / "another.json.xz")
+    with pytest.raises(InputError, match=r"is the result xlm-swcm.titles.*; give it that name"):
         read_results(tmp_path)
 
 
