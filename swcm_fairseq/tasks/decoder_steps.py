@@ -86,7 +86,8 @@ class StaticSteps:
             return self._compute()
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            # "thread_local": what other threads do with the GPU, such as loading the next batch, is no error.
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._output = self._compute()
         self._graph.replay()
         return self._output
