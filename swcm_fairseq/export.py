@@ -28,6 +28,8 @@ def stripped(path: Path) -> Checkpoint:
     """A checkpoint without what only resuming needs; raises :class:`InputError` if it is not one of this task."""
     from swcm_fairseq.interop.files import load_pickle
 
+    if path.is_dir():
+        raise InputError(f"{path}: a directory; give one checkpoint of fairseq-train, such as checkpoint_best.pt in it")
     state = load_pickle(path)
     if not isinstance(state, dict) or any(key not in state for key in _KEPT):
         raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its checkpoint_*.pt")
@@ -53,6 +55,7 @@ def _check_parts(path: Path, state: Checkpoint) -> None:
     checked(task.get("tokens_per_sample"), int | None, f"{path}: task_state: tokens_per_sample")
     for part in ("model", "task"):
         checked(cfg.get(part), dict[str, object], f"{path}: cfg: {part}")
+    checked(cfg["model"].get("_name"), str, f"{path}: cfg: model: _name")
     for key in ("source_lang", "target_lang"):
         checked(cfg["task"].get(key), str | None, f"{path}: cfg: task: {key}")
     checked(cfg["task"].get("tokens_per_sample"), int | None, f"{path}: cfg: task: tokens_per_sample")
@@ -85,10 +88,15 @@ def export(
         The model's languages.
 
     Raises:
-        InputError: a file is missing or of another vocabulary, a language is not the model's, or the directory cannot
-            be written.
+        InputError: a file is missing or of another vocabulary, a language is not the model's, the weights are not those
+            of the model's options, or the directory cannot be written.
     """
+    from swcm_fairseq.interop.hf_names import is_ours
+    from swcm_fairseq.interop.hf_write import fitting_model
+
     state = _prepared(checkpoint, source_lang, target_lang)
+    if is_ours(state["cfg"]["model"]["_name"]):  # another architecture, such as mbart_large, has options of its own
+        fitting_model(state, checkpoint)
     write_fairseq(state, vocabulary_of(state, vocabulary), output)
     return list(state["task_state"]["langs"])
 

@@ -48,11 +48,13 @@ def install() -> None:
 def quiet_fairseq() -> None:
     """Keep what fairseq does when it is imported out of our commands; called before it is imported.
 
-    One of its models sets the root logger to DEBUG, which has no effect once there is a handler, and one of its tasks
-    asks for tensorboardX wherever that is not installed.
+    One of its models sets the root logger to DEBUG, which has no effect once there is a handler, one of its tasks asks
+    for tensorboardX wherever that is not installed, and its iterators make PyTorch warn on every CPU.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
+    # fairseq asks for pinned memory where there is no GPU, too.
+    warnings.filterwarnings("ignore", category=UserWarning, message="'pin_memory' argument is set as true")
 
 
 def forget_handlers() -> None:

@@ -90,7 +90,8 @@ def _architecture(state: Checkpoint) -> str:
     config = model_config(options)
     model = empty_model(config, state["task_state"]["symbols"])
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    ties = [flag for flag in ("tie_self_attention", "tie_ffn", "separate_embeddings") if getattr(config, flag)]
+    layouts = ("tie_self_attention", "tie_ffn", "tie_duplicates", "separate_embeddings")
+    ties = [flag for flag in layouts if getattr(config, flag)]
     rows = [
         ["architecture", options["_name"]],
         ["parameters", f"{parameters:,}"],

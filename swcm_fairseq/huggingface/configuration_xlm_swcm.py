@@ -19,6 +19,7 @@ class XLMSWCMConfig(PretrainedConfig):
             cross-attention, FFN).
         tie_self_attention: self-attention of ``inherit`` layers is the encoder layer's.
         tie_ffn: FFN1 and FFN2 of ``inherit`` layers are the encoder layer's.
+        tie_duplicates: a ``duplicate`` layer is the layer before it, applied once more.
         separate_embeddings: the decoder has token embeddings of its own.
         tie_word_embeddings: the output matrix is the decoder's token embeddings.
         max_source_positions: longest source, in tokens.
@@ -55,6 +56,7 @@ class XLMSWCMConfig(PretrainedConfig):
         decoder_plan: list[str] | None = None,
         tie_self_attention: bool = False,
         tie_ffn: bool = False,
+        tie_duplicates: bool = False,
         separate_embeddings: bool = False,
         max_source_positions: int = 512,
         max_target_positions: int = 256,
@@ -83,6 +85,7 @@ class XLMSWCMConfig(PretrainedConfig):
         self.decoder_ffn_dim = decoder_ffn_dim
         self.tie_self_attention = tie_self_attention
         self.tie_ffn = tie_ffn
+        self.tie_duplicates = tie_duplicates
         self.separate_embeddings = separate_embeddings
         self.max_source_positions = max_source_positions
         self.max_target_positions = max_target_positions

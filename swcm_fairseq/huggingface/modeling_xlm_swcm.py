@@ -172,21 +172,23 @@ class XLMSWCMEncoderLayer(nn.Module):
 
 
 class XLMSWCMDecoderLayer(nn.Module):
-    """An inherited layer or a normal one.
+    """An inherited layer, a normal one, or with ``config.tie_duplicates`` a place that repeats the layer before it.
 
     Args:
         config: the model's.
         planned: the layer's entry of ``config.decoder_plan``.
-        number: its place in the decoder.
     """
 
-    def __init__(self, config: XLMSWCMConfig, planned: str, number: int):
+    def __init__(self, config: XLMSWCMConfig, planned: str):
         super().__init__()
         kind, _, encoder_layer = planned.partition(" ")
         if kind not in ("inherit", "duplicate", "normal"):
             raise ValueError(f"decoder_plan: {planned!r} is not one of 'inherit N', 'duplicate N' and 'normal'")
-        self.number, self.dropout = number, config.dropout
+        self.dropout = config.dropout
         self.encoder_layer = int(encoder_layer or 0)
+        self.repeats = config.tie_duplicates and kind == "duplicate"
+        if self.repeats:
+            return
         self.ties_self_attention = config.tie_self_attention and kind == "inherit"
         self.ties_ffn = config.tie_ffn and kind == "inherit"
         self.is_tied = self.ties_self_attention or self.ties_ffn
@@ -214,6 +216,7 @@ class XLMSWCMDecoderLayer(nn.Module):
         source_mask: Tensor | None,
         cache: EncoderDecoderCache | None,
         tied: XLMSWCMEncoderLayer | None,
+        number: int,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """One layer; arguments as in :meth:`XLMSWCMAttention.forward`.
 
@@ -225,19 +228,20 @@ class XLMSWCMDecoderLayer(nn.Module):
             source_mask: of cross-attention.
             cache: keys and values of earlier steps.
             tied: the encoder layer whose blocks a tied layer uses.
+            number: its place in the decoder, for the cache.
 
         Returns:
             [B, T, C], and the weights of self- and cross-attention if there are any.
         """
         self_attn = tied.self_attn if tied is not None and self.ties_self_attention else self.self_attn
         ffns = [tied.ffn1, tied.ffn1] if tied is not None and self.ties_ffn else self.own_ffns()
-        attended, weights = self_attn(x, mask, is_causal, cache=cache, layer=self.number)
+        attended, weights = self_attn(x, mask, is_causal, cache=cache, layer=number)
         x = self._add(x, attended, self.self_attn_layer_norm)
         if self.inherited:
             x = self._add(x, ffns[0](x), self.ffn1_layer_norm)
         source_weights = None
         if source is not None:
-            attended, source_weights = self.encoder_attn(x, source_mask, source=source, cache=cache, layer=self.number)
+            attended, source_weights = self.encoder_attn(x, source_mask, source=source, cache=cache, layer=number)
             x = self._add(x, attended, self.encoder_attn_layer_norm)
         x = self._add(x, ffns[-1](x), self.final_layer_norm)
         return x, weights, source_weights
@@ -335,8 +339,7 @@ class XLMSWCMDecoder(XLMSWCMStack):
         super().__init__(config, config.max_target_positions, config.decoder_layer_norm_eps, config.decoder_layerdrop)
         if config.separate_embeddings:
             self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model, config.pad_token_id)
-        plan = enumerate(config.decoder_plan)
-        self.layers = nn.ModuleList(XLMSWCMDecoderLayer(config, planned, number) for number, planned in plan)
+        self.layers = nn.ModuleList(XLMSWCMDecoderLayer(config, planned) for planned in config.decoder_plan)
 
     def forward(
         self,
@@ -363,9 +366,10 @@ class XLMSWCMDecoder(XLMSWCMStack):
         mask, is_causal = causal_mask(seen, embeds.size(1), self.config)
         x = self.embed(embeds, seen)
         hidden_states, attentions, source_attentions = [x], [], []
-        for layer in self.layers:
+        for number, place in enumerate(self.layers):
+            layer = self.layers[number - 1] if place.repeats else place
             tied = encoder_layers[int(layer.encoder_layer)] if layer.is_tied else None  # type: ignore[arg-type]
-            result = self.run(layer, x, mask, is_causal, source, source_mask, cache, tied)
+            result = self.run(layer, x, mask, is_causal, source, source_mask, cache, tied, number)
             if result is not None:
                 x = result[0]
                 attentions.append(result[1])
@@ -490,7 +494,6 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         cache: EncoderDecoderCache | None = None,
-        cache_position: Tensor | None = None,
     ) -> Seq2SeqModelOutput | tuple[Any, ...]:
         """Encode unless ``encoder_outputs`` are given, and decode.
 
@@ -508,7 +511,6 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
             output_hidden_states: return the hidden states of all layers.
             return_dict: return an object rather than a tuple.
             cache: keys and values of earlier steps.
-            cache_position: not needed; some releases' ``generate`` passes it.
         """
         attentions = _option(output_attentions, self.config, "output_attentions")
         hidden_states = _option(output_hidden_states, self.config, "output_hidden_states")
@@ -629,6 +631,12 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         shifted[:, 0] = self.config.decoder_start_token_id
         return shifted.masked_fill(shifted == IGNORED, self.config.pad_token_id)
 
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As transformers' without ``cache_position``: older releases add it, newer ones warn of models that use it."""
+        inputs = super().prepare_inputs_for_generation(*args, **kwargs)
+        inputs.pop("cache_position", None)
+        return inputs
+
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -645,7 +653,6 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         cache: EncoderDecoderCache | None = None,
-        cache_position: Tensor | None = None,
     ) -> Seq2SeqLMOutput | tuple[Any, ...]:
         """As :meth:`XLMSWCMModel.forward`, to logits [B, T, V], and with ``labels`` [B, T] also the loss.
 

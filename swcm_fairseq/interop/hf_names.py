@@ -63,6 +63,7 @@ MODEL_OPTIONS = (
     "plain_decoder",
     "tie_self_attention",
     "tie_ffn",
+    "tie_duplicates",
     "output_matrix",
     "encoder_embed_dim",
     "encoder_layers",
@@ -120,14 +121,20 @@ def hf_options(config: XLMSWCMConfig) -> Options:
         "decoder_plan": [str(planned) for planned in config.layer_plan()],
         "tie_self_attention": config.tie_self_attention and tied,
         "tie_ffn": config.tie_ffn and tied,
+        "tie_duplicates": config.tie_duplicates and tied,
         "tie_word_embeddings": str(config.output_matrix) == "tied",
         "activation_function": ACTIVATIONS[str(config.activation_fn)],
     }
 
 
+def is_ours(arch: str) -> bool:
+    """Whether an architecture is one of this project's."""
+    return arch.startswith(ARCHITECTURES)
+
+
 def check_architecture(arch: str, path: object) -> None:
     """Raise :class:`InputError` for a model that is not one of ours."""
-    if not arch.startswith(ARCHITECTURES):
+    if not is_ours(arch):
         raise InputError(
             f"{path}: a model of --arch {arch}; only {ARCHITECTURES} and its sizes can be written for transformers"
         )

@@ -94,7 +94,8 @@ def _config(source: Path) -> Options:
     """``config.json`` of a directory of ours; raises :class:`InputError` for any other."""
     if (source / ADAPTER_CONFIG_FILE).is_file() and not (source / CONFIG_FILE).is_file():
         raise InputError(f"{source}: a LoRA adapter without its model; give the model's directory, and this by --lora")
-    content = load_json(source / CONFIG_FILE)
+    is_another = source.is_dir() and not (source / CONFIG_FILE).exists()
+    content = {} if is_another else load_json(source / CONFIG_FILE)
     needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers leaves out what is as by default
     if content.get("model_type") != MODEL_TYPE or any(name not in content for name in needed):
         raise InputError(

@@ -25,6 +25,7 @@ from swcm_fairseq.interop.hf_names import (
     hf_options,
     model_config,
 )
+from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 
@@ -90,8 +91,17 @@ def named_tensors(state: Checkpoint, checkpoint: Path) -> dict[str, torch.Tensor
     Raises:
         InputError: the checkpoint's tensors are not those of its options.
     """
-    weights = state["model"]
-    config = model_config(state["cfg"]["model"])
+    weights, model = state["model"], fitting_model(state, checkpoint)
+    return {hf_name(name): weights[name].contiguous().clone() for name in dict.fromkeys(first_names(model).values())}
+
+
+def fitting_model(state: Checkpoint, checkpoint: Path) -> XLMSWCMModel:
+    """The model of a checkpoint's options, without memory for its weights.
+
+    Raises:
+        InputError: the checkpoint's tensors are not those of its options.
+    """
+    weights, config = state["model"], model_config(state["cfg"]["model"])
     _check_layers(weights, config, checkpoint)
     model = empty_model(config, state["task_state"]["symbols"])
     try:
@@ -99,7 +109,7 @@ def named_tensors(state: Checkpoint, checkpoint: Path) -> dict[str, torch.Tensor
         check_ties(model, weights)
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from error
-    return {hf_name(name): weights[name].contiguous().clone() for name in dict.fromkeys(first_names(model).values())}
+    return model
 
 
 def _check_layers(weights: Mapping[str, object], config: XLMSWCMConfig, checkpoint: Path) -> None:

@@ -46,6 +46,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "plain": {"plain_decoder": True},
     "base_a": {"normal_layer_interval": 0},
     "base_b": {"duplicate_inserted_layers": True},
+    "base_b_tied": {"duplicate_inserted_layers": True, "tie_duplicates": True},
     "tied_self_attention": {"tie_self_attention": True, "normal_layer_interval": 1},
     "tied_ffn": {"tie_ffn": True, "normal_layer_interval": 1},
     "tied": {"tie_self_attention": True, "tie_ffn": True, "duplicate_inserted_layers": True},

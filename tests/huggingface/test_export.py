@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.export import export_huggingface
+from swcm_fairseq.export import export, export_huggingface
 from swcm_fairseq.interop.hub import is_name
 from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.interop.write_fairseq import write_roberta
@@ -51,6 +51,10 @@ def test_tied_matrices_come_once(checkpoint, tmp_path):
     tensors = load_file(tmp_path / "out" / "model.safetensors")
     assert "lm_head.weight" not in tensors and "model.decoder.embed_tokens.weight" not in tensors
     assert not any(".decoder." in name and ".ffn2." in name for name in tensors)
+    tied = {"duplicate_inserted_layers": True, "tie_duplicates": True}
+    export_huggingface(layout_checkpoint(checkpoint, tmp_path / "c.pt", tied), tmp_path / "duplicates")
+    names = load_file(tmp_path / "duplicates" / "model.safetensors")
+    assert {name.split(".")[3] for name in names if ".decoder.layers." in name} == {"0", "1"}
 
 
 def test_bad_input_is_one_line(checkpoint, tmp_path):
@@ -73,10 +77,11 @@ def test_an_encoder_is_no_model_to_export(repository, tmp_path):
     write_roberta(read_encoder(encoder), tmp_path / "encoder.pt")
     for source, message in (
         (tmp_path / "encoder.pt", "encoder.pt: was not trained with --task multilingual_denoising_mt"),
-        (encoder, "examples/quickstart/encoder: Is a directory"),
+        (encoder, "examples/quickstart/encoder: a directory; give one checkpoint"),
     ):
-        with pytest.raises(InputError, match=message):
-            export_huggingface(source, tmp_path / "out")
+        for write in (export, export_huggingface):
+            with pytest.raises(InputError, match=message):
+                write(source, tmp_path / "out")
 
 
 def test_a_checkpoint_that_was_pruned_before_its_training(checkpoint, tmp_path):
@@ -87,8 +92,12 @@ def test_a_checkpoint_that_was_pruned_before_its_training(checkpoint, tmp_path):
         dropped = [name for name in layers if int(name.split(".")[2]) >= kept]
         state["model"] = {name: value for name, value in state["model"].items() if name not in dropped}
     torch.save(state, tmp_path / "pruned.pt")
-    with pytest.raises(InputError, match=r"has 1 encoder layers, its options say 2: it was pruned by --encoder-layers"):
-        export_huggingface(tmp_path / "pruned.pt", tmp_path / "out")
+    for write in (export, export_huggingface):
+        with pytest.raises(
+            InputError, match=r"has 1 encoder layers, its options say 2: it was pruned by --encoder-layers"
+        ):
+            write(tmp_path / "pruned.pt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_card_without_data(checkpoint):

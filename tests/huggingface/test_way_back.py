@@ -74,7 +74,10 @@ def test_what_transformers_has_trained_comes_back(in_transformers, exports, tmp_
 
 def test_bad_directories_are_one_line(exports, data_bin, tmp_path):
     with pytest.raises(InputError, match=r"config.json: No such file"):
-        write_checkpoint(tmp_path, tmp_path / "out")
+        write_checkpoint(tmp_path / "nothing", tmp_path / "out")
+    for another in (tmp_path, data_bin):
+        with pytest.raises(InputError, match="not a model of ours for transformers; give a directory that swcm export"):
+            write_checkpoint(another, tmp_path / "out")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(InputError, match="not a model of ours for transformers"):
         write_checkpoint(tmp_path, tmp_path / "out")

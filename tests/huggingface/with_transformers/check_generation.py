@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import logging
 
 
 def options(search: dict, language: int) -> dict:
@@ -94,6 +95,15 @@ def test_sampling(model, tokenizer, outputs):
     assert draw(1) == draw(1) != draw(2)
     greedy = write(model, tokenizer, texts, **{**sampled, "do_sample": False}, max_new_tokens=12)
     assert draw(1, top_k=1) == greedy
+
+
+def test_nothing_is_warned_of(model, tokenizer, outputs, caplog):
+    logging.enable_propagation()
+    logging.warning_once.cache_clear()
+    batch = tokenizer(outputs[0]["texts"][:2], return_tensors="pt", padding=True)
+    model.generate(**batch, forced_bos_token_id=tokenizer.lang_code_to_id["bo"], max_length=8)
+    logging.disable_propagation()
+    assert caplog.messages == []
 
 
 def test_several_hypotheses_and_their_scores(model, tokenizer, outputs):
