@@ -81,8 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=PLAIN_FORM,
         help="text without a language, for fairseq's own tasks such as masked_lm; not listed in corpora.json",
     )
-    for options in (ReadingOptions, LineWorkOptions):
-        add_options(parser, options)
+    add_options(parser, ReadingOptions, LineWorkOptions)
     parser.add_argument("--again", action="store_true", help="also remake splits that already exist")
     return parser
 

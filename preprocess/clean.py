@@ -36,8 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language, or the two of a pair")
     parser.add_argument("--input", nargs="+", required=True, type=Path, metavar="FILE", help="one file; two of a pair")
     parser.add_argument("--output", nargs="+", required=True, type=Path, metavar="FILE", help="as many files to write")
-    for options in (CleanOptions, ReadingOptions, LineWorkOptions):
-        add_options(parser, options)
+    add_options(parser, CleanOptions, ReadingOptions, LineWorkOptions)
     return parser
 
 

@@ -58,8 +58,7 @@ examples:
     parser.add_argument(
         "--use", choices=[str(use) for use in Use], help="what to extract (default: the first of the format)"
     )
-    for options in (ExtractOptions, LineWorkOptions):
-        add_options(parser, options)
+    add_options(parser, ExtractOptions, LineWorkOptions)
     return parser
 
 

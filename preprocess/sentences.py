@@ -43,8 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--lang", required=True, metavar="LANG", help="language of the text")
     parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="one document per line")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")
-    for options in (SplitOptions, ReadingOptions, LineWorkOptions):
-        add_options(parser, options)
+    add_options(parser, SplitOptions, ReadingOptions, LineWorkOptions)
     parser.set_defaults(max_chars=10_000_000)
     return parser
 

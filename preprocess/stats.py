@@ -104,8 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm stats``."""
     parser = command_parser("stats", __doc__)
     parser.add_argument("directory", type=Path, nargs="+", metavar="DATA_BIN", help="data directory")
-    for options in (StatsOptions, WorkOptions):
-        add_options(parser, options)
+    add_options(parser, StatsOptions, WorkOptions)
     return parser
 
 

@@ -66,8 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="text, one sentence or document per line; plain, gz, xz, bz2, zst or zip",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="vocabulary directory")
-    for options in (VocabOptions, WorkOptions):
-        add_options(parser, options)
+    add_options(parser, VocabOptions, WorkOptions)
     return parser
 
 

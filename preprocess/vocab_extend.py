@@ -145,8 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", nargs="+", action="extend", default=[], metavar="[LANG=]FILE", help="more text to report on"
     )
-    for options in (ExtendOptions, WorkOptions):
-        add_options(parser, options)
+    add_options(parser, ExtendOptions, WorkOptions)
     return parser
 
 

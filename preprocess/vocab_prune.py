@@ -90,8 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--input", nargs="+", required=True, action="extend", metavar="[LANG=]FILE", help="all text that will be used"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write")
-    for options in (PruneOptions, WorkOptions):
-        add_options(parser, options)
+    add_options(parser, PruneOptions, WorkOptions)
     return parser
 
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from swcm_fairseq.log_filters import forget_handlers
@@ -39,6 +40,21 @@ def read_options(name: str, description: str, options: str) -> bool:
     if not any(argument.partition("=")[0] == "--user-dir" for argument in arguments):
         sys.argv += ["--user-dir", str(Path(__file__).resolve().parent)]
     return False
+
+
+def run(name: str, description: str, options: str, parser_name: str) -> None:
+    """Run a command of fairseq that needs nothing but the plugin.
+
+    Args:
+        name: of fairseq's command, such as ``generate``.
+        description: see :func:`read_options`, and so are ``options``.
+        parser_name: the function of ``fairseq.options`` that makes its parser.
+    """
+    full_help = read_options(name, description, options)
+    register()
+    if full_help:
+        return print_full_help(vars(import_module("fairseq.options"))[parser_name])
+    vars(import_module(f"fairseq_cli.{name}"))["cli_main"]()
 
 
 def register() -> None:

@@ -1,7 +1,7 @@
 """``swcm generate``: fairseq-generate with this plugin."""
 
 from swcm_fairseq.errors import run_command
-from swcm_fairseq.fairseq_command import print_full_help, read_options, register
+from swcm_fairseq.fairseq_command import run
 
 DESCRIPTION = "fairseq-generate with this plugin: the outputs of a model for a split of a data directory."
 OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang LANG --gen-subset test
@@ -13,14 +13,7 @@ OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang
 
 def main() -> None:
     """fairseq-generate's ``cli_main``."""
-    full_help = read_options("generate", DESCRIPTION, OPTIONS)
-    register()
-    from fairseq import options
-    from fairseq_cli.generate import cli_main
-
-    if full_help:
-        return print_full_help(options.get_generation_parser)
-    cli_main()
+    run("generate", DESCRIPTION, OPTIONS, "get_generation_parser")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """``swcm interactive``: fairseq-interactive with this plugin."""
 
 from swcm_fairseq.errors import run_command
-from swcm_fairseq.fairseq_command import print_full_help, read_options, register
+from swcm_fairseq.fairseq_command import run
 
 DESCRIPTION = "fairseq-interactive with this plugin: outputs for lines of standard input or of a file."
 OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang LANG
@@ -13,14 +13,7 @@ OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang
 
 def main() -> None:
     """fairseq-interactive's ``cli_main``."""
-    full_help = read_options("interactive", DESCRIPTION, OPTIONS)
-    register()
-    from fairseq import options
-    from fairseq_cli.interactive import cli_main
-
-    if full_help:
-        return print_full_help(options.get_interactive_generation_parser)
-    cli_main()
+    run("interactive", DESCRIPTION, OPTIONS, "get_interactive_generation_parser")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, field
+from dataclasses import MISSING, field, fields
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -34,6 +34,11 @@ def option(
 def flag(name: str) -> str:
     """``encoder_layers`` -> ``--encoder-layers``."""
     return "--" + name.replace("_", "-")
+
+
+def same_named(kind: type[T], options: object) -> T:
+    """An instance of the dataclass ``kind``, each field with the value of the option of the same name."""
+    return kind(**{each.name: getattr(options, each.name) for each in fields(kind)})  # type: ignore[arg-type]
 
 
 def mapping_of(options: DictConfig | Namespace | SimpleNamespace | None) -> Mapping[str, Any]:

@@ -10,19 +10,9 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.packed_files import DAMAGED, check_archive
 
 from ..steps.ledger import Reason, Reject
+from .object_records import DocumentMaker, json_objects, objects, rows_of_tables
 from .records import Document, Record
-from .source import (
-    MAX_RECORD_BYTES,
-    DocumentMaker,
-    Item,
-    Source,
-    Unread,
-    json_objects,
-    numbered_lines,
-    objects,
-    rows_of_tables,
-    side_by_side,
-)
+from .source import MAX_RECORD_BYTES, Item, Source, Unread, numbered_lines, side_by_side
 
 
 def mc2(source: Source) -> Iterator[Item]:

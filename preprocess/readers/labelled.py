@@ -9,8 +9,9 @@ from typing import NamedTuple
 from swcm_fairseq.errors import InputError
 
 from ..steps.ledger import Reason, Reject
+from .object_records import read_json
 from .records import one_line
-from .source import FieldError, Source, numbered_lines, read_json, text_field
+from .source import FieldError, Source, numbered_lines, text_field
 
 BRIDGE = "zh"  # the language that WCM is trained on and CMNews is tested on without training
 

@@ -14,19 +14,9 @@ from swcm_fairseq.errors import InputError
 
 from ..steps.ledger import Reason, Reject
 from ..text.text_files import TextFile
+from .object_records import PairMaker, json_objects, objects, rows_of_tables
 from .records import Document, Pair, Record
-from .source import (
-    Item,
-    PairMaker,
-    Source,
-    Unread,
-    json_objects,
-    numbered_lines,
-    objects,
-    rows_of_tables,
-    side_by_side,
-    text_field,
-)
+from .source import Item, Source, Unread, numbered_lines, side_by_side, text_field
 
 
 def plain_pairs(source: Source) -> Iterator[Item]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..steps.ledger import Reject
+from .object_records import from_object, objects, read_json
 from .records import NO_TEXT, Question
-from .source import FieldError, Item, Source, from_object, objects, read_json, text_field
+from .source import FieldError, Item, Source, text_field
 from .spreadsheets import rows
 
 

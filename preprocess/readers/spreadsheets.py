@@ -16,8 +16,9 @@ from swcm_fairseq.packed_files import DAMAGED, check_archive
 
 from ..steps.ledger import Reason, Reject
 from ..text.text_files import read_whole
+from .object_records import DocumentMaker, from_object
 from .records import Pair
-from .source import DocumentMaker, Item, Source, from_object, numbered_lines
+from .source import Item, Source, numbered_lines
 
 
 def tsv_pairs(source: Source) -> Iterator[Item]:

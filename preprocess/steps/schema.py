@@ -54,11 +54,12 @@ def command_parser(name: str, description: str | None, epilog: str = "") -> argp
     )
 
 
-def add_options(parser: argparse._ActionsContainer, kind: type) -> None:
-    """Add an option for each field of an option dataclass."""
-    hints = get_type_hints(kind)
-    for each in _fields(kind):
-        parser.add_argument(flag(each.name), **_argument(each, _without_none(hints[each.name])))
+def add_options(parser: argparse._ActionsContainer, *kinds: type) -> None:
+    """Add an option for each field of each option dataclass."""
+    for kind in kinds:
+        hints = get_type_hints(kind)
+        for each in _fields(kind):
+            parser.add_argument(flag(each.name), **_argument(each, _without_none(hints[each.name])))
 
 
 def parsed(kind: type[Options], args: argparse.Namespace) -> Options:

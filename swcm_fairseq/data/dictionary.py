@@ -2,23 +2,11 @@
 
 from fairseq.data import Dictionary
 
-from swcm_fairseq.data.piece_list import PieceList
+from swcm_fairseq.data.piece_list import PieceList, SpecialSymbols
 
 
-class MultilingualDictionary(Dictionary):
+class MultilingualDictionary(Dictionary, SpecialSymbols):
     """fairseq's dictionary; the text of ids leaves the language tokens out, as fairseq's leaves out ``<s>``."""
-
-    language_ids: frozenset[int] = frozenset()
-    _num_pieces: int | None = None
-
-    @property
-    def num_pieces(self) -> int:
-        """Symbols before ``<mask>`` and the language tokens, fairseq's specials included."""
-        return len(self) if self._num_pieces is None else self._num_pieces
-
-    @num_pieces.setter
-    def num_pieces(self, number: int) -> None:
-        self._num_pieces = number
 
     @classmethod
     def of(cls, pieces: PieceList) -> "MultilingualDictionary":

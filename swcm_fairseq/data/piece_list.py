@@ -1,5 +1,6 @@
 """``dict.txt`` without fairseq: the commands that need no model read and write it in milliseconds."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TextIO
 
@@ -9,25 +10,18 @@ SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # fairseq's, with the ids 0 to 3
 _OVERWRITE = " #fairseq:overwrite"  # at the end of a line: the symbol may come a second time
 
 
-class PieceList:
-    """The symbols of a dictionary, with fairseq's names for what they have in common.
+class SpecialSymbols(ABC):
+    """Where the pieces of a dictionary end and ``<mask>`` and the language tokens begin.
 
     Attributes:
-        symbols: of each id, the four specials first.
-        count: what ``dict.txt`` says of each.
-        indices: symbol -> id.
-        nspecial: number of specials.
         language_ids: ids of the language tokens.
     """
 
-    nspecial = len(SPECIALS)
     language_ids: frozenset[int] = frozenset()
     _num_pieces: int | None = None
 
-    def __init__(self) -> None:
-        self.symbols = list(SPECIALS)
-        self.count = [1] * self.nspecial
-        self.indices = {symbol: i for i, symbol in enumerate(SPECIALS)}
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @property
     def num_pieces(self) -> int:
@@ -37,6 +31,24 @@ class PieceList:
     @num_pieces.setter
     def num_pieces(self, number: int) -> None:
         self._num_pieces = number
+
+
+class PieceList(SpecialSymbols):
+    """The symbols of a dictionary, under the names that fairseq's dictionary uses.
+
+    Attributes:
+        symbols: by id, the four specials first.
+        count: what ``dict.txt`` gives for each.
+        indices: symbol -> id.
+        nspecial: number of specials.
+    """
+
+    nspecial = len(SPECIALS)
+
+    def __init__(self) -> None:
+        self.symbols = list(SPECIALS)
+        self.count = [1] * self.nspecial
+        self.indices = {symbol: i for i, symbol in enumerate(SPECIALS)}
 
     def __len__(self) -> int:
         return len(self.symbols)

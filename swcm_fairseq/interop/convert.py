@@ -59,7 +59,7 @@ def start_flags(weights: "EncoderWeights", directory: Path) -> str:
 
 def summary(weights: "EncoderWeights", directory: Path, rows_left_out: int) -> str:
     """What was written, what was left out and the next command."""
-    from swcm_fairseq.interop.encoder_weights import HEAD_REASON
+    from swcm_fairseq.interop.lm_head import HEAD_REASON
 
     dropped = [reason for reason in weights.left_out.values() if not (weights.head and reason == HEAD_REASON)]
     lines = [

@@ -10,8 +10,6 @@ from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
 MAX_LAYERS, MAX_DIGITS = 1000, 6
-HEAD_REASON = "masked language model head"  # names that are left out
-HEAD = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")  # of RobertaLMHead
 # Shapes of the tensors of an encoder with hidden size D, F inner units of the FFNs, V embedding rows, P positions.
 TABLES = {"embed_tokens.weight": "VD", "embed_positions.weight": "PD", "layernorm_embedding.weight": "D"} | {
     "layernorm_embedding.bias": "D"
@@ -158,12 +156,6 @@ def _layer_number(name: str) -> int:
     """``layers.3.fc1.weight`` -> 3; -1 for what is in no layer."""
     number = name.split(".")[1] if name.startswith("layers.") else ""
     return int(number) if number.isascii() and number.isdigit() and len(number) < MAX_DIGITS else -1
-
-
-def head_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The masked language model head of a file, its names beginning with ``prefix``; {} unless it is whole."""
-    head = {name: tensors[prefix + name].to(torch.float32) for name in HEAD if prefix + name in tensors}
-    return head if len(head) == len(HEAD) else {}
 
 
 def renamed_tensors(path: Path, tensors: dict[str, Tensor], rename: dict[str, str]) -> dict[str, Tensor]:

@@ -12,14 +12,13 @@ from swcm_fairseq.checkpoint_state import Checkpoint, Options
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, load_dictionary
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_weights import (
-    HEAD_REASON,
     POSITION_OFFSET,
     EncoderSizes,
     EncoderWeights,
-    head_of,
     renamed_tensors,
 )
 from swcm_fairseq.interop.files import load_pickle
+from swcm_fairseq.interop.lm_head import HEAD_REASON, head_of
 
 # Options that must be there -> what they count.
 MAX_NUMBER = 10_000_000  # above anything that an encoder has

@@ -12,14 +12,13 @@ from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, SENTENCEPIECE_FILE, lo
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_files import CONFIG_FILE
 from swcm_fairseq.interop.encoder_weights import (
-    HEAD_REASON,
     POSITION_OFFSET,
     EncoderSizes,
     EncoderWeights,
-    head_of,
     renamed_tensors,
 )
 from swcm_fairseq.interop.files import load_directory, load_json
+from swcm_fairseq.interop.lm_head import HEAD_REASON, head_of
 
 TOKENIZER_FILE = "tokenizer.json"
 

@@ -8,15 +8,13 @@ import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from fairseq.modules import LearnedPositionalEmbedding
-from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
-from swcm_fairseq.compilation import compile_layer
 from swcm_fairseq.models.attention import Attention, CausalMask, IncrementalState
 from swcm_fairseq.models.encoder import EncoderOut
 from swcm_fairseq.models.freezing import FreezableEmbeddings
 from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
-from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer
+from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer, prepared
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 
 STATIC = "static"  # the key of what a whole decoder keeps in its incremental state
@@ -65,12 +63,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         """Called by the parent's constructor, once for every layer of the plan."""
         planned = self._unbuilt.pop(0)
         kind = NormalDecoderLayer if planned.kind is LayerKind.NORMAL else InheritedDecoderLayer
-        layer = kind(cfg)
-        if self._compiled:
-            compile_layer(layer, cfg.checkpoint_activations)
-        if cfg.checkpoint_activations:
-            return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
-        return layer
+        return prepared(kind(cfg), cfg, self._compiled)
 
     def forward(
         self,

@@ -3,12 +3,10 @@
 import torch
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
-from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from torch import Tensor, nn
 
-from swcm_fairseq.compilation import compile_layer
 from swcm_fairseq.models.freezing import FreezableEmbeddings
-from swcm_fairseq.models.layers import EncoderLayer
+from swcm_fairseq.models.layers import EncoderLayer, prepared
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 
 EncoderOut = dict[str, list]
@@ -32,12 +30,7 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
 
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
         """Called by the parent's constructor."""
-        layer = EncoderLayer(cfg)
-        if self._compiled:
-            compile_layer(layer, cfg.checkpoint_activations)
-        if cfg.checkpoint_activations:
-            return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
-        return layer
+        return prepared(EncoderLayer(cfg), cfg, self._compiled)
 
     def forward(
         self,

@@ -5,7 +5,7 @@ So the task, the trainer and every checkpoint have numbers, and a checkpoint nee
 """
 
 # ruff: noqa: RUF009 (fields that follows() makes)
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,11 @@ from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.interop.fairseq_checkpoint import read_model_options
 from swcm_fairseq.interop.files import DamagedFileError
 from swcm_fairseq.interop.read import read_sizes
-from swcm_fairseq.models.model_config import Activation, XLMSWCMConfig
-from swcm_fairseq.options import option
+from swcm_fairseq.models.model_config import BASE, Activation, XLMSWCMConfig, with_default
 from swcm_fairseq.restoring import LAST, restored_file
 from swcm_fairseq.save_directory import whole_beside
 
 RESOLVER = "xlm_swcm_size"
-BASE = {each.name: each for each in fields(XLMSWCMConfig)}
 
 # The model's option -> the encoder's attribute; BOUNDED: the model never needs more than its default.
 SIZES = {
@@ -36,7 +34,7 @@ BOUNDED = {"max_source_positions": "positions", "max_target_positions": "positio
 
 def follows(name: str) -> Any:
     """The field ``name`` of the base model's configuration, with a lookup as its default."""
-    return option(II(f"{RESOLVER}:{name}"), **BASE[name].metadata)
+    return with_default(name, II(f"{RESOLVER}:{name}"))
 
 
 @dataclass

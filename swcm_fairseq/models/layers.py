@@ -2,10 +2,21 @@
 
 from fairseq.models.transformer import TransformerConfig
 from fairseq.modules import LayerNorm
+from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from fairseq.modules.transformer_layer import TransformerDecoderLayerBase, TransformerEncoderLayerBase
 from torch import Tensor, nn
 
+from swcm_fairseq.compilation import compile_layer
 from swcm_fairseq.models.attention import Attention, CausalMask, IncrementalState
+
+
+def prepared(layer: nn.Module, cfg: TransformerConfig, compiled: bool) -> nn.Module:
+    """The layer, ``compiled`` if asked for, and wrapped where its activations are recomputed in the backward pass."""
+    if compiled:
+        compile_layer(layer, cfg.checkpoint_activations)
+    if cfg.checkpoint_activations:
+        return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
+    return layer
 
 
 class EncoderLayer(TransformerEncoderLayerBase):

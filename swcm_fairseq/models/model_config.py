@@ -1,8 +1,8 @@
 """The model's options: one flat dataclass with fairseq's flag names, and the named sizes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Optional, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Optional, TypeVar
 
 import torch
 from fairseq import utils
@@ -242,42 +242,45 @@ class XLMSWCMConfig(RunOptions):
         )
 
 
+BASE = {each.name: each for each in fields(XLMSWCMConfig)}
+
+
+def with_default(name: str, default: Any) -> Any:
+    """The field ``name`` of the base model's configuration with another default."""
+    return option(default, **BASE[name].metadata)
+
+
 @dataclass
 class TinyConfig(XLMSWCMConfig):
     """For tests and demonstrations."""
 
-    encoder_layers: int = option(4, "number of encoder layers")
-    encoder_embed_dim: int = option(64, "hidden size of encoder and decoder")
-    encoder_ffn_embed_dim: int = option(256, "inner size of all FFNs")
-    encoder_attention_heads: int = option(4, "attention heads of encoder and decoder")
+    encoder_layers: int = with_default("encoder_layers", 4)
+    encoder_embed_dim: int = with_default("encoder_embed_dim", 64)
+    encoder_ffn_embed_dim: int = with_default("encoder_ffn_embed_dim", 256)
+    encoder_attention_heads: int = with_default("encoder_attention_heads", 4)
 
 
 @dataclass
 class SmallConfig(XLMSWCMConfig):
     """The size of multilingual-e5-small."""
 
-    encoder_embed_dim: int = option(384, "hidden size of encoder and decoder")
-    encoder_ffn_embed_dim: int = option(1536, "inner size of all FFNs")
+    encoder_embed_dim: int = with_default("encoder_embed_dim", 384)
+    encoder_ffn_embed_dim: int = with_default("encoder_ffn_embed_dim", 1536)
 
 
 @dataclass
 class LargeConfig(XLMSWCMConfig):
     """The size of XLM-R large."""
 
-    encoder_layers: int = option(24, "number of encoder layers")
-    encoder_embed_dim: int = option(1024, "hidden size of encoder and decoder")
-    encoder_ffn_embed_dim: int = option(4096, "inner size of all FFNs")
-    encoder_attention_heads: int = option(16, "attention heads of encoder and decoder")
+    encoder_layers: int = with_default("encoder_layers", 24)
+    encoder_embed_dim: int = with_default("encoder_embed_dim", 1024)
+    encoder_ffn_embed_dim: int = with_default("encoder_ffn_embed_dim", 4096)
+    encoder_attention_heads: int = with_default("encoder_attention_heads", 16)
 
 
 @dataclass
 class ReleasedConfig(XLMSWCMConfig):
     """The layout of the authors' released code: 15 decoder layers and an output matrix of its own."""
 
-    decoder_ends_with: DecoderEnd = option(  # type: ignore[valid-type]
-        "inherited",
-        "what follows the last group: an inserted layer, or nothing (inherited: the authors' released code)",
-    )
-    output_matrix: OutputMatrix = option(  # type: ignore[valid-type]
-        "own", "the output matrix is tied to the decoder's token embeddings, or its own (started as a copy of them)"
-    )
+    decoder_ends_with: DecoderEnd = with_default("decoder_ends_with", "inherited")  # type: ignore[valid-type]
+    output_matrix: OutputMatrix = with_default("output_matrix", "own")  # type: ignore[valid-type]

@@ -35,14 +35,10 @@ class RunName:
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(RunName):
     """The result of a run.
 
     Attributes:
-        system: name of the system.
-        task: name of the task.
-        rate: peak learning rate of both stages.
-        seed: of the run.
         updates: updates of pretraining and of fine-tuning.
         parameters: number of parameters of the model.
         validation_loss: at the end of fine-tuning, in bits per token.
@@ -52,10 +48,6 @@ class RunResult:
         outputs: direction -> one hypothesis for each line of the test set.
     """
 
-    system: str
-    task: str
-    rate: float
-    seed: int
     updates: list[int]
     parameters: int
     validation_loss: float

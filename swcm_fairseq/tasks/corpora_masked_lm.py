@@ -9,7 +9,6 @@ from typing import Optional
 
 import torch
 from fairseq import utils
-from fairseq.data import Dictionary
 from fairseq.tasks import register_task
 from omegaconf import MISSING
 
@@ -90,16 +89,6 @@ class CorporaMaskedLMTask(TrainingTask):
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
         # What makes a checkpoint of it readable as an encoder, without the data directory.
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})
-
-    @property
-    def source_dictionary(self) -> Dictionary:
-        """Pieces and ``<mask>``."""
-        return self.dictionary
-
-    @property
-    def target_dictionary(self) -> Dictionary:
-        """The same as the source's."""
-        return self.dictionary
 
     def max_positions(self) -> int:
         """The most positions of a text, ``<s>`` and ``</s>`` included."""

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion
-from fairseq.data import Dictionary
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from omegaconf import open_dict
@@ -28,7 +27,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.cpu_precision import CPUPrecision
 from swcm_fairseq.models.warm_start import missing_weights
-from swcm_fairseq.options import mapping_of
+from swcm_fairseq.options import mapping_of, same_named
 from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.interactive_input import is_interactive, open_input
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
@@ -75,16 +74,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             raise InputError(f"--tokens-per-sample {self.positions}: <s>, language and </s> leave no room")
         self._loaded_positions: list[int] = []
         self._set_langs(split_list(cfg.langs) or list(DEFAULT_LANGS))
-        self.noise = Noise(
-            mask=cfg.mask,
-            mask_length=cfg.mask_length,
-            poisson_lambda=cfg.poisson_lambda,
-            replace_length=cfg.replace_length,
-            mask_random=cfg.mask_random,
-            insert=cfg.insert,
-            rotate=cfg.rotate,
-            permute_sentences=cfg.permute_sentences,
-        )
+        self.noise = same_named(Noise, cfg)
         self.temperature = temperature(cfg)
         if min(cfg.update_freq) < 1:
             raise InputError(f"--update-freq {','.join(map(str, cfg.update_freq))}: give numbers of 1 or more")
@@ -135,16 +125,6 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
 
     # --- what fairseq asks for ---
-
-    @property
-    def source_dictionary(self) -> Dictionary:
-        """Pieces, ``<mask>`` and language tokens."""
-        return self.dictionary
-
-    @property
-    def target_dictionary(self) -> Dictionary:
-        """The same as the source's."""
-        return self.dictionary
 
     def max_positions(self) -> tuple[int, int]:
         """The most positions of source and target, ``<s> <xx>`` and ``</s>`` included."""

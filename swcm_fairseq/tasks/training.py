@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from fairseq.data import Dictionary
 from fairseq.data.iterators import EpochBatchIterator
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import FairseqTask
@@ -40,11 +41,13 @@ class TrainingTask(FairseqTask):
     """A task for training; fairseq's commands call it before they build a model.
 
     Attributes:
+        dictionary: pieces, ``<mask>`` and, if the task has them, language tokens; source and target share it.
         options: fairseq's whole configuration; None if the task is created without a command.
         train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
     """
 
     cfg: TrainingConfig
+    dictionary: Dictionary
 
     def __init__(self, cfg: DictConfig):
         super().__init__(cfg)
@@ -67,6 +70,16 @@ class TrainingTask(FairseqTask):
         if options is not None and not from_checkpoint:
             check_options(options)
         return cls(cfg)
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        """See ``dictionary``."""
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> Dictionary:
+        """See ``dictionary``."""
+        return self.dictionary
 
     def begin_training(self, model: DictConfig | Namespace | None) -> None:
         """Called before a model is built for training: fairseq does not tell a task about ``--save-dir``.

@@ -17,8 +17,8 @@ from preprocess import vocab, vocab_extend, vocab_prune
 from preprocess.vocabulary.sentencepiece_models import add_pieces, keep_pieces, processor_of, read_model, symbols
 from swcm_fairseq.data.vocabulary import Vocabulary
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.interop.encoder_weights import HEAD
 from swcm_fairseq.interop.huggingface import read_symbols
+from swcm_fairseq.interop.lm_head import HEAD
 from swcm_fairseq.interop.read import read_encoder
 from swcm_fairseq.interop.write import write_encoder
 from swcm_fairseq.interop.write_fairseq import write_roberta

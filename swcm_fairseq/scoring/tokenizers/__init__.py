@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 # Name -> module and class, imported when one is made: rouge-score, which all are built on, takes a second.
 _TOKENIZERS = {
-    "bo-botok": ("tibetan_words", "TibetanWords"),
-    "bo-syllable": ("tibetan", "TibetanSyllables"),
-    "rouge-score": ("latin", "RougeScoreDefault"),
-    "word": ("words", "Words"),
-    "zh-char": ("chinese", "ChineseCharacters"),
+    "bo-botok": "tibetan_words.TibetanWords",
+    "bo-syllable": "tibetan.TibetanSyllables",
+    "rouge-score": "latin.RougeScoreDefault",
+    "word": "words.Words",
+    "zh-char": "chinese.ChineseCharacters",
 }
 _SENTENCEPIECE = "sentencepiece"
 
@@ -59,5 +59,5 @@ def build_tokenizer(code: str, name: str | None = None, sentencepiece_model: Pat
         return SentencePieces(sentencepiece_model)
     if name not in _TOKENIZERS:
         raise InputError(f"unknown tokenizer {name!r}: choose one of {', '.join(TOKENIZER_NAMES)}")
-    module, cls = _TOKENIZERS[name]
+    module, _, cls = _TOKENIZERS[name].partition(".")
     return vars(import_module(f"{__name__}.{module}"))[cls]()
