@@ -1,6 +1,6 @@
 """``swcm``: every command of this project under one name.
 
-The table is all there is: a command is imported when it is called, so that none waits for what it does not need.
+A command is imported only when it is called, so that no command waits for libraries that it does not need.
 """
 
 import sys
@@ -15,7 +15,7 @@ from swcm_fairseq.running import COMMAND
 
 
 class Command(NamedTuple):
-    """A command: the module whose ``main`` it is (``preprocess.`` wherever that is installed), and one line of help."""
+    """A command: the module with its ``main`` (``preprocess.`` under any installed name) and one line of help."""
 
     module: str
     help: str
@@ -23,32 +23,32 @@ class Command(NamedTuple):
 
 GROUPS: dict[str, dict[str, Command]] = {
     "text to ids": {
-        "extract": Command("preprocess.extract", "read a corpus as its authors publish it, write text files"),
+        "extract": Command("preprocess.extract", "read a corpus as published and write text files"),
         "clean": Command("preprocess.clean", "clean text, line by line, and count what is left out"),
-        "sentences": Command("preprocess.sentences", "cut text into sentences, long documents into parts"),
+        "sentences": Command("preprocess.sentences", "split text into sentences, long documents into parts"),
         "vocab": Command("preprocess.vocab", "train a sentencepiece vocabulary"),
         "vocab-extend": Command("preprocess.vocab_extend", "add pieces of new languages to a vocabulary or encoder"),
-        "vocab-prune": Command("preprocess.vocab_prune", "take out pieces that the corpora never use"),
+        "vocab-prune": Command("preprocess.vocab_prune", "remove pieces that the corpora never use"),
         "binarize": Command("preprocess.binarize", "encode text and write a data directory"),
-        "classification": Command("preprocess.classification", "write a data directory of a classification set"),
+        "classification": Command("preprocess.classification", "write a data directory for a classification set"),
         "stats": Command("preprocess.stats", "samples, tokens, lengths and shares of data directories"),
         "run": Command("preprocess.run", "all steps of a manifest, from published corpora to ids"),
     },
     "models": {
         "convert": Command("swcm_fairseq.interop.convert", "read an encoder or model, from Hugging Face or fairseq"),
-        "mbart": Command("swcm_fairseq.interop.mbart", "carry mBART over to a vocabulary, as a baseline"),
+        "mbart": Command("swcm_fairseq.interop.mbart", "convert mBART to a vocabulary, as a baseline"),
         "train": Command("swcm_fairseq.train", "fairseq-train with this plugin, and --bf16 on any device"),
         "generate": Command("swcm_fairseq.generate", "fairseq-generate with this plugin"),
         "interactive": Command("swcm_fairseq.interactive", "fairseq-interactive with this plugin"),
         "classify": Command("swcm_fairseq.classify", "predict labels with a fine-tuned classifier"),
-        "merge": Command("swcm_fairseq.merge.__main__", "merge models of one base, without training"),
-        "export": Command("swcm_fairseq.export", "write a directory that is all it takes to use a model"),
+        "merge": Command("swcm_fairseq.merge.__main__", "merge models trained from one base, without training"),
+        "export": Command("swcm_fairseq.export", "write a directory with all that using a model needs"),
     },
     "scores and reports": {
         "score": Command("swcm_fairseq.scoring.__main__", "ROUGE, BLEU, chrF++ and language accuracy, with intervals"),
         "samples": Command("swcm_fairseq.scoring.samples", "readable outputs, as text, JSONL or a web page"),
-        "curves": Command("swcm_fairseq.reporting.curves", "draw the losses of trainings"),
-        "study": Command("swcm_fairseq.study.__main__", "train and compare systems as a plan says"),
+        "curves": Command("swcm_fairseq.reporting.curves", "plot training losses"),
+        "study": Command("swcm_fairseq.study.__main__", "train and compare the systems of a plan"),
         "paper-report": Command("swcm_fairseq.reporting.paper_report", "the paper's tables, filled from runs"),
     },
     "files": {
@@ -76,7 +76,7 @@ def overview() -> str:
 
 
 def module_name(command: Command) -> str:
-    """Where a command is imported from: ``preprocess/`` has another name where it is installed."""
+    """The module of a command; ``preprocess/`` has another name when it is installed."""
     if command.module.startswith("preprocess.") and find_spec("swcm_preprocess") is not None:
         return f"swcm_{command.module}"
     return command.module
@@ -89,7 +89,7 @@ def _unknown(name: str) -> InputError:
 
 
 def run() -> None:
-    """Call the command that the arguments name; what follows its name are its own arguments."""
+    """Run the command named by the first argument; the other arguments are passed on to it."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print(overview())

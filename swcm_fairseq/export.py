@@ -1,9 +1,9 @@
-"""Make a directory that is all it takes to write: the model and its vocabulary, without the optimizer's state.
+"""Write a directory with everything needed to generate text: model and vocabulary, without the optimizer's state.
 
 --format fairseq (default): model.pt, dict.txt and the sentencepiece model. XLMSWCMModel.from_pretrained(DIR) loads the
-directory, and so do fairseq-generate and --finetune-from-model (DIR/model.pt).
---format huggingface: safetensors, configuration, tokenizer, model code and a model card. It loads in transformers,
-without fairseq and without this package: AutoModelForSeq2SeqLM.from_pretrained(DIR, trust_remote_code=True).
+directory; fairseq-generate and --finetune-from-model load DIR/model.pt.
+--format huggingface: safetensors, configuration, tokenizer, model code and a model card. transformers loads it without
+fairseq and without this package: AutoModelForSeq2SeqLM.from_pretrained(DIR, trust_remote_code=True).
 """
 
 import argparse
@@ -20,25 +20,25 @@ from swcm_fairseq.interop.hub import push
 from swcm_fairseq.output_files import check_distinct, whole_directory
 
 MODEL_FILE = "model.pt"
-# What fairseq reads when it generates, or starts another training from the model. The history has no tensors.
+# What fairseq reads to generate or to start training from the model. The history contains no tensors.
 _KEPT = ("args", "cfg", "model", "optimizer_history", "task_state")
 
 
 def stripped(path: Path) -> Checkpoint:
-    """A checkpoint without what only resuming needs; raises :class:`InputError` if it is not one of this task."""
+    """A checkpoint without the parts needed only to resume; raises :class:`InputError` if it is not of this task."""
     from swcm_fairseq.interop.files import load_pickle
 
     if path.is_dir():
         raise InputError(f"{path}: a directory; give one checkpoint of fairseq-train, such as checkpoint_best.pt in it")
     state = load_pickle(path)
     if not isinstance(state, dict) or any(key not in state for key in _KEPT):
-        raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its checkpoint_*.pt")
+        raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its files checkpoint_*.pt")
     if "langs" not in checked(state["task_state"], dict[str, object], f"{path}: task_state"):
         raise InputError(f"{path}: was not trained with --task multilingual_denoising_mt; give a checkpoint that was")
     if state["cfg"] is None:  # fairseq cannot build its model
         raise InputError(
-            f"{path}: has no options of a training, as what swcm mbart writes; fine-tune from it "
-            f"(fairseq-train --finetune-from-model {path}) and export the checkpoint of that"
+            f"{path}: contains no training options, like the files of swcm mbart; fine-tune from it "
+            f"(fairseq-train --finetune-from-model {path}) and export the resulting checkpoint"
         )
     kept = cast(Checkpoint, {**{key: state[key] for key in _KEPT}, "extra_state": {}})
     _check_parts(path, kept)
@@ -46,7 +46,7 @@ def stripped(path: Path) -> Checkpoint:
 
 
 def _check_parts(path: Path, state: Checkpoint) -> None:
-    """Raise :class:`InputError` for a part of a checkpoint that is not of the type that training writes."""
+    """Raise :class:`InputError` for a part of a checkpoint that does not have the type that training writes."""
     from torch import Tensor
 
     task, cfg = state["task_state"], checked(state["cfg"], dict[str, object], f"{path}: cfg")
@@ -78,18 +78,18 @@ def export(
     """Write the directory for fairseq.
 
     Args:
-        checkpoint: one that ``fairseq-train`` has written.
+        checkpoint: written by ``fairseq-train``.
         output: directory without a model.
-        vocabulary: where ``dict.txt`` and the sentencepiece model are; default: the checkpoint's data directory.
-        source_lang: the language of texts where none is said; default: the training's.
-        target_lang: the language to write where none is said; default: the training's.
+        vocabulary: directory with ``dict.txt`` and the sentencepiece model; default: the checkpoint's data directory.
+        source_lang: default source language of the exported model; default: the one used in training.
+        target_lang: default target language of the exported model; default: the one used in training.
 
     Returns:
         The model's languages.
 
     Raises:
-        InputError: a file is missing or of another vocabulary, a language is not the model's, the weights are not those
-            of the model's options, or the directory cannot be written.
+        InputError: a file is missing or has another vocabulary, the model does not have a language, the weights do not
+            fit the model's options, or the directory cannot be written.
     """
     from swcm_fairseq.interop.hf_names import is_ours
     from swcm_fairseq.interop.hf_write import fitting_model
@@ -125,7 +125,7 @@ def export_huggingface(
         The model's languages.
 
     Raises:
-        InputError: as :func:`export`; or the model is not one of ours.
+        InputError: as for :func:`export`, or the model is not one of ours.
     """
     from swcm_fairseq.interop.hf_write import FILES, write_huggingface
     from swcm_fairseq.model_card import model_card
@@ -141,10 +141,10 @@ def export_huggingface(
 
 
 def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None) -> Checkpoint:
-    """The checkpoint, with the languages that were asked for as the task's.
+    """The checkpoint, with the requested languages as the task's.
 
     Raises:
-        InputError: a language is not the model's.
+        InputError: the model does not have a language.
     """
     state = stripped(checkpoint)
     langs = state["task_state"]["langs"]
@@ -158,13 +158,15 @@ def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None
 
 
 def vocabulary_of(state: Checkpoint, vocabulary: Path | None) -> Path:
-    """The directory with the model's vocabulary; raises :class:`InputError` if it is not there or another's."""
+    """The directory with the model's vocabulary; raises :class:`InputError` if it is missing or does not match."""
     from swcm_fairseq.tasks.restored import check_same_pieces
 
     directory = vocabulary or Path(str(state["cfg"]["task"]["data"]).split(":")[0])
     for name in (DICT_FILE, SENTENCEPIECE_FILE):
         if not (directory / name).is_file():
-            raise InputError(f"{directory / name}: missing; give the directory with the model's vocabulary by --vocab")
+            raise InputError(
+                f"{directory / name}: missing; give the directory with the model's vocabulary with --vocab"
+            )
     check_same_pieces(state["task_state"], Vocabulary(directory).dictionary.symbols, directory)
     return directory
 
@@ -174,11 +176,11 @@ def write_fairseq(state: Checkpoint, vocabulary: Path, output: Path) -> None:
 
     Args:
         state: a checkpoint.
-        vocabulary: directory with the two others.
+        vocabulary: directory with the last two.
         output: directory without a model.
 
     Raises:
-        InputError: the directory has a model already, or cannot be written.
+        InputError: the directory already contains a model, or cannot be written.
     """
     from swcm_fairseq.interop.files import save_pickle
 
@@ -245,8 +247,12 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"directory with {DICT_FILE} and {SENTENCEPIECE_FILE}; default: the data directory that the checkpoint "
         "names",
     )
-    parser.add_argument("--source-lang", help="language of texts where none is said (default: the training's)")
-    parser.add_argument("--target-lang", help="language to write where none is said (default: the training's)")
+    parser.add_argument(
+        "--source-lang", help="default source language of the model (default: the one used in training)"
+    )
+    parser.add_argument(
+        "--target-lang", help="default target language of the model (default: the one used in training)"
+    )
     card = parser.add_argument_group("model card of --format huggingface")
     card.add_argument(
         "--scores",
@@ -258,12 +264,12 @@ def build_parser() -> argparse.ArgumentParser:
     card.add_argument("--license", metavar="ID", help="the model's licence, such as cc-by-4.0")
     hub = parser.add_argument_group("Hugging Face hub")
     hub.add_argument("--push", metavar="REPO", help="also upload the directory as the model REPO, such as org/name")
-    hub.add_argument("--private", action="store_true", help="with --push: make a new repository a private one")
+    hub.add_argument("--private", action="store_true", help="with --push: make a new repository private")
     return parser
 
 
 def main() -> None:
-    """Export, say what was done, and upload if asked to."""
+    """Export, print a summary, and upload if requested."""
     args = build_parser().parse_args()
     check_distinct([args.checkpoint, args.vocab], [args.output])
     languages = args.checkpoint, args.output, args.vocab, args.source_lang, args.target_lang
@@ -272,7 +278,7 @@ def main() -> None:
         print(huggingface_summary(args.checkpoint, args.output, langs))
     else:
         if args.scores or args.license:
-            raise InputError("--scores and --license are for the model card of --format huggingface")
+            raise InputError("--scores and --license belong to the model card; give --format huggingface")
         print(summary(args.checkpoint, args.output, export(*languages)))
     if args.push:
         print(f"pushed to {push(args.output, args.push, args.private)}")

@@ -1,4 +1,4 @@
-"""What ``swcm train``, ``swcm generate`` and ``swcm interactive`` share: fairseq's commands with the plugin found."""
+"""What ``swcm train``, ``swcm generate`` and ``swcm interactive`` share: fairseq's commands with this plugin."""
 
 import argparse
 import sys
@@ -16,11 +16,11 @@ def read_options(name: str, description: str, options: str) -> bool:
 
     Args:
         name: of fairseq's command, such as ``train``.
-        description: what it does and what it is given.
-        options: those that are used most, as ``--help`` shows them.
+        description: what it does and what its arguments are.
+        options: the most common options, as shown by ``--help``.
 
     Returns:
-        Whether ``--full-help`` is asked for: the options of fairseq and of this package, which take seconds to collect.
+        Whether ``--full-help`` was given, which shows all options of fairseq and of this package and takes seconds.
     """
     arguments = sys.argv[1:]
     if not arguments or {"-h", "--help"} & set(arguments):
@@ -28,14 +28,14 @@ def read_options(name: str, description: str, options: str) -> bool:
             prog=f"swcm {name}",
             usage=f"swcm {name} DATA [OPTION...]",
             description=description,
-            epilog=f"options used most:\n{options}\n\nAll options are fairseq-{name}'s and those of this package.",
+            epilog=f"most common options:\n{options}\n\nAll options are fairseq-{name}'s and those of this package.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument(FULL_HELP, action="store_true", help="describe all options of fairseq and of this package")
         parser.print_help()
         sys.exit(0 if arguments else 2)
     if FULL_HELP in arguments:
-        sys.argv = sys.argv[:1]  # fairseq looks into it while it makes its parser
+        sys.argv = sys.argv[:1]  # fairseq reads it while making its parser
         return True
     if not any(argument.partition("=")[0] == "--user-dir" for argument in arguments):
         sys.argv += ["--user-dir", str(Path(__file__).resolve().parent)]

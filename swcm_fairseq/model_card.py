@@ -1,4 +1,4 @@
-"""The model card: what the checkpoint, its data directory and its scores say, as Markdown."""
+"""The model card: facts from the checkpoint, its data directory and its scores, as Markdown."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,22 +21,22 @@ CITATION = """@misc{su2025xlmswcm,
 }"""
 SEARCH = """`generate` searches as `fairseq-generate` does by default: beam 5, scores divided by the length (words and
 `</s>`), at least one word, at most 200 or as many as the model has positions; special tokens and `<mask>` are never
-written. The language token is given, costs nothing and does not count as length. `max_length` and `min_length` count
-`<s>` and the language token, `max_new_tokens` does not. `--max-len-a`, which lets the length follow the source, has no
-counterpart."""
+written. The language token is given; it has no score and does not count as length. `max_length` and `min_length`
+include `<s>` and the language token; `max_new_tokens` does not. There is no counterpart to `--max-len-a`, which makes
+the length depend on the source."""
 
 
 def model_card(state: Checkpoint, name: str, evaluations: Sequence[Evaluation], licence: str | None) -> str:
     """The card.
 
     Args:
-        state: a checkpoint of ours.
+        state: one of our checkpoints.
         name: of the model.
         evaluations: scores to list.
-        licence: an identifier of the hub, such as ``cc-by-4.0``.
+        licence: one of the hub's identifiers, such as ``cc-by-4.0``.
 
     Returns:
-        Markdown, with the hub's metadata in front.
+        Markdown that begins with the hub's metadata.
     """
     sections = {
         "Use": _use(state, name),
@@ -64,7 +64,7 @@ def _summary(state: Checkpoint) -> str:
     return (
         "An encoder-decoder that inherits a multilingual encoder (XLM-SWCM, [Su et al. "
         f"2025](https://arxiv.org/abs/2502.10852)). It reads and writes {', '.join(names)}. Trained with fairseq; this "
-        "directory needs transformers and sentencepiece only."
+        "directory needs only transformers and sentencepiece."
     )
 
 
@@ -129,13 +129,13 @@ def _training(state: Checkpoint) -> str:
         facts.append("It continues an earlier training.")
     rows = list(_corpora(str(task["data"]).split(":")))
     if not rows:
-        return " ".join([*facts, "The data directory was not there when the card was written."])
+        return " ".join([*facts, "The data directory was missing when this card was written."])
     heading = ["corpus", "kind", "languages", "samples", "source tokens", "target tokens"]
     return f"{' '.join(facts)}\n\n{markdown_table(heading, rows)}"
 
 
 def _corpora(paths: Iterable[str]) -> Iterable[list[str]]:
-    """One row per corpus of the training set; none where a directory has no ``corpora.json`` any more."""
+    """One row per corpus of the training set; none for a directory whose ``corpora.json`` is missing."""
     for path in paths:
         if not (Path(path) / CORPORA_FILE).is_file():
             continue
@@ -149,7 +149,7 @@ def _corpora(paths: Iterable[str]) -> Iterable[list[str]]:
 
 
 def _scores(evaluations: Sequence[Evaluation]) -> str:
-    return "\n".join(map(as_markdown, evaluations)).strip() or "None were given when the card was written."
+    return "\n".join(map(as_markdown, evaluations)).strip() or "None were given when this card was written."
 
 
 def _licence(licence: str | None) -> str:

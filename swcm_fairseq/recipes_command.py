@@ -1,4 +1,4 @@
-"""``swcm recipes``: list the recipes and manifests that come with the package, print where they are, or copy them."""
+"""``swcm recipes``: list the recipes and manifests in the package, print their paths, or copy them."""
 
 import argparse
 import re
@@ -8,12 +8,12 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import Workspace, cannot_write
 
-FOLDER = "examples"  # in a checkout, and the name of a copy: recipes find each other by it
+FOLDER = "examples"  # its name in a checkout and in copies: recipes find each other by it
 RECIPES = ("*.sh", "*.sbatch", "*.yaml")
 
 
 def recipes_directory() -> Path:
-    """Where the recipes are: beside the package in a checkout, in it where it is installed.
+    """The directory of the recipes: beside the package in a checkout, inside it when installed.
 
     Raises:
         InputError: they are in neither place.
@@ -26,7 +26,7 @@ def recipes_directory() -> Path:
 
 
 def listing(directory: Path) -> str:
-    """Each recipe and manifest and the first sentence that it says of itself."""
+    """Each recipe and manifest with the first sentence of its description."""
     files = sorted(path for pattern in RECIPES for path in directory.rglob(pattern) if path.parent != directory)
     names = [str(path.relative_to(directory)) for path in files]
     width = max(map(len, names))
@@ -46,7 +46,7 @@ def _summary(path: Path) -> str:
 
 
 def located(directory: Path, name: str) -> Path:
-    """The path of a recipe or manifest; raises :class:`InputError` if there is none of that name."""
+    """The path of a recipe or manifest; raises :class:`InputError` if no recipe or manifest has that name."""
     path = directory / name
     if (directory not in path.resolve().parents and path != directory) or not path.exists():
         raise InputError(f"--path {name}: no such recipe or manifest; swcm recipes lists them")
@@ -54,21 +54,21 @@ def located(directory: Path, name: str) -> Path:
 
 
 def copy(directory: Path, target: Path) -> Path:
-    """Copy all recipes with what they need, complete or not at all.
+    """Copy all recipes and the files that they need, atomically.
 
     Args:
         directory: the recipes.
-        target: where to; they come to ``examples`` in it.
+        target: directory to copy to; the recipes will be in its subdirectory ``examples``.
 
     Returns:
         The copy.
 
     Raises:
-        InputError: it is there already, or cannot be written.
+        InputError: it exists already, or cannot be written.
     """
     place = target / FOLDER
     if place.exists():
-        raise InputError(f"--copy {target}: {place} is there already; remove it or give another directory")
+        raise InputError(f"--copy {target}: {place} exists already; remove it or give another directory")
     try:
         with Workspace(place, is_folder=True) as workspace:
             ignored = shutil.ignore_patterns("__pycache__")
@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm recipes``."""
     parser = argparse.ArgumentParser(
         prog="swcm recipes",
-        description="List the recipes and manifests that come with the package; print where they are, or copy them.",
+        description="List the recipes and manifests in the package, print their paths, or copy them.",
         epilog="""examples:
   swcm recipes --copy .                                       # then: examples/pretraining/single_gpu.sh --help
   swcm run $(swcm recipes --path manifests/pretraining.yaml)
@@ -92,9 +92,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
-        "--path", nargs="?", const="", metavar="NAME", help="print the path of all, or of the one of this name"
+        "--path",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="print the path of all of them, or of the one with this name",
     )
-    choice.add_argument("--copy", type=Path, metavar="DIR", help=f"copy all to DIR/{FOLDER}, where they can be changed")
+    choice.add_argument(
+        "--copy", type=Path, metavar="DIR", help=f"copy all of them to DIR/{FOLDER}, where you can change them"
+    )
     return parser
 
 

@@ -1,7 +1,7 @@
-"""Which program this process runs: one of our commands, one of fairseq's, or a script of somebody else's.
+"""Which program this process runs: one of our commands, one of fairseq's, or somebody else's script.
 
-Only commands may change how the whole process behaves (its exception hook, its log), and only ours are spared the
-seconds that registering takes.
+Only commands may change the behavior of the whole process (exception hook, log), and only our own commands skip
+registration, which takes seconds.
 """
 
 import sys
@@ -13,7 +13,7 @@ _PACKAGES = ("swcm_fairseq", "swcm_preprocess", "preprocess")
 
 
 class Program(Enum):
-    """What the process was started as."""
+    """The kind of program that the process was started as."""
 
     OURS = "swcm or one of our modules"
     FAIRSEQ = "fairseq-train or another of fairseq's command lines"
@@ -21,9 +21,9 @@ class Program(Enum):
 
 
 def program() -> Program:
-    """Which kind of program this process runs, by the name it was started with."""
+    """Which kind of program this process runs, judged by the name that it was started with."""
     started = sys.argv[0] if sys.argv else ""
-    if started == "-m":  # `python -m package.module`, of which the package is being imported now
+    if started == "-m":  # `python -m package.module`, whose package is being imported now
         package = sys.orig_argv[-len(sys.argv)].removeprefix("-m").partition(".")[0]
     else:
         package = _package_of(Path(started))
@@ -33,7 +33,7 @@ def program() -> Program:
 
 
 def _package_of(path: Path) -> str:
-    """The package that a program belongs to: the one that its file is in, or the console command's."""
+    """The package that a program belongs to: the one that contains its file, or the console command's."""
     if path.name.split(" ")[0] == COMMAND:  # "swcm train", once the subcommand is known
         return "swcm_fairseq"
     if path.name.startswith("fairseq-"):

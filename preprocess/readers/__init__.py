@@ -1,6 +1,6 @@
-"""Readers of corpora as they are published. To add one, write a function in this package and a row of :data:`FORMATS`.
+"""Readers of published corpora. To add one, write a function in this package and add a row to :data:`FORMATS`.
 
-The function yields records (:mod:`.records`), rejects, or text that a worker process makes a record of
+The function yields records (:mod:`.records`), rejects, or text from which a worker process makes a record
 (:class:`.source.Unread`).
 """
 
@@ -18,8 +18,8 @@ class Format:
 
     Attributes:
         name: as given on the command line.
-        read: what is in a :class:`Source`, in its order.
-        uses: what its records can be made into, the usual one first.
+        read: yields the items of a :class:`Source`, in its order.
+        uses: what can be made from its records, the default first.
     """
 
     name: str

@@ -48,7 +48,7 @@ def plain(source: Source) -> Iterator[Item]:
 
 
 def plain_titles(source: Source) -> Iterator[Item]:
-    """Two plain text files with as many lines: texts, then titles (or summaries)."""
+    """Two plain text files with equally many lines: texts, then titles (or summaries)."""
     lang = source.lang
     return side_by_side(source, lambda where, text, title: Document(where, lang, text, title))
 
@@ -87,14 +87,14 @@ def _order(name: str) -> tuple[str, int, str]:
 
 
 def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes | None]]:
-    """Name and content of each article; None for one that cannot be read."""
+    """Name and content of each article; the content is None if it cannot be read."""
     for path in paths:
         found = False
         for name, raw in _folder(path) if path.is_dir() else _archive(path):
             found = True
             yield name, raw
         if not found:
-            raise InputError(f"{path}: no .txt files in it; expected the folder THUCNews or its zip file")
+            raise InputError(f"{path}: contains no .txt files; expected the folder THUCNews or its zip file")
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes | None]]:
@@ -102,7 +102,7 @@ def _folder(path: Path) -> Iterator[tuple[str, bytes | None]]:
         try:
             size = Path(name).stat().st_size
             yield name, Path(name).read_bytes() if Path(name).is_file() and size <= MAX_RECORD_BYTES else None
-        except OSError:  # a link to nothing
+        except OSError:  # a broken link
             yield name, None
 
 
@@ -111,11 +111,13 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes | None]]:
         with zipfile.ZipFile(path) as archive:
             check_archive(archive)
             members = [each for each in archive.infolist() if each.filename.endswith(".txt")]
-            for member in sorted(members, key=lambda each: _order(each.filename)):  # two of one name are two articles
+            for member in sorted(
+                members, key=lambda each: _order(each.filename)
+            ):  # two members with the same name are two articles
                 if "__MACOSX" not in member.filename:
                     small = member.file_size <= MAX_RECORD_BYTES
                     yield f"{path}/{member.filename}", archive.read(member) if small else None
-    except (*DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: it has a password
+    except (*DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: it is encrypted
         raise InputError(f"{path}: neither a folder nor a readable zip file: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Extracting lines from a corpus as it is published: the options, and the work of one process and of all."""
+"""Extract lines from a published corpus: the options, the work of one process, and the loop over all of them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -51,23 +51,23 @@ class ExtractOptions:
     min_label: int = option(
         0, "lcsts: least human_label (usual: 3); cmhg: least average_score", metavar="N", rule=NOT_NEGATIVE
     )
-    all_answers: bool = option(False, "write one line for each answer, not only for the first")
+    all_answers: bool = option(False, "write one line per answer, not only for the first answer")
     repeated_paragraphs: int | None = option(
         None,
-        "leave out paragraphs that occur in at least N documents, except in the first of them: menus and notices of "
-        "sites (10 is a good start; default: keep all). Reads the corpus twice",
+        "remove paragraphs that occur in at least N documents, such as menus and notices of a site, from all but the "
+        "first of them (10 is a good start; default: keep all). Reads the corpus twice",
         metavar="N",
         rule=Rule(f"give a number of documents from 2 to {MOST}", lambda least: 2 <= least <= MOST),
     )
 
 
 def sides_of(use: Use, langs: tuple[str, ...]) -> tuple[str, ...]:
-    """The language of each file that is written."""
+    """The language of each file to write."""
     return langs if use is Use.TEXT or len(langs) == 2 else langs * 2
 
 
 def output_paths(prefix: str, use: Use, langs: tuple[str, ...]) -> list[Path]:
-    """The files that are written."""
+    """The files to write."""
     if use is Use.TEXT:
         return [Path(f"{prefix}.{langs[0]}")]
     sides = langs if use is Use.PAIR and langs[0] != langs[-1] else ("source", "target")
@@ -80,7 +80,7 @@ class Answered:
 
     Attributes:
         found: for each answer a line, or why there is none.
-        unused: reason -> number of answers that are not used.
+        unused: reason -> number of unused answers.
     """
 
     found: list[tuple[str, ...] | Reject]
@@ -93,8 +93,8 @@ class Lines:
 
     Attributes:
         records: how many there were.
-        found: a line (a tuple of its sides) or why there is none, in the order of the records; a document with repeated
-            paragraphs as it is, since they must be removed first; the answers to one question together.
+        found: in the order of the records, a line (a tuple of its sides) or why there is none; the answers to one
+            question together; and a document with repeated paragraphs unchanged, because they must be removed first.
     """
 
     records: int
@@ -103,12 +103,12 @@ class Lines:
 
 @dataclass
 class LineMaker:
-    """Makes lines of records; sent to each worker process.
+    """Makes lines from records; sent to each worker process.
 
     Attributes:
         use: what to extract.
-        all_answers: a line for each answer of a question.
-        repeated: finds paragraphs that many documents have; None: they stay.
+        all_answers: make one line per answer of a question.
+        repeated: finds paragraphs that occur in many documents; None: they are kept.
     """
 
     use: Use
@@ -136,13 +136,13 @@ class LineMaker:
 
 @dataclass
 class Extraction:
-    """What was read: records, the answers of questions, and the paragraphs that were left out of documents.
+    """Counts of what was read: records, answers of questions, and paragraphs that were left out of documents.
 
     Attributes:
         records: counts of records.
         answers: counts of the answers of questions.
         paragraphs: repeated paragraphs that were left out.
-        documents: documents that lost some.
+        documents: documents that lost paragraphs.
     """
 
     records: Ledger = field(default_factory=Ledger)
@@ -155,12 +155,12 @@ T = TypeVar("T")
 
 
 def items_of(kind: Format, source: Source, work: Callable[[list[Item]], T], workers: int) -> Iterator[T]:
-    """What ``work`` makes of the corpus, some records at a time, in its order."""
+    """The results of ``work`` on the corpus, a batch of records at a time, in order."""
     return ordered_map(work, batches(kind.read(source), BATCH), workers)
 
 
 def count_paragraphs(kind: Format, source: Source, workers: int) -> ParagraphCounts:
-    """In how many documents of a corpus each paragraph occurs."""
+    """The number of documents in which each paragraph of a corpus occurs."""
     counts = ParagraphCounts()
     with tqdm(desc=f"{kind.name} paragraphs", unit=" records", leave=False, disable=None) as bar:
         for records, keys in items_of(kind, source, document_keys, workers):
@@ -193,7 +193,7 @@ def extract_lines(
 
 
 def _count(each: object, found: list[tuple[str, ...] | Reject], counts: Extraction) -> None:
-    """Count what an item gives: a question as one record, its answers apart."""
+    """Count the results of an item: a question is one record, and its answers are counted separately."""
     left_out = [one for one in found if isinstance(one, Reject)]
     kept = len(found) - len(left_out)
     if isinstance(each, Answered):
@@ -209,7 +209,7 @@ def _count(each: object, found: list[tuple[str, ...] | Reject], counts: Extracti
 def _unmarked(
     marked: Marked, maker: LineMaker, seen: set[int], counts: Extraction, rejects: RejectsFile
 ) -> list[tuple[str, ...] | Reject]:
-    """The lines of a document without the paragraphs that came before; counts and writes those."""
+    """The lines of a document without paragraphs that occurred before; those are counted and written."""
     least = maker.repeated.least if maker.repeated else 0
     document, left_out = marked.without(seen, f"occurs in at least {least} documents")
     counts.paragraphs += len(left_out)

@@ -1,4 +1,4 @@
-"""Readers of text classification sets as they are published (CINO, Yang et al. 2022, sections 4 and 5)."""
+"""Readers of published text classification sets (CINO, Yang et al. 2022, sections 4 and 5)."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +13,11 @@ from .object_records import read_json
 from .records import one_line
 from .source import FieldError, Source, numbered_lines, text_field
 
-BRIDGE = "zh"  # the language that WCM is trained on and CMNews is tested on without training
+BRIDGE = "zh"  # WCM is trained on it; CMNews is tested on it without training
 
 
 class Example(NamedTuple):
-    """A text and its label as the file has it."""
+    """A text and its label, as in the file."""
 
     where: tuple[str, int]
     text: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
     path: Path
 
 
-Splits = dict[str, list[Part]]  # train, valid, test.<lang> -> what they are made of
+Splits = dict[str, list[Part]]  # train, valid, test.<lang> -> the parts that they consist of
 Read = Callable[[Path, str], Iterator[Example | Reject]]
 
 
@@ -42,11 +42,11 @@ class ClassificationSet:
     Attributes:
         name: as given on the command line.
         classes: names, in the order of the labels.
-        find: the splits of a directory; raises :class:`InputError` for one that is not of the published form.
-        read: the examples of a file, by its path and encoding.
-        layout: the published form, for messages.
+        find: the splits of a directory; raises :class:`InputError` for one without the published layout.
+        read: the examples of a file, given its path and encoding.
+        layout: the published layout, for messages.
         aliases: other spellings of a class -> its name.
-        joined_words: the published text has spaces between words that the language does not write.
+        joined_words: the published text has spaces between words although the language writes none.
     """
 
     name: str
@@ -70,7 +70,7 @@ class ClassificationSet:
 
 
 def tab_separated(path: Path, encoding: str) -> Iterator[Example | Reject]:
-    """``text<TAB>label`` per line; raises :class:`InputError` at the first line without label."""
+    """``text<TAB>label`` per line; raises :class:`InputError` at the first line without a label."""
     for _, number, line in numbered_lines(Source([path], (), encoding=encoding)):
         where = (str(path), number)
         if isinstance(line, Reason):
@@ -88,7 +88,7 @@ def tab_separated(path: Path, encoding: str) -> Iterator[Example | Reject]:
 
 
 def ynat_json(path: Path, encoding: str) -> Iterator[Example | Reject]:
-    """A JSON list of objects with ``title`` and ``label``; raises :class:`InputError` for another form."""
+    """A JSON list of objects with ``title`` and ``label``; raises :class:`InputError` for anything else."""
     content = read_json(path, encoding)
     if not isinstance(content, list):
         raise InputError(f"{path}: not a JSON list of objects with title and label")
@@ -125,17 +125,17 @@ def tncc(place: Path) -> Splits:
 
 
 def wcm(place: Path) -> Splits:
-    """Trained and chosen on Chinese, tested on all languages."""
+    """Training and validation in Chinese, test sets in all languages."""
     train, dev, test = in_directory(place / BRIDGE, _WCM, ("train.txt", "dev.txt", "test.txt"))
     minority = [Part(path.stem, path) for path in sorted((place / "minority").glob("*.txt"))]
     if not minority:
-        raise InputError(f"{place / 'minority'}: no language there; expected {_WCM}")
+        raise InputError(f"{place / 'minority'}: contains no language; expected {_WCM}")
     tests = {f"test.{part.lang}": [part] for part in (*minority, Part(BRIDGE, test))}
     return {"train": [Part(BRIDGE, train)], "valid": [Part(BRIDGE, dev)], **tests}
 
 
 def cmnews(place: Path) -> Splits:
-    """Trained and chosen on the minority languages, tested on the dev sets of all languages."""
+    """Training and validation in the minority languages; the test sets are the dev sets of all languages."""
     langs = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
     minority = [lang for lang in langs if lang != BRIDGE]
     if not minority:
@@ -146,13 +146,13 @@ def cmnews(place: Path) -> Splits:
 
 
 def ynat(place: Path) -> Splits:
-    """Korean; results are those of the dev set, as in the paper."""
+    """Korean; results are on the dev set, as in the paper."""
     train, dev = in_directory(place, _YNAT, ("ynat-v1.1_train.json", "ynat-v1.1_dev.json"))
     return {"train": [Part("ko", train)], "valid": [Part("ko", dev)], "test.ko": [Part("ko", dev)]}
 
 
 def split_in_parts(examples: list[Example], seed: int) -> dict[str, list[Example]]:
-    """8:1:1, drawn at random, for TNCC without splits (section 5.4.1)."""
+    """A random split of 8:1:1, for TNCC without splits (section 5.4.1)."""
     shuffled = examples.copy()
     random.Random(seed).shuffle(shuffled)
     tenth = max(1, round(len(shuffled) / 10))

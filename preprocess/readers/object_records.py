@@ -18,7 +18,7 @@ ObjectReader = Callable[[tuple[str, int], dict], Record]
 
 
 def objects(source: Source, make: ObjectReader) -> Iterator[Item]:
-    """Records by ``make`` from JSON lines, or from the rows of Parquet and Arrow files, which are known by content."""
+    """Records by ``make`` from JSON lines, or from rows of Parquet and Arrow files, which are recognized by content."""
     for path in source.paths:
         if is_table(path):
             yield from rows_of_tables([path], make)
@@ -27,7 +27,7 @@ def objects(source: Source, make: ObjectReader) -> Iterator[Item]:
 
 
 def rows_of_tables(paths: list[Path], make: ObjectReader) -> Iterator[Item]:
-    """Records by ``make`` from Parquet and Arrow files, or folders of such; rows that lack a field are rejected."""
+    """Records by ``make`` from Parquet and Arrow files, or folders of them; rows that lack a field are rejected."""
     for path in table_files(paths):
         for where, row in table_rows(path):
             yield from_object(where, row, make)
@@ -86,7 +86,7 @@ def read_json(path: Path, encoding: str) -> Any:
 
 @dataclass(frozen=True)
 class DocumentMaker:
-    """Makes documents of objects; a missing title is an empty one."""
+    """Makes documents from objects; a missing title becomes an empty one."""
 
     lang: str
     text: str
@@ -105,7 +105,7 @@ class DocumentMaker:
 
 @dataclass(frozen=True)
 class PairMaker:
-    """Makes pairs of objects: of their fields, or of the fields of ``translation``, where `datasets` puts them."""
+    """Makes pairs from objects: from their fields, or from those of ``translation``, where `datasets` puts them."""
 
     langs: tuple[str, str]
     names: tuple[str, str]

@@ -20,7 +20,7 @@ from .source import Item, Source, Unread, numbered_lines, side_by_side, text_fie
 
 
 def plain_pairs(source: Source) -> Iterator[Item]:
-    """Two plain text files with as many lines: source, then target. OPUS's Moses files, FLORES and the like."""
+    """Two plain text files with equally many lines: source, then target. OPUS's Moses files, FLORES and others."""
     langs = source.pair
     return side_by_side(source, lambda where, one, other: Pair(where, *langs, one, other))
 
@@ -60,7 +60,7 @@ def flores(source: Source) -> Iterator[Item]:
 
 
 def _flores_files(source: Source) -> list[Path]:
-    """The files of both languages, which a folder has under the codes of FLORES+."""
+    """The files of both languages; in a folder, they are named after the codes of FLORES+."""
     if len(source.paths) == 1 and source.paths[0].is_dir():
         return [_flores_file(source.paths[0], lang) for lang in source.pair]
     if len(source.paths) != 2:
@@ -88,7 +88,7 @@ def _flores_sentences(path: Path, lang: str) -> Iterator[Document | Reject]:
 
 @dataclass(frozen=True)
 class FloresMaker:
-    """Makes a document of an object of FLORES+, with its id as title; without one, the number of its line."""
+    """Makes a document from an object of FLORES+; its title is the id or, if there is none, the line number."""
 
     lang: str
 
@@ -117,7 +117,7 @@ _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def tmx(source: Source) -> Iterator[Item]:
-    """TMX: ``<tu>`` units with a ``<tuv xml:lang=..>`` a language; ``zh-CN`` counts as ``zh``. Read unit by unit."""
+    """TMX: ``<tu>`` units with a ``<tuv xml:lang=..>`` per language; ``zh-CN`` counts as ``zh``. Read unit by unit."""
     langs = source.pair
     for path in source.paths:
         file = TextFile(path, 0)
@@ -156,5 +156,5 @@ class _Stream:
         self._chunks = file.chunks()
 
     def read(self, _: int) -> bytes:
-        """The next piece; its size is the file's business."""
+        """The next part; the file determines its size."""
         return next(self._chunks, b"")

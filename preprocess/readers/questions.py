@@ -12,7 +12,7 @@ from .spreadsheets import rows
 
 
 class Answers(NamedTuple):
-    """The answers that are text, each once, in order; the others as rejects; how often one is given again."""
+    """The distinct answers that are text, in order; the others as rejects; the number of repetitions."""
 
     texts: tuple[str, ...]
     others: list[Reject]
@@ -72,7 +72,7 @@ def _squad(content: dict) -> Iterator[tuple[object, object, object]]:
 
 
 def _texts(answers: object) -> object:
-    """The texts of SQuAD's answers, which are objects; or the value as it is, if they are not."""
+    """The texts of SQuAD's answers, which are objects; any other value is returned unchanged."""
     if not isinstance(answers, list):
         return answers
     return [answer.get("text") if isinstance(answer, dict) else None for answer in answers]
@@ -85,7 +85,7 @@ def kazqad(source: Source) -> Iterator[Item]:
 
 @dataclass(frozen=True)
 class KazQADMaker:
-    """Makes a question of an object of KazQAD."""
+    """Makes a question from an object of KazQAD."""
 
     lang: str
 

@@ -1,4 +1,4 @@
-"""What readers yield, and the parallel or plain text that is made of it."""
+"""What readers yield, and the plain or parallel text made from it."""
 
 import re
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 from ..steps.ledger import Reject
 
-# Whatever some program takes for a line end, with the spaces around it: a record is one line for every reader.
+# Everything that some program treats as a line end, with the spaces around it: a record is one line for every reader.
 _LINE_ENDS = re.compile(r"[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text, maybe with a title (or summary).
+    """A text, optionally with a title (or summary).
 
     ``where`` is the place in the corpus, ``file:line`` without the colon: (path, number of line or record).
     """
@@ -56,7 +56,7 @@ NO_TEXT = "an answer is not text"  # why an answer is left out; its question may
 
 
 class Use(StrEnum):
-    """What text is made of records."""
+    """What kind of text is made from records."""
 
     TEXT = "text"  # documents: one per line
     SUMMARY = "summary"  # documents: text -> title
@@ -72,7 +72,7 @@ def one_line(text: str) -> str:
 def lines_of(record: Record, use: Use, all_answers: bool = False) -> Iterator[tuple[str, ...] | Reject]:
     """The line of a record for a use: ``(text,)`` or ``(source, target)``, or why there is none.
 
-    A question gives one line with its first answer, or with ``all_answers`` one line an answer.
+    A question gives one line with its first answer, or with ``all_answers`` one line per answer.
     """
     match record, use:
         case Document(), Use.TEXT:
@@ -103,5 +103,5 @@ def _problem(line: tuple[str, ...]) -> str | None:
 
 
 def _surrogate(text: str) -> bool:
-    """Whether the text cannot be written: JSON may escape halves of surrogate pairs."""
+    """Whether the text cannot be written, because JSON can escape halves of surrogate pairs."""
     return any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""What every reader is given and may yield, and helpers that several share."""
+"""The input and output of every reader, and helpers for several of them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ class Source:
     Attributes:
         paths: its files or folder.
         langs: its language, or the two of pairs (source, target).
-        fields: our name of a field (text, title, source, target, ...) -> the corpus' name.
+        fields: our name of a field (text, title, source, target, ...) -> its name in the corpus.
         encoding: of text files.
-        min_label: LCSTS: least human_label; CMHG: least average_score.
+        min_label: LCSTS: minimum human_label; CMHG: minimum average_score.
     """
 
     paths: list[Path]
@@ -83,12 +83,12 @@ def _decoded(raw: bytes, encoding: str) -> str | Reason:
 
 @dataclass(frozen=True)
 class Unread:
-    """A record that is still text: parsing can then be left to a worker process.
+    """A record that is still text, so that a worker process can parse it.
 
     Attributes:
         where: as in a record.
-        content: what was found there.
-        read: makes the record; sent to the worker, so a function of a module or an object, not a closure.
+        content: the content of that place.
+        read: makes the record; because it is sent to the worker, a module's function or an object, not a closure.
     """
 
     where: tuple[str, int]
@@ -104,7 +104,7 @@ Item = Record | Reject | Unread  # what a reader yields
 
 
 def side_by_side(source: Source, make: Callable[[tuple[str, int], str, str], Record]) -> Iterator[Record | Reject]:
-    """``make(place, line, line)`` of two files; raises :class:`InputError` if their lengths differ."""
+    """``make(place, line, line)`` for two files; raises :class:`InputError` if their lengths differ."""
     if len(source.paths) != 2:
         raise InputError(f"{len(source.paths)} files given where two belong together: source, then target")
     first, second = (numbered_lines(Source([path], source.langs, encoding=source.encoding)) for path in source.paths)

@@ -41,7 +41,7 @@ def csv_documents(source: Source) -> Iterator[Item]:
         yield content if isinstance(content, Reject) else from_object(where, content, make)
 
 
-# Language -> the whole of CMHG in it, in its folder of that name; beside it are average_score_4_or_higher.csv and
+# Language -> the file with all of CMHG in that language; in the same folder are average_score_4_or_higher.csv and
 # average_score_below_4.csv.
 CMHG_FILES = {"bo": "bo-all.csv", "mn": "mn-all.csv", "ug": "ug-3.csv"}
 
@@ -59,7 +59,7 @@ def cmhg(source: Source) -> Iterator[Item]:
 
 
 def _cmhg_files(source: Source) -> list[Path]:
-    """The files; of the folder of all languages the whole file of ours."""
+    """The files; for the folder of all languages, the complete file of the chosen language."""
     folder, name = source.paths[0], CMHG_FILES.get(source.lang)
     if not folder.is_dir():
         return source.paths
@@ -69,7 +69,7 @@ def _cmhg_files(source: Source) -> list[Path]:
 
 
 def _score(content: dict) -> float:
-    """The mean of what two annotators gave; NaN for entries that nobody annotated."""
+    """The mean score of two annotators; NaN for entries that nobody annotated."""
     try:
         return float(content.get("average_score", ""))
     except ValueError:
@@ -92,7 +92,7 @@ def rows(source: Source) -> Iterator[tuple[tuple[str, int], dict | Reject]]:
 
 
 def _csv(path: Path, encoding: str) -> Iterator[list[str]]:
-    """Quoted fields may hold line ends, so the file is read as a whole."""
+    """Quoted fields may contain line ends, so the file is read as a whole."""
     previous = csv.field_size_limit(1 << 30)
     try:
         yield from csv.reader(io.StringIO(read_whole(path, encoding), newline=""), strict=True)

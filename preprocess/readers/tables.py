@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, as the ``datasets`` library and the Hugging Face hub keep corpora; read with pyarrow."""
+"""Parquet and Arrow files, in which the ``datasets`` library and the Hugging Face hub store corpora."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from types import ModuleType
 
 from swcm_fairseq.errors import InputError
 
-# First bytes -> what the file is: a Parquet file, an Arrow file, and the Arrow stream that `datasets` writes.
+# First bytes -> kind of file: Parquet, Arrow, and the Arrow stream that `datasets` writes.
 _MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\xff\xff\xff\xff": "Arrow"}
 _ENDINGS = (".parquet", ".arrow")
 _ROWS = 1000  # that are in memory at a time
@@ -17,12 +17,12 @@ _PART = re.compile(r"-\d+-of-\d+$")
 
 
 def is_table(path: Path) -> bool:
-    """Whether a regular file begins as a Parquet or Arrow file does."""
+    """Whether a regular file begins like a Parquet or Arrow file."""
     return path.is_file() and _start(path) is not None
 
 
 def _start(path: Path) -> bytes | None:
-    """The first bytes by which a file is known, or None."""
+    """The first bytes that identify a file, or None."""
     try:
         with open(path, "rb") as file:
             start = file.read(8)
@@ -32,7 +32,7 @@ def _start(path: Path) -> bytes | None:
 
 
 def table_files(paths: list[Path]) -> list[Path]:
-    """The files; of a folder all Parquet and Arrow files in it, by name.
+    """The files; for a folder, all Parquet and Arrow files in it, sorted by name.
 
     Raises:
         InputError: a folder has none, or has files of several splits.
@@ -45,7 +45,7 @@ def table_files(paths: list[Path]) -> list[Path]:
         found = sorted(each for each in path.rglob("*") if each.suffix in _ENDINGS and each.is_file())
         splits = sorted({str(each.with_name(_PART.sub("", each.stem)).relative_to(path)) for each in found})
         if not found:
-            raise InputError(f"{path}: no .parquet or .arrow file in it")
+            raise InputError(f"{path}: contains no .parquet or .arrow file")
         if len(splits) > 1:
             raise InputError(f"{path}: has more than one split ({', '.join(splits)}); give the files of one as --input")
         files += found
@@ -65,7 +65,7 @@ def table_rows(path: Path) -> Iterator[tuple[tuple[str, int], dict]]:
     number = 0
     try:
         for batch in _batches(arrow, path, start):
-            batch.validate(full=True)  # pyarrow trusts the offsets of a damaged file, and crashes
+            batch.validate(full=True)  # pyarrow trusts the offsets in a damaged file and crashes
             for row in batch.to_pylist():
                 number += 1
                 yield (str(path), number), row

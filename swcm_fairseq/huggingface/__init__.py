@@ -1,5 +1,5 @@
-"""The files of a Hugging Face directory that are code: ``swcm export --format huggingface`` copies them.
+"""The code files of a Hugging Face directory, copied by ``swcm export --format huggingface``.
 
-They run where transformers is installed and neither fairseq nor this package is, so they import nothing of either, and
-nothing here imports them.
+They run with transformers alone, so they import neither fairseq nor this package, and nothing in this package imports
+them.
 """

@@ -4,7 +4,7 @@ from transformers import PretrainedConfig
 
 
 class XLMSWCMConfig(PretrainedConfig):
-    """What a model is made of; ``swcm export --format huggingface`` writes it.
+    """The architecture of a model, written by ``swcm export --format huggingface``.
 
     Args:
         vocab_size: pieces and special symbols; the language tokens come last.
@@ -33,7 +33,7 @@ class XLMSWCMConfig(PretrainedConfig):
         encoder_layerdrop: probability of leaving out an encoder layer in training.
         decoder_layerdrop: probability of leaving out a decoder layer in training.
         language_token_ids: language code to the id of its token.
-        fairseq: the options of model and task that the way back to fairseq needs.
+        fairseq: the model and task options needed to convert the model back to fairseq.
     """
 
     model_type = "xlm_swcm"

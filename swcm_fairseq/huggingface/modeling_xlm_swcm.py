@@ -1,8 +1,9 @@
 """XLM-SWCM (Su et al. 2025, arXiv 2502.10852) for transformers: an encoder-decoder that inherits its encoder.
 
-The decoder's layers follow ``config.decoder_plan``. An inherited layer is self-attention, FFN1, cross-attention and
-FFN2, a normal one self-attention, cross-attention and FFN; every block is followed by its residual connection and a
-layer norm (post-norm). Shapes: B sentences, S source and T target positions, C hidden size, V symbols.
+The decoder's layers follow ``config.decoder_plan``. An inherited layer consists of self-attention, FFN1,
+cross-attention and FFN2; a normal layer consists of self-attention, cross-attention and FFN. Each block is followed by
+its residual connection and a layer norm (post-norm). Shapes: B sentences, S source and T target positions, C hidden
+size, V symbols.
 """
 
 import dataclasses
@@ -40,7 +41,7 @@ def eager_attention(
     is_causal: bool = False,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Attention with a matrix of weights [B, H, T, S], which it returns beside the output [B, T, H, D]."""
+    """Attention with an explicit matrix of weights [B, H, T, S], returned with the output [B, T, H, D]."""
     scores = query @ key.transpose(2, 3) * scaling
     if is_causal:
         attention_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
@@ -52,7 +53,7 @@ def eager_attention(
 
 
 class XLMSWCMAttention(nn.Module):
-    """Multi-head attention, computed by the implementation that ``attn_implementation`` names."""
+    """Multi-head attention, computed by the implementation in ``attn_implementation``."""
 
     def __init__(self, config: XLMSWCMConfig, heads: int):
         super().__init__()
@@ -77,15 +78,15 @@ class XLMSWCMAttention(nn.Module):
         """Attend from ``hidden`` [B, T, C] to itself, or to ``source`` [B, S, C].
 
         Args:
-            hidden: what the queries are made of.
-            mask: bool, broadcast to [B, H, T, S], True where attention may look; for flash attention [B, S].
+            hidden: input of the queries.
+            mask: bool, broadcast to [B, H, T, S], True where attention is allowed; for flash attention [B, S].
             is_causal: no position sees a later one.
             source: the encoder's output, for cross-attention.
             cache: keys and values of earlier steps.
             layer: number of the decoder layer, for the cache.
 
         Returns:
-            The output [B, T, C], and the weights [B, H, T, S] where the implementation has them.
+            The output [B, T, C], and the weights [B, H, T, S] if the implementation returns them.
         """
         query = self._heads(self.q_proj(hidden))
         key, value = self._keys_and_values(hidden, source, cache, layer)
@@ -176,7 +177,7 @@ class XLMSWCMDecoderLayer(nn.Module):
 
     Args:
         config: the model's.
-        planned: the layer's entry of ``config.decoder_plan``.
+        planned: the layer's entry in ``config.decoder_plan``.
     """
 
     def __init__(self, config: XLMSWCMConfig, planned: str):
@@ -247,7 +248,7 @@ class XLMSWCMDecoderLayer(nn.Module):
         return x, weights, source_weights
 
     def own_ffns(self) -> list[XLMSWCMFeedForward]:
-        """FFN1 and FFN2, or a normal layer's one."""
+        """FFN1 and FFN2, or the only FFN of a normal layer."""
         return [self.ffn1, self.ffn2] if self.inherited else [self.ffn1]
 
     def _add(self, residual: Tensor, x: Tensor, norm: nn.LayerNorm) -> Tensor:
@@ -255,9 +256,9 @@ class XLMSWCMDecoderLayer(nn.Module):
 
 
 class XLMSWCMStack(nn.Module):
-    """What encoder and decoder share: embeddings, positions, and the loop over layers.
+    """Common parts of encoder and decoder: embeddings, positions, and the loop over layers.
 
-    Positions are those of fairseq and XLM-R: the first token that is no padding has row ``pad_token_id + 1``.
+    Positions are those of fairseq and XLM-R: the first token that is not padding has row ``pad_token_id + 1``.
     """
 
     def __init__(self, config: XLMSWCMConfig, positions: int, eps: float, layerdrop: float):
@@ -284,7 +285,7 @@ class XLMSWCMStack(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
     def run(self, layer: nn.Module, *inputs: Any) -> tuple[Any, ...] | None:
-        """One layer, recomputed in the backward pass if that was asked for; None if it is dropped this time."""
+        """One layer, recomputed in the backward pass if requested; None if LayerDrop skips it this time."""
         if self.training and self.layerdrop and torch.rand(()) < self.layerdrop:
             return None
         if self.gradient_checkpointing and self.training:
@@ -294,7 +295,7 @@ class XLMSWCMStack(nn.Module):
 
 
 class XLMSWCMEncoder(XLMSWCMStack):
-    """The encoder: XLM-R's."""
+    """XLM-R's encoder."""
 
     def __init__(self, config: XLMSWCMConfig):
         super().__init__(config, config.max_source_positions, config.encoder_layer_norm_eps, config.encoder_layerdrop)
@@ -355,13 +356,13 @@ class XLMSWCMDecoder(XLMSWCMStack):
         Args:
             embeds: token embeddings [B, T, C] of the new positions.
             seen: bool [B, all positions so far], False at padding.
-            encoder_layers: for the blocks that are tied to them.
+            encoder_layers: the layers whose blocks tied decoder layers use.
             source: the encoder's output [B, S, C].
             source_mask: see :func:`key_mask`.
             cache: keys and values of earlier steps; the new ones are added.
 
         Returns:
-            Features [B, T, C]; and of every layer the hidden states and the weights of self- and cross-attention.
+            Features [B, T, C], and for every layer the hidden states and the weights of self- and cross-attention.
         """
         mask, is_causal = causal_mask(seen, embeds.size(1), self.config)
         x = self.embed(embeds, seen)
@@ -389,18 +390,18 @@ def causal_mask(seen: Tensor, length: int, config: XLMSWCMConfig) -> tuple[Tenso
     """Mask of the decoder's self-attention for ``seen``, bool [B, all positions], of which ``length`` are new.
 
     Returns:
-        The mask; and whether causality is left to the implementation, as it is where no padding comes before a token.
+        The mask, and whether the implementation must add causality, which it can if no padding comes before a token.
     """
     if _is_flash(config):
         return (None if seen.all() else seen), True
     total = seen.size(1)
-    if total == length and seen[:, 0].all():  # padding behind a token is kept from it by causality
+    if total == length and seen[:, 0].all():  # causality hides padding that follows a token
         return None, length > 1
     if length == 1 and seen.all():
         return None, False
     places = torch.arange(total, device=seen.device)
     queries = places[total - length :, None]
-    # Every query keeps itself, or padding would have nothing to attend to and turn into NaN.
+    # Every query may attend to itself; otherwise padding would have nothing to attend to and become NaN.
     allowed = (seen[:, None, :] & (places <= queries)) | (places == queries)
     return allowed[:, None], False
 
@@ -412,7 +413,7 @@ def _embeddings(table: nn.Embedding, ids: Tensor | None, embeds: Tensor | None) 
 
 
 def _token_mask(mask: Tensor | None, ids: Tensor | None, embeds: Tensor, padding_idx: int) -> Tensor:
-    """bool [B, T], False at padding: as ``mask`` says, else as the ids say."""
+    """bool [B, T], False at padding: ``mask`` if it is given, otherwise derived from the ids."""
     if mask is not None:
         return mask.bool()
     if ids is not None:
@@ -425,7 +426,7 @@ def _option(value: bool | None, config: XLMSWCMConfig, name: str) -> bool:
 
 
 class XLMSWCMPreTrainedModel(PreTrainedModel):
-    """What transformers needs to know of the models below."""
+    """What transformers needs to know about the models below."""
 
     config_class = XLMSWCMConfig
     base_model_prefix = "model"
@@ -470,7 +471,7 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
         return self.encoder.embed_tokens
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
-        """Replace them; refused where the decoder has its own, which would keep the old size."""
+        """Replace them; refused if the decoder has its own, which would keep their old size."""
         if self.config.separate_embeddings:
             raise ValueError("encoder and decoder have separate embeddings; they cannot be replaced together")
         self.encoder.embed_tokens = value
@@ -503,7 +504,7 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
             decoder_input_ids: target [B, T]: ``<s> <xx> w1 .. wn``; with a cache only the new positions.
             decoder_attention_mask: [B, all target positions so far], 0 at padding.
             encoder_outputs: the encoder's, if it has run already.
-            past_key_values: cache, as ``cache``, which newer releases call it.
+            past_key_values: the cache under its older name; newer releases call it ``cache``.
             inputs_embeds: [B, S, C] instead of ``input_ids``.
             decoder_inputs_embeds: [B, T, C] instead of ``decoder_input_ids``.
             use_cache: keep keys and values for the next step.
@@ -540,7 +541,7 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
         return output if _option(return_dict, self.config, "return_dict") else output.to_tuple()
 
     def _cache(self, cache: EncoderDecoderCache | None, use_cache: bool | None) -> EncoderDecoderCache | None:
-        """The cache to use; none in training, where it would serve nothing."""
+        """The cache to use; none in training, where it would have no use."""
         if cache is None and _option(use_cache, self.config, "use_cache") and not self.training:
             return EncoderDecoderCache(DynamicCache(), DynamicCache())
         return cache
@@ -555,9 +556,9 @@ def _target_mask(mask: Tensor | None, ids: Tensor | None, embeds: Tensor, past: 
 
 
 class EndAtMaxLength(LogitsProcessor):
-    """The last position can only be ``</s>``, at its own probability, as in fairseq's search.
+    """At the last position only ``</s>`` is allowed, with its own probability, as in fairseq's search.
 
-    transformers' ``forced_eos_token_id`` makes it certain instead, which favours hypotheses that are cut off.
+    transformers' ``forced_eos_token_id`` would give it probability 1, which favors truncated hypotheses.
     """
 
     def __init__(self, max_length: int, eos: int):
@@ -573,7 +574,7 @@ class EndAtMaxLength(LogitsProcessor):
 
 
 class NeverWrite(LogitsProcessor):
-    """Language tokens are given, not written."""
+    """Excludes language tokens from the search: they are given, not generated."""
 
     def __init__(self, tokens: list[int]):
         self.tokens = tokens
@@ -584,7 +585,7 @@ class NeverWrite(LogitsProcessor):
 
 
 class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
-    """The whole model, which writes: ``generate`` searches as ``fairseq-generate`` does."""
+    """The whole model, for generation: ``generate`` searches as ``fairseq-generate`` does."""
 
     _tied_weights_keys = {"lm_head.weight": "model.encoder.embed_tokens.weight"}
 
@@ -656,8 +657,8 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
     ) -> Seq2SeqLMOutput | tuple[Any, ...]:
         """As :meth:`XLMSWCMModel.forward`, to logits [B, T, V], and with ``labels`` [B, T] also the loss.
 
-        The loss is the mean cross entropy. As in fairseq's training, the language token is given and not predicted;
-        labels of -100 are left out, too.
+        The loss is the mean cross entropy. As in fairseq's training, the language token is given, not predicted.
+        Labels of -100 do not count, either.
         """
         if labels is not None:
             use_cache = False
@@ -689,11 +690,11 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
 
     def generate(self, inputs: Tensor | None = None, generation_config: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As transformers' ``generate``, with the target language as a part of what is given.
+        """As transformers' ``generate``, with a given target language.
 
-        ``forced_bos_token_id``, the id of the language token (``tokenizer.lang_code_to_id["bo"]``), one for the batch
-        or a tensor [B] with one per sentence, comes from the call or from the generation configuration. It is put after
-        ``<s>``, costs nothing and is not counted as length, as in fairseq's search.
+        ``forced_bos_token_id`` is the id of the language token (``tokenizer.lang_code_to_id["bo"]``), one for the batch
+        or a tensor [B] with one per sentence. It comes from the call or from the generation configuration, follows
+        ``<s>``, has no score and does not count as length, as in fairseq's search.
 
         Raises:
             ValueError: no target language is given.
@@ -723,15 +724,15 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         return torch.stack((torch.full_like(languages, self.config.decoder_start_token_id), languages), dim=1)
 
     def _get_logits_processor(self, generation_config: Any, *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        """transformers', and before them what ends the search and what is never written."""
+        """transformers' processors, after those that end the search and exclude language tokens."""
         ours: list[LogitsProcessor] = [NeverWrite(list(self.config.language_token_ids.values()))]
         longest = min(generation_config.max_length, self.config.max_target_positions + 1)
-        if (generation_config.min_length or 0) < longest:  # else </s> is forbidden even there
+        if (generation_config.min_length or 0) < longest:  # otherwise </s> is forbidden even there
             ours.append(EndAtMaxLength(longest, self.config.eos_token_id))
         return LogitsProcessorList([*ours, *super()._get_logits_processor(generation_config, *args, **kwargs)])
 
 
-# What is saved from a model that was loaded from a directory brings these files along.
+# Saving a model that was loaded from a directory also saves these files.
 XLMSWCMConfig.register_for_auto_class()
 XLMSWCMModel.register_for_auto_class("AutoModel")
 XLMSWCMForConditionalGeneration.register_for_auto_class("AutoModelForSeq2SeqLM")

@@ -1,4 +1,4 @@
-"""Text to ids and back for XLM-SWCM, exactly as in training, for transformers."""
+"""Text to ids and back, exactly as in training: XLM-SWCM's tokenizer for transformers."""
 
 import os
 import shutil
@@ -21,9 +21,9 @@ def read_pieces(path: str) -> list[str]:
 class XLMSWCMTokenizer(PreTrainedTokenizer):
     """Sentencepiece with fairseq's ids: ``<s> <pad> </s> <unk>``, the pieces, ``<mask>``, the language tokens.
 
-    A source is ``<s> <xx> w1 .. wn </s>`` with the token of ``src_lang``, labels (``text_target``) are
-    ``<xx> w1 .. wn </s>`` with that of ``tgt_lang``. Special tokens that are written in the text stay text, as in
-    training; ``split_special_tokens=False`` makes ``<mask>`` in a text the mask.
+    A source is ``<s> <xx> w1 .. wn </s>`` with the token of ``src_lang``; labels (``text_target``) are
+    ``<xx> w1 .. wn </s>`` with the token of ``tgt_lang``. Special tokens spelled out in a text are ordinary text, as in
+    training; with ``split_special_tokens=False``, ``<mask>`` in a text is the mask.
 
     Args:
         vocab_file: the sentencepiece model.

@@ -2,11 +2,11 @@
 
 Reads a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq masked_lm/RoBERTa/XLM-R checkpoint or a
 checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq it writes a RoBERTa checkpoint
-instead, to go on with masked language modelling from.
+instead, for continued masked language modelling.
 
-With --to model it reads the whole model: a directory that swcm export --format huggingface has written, perhaps
-trained on with transformers, and writes the directory for fairseq: model.pt, dict.txt and the sentencepiece
-model. fairseq-train continues with it (--finetune-from-model OUTPUT/model.pt), XLMSWCMModel.from_pretrained loads it.
+With --to model it reads a whole model, that is, a directory written by swcm export --format huggingface, which
+transformers may have trained further. It writes the directory for fairseq: model.pt, dict.txt and the sentencepiece
+model. fairseq-train continues from it (--finetune-from-model OUTPUT/model.pt); XLMSWCMModel.from_pretrained loads it.
 """
 
 import argparse
@@ -24,16 +24,16 @@ DEFAULT_INTERVAL = 3  # of --normal-layer-interval, which may not exceed the num
 
 
 def _check_flags(args: argparse.Namespace) -> None:
-    """Raise :class:`InputError` for options that do not belong to what is to be written."""
+    """Raise :class:`InputError` for options that do not apply to the requested output."""
     whole = args.to == "model"
     if args.lora is not None and not whole:
-        raise InputError("--lora is for the whole model; give --to model")
+        raise InputError("--lora applies to the whole model only; give --to model")
     if whole and (args.layers is not None or args.sentencepiece_model is not None):
         raise InputError("--to model takes the model as it is: leave out --layers and --sentencepiece-model")
 
 
 def size_flags(weights: "EncoderWeights") -> str:
-    """The options of fairseq's RoBERTa of this size."""
+    """The options that give fairseq's RoBERTa this size."""
     return (
         f"--encoder-layers {weights.layers} --encoder-embed-dim {weights.embed_dim} \\\n"
         f"  --encoder-ffn-embed-dim {weights.ffn_embed_dim} --encoder-attention-heads {weights.attention_heads}"
@@ -52,7 +52,7 @@ def properties(weights: "EncoderWeights") -> list[str]:
 
 
 def start_flags(weights: "EncoderWeights", directory: Path) -> str:
-    """The options of a model that starts from it; its sizes follow the encoder."""
+    """The options of a model that starts from the encoder and takes its sizes."""
     interval = f" --normal-layer-interval {weights.layers}" if weights.layers < DEFAULT_INTERVAL else ""
     return f"--arch xlm_swcm --pretrained-encoder {directory}{interval}"
 
@@ -94,7 +94,7 @@ def fairseq_summary(weights: "EncoderWeights", path: Path) -> str:
 
 
 def model_summary(source: Path, directory: Path, langs: list[str]) -> str:
-    """What became of a whole model, and the next command."""
+    """What was read and written for a whole model, and the next command."""
     return "\n".join(
         [
             f"read              {source}",
@@ -120,11 +120,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--to",
         choices=["directory", "packed", "fairseq", "model"],
         default="directory",
-        help="what to write: a directory, a directory with 4 bits a weight and checksums, a fairseq checkpoint, or the "
-        "whole model of a directory for transformers (default: directory)",
+        help="what to write: a directory, a directory with 4 bits per weight and checksums, a fairseq checkpoint, or "
+        "the whole model from a directory for transformers (default: directory)",
     )
     parser.add_argument(
-        "--lora", type=Path, metavar="DIRECTORY", help="with --to model: merge this LoRA adapter, as PEFT has saved it"
+        "--lora", type=Path, metavar="DIRECTORY", help="with --to model: merge this LoRA adapter, as saved by PEFT"
     )
     parser.add_argument("--layers", type=int, metavar="K", help="write the first K layers only (default: all)")
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
@@ -136,7 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Convert and say what was done."""
+    """Convert, and print a summary."""
     args = build_parser().parse_args()
     _check_flags(args)
     check_distinct([None if args.hub else args.source, args.sentencepiece_model], [args.output])
@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def convert_encoder(source: Path, args: argparse.Namespace) -> None:
-    """Read an encoder, write it in the form that is asked for, and say what was done."""
+    """Read an encoder, write it in the requested form, and print a summary."""
     from swcm_fairseq.interop.read import read_encoder
 
     weights = read_encoder(source)
@@ -171,7 +171,7 @@ def convert_encoder(source: Path, args: argparse.Namespace) -> None:
 
     sentencepiece = args.sentencepiece_model or weights.sentencepiece
     if not sentencepiece.is_file():
-        raise InputError(f"{sentencepiece}: no sentencepiece model there; name it with --sentencepiece-model")
+        raise InputError(f"{sentencepiece}: no sentencepiece model there; give its path with --sentencepiece-model")
     left_out = write_encoder(weights, args.output, sentencepiece, packed=args.to == "packed")
     print(summary(weights, args.output, left_out))
 

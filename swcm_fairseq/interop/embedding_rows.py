@@ -1,4 +1,4 @@
-"""The embeddings of a pretrained model for the dictionary of a training: a changed vocabulary keeps its vectors."""
+"""Embeddings of a pretrained model, matched by piece to the dictionary of a training run."""
 
 from collections import Counter
 from pathlib import Path
@@ -39,14 +39,13 @@ def match_rows(
     Args:
         start: [V, C], random; new rows keep these values.
         source: [V', C], the encoder's table, whose row i belongs to ``weights.symbols[i]``.
-        weights: the encoder (or mBART), its symbols.
+        weights: the vocabulary of the encoder (or mBART).
         dictionary: our symbols.
-        from_pieces: new rows are the mean of the rows of the pieces that the encoder's own sentencepiece model
-            splits them into; rows with only unknown pieces stay random.
+        from_pieces: start each new row as the mean of the rows of the pieces that the encoder's own sentencepiece
+            model splits it into; rows with only unknown pieces stay random.
 
     Returns:
-        The table [V, C], and how many rows were copied, made from pieces and new, and how many of the encoder's rows
-        were not used.
+        The table [V, C], and counts: rows copied, rows made from pieces, new rows, and rows of the encoder not used.
 
     Raises:
         InputError: the vocabularies have no piece in common.
@@ -72,7 +71,7 @@ def match_rows(
 def _fill_from_pieces(
     table: Tensor, source: Tensor, weights: SourceVocabulary, dictionary: Dictionary, new: list[int]
 ) -> int:
-    """Fill the ``new`` rows of ``table`` [V, C] in place where the source can spell them; returns how many."""
+    """Fill the ``new`` rows of ``table`` [V, C] where the source has pieces for them; returns how many."""
     processor = inside_words(load_sentencepiece(weights.sentencepiece))
     rows = {symbol: i for i, symbol in enumerate(weights.symbols[: source.size(0)])}
     filled = 0

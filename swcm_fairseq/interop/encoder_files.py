@@ -1,4 +1,4 @@
-"""The files of an encoder's directory: their names and checksums, and which are there. Nothing here reads tensors."""
+"""The files of an encoder's directory: names, checksums, and which are present. Nothing here reads tensors."""
 
 import hashlib
 from pathlib import Path
@@ -9,8 +9,8 @@ CONFIG_FILE = "config.json"
 SAFETENSORS = "model.safetensors"
 PYTORCH_BIN = "pytorch_model.bin"
 INDEX_SUFFIX = ".index.json"
-FAIRSEQ_MODEL = "model.pt"  # in the directories that XLM-R and RoBERTa were published in
-CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it; beside a model that is distributed
+FAIRSEQ_MODEL = "model.pt"  # in the directories in which XLM-R and RoBERTa were published
+CHECKSUMS = "SHA256SUMS"  # in the format of sha256sum; accompanies a distributed model
 
 
 def has_encoder(directory: Path | str) -> bool:
@@ -34,4 +34,4 @@ def check_checksums(directory: Path) -> None:
         expected, _, name = line.partition("  ")
         path = directory / Path(name).name
         if not path.is_file() or checksum(path) != expected:
-            raise InputError(f"{path}: damaged or missing (its checksum is not that of {CHECKSUMS}); copy it again")
+            raise InputError(f"{path}: damaged or missing (its checksum is not the one in {CHECKSUMS}); copy it again")

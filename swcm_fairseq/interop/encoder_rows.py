@@ -1,4 +1,4 @@
-"""A Hugging Face encoder directory for another vocabulary: every row of its embeddings follows its piece."""
+"""Give a Hugging Face encoder another vocabulary: every embedding row follows its piece."""
 
 import json
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ def carry_rows(
 ) -> tuple[dict[str, object], dict[str, Tensor], CarriedRows]:
     """The encoder of ``source`` with one embedding row for each symbol of ``new``.
 
-    Rows of symbols that ``old`` has are copied bit for bit; others start as ``new_rows`` says, or are drawn at
-    random with mean 0, and their biases are 0. Rows that belong to no symbol (padding at the end of the table) are
-    dropped. All other tensors stay as they are.
+    Rows of symbols in ``old`` are copied bit for bit. Others start as ``new_rows`` says, or are drawn at random with
+    mean 0; their biases are 0. Rows that belong to no symbol (padding at the end of the table) are dropped. All other
+    tensors stay as they are.
 
     Args:
         source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
         old: symbols of the rows of ``source``, in order.
-        new: symbols of the rows that are wanted, in order.
+        new: symbols of the new rows, in order.
         seed: of the new rows.
         new_rows: how they start.
 
@@ -78,18 +78,18 @@ def carry_rows(
 
 
 def _special_ids(symbols: list[str]) -> dict[str, int]:
-    """Ids in the configuration (some published ones name another padding than their tokenizer has)."""
+    """Ids in the configuration (some published ones give a padding id that is not their tokenizer's)."""
     names = {"bos_token_id": "<s>", "pad_token_id": "<pad>", "eos_token_id": "</s>"}
     return {key: symbols.index(symbol) for key, symbol in names.items()}
 
 
 def _parameters(tensors: dict[str, Tensor]) -> int:
-    """Numbers in the model; an output matrix is the embeddings once more, as XLM-R ties them."""
+    """Number of parameters; an output matrix is not counted, because XLM-R ties it to the embeddings."""
     return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
 
 
 def write_carried(target: Path, config: dict[str, object], tensors: dict[str, Tensor]) -> None:
-    """Write ``config.json`` and ``model.safetensors``; raises :class:`InputError` if that is not possible."""
+    """Write ``config.json`` and ``model.safetensors``; raises :class:`InputError` if they cannot be written."""
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_whole(target / CONFIG_FILE, content.encode("utf-8"))
     with whole_file(target / SAFETENSORS) as place:

@@ -1,4 +1,4 @@
-"""Encoders as the commands of the vocabulary take them: a directory as it is, a fairseq checkpoint as one."""
+"""Encoders for the vocabulary commands: a directory as it is, or a fairseq checkpoint converted to one."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ def as_directory(vocab: Path) -> Iterator[Path]:
         vocab: directory, or fairseq checkpoint with its sentencepiece model beside it. The converted one is temporary.
 
     Raises:
-        InputError: the checkpoint cannot be read, its sentencepiece model is missing, or a file is not what
-            ``SHA256SUMS`` says.
+        InputError: the checkpoint cannot be read, its sentencepiece model is missing, or a file does not match
+            ``SHA256SUMS``.
     """
     check_checksums(vocab)
     is_folder = (vocab / FAIRSEQ_MODEL).is_file() and not (vocab / CONFIG_FILE).exists()
@@ -33,7 +33,7 @@ def as_directory(vocab: Path) -> Iterator[Path]:
     weights = read_encoder(vocab)
     if not weights.sentencepiece.is_file():
         raise InputError(
-            f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or name it: "
+            f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or give its path: "
             f"swcm convert {vocab} --sentencepiece-model FILE --output DIR"
         )
     with tempfile.TemporaryDirectory() as folder:

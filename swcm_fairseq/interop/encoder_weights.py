@@ -47,11 +47,10 @@ class EncoderWeights:
         layer_norm_eps: epsilon of all layer norms.
         attention_heads: number of heads.
         activation_fn: fairseq's name of the activation.
-        left_out: names in the file that were left out on purpose, each with the reason.
+        left_out: names in the file that were deliberately left out -> the reason.
         decoder: the decoder's tensors, if the file is a whole checkpoint of our model.
         head: the masked language model head without its output matrix, under the names of fairseq's RobertaLMHead
-            (``dense.weight``); {} if the file has none of XLM-R's form. Its ``bias`` has one number per embedding row.
-        sentencepiece: directory with the sentencepiece model of ``symbols``, if there is one.
+            (``dense.weight``); {} if the file has none in XLM-R's form. Its ``bias`` has one number per embedding row.
     """
 
     path: Path
@@ -66,7 +65,7 @@ class EncoderWeights:
     head: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make sure that there is an encoder.
+        """Check that the tensors form an encoder.
 
         Raises:
             InputError: a table or a layer is missing, or there are more symbols than rows.
@@ -81,7 +80,8 @@ class EncoderWeights:
         unplaced = self.symbols[rows:]
         if unplaced not in ([], [MASK]):  # dict.txt does not say whether the encoder has a <mask>
             raise InputError(
-                f"{self.path}: {len(self.symbols)} symbols for {rows} embedding rows; the vocabulary is another model's"
+                f"{self.path}: {len(self.symbols)} symbols for {rows} embedding rows; the vocabulary belongs "
+                "to another model"
             )
 
     def check_whole(self) -> None:
@@ -96,8 +96,8 @@ class EncoderWeights:
                 raise InputError(f"{self.path}: the tensor {theirs} has no place in an encoder")
             if list(tensor.shape) != expected[name]:
                 raise InputError(
-                    f"{self.path}: {theirs} has the shape {list(tensor.shape)}, but {name} of such an encoder has "
-                    f"{expected[name]}; the file is damaged, or of another model"
+                    f"{self.path}: {theirs} has the shape {list(tensor.shape)}, but an encoder of this size needs "
+                    f"{expected[name]} for {name}; the file is damaged or belongs to another model"
                 )
         for name in expected:
             if name not in self.tensors:
@@ -126,7 +126,7 @@ class EncoderWeights:
         return 1 + max(map(_layer_number, self.tensors))
 
     def first_layers(self, count: int) -> "EncoderWeights":
-        """The same encoder with its first ``count`` layers only; embeddings and head stay, a decoder does not.
+        """The same encoder with only its first ``count`` layers; embeddings and head are kept, a decoder is not.
 
         Raises:
             InputError: there are fewer.
@@ -153,7 +153,7 @@ class EncoderWeights:
 
 
 def _layer_number(name: str) -> int:
-    """``layers.3.fc1.weight`` -> 3; -1 for what is in no layer."""
+    """``layers.3.fc1.weight`` -> 3; -1 for a tensor outside the layers."""
     number = name.split(".")[1] if name.startswith("layers.") else ""
     return int(number) if number.isascii() and number.isdigit() and len(number) < MAX_DIGITS else -1
 
@@ -162,13 +162,13 @@ def renamed_tensors(path: Path, tensors: dict[str, Tensor], rename: dict[str, st
     """``tensors`` under our names, float32; ``rename`` gives the name in the file -> our name.
 
     Raises:
-        InputError: two tensors have the same place.
+        InputError: two tensors would get the same name, or one holds integers.
     """
     placed: dict[str, Tensor] = {}
     for name, ours in rename.items():
         if ours in placed:
             raise InputError(f"{path}: {name} and another tensor would both become {ours}")
         if not tensors[name].is_floating_point():
-            raise InputError(f"{path}: {name} has whole numbers; the file is damaged, or of another model")
+            raise InputError(f"{path}: {name} holds integers; the file is damaged or belongs to another model")
         placed[ours] = tensors[name].to(torch.float32)
     return placed

@@ -20,29 +20,29 @@ from swcm_fairseq.interop.encoder_weights import (
 from swcm_fairseq.interop.files import load_pickle
 from swcm_fairseq.interop.lm_head import HEAD_REASON, head_of
 
-# Options that must be there -> what they count.
-MAX_NUMBER = 10_000_000  # above anything that an encoder has
+# Required options -> what they count.
+MAX_NUMBER = 10_000_000  # no encoder has a size above this
 NUMBERS = {
     "encoder_layers": "layers",
     "encoder_embed_dim": "hidden units",
     "encoder_ffn_embed_dim": "hidden units of the FFNs",
     "encoder_attention_heads": "attention heads",
 }
-# Of a checkpoint -> what they may be.
+# Parts of a checkpoint -> their possible types.
 PARTS: dict[str, tuple[type, ...]] = {
     "model": (dict,),
     "cfg": (dict, type(None)),
     "args": (Namespace, dict, type(None)),
     "task_state": (dict, type(None)),
 }
-EPS = 1e-5  # of fairseq's layer norms; our own checkpoints carry theirs
+EPS = 1e-5  # of fairseq's layer norms; our own checkpoints contain theirs
 
-# Prefixes of the encoder: RoBERTa and masked_lm, the same in files of 2019, and ours.
+# Prefixes of the encoder: RoBERTa and masked_lm, the same in files from 2019, and ours.
 PREFIXES = ("encoder.sentence_encoder.", "decoder.sentence_encoder.", "encoder.")
 OUR_PREFIX = "encoder."
 OUR_DECODER_PREFIX = "decoder."
 
-# After the prefix: old fairseq name -> today's.
+# After the prefix: old fairseq name -> current name.
 OLD_NAMES = {"emb_layer_norm.": "layernorm_embedding."}
 
 # Left out by name. masked_lm's segment embeddings serve sentence pairs only: its task never passes segments.
@@ -53,18 +53,18 @@ LEFT_OUT = {
     r"classification_heads\.": "classification head",
     r"(encoder|decoder)\.sentence_encoder\.segment_embeddings\.": "segment embeddings",
     r".*\bversion$": "fairseq's version mark",
-    r".*_extra_state$": "epsilon of the layer norms, read apart",
+    r".*_extra_state$": "epsilon of the layer norms, read separately",
 }
 
 
 def read_fairseq(path: Path) -> EncoderWeights:
     """Read the encoder of a fairseq checkpoint and its dictionary.
 
-    The dictionary of another model is ``dict.txt`` beside the file, or in the data directory that the checkpoint
-    remembers; our own checkpoints carry their symbols.
+    Our own checkpoints contain their symbols. For other models, the dictionary is ``dict.txt`` beside the file or in
+    the data directory that the checkpoint records.
 
     Raises:
-        InputError: not a fairseq checkpoint, no dictionary, or a tensor without place.
+        InputError: not a fairseq checkpoint, no dictionary, or a tensor that has no place in an encoder.
     """
     state = _load(path)
     model = state["model"]
@@ -103,7 +103,7 @@ def read_fairseq_sizes(path: Path) -> EncoderSizes:
 
 
 def read_model_options(path: Path) -> Options:
-    """The model's options that a fairseq checkpoint remembers; {} if it has none."""
+    """The model's options recorded in a fairseq checkpoint; {} if it has none."""
     return options_of(_load(path, lazily=True), "model")
 
 
@@ -124,7 +124,7 @@ def _load(path: Path, lazily: bool = False) -> Checkpoint:
 
 
 def _prefix(path: Path, model: dict[str, Tensor]) -> str:
-    """What the names of the encoder's tensors begin with."""
+    """The prefix of the encoder's tensors."""
     prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in model), None)
     if prefix is None:
         raise InputError(f"{path}: no encoder in it: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
@@ -141,12 +141,12 @@ def options_of(state: Checkpoint, part: str) -> Options:
 def _number(path: Path, options: Options, name: str) -> int:
     number = options.get(name)
     if not isinstance(number, int) or not 1 <= number < MAX_NUMBER:
-        raise InputError(f"{path}: its options do not tell the number of {NUMBERS[name]}")
+        raise InputError(f"{path}: its options do not give the number of {NUMBERS[name]}")
     return number
 
 
 def _eps(path: Path, extra: object) -> float:
-    """Epsilon of the layer norms, which our own checkpoints carry."""
+    """Epsilon of the layer norms, which our own checkpoints contain."""
     eps = EPS if extra is None else extra.item() if isinstance(extra, Tensor) and extra.numel() == 1 else extra
     if not isinstance(eps, float) or not 0 <= eps < 1:
         raise InputError(f"{path}: not a fairseq checkpoint (the epsilon of its layer norms is not a number)")
@@ -156,7 +156,7 @@ def _eps(path: Path, extra: object) -> float:
 def _activation(path: Path, options: Options) -> str:
     activation = options.get("activation_fn", "gelu")
     if not isinstance(activation, str):
-        raise InputError(f"{path}: its options do not tell the activation")
+        raise InputError(f"{path}: its options do not give the activation")
     return activation
 
 

@@ -1,4 +1,4 @@
-"""Read tensor files without ever running what they hold."""
+"""Read tensor files without ever running code that they contain."""
 
 import errno
 import pickle
@@ -23,8 +23,8 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_files import INDEX_SUFFIX, PYTORCH_BIN, SAFETENSORS, check_checksums
 from swcm_fairseq.interop.packed_weights import unpack
 
-torch.serialization.add_safe_globals([Namespace])  # all that checkpoints hold beside plain containers and tensors
-# What torch's reader raises on files that are none of its own.
+torch.serialization.add_safe_globals([Namespace])  # all that checkpoints contain besides plain containers and tensors
+# What torch's reader raises for files that torch did not write.
 NOT_A_CHECKPOINT = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -40,7 +40,7 @@ NAMED_CODE = re.compile(r"[Uu]nsupported (?:(?:global: )?GLOBAL|class) (\S+)")  
 
 
 class DamagedFileError(InputError):
-    """A file that is not what it should be, or only a part of it."""
+    """A file that is damaged, incomplete or of another format."""
 
 
 def load_pickle(path: Path, lazily: bool = False) -> Any:
@@ -49,8 +49,8 @@ def load_pickle(path: Path, lazily: bool = False) -> Any:
     With ``lazily``, tensors are read from the disk when they are used, if the file's format allows it.
 
     Raises:
-        DamagedFileError: the file is cut off, or no pickle.
-        InputError: it is not there, or unsafe.
+        DamagedFileError: the file is truncated or not a pickle.
+        InputError: it is missing or unsafe.
     """
     try:
         mapped = lazily and zipfile.is_zipfile(path)  # the format of torch before 1.6 cannot be mapped
@@ -64,7 +64,7 @@ def load_pickle(path: Path, lazily: bool = False) -> Any:
 
 
 def unreadable(path: Path, error: BaseException) -> InputError:
-    """What torch's long message about a file comes to: code that it wants to run, or damage."""
+    """Torch's long message about a file, in short: the file wants to run code, or it is damaged."""
     named = NAMED_CODE.search(str(error))
     code = named[1] if named else _named_code(path)
     if code is not None:
@@ -75,9 +75,9 @@ def unreadable(path: Path, error: BaseException) -> InputError:
 
 
 def _named_code(path: Path) -> str | None:
-    """The first function or class, beyond what checkpoints hold, that a pickle names; read without running anything.
+    """The first function or class named by a pickle that checkpoints do not contain; runs nothing.
 
-    torch's reader gives up on some pickles (of another protocol, say) before it comes to what they name.
+    torch's reader rejects some pickles (of another protocol, for example) before it reaches the names in them.
     """
     texts: list[str] = []
     try:
@@ -109,7 +109,7 @@ def save_pickle(content: object, path: Path) -> None:
 def save_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
     """A safetensors file; raises OSError.
 
-    Tensors that share memory (a tied output matrix in a .bin file) are written out each.
+    Tensors that share memory (a tied output matrix in a .bin file) are written separately.
     """
     with _full_disks():  # safetensors' own writer makes another file, for the owner alone, and renames it
         whole = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
@@ -118,7 +118,7 @@ def save_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
 
 @contextmanager
 def _full_disks() -> Iterator[None]:
-    """What the libraries raise where a file cannot be written, as OSError."""
+    """Turn what the libraries raise when a file cannot be written into OSError."""
     try:
         yield
     except (RuntimeError, SafetensorError) as error:
@@ -126,7 +126,7 @@ def _full_disks() -> Iterator[None]:
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, unpacked; raises :class:`InputError` if it is damaged or cut off."""
+    """All tensors of a safetensors file, unpacked; raises :class:`InputError` if it is damaged or truncated."""
     try:
         return unpack(load_file(path), str(path))
     except (SafetensorError, OSError, ValueError) as error:
@@ -142,10 +142,10 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def load_directory(directory: Path) -> dict[str, Tensor]:
-    """The tensors of a Hugging Face directory: safetensors before pytorch_model.bin, whole or in shards.
+    """The tensors of a Hugging Face directory, from one file or shards; safetensors is preferred to pytorch_model.bin.
 
     Raises:
-        InputError: there are none, they cannot be read, or a file is not the one that ``SHA256SUMS`` describes.
+        InputError: there are none, they cannot be read, or a file does not match ``SHA256SUMS``.
     """
     check_checksums(directory)
     for name, load in ((SAFETENSORS, load_safetensors), (PYTORCH_BIN, _load_bin)):
@@ -164,15 +164,15 @@ def _load_bin(path: Path) -> dict[str, Tensor]:
 
 
 def _load_shards(index: Path, load: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Every shard that the index names; a tensor that it promises and no shard holds is an error."""
+    """The tensors of all shards in the index; raises :class:`InputError` if a listed shard or tensor is missing."""
     weight_map = checked(load_json(index).get("weight_map"), dict[str, str], f"{index}: weight_map")
     tensors: dict[str, Tensor] = {}
     for shard in sorted(set(weight_map.values())):
         path = index.parent / Path(shard).name
         if not path.is_file():
-            raise InputError(f"{index}: names the shard {shard}, which is not there")
+            raise InputError(f"{index}: lists the shard {shard}, which is missing")
         tensors.update(load(path))
     for name, shard in weight_map.items():
         if name not in tensors:
-            raise InputError(f"{index}: promises {name} in {shard}, which does not hold it")
+            raise InputError(f"{index}: lists {name} in {shard}, which does not contain it")
     return tensors

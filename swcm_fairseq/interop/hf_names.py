@@ -1,4 +1,4 @@
-"""The whole model in a Hugging Face directory: one table of names and one of options, used both ways."""
+"""The whole model in a Hugging Face directory: a table of names and a table of options, used in both directions."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ FEED_FORWARD = {
 }
 PREFIX = "model."
 
-# Option of config.json <- option of the model; those of the same name are listed below.
+# Option of config.json <- option of the model. Options with the same name in both are listed below.
 SIZES = {
     "d_model": "encoder_embed_dim",
     "encoder_layers": "encoder_layers",
@@ -54,7 +54,7 @@ ACTIVATIONS = {
     "linear": "linear",
     "swish": "swish",
 }
-# What a fairseq model is built from; config.json keeps it for the conversion back, without paths and options of a run.
+# What a fairseq model is built from. config.json stores it for the conversion back, without paths and run options.
 MODEL_OPTIONS = (
     "random_inherited_layers",
     "normal_layer_interval",
@@ -88,7 +88,7 @@ def model_config(options: Options) -> XLMSWCMConfig:
     """The model's options from a checkpoint's or from those of ``config.json``.
 
     Raises:
-        InputError: one cannot be used.
+        InputError: an option has a value that cannot be used.
     """
     config = XLMSWCMConfig(**{name: options[name] for name in MODEL_OPTIONS if name in options})
     config.check()
@@ -96,7 +96,7 @@ def model_config(options: Options) -> XLMSWCMConfig:
 
 
 def empty_model(config: XLMSWCMConfig, symbols: Sequence[str]) -> XLMSWCMModel:
-    """The model without memory for its weights: with all names and shapes, and what is tied."""
+    """The model without memory for its weights, but with all names, shapes and ties."""
     dictionary = Dictionary()
     for symbol in symbols[dictionary.nspecial :]:
         dictionary.add_symbol(symbol)
@@ -105,7 +105,7 @@ def empty_model(config: XLMSWCMConfig, symbols: Sequence[str]) -> XLMSWCMModel:
 
 
 def first_names(model: nn.Module) -> dict[str, str]:
-    """Every parameter's name -> the first name of the same parameter, under which it is stored once."""
+    """Each parameter's name -> the first name of the same parameter; only that one is stored."""
     first: dict[int, str] = {}
     pairs = model.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in pairs}
@@ -113,7 +113,7 @@ def first_names(model: nn.Module) -> dict[str, str]:
 
 def hf_options(config: XLMSWCMConfig) -> Options:
     """The part of ``config.json`` that describes the architecture."""
-    tied = not config.pruned  # a pruned model keeps nothing tied
+    tied = not config.pruned  # in a pruned model, nothing stays tied
     return {
         **{theirs: getattr(config, ours) for theirs, ours in SIZES.items()},
         **{name: getattr(config, name) for name in SAME},

@@ -1,4 +1,4 @@
-"""The way back: a directory for transformers, trained there, as a checkpoint that fairseq-train continues with."""
+"""Convert a directory for transformers back to a checkpoint from which fairseq-train continues."""
 
 from pathlib import Path
 from typing import cast
@@ -29,13 +29,13 @@ from swcm_fairseq.models.model_config import XLMSWCMConfig
 from swcm_fairseq.models.norms import DEFAULT_EPS
 
 EPSILONS = {"encoder._extra_state": "encoder_layer_norm_eps", "decoder._extra_state": "decoder_layer_norm_eps"}
-# Options of training, which a user of transformers may change.
+# Training options, which a user of transformers may change.
 FREE = {"dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop"}
 TASK = "multilingual_denoising_mt"
 
 
 def is_exported(directory: Path) -> bool:
-    """Whether a directory is one of the whole model for transformers."""
+    """Whether a directory contains a whole model for transformers."""
     path = directory / CONFIG_FILE
     return path.is_file() and load_json(path).get("model_type") == MODEL_TYPE
 
@@ -52,7 +52,7 @@ def write_checkpoint(source: Path, output: Path, lora: Path | None = None) -> li
         The model's languages.
 
     Raises:
-        InputError: another kind of directory, a damaged one, or a LoRA of another model.
+        InputError: not such a directory, a damaged one, or a LoRA adapter of another model.
     """
     state = read_state(source, lora)
     write_fairseq(state, source, output)
@@ -60,14 +60,14 @@ def write_checkpoint(source: Path, output: Path, lora: Path | None = None) -> li
 
 
 def read_state(source: Path, lora: Path | None = None) -> Checkpoint:
-    """The checkpoint: fairseq's options, weights, and what the task remembers; see :func:`write_checkpoint`."""
+    """The checkpoint: fairseq's options, the weights, and the task's state; see :func:`write_checkpoint`."""
     content = _config(source)
     langs = list(content["language_token_ids"])
     symbols = [*Vocabulary(source).dictionary.symbols, MASK, *map(language_token, langs)]
     if len(symbols) != content["vocab_size"]:
         raise InputError(
             f"{source / DICT_FILE}: gives {len(symbols):,} symbols, {CONFIG_FILE} has {content['vocab_size']:,}; "
-            "tokens that transformers has added cannot come back"
+            "tokens added by transformers cannot be converted back"
         )
     config = model_config(content["fairseq"]["model"])
     ours = hf_options(config).items()
@@ -91,16 +91,18 @@ def read_state(source: Path, lora: Path | None = None) -> Checkpoint:
 
 
 def _config(source: Path) -> Options:
-    """``config.json`` of a directory of ours; raises :class:`InputError` for any other."""
+    """``config.json`` of one of our directories; raises :class:`InputError` for any other."""
     if (source / ADAPTER_CONFIG_FILE).is_file() and not (source / CONFIG_FILE).is_file():
-        raise InputError(f"{source}: a LoRA adapter without its model; give the model's directory, and this by --lora")
+        raise InputError(
+            f"{source}: a LoRA adapter without its model; give the model's directory, and this one with --lora"
+        )
     is_another = source.is_dir() and not (source / CONFIG_FILE).exists()
     content = {} if is_another else load_json(source / CONFIG_FILE)
-    needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers leaves out what is as by default
+    needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers leaves out default values
     if content.get("model_type") != MODEL_TYPE or any(name not in content for name in needed):
         raise InputError(
-            f"{source}: not a model of ours for transformers; give a directory that swcm export "
-            "--format huggingface has written, or one saved after training from it"
+            f"{source}: not one of our models for transformers; give a directory written by swcm export "
+            "--format huggingface, or one saved after training from it"
         )
     return content
 
@@ -108,7 +110,7 @@ def _config(source: Path) -> Options:
 def _weights(
     source: Path, content: Options, config: XLMSWCMConfig, symbols: list[str], tensors: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The weights under fairseq's names; what is tied has all its names, as in fairseq's own checkpoints.
+    """The weights under fairseq's names; tied weights have all their names, as in fairseq's own checkpoints.
 
     Raises:
         InputError: a tensor is missing, unknown or of another shape.
@@ -147,8 +149,10 @@ def _found(source: Path, tensors: dict[str, Tensor], names: list[str], like: Ten
 
 
 def _fairseq_config(options: Options, config: XLMSWCMConfig, langs: list[str]) -> dict[str, Options]:
-    """All of fairseq's options: the model's and the task's from the directory, fairseq's defaults for the rest."""
-    from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig  # it needs models, which need this package
+    """All of fairseq's options: model and task options from the directory, fairseq's defaults for all others."""
+    from swcm_fairseq.tasks.task_config import (
+        MultilingualDenoisingMTConfig,
+    )  # imports models, which import this package
 
     task = MultilingualDenoisingMTConfig(
         data=".", langs=",".join(langs), **{name: options["task"][name] for name in TASK_OPTIONS}

@@ -34,7 +34,7 @@ CODE_FILES = ("configuration_xlm_swcm.py", "modeling_xlm_swcm.py", "tokenization
 GENERATION_FILE = "generation_config.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 CARD_FILE = "README.md"
-# In the order in which they appear; with the last one the directory is complete.
+# In the order in which they are written; the last one makes the directory complete.
 FILES = (
     DICT_FILE,
     SENTENCEPIECE_FILE,
@@ -53,14 +53,14 @@ def write_huggingface(state: Checkpoint, vocabulary: Path, card: str, directory:
     """Write every file of the directory.
 
     Args:
-        state: a checkpoint of ours, as :func:`swcm_fairseq.export.stripped` returns it.
+        state: one of our checkpoints, as returned by :func:`swcm_fairseq.export.stripped`.
         vocabulary: where ``dict.txt`` and the sentencepiece model are.
         card: the model card.
         directory: where to.
         checkpoint: where the state comes from, for messages.
 
     Raises:
-        InputError: a model of another architecture, or a damaged one.
+        InputError: the model is damaged or has another architecture.
         OSError: the directory cannot be written.
     """
     check_architecture(state["cfg"]["model"]["_name"], checkpoint)
@@ -71,9 +71,9 @@ def write_huggingface(state: Checkpoint, vocabulary: Path, card: str, directory:
     tensors = named_tensors(state, checkpoint)
     try:
         save_file(tensors, directory / SAFETENSORS, metadata={"format": "pt"})
-    except SafetensorError as error:  # a full disk, for one
+    except SafetensorError as error:  # a full disk, for example
         raise OSError(str(error)) from error
-    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
+    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors makes it readable by its owner only
     dtype = str(tensors["model.encoder.embed_tokens.weight"].dtype).removeprefix("torch.")
     _write_json(directory / CONFIG_FILE, config_json(state, dtype))
     _write_json(directory / GENERATION_FILE, generation_json(state))
@@ -86,10 +86,10 @@ def _write_json(path: Path, content: dict[str, object]) -> None:
 
 
 def named_tensors(state: Checkpoint, checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The weights under their names in transformers; what is tied comes once.
+    """The weights under their names in transformers; tied weights are listed once.
 
     Raises:
-        InputError: the checkpoint's tensors are not those of its options.
+        InputError: the checkpoint's tensors do not match its options.
     """
     weights, model = state["model"], fitting_model(state, checkpoint)
     return {hf_name(name): weights[name].contiguous().clone() for name in dict.fromkeys(first_names(model).values())}
@@ -113,7 +113,7 @@ def fitting_model(state: Checkpoint, checkpoint: Path) -> XLMSWCMModel:
 
 
 def _check_layers(weights: Mapping[str, object], config: XLMSWCMConfig, checkpoint: Path) -> None:
-    """Raise :class:`InputError` for a checkpoint with fewer layers than its options say."""
+    """Raise :class:`InputError` for a checkpoint with fewer layers than its options give."""
     layers = {"encoder": config.transformer_config().encoder.layers, "decoder": len(config.layer_plan())}
     for half, needed in layers.items():
         found = {name.split(".")[2] for name in weights if name.startswith(f"{half}.layers.")}
@@ -126,7 +126,7 @@ def _check_layers(weights: Mapping[str, object], config: XLMSWCMConfig, checkpoi
 
 
 def language_ids(state: Checkpoint) -> dict[str, int]:
-    """Language code -> id of its token; their order is the ids'."""
+    """Language code -> id of its token, in the order of the ids."""
     symbols = state["task_state"]["symbols"]
     return {lang: symbols.index(language_token(lang)) for lang in state["task_state"]["langs"]}
 
@@ -159,15 +159,15 @@ def config_json(state: Checkpoint, dtype: str) -> dict[str, object]:
 
 
 def positions_of(state: Checkpoint) -> int:
-    """The most positions of a text in training; a checkpoint keeps them with its task, older ones in their options."""
+    """Maximum positions of a text in training; a checkpoint has them in its task state, an older one in its options."""
     return int(state["task_state"].get("tokens_per_sample") or state["cfg"]["task"]["tokens_per_sample"])
 
 
 def generation_json(state: Checkpoint) -> dict[str, object]:
-    """``generation_config.json``: fairseq-generate's search.
+    """``generation_config.json``: the same search as fairseq-generate's.
 
-    Lengths count ``<s>`` and the language token, which fairseq's do not: at least one word, and at most
-    ``--max-len-b`` 200 or as many as there are positions, then ``</s>``.
+    Unlike fairseq's, lengths include ``<s>`` and the language token. An output has at least one word and at most
+    ``--max-len-b`` (200) words or as many as there are positions, and then ``</s>``.
     """
     languages, target = language_ids(state), state["cfg"]["task"]["target_lang"]
     mask = state["task_state"]["symbols"].index(MASK)

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: reached only when a user names something there."""
+"""The Hugging Face hub, contacted only when a user names a repository."""
 
 import re
 from collections.abc import Sequence
@@ -40,10 +40,10 @@ def download(name: str, revision: str | None, files: Sequence[str], what: str) -
         name: ``org/name``.
         revision: branch, tag or commit; None for the newest.
         files: patterns of the files to fetch, data only, no code.
-        what: what the user gave, for the beginning of a message.
+        what: the user's input, for the beginning of a message.
 
     Raises:
-        InputError: huggingface_hub is missing, or the hub does not answer or has no such repository.
+        InputError: huggingface_hub is missing, the hub does not answer, or it has no such repository.
     """
     try:
         from huggingface_hub import snapshot_download

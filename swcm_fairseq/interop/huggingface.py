@@ -1,4 +1,4 @@
-"""Hugging Face directories of XLM-R, RoBERTa and BERT encoders, in and out: one table from their names to fairseq's."""
+"""Hugging Face directories of XLM-R, RoBERTa and BERT encoders: one table maps fairseq's names to theirs."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ NAMES = {
 TOKEN_TYPES = "embeddings.token_type_embeddings.weight"  # row 0 is folded into the positions
 
 HEAD_PREFIX = "lm_head."
-# Heads and buffers that an encoder-decoder has no use for, after the prefix (roberta., bert.) is taken off.
+# Heads and buffers that an encoder-decoder does not use, after the prefix (roberta., bert.) is removed.
 LEFT_OUT = {
     r"lm_head\.": HEAD_REASON,
     r"cls\.": "pretraining head",
@@ -50,7 +50,7 @@ LEFT_OUT = {
 }
 PREFIXES = ("", "roberta.", "bert.", "model.", "xlm_roberta.")
 MODEL_TYPES = {"xlm-roberta", "roberta", "bert"}
-MAX_SIZE = 10_000_000  # rows, positions, hidden units; no encoder has so many
+MAX_SIZE = 10_000_000  # rows, positions, hidden units; no encoder has more
 MAX_SIZES = {"num_hidden_layers": 1000, "num_attention_heads": 1000}
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_accurate", "gelu_pytorch_tanh": "gelu_accurate", "relu": "relu"}
 
@@ -131,7 +131,7 @@ def _starts_at_zero(config: dict) -> bool:
 
 
 def _whole_number(path: Path, config: dict, key: str) -> int:
-    """A size of the encoder; raises :class:`InputError` for what no encoder has."""
+    """A size of the encoder; raises :class:`InputError` for an impossible one."""
     if key not in config:
         raise InputError(f"{path}: the key {key!r} is missing; this is not the configuration of an encoder")
     value = checked(config[key], int, f"{path}: {key}")
@@ -145,7 +145,7 @@ def _options(path: Path, config: dict) -> dict:
     eps = checked(config.get("layer_norm_eps", 1e-12), float, f"{path}: layer_norm_eps")
     activation = checked(config.get("hidden_act", "gelu"), str, f"{path}: hidden_act")
     if not heads or not 0 <= eps < 1:
-        raise InputError(f"{path}: num_attention_heads {heads} and layer_norm_eps {eps} are not an encoder's")
+        raise InputError(f"{path}: num_attention_heads {heads} and layer_norm_eps {eps} are impossible for an encoder")
     if activation not in ACTIVATIONS:
         raise InputError(f"{path}: hidden_act {activation!r} is not supported; use one of {sorted(ACTIVATIONS)}")
     if config.get("position_embedding_type", "absolute") != "absolute":
@@ -169,9 +169,9 @@ def _without_heads(raw: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str,
 
 
 def _positions(table: Tensor, types: Tensor | None, starts_at_zero: bool) -> Tensor:
-    """Position embeddings as fairseq counts them, with token type 0, which every token has, folded in.
+    """Position embeddings in fairseq's order, with token type 0, which every token has, folded in.
 
-    XLM-R and RoBERTa count as fairseq does; BERT's first token has row 0.
+    XLM-R and RoBERTa use fairseq's order; BERT's first token has row 0.
     """
     if starts_at_zero:
         table = torch.cat([table.new_zeros(POSITION_OFFSET, table.size(1)), table])
@@ -181,7 +181,7 @@ def _positions(table: Tensor, types: Tensor | None, starts_at_zero: bool) -> Ten
 def read_symbols(directory: Path) -> list[str]:
     """The symbol of every embedding row, from dict.txt, sentencepiece.bpe.model or tokenizer.json.
 
-    Ids are XLM-R's in the first two: ``<s> <pad> </s> <unk>``, the pieces in order, ``<mask>``.
+    The first two files have XLM-R's ids: ``<s> <pad> </s> <unk>``, the pieces in order, ``<mask>``.
     """
     if (directory / DICT_FILE).is_file():
         return [*load_dictionary(directory / DICT_FILE).symbols, MASK]
@@ -214,5 +214,5 @@ def _tokenizer_symbols(path: Path) -> list[str]:
         number = checked(token.get("id"), int, f"{where}: id")
         by_id[number] = checked(token.get("content"), str, f"{where}: content")
     if not by_id or min(by_id) < 0 or max(by_id) >= MAX_SIZE:
-        raise InputError(f"{path}: has ids that no vocabulary has, or none; copy the file again")
+        raise InputError(f"{path}: has impossible ids or none; copy the file again")
     return [by_id.get(i, "") for i in range(max(by_id) + 1)]

@@ -1,8 +1,8 @@
-"""Carry an mBART checkpoint over to another vocabulary, to go on training it in this project's task.
+"""Convert an mBART checkpoint to another vocabulary, so that training can continue in this project's task.
 
-Embedding rows follow their piece; rows of new pieces and of the language tokens <bo>, <kk>, ... are drawn from
-normal(0, 0.02), as XLM-SWCM's are. All other tensors stay as they are. MBART_DIR is what mBART is published as
-(mbart.cc25): model.pt, dict.txt and sentence.bpe.model.
+Embedding rows follow their piece. Rows of new pieces and of the language tokens <bo>, <kk>, ... are drawn from
+normal(0, 0.02), like XLM-SWCM's. All other tensors stay as they are. MBART_DIR is mBART as published (mbart.cc25):
+model.pt, dict.txt and sentence.bpe.model.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def read_mbart(directory: Path) -> MBart:
     """Read a checkpoint of fairseq's mBART and its dictionary.
 
     Raises:
-        InputError: there is none, its embeddings are not shared, or the dictionary is another model's.
+        InputError: there is none, its embeddings are not shared, or the dictionary belongs to another model.
     """
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; give the one with {FAIRSEQ_MODEL} and {DICT_FILE} of mBART")
@@ -70,7 +70,7 @@ def read_mbart(directory: Path) -> MBart:
         or not all(map(_is_tensor, model.items()))
         or any(model[name].dim() != 2 for name in wanted)
     ):
-        raise InputError(f"{path}: not a checkpoint of an encoder-decoder of fairseq, such as mbart.cc25")
+        raise InputError(f"{path}: not a checkpoint of a fairseq encoder-decoder, such as mbart.cc25")
     tensors = {name: tensor.to(torch.float32) for name, tensor in model.items()}
     for name in token_tables(tensors):
         if not torch.equal(tensors[name], tensors[SHARED_TABLE]):
@@ -88,18 +88,18 @@ def _is_tensor(item: tuple[object, object]) -> bool:
 
 
 def _symbols(path: Path, rows: int) -> list[str]:
-    """``dict.txt``; then the languages in an order that no file tells; last ``<mask>``."""
+    """``dict.txt``, then the languages in an order that no file records, then ``<mask>``."""
     symbols = list(load_dictionary(path).symbols)
     languages = rows - len(symbols) - 1
     if languages < 0:
         raise InputError(
-            f"{path}: {len(symbols):,} symbols and <mask> for {rows:,} embedding rows; it is another model's"
+            f"{path}: {len(symbols):,} symbols and <mask> for {rows:,} embedding rows; it belongs to another model"
         )
     return [*symbols, *(f"[language {number}]" for number in range(1, languages + 1)), MASK]
 
 
 def token_tables(tensors: dict[str, "Tensor"]) -> list[str]:
-    """Names of the tensors with one row a symbol."""
+    """Names of the tensors with one row per symbol."""
     from swcm_fairseq.interop.rows import TOKEN_TABLES
 
     return [name for name in tensors if name.endswith(TOKEN_TABLES)]
@@ -117,7 +117,7 @@ def carry_over(
         seed: of the rows that are drawn.
 
     Returns:
-        All tensors, and what became of the embedding rows.
+        All tensors, and counts of the embedding rows by origin.
     """
     import torch
 
@@ -133,7 +133,7 @@ def carry_over(
 
 
 def write_checkpoint(tensors: dict[str, "Tensor"], symbols: Sequence[str], langs: Sequence[str], output: Path) -> None:
-    """Write what ``--finetune-from-model`` reads: a checkpoint without options, optimizer or progress."""
+    """Write a checkpoint for ``--finetune-from-model``, without options, optimizer or progress."""
 
     state = {
         "args": None,
@@ -152,7 +152,7 @@ def write_checkpoint(tensors: dict[str, "Tensor"], symbols: Sequence[str], langs
 
 
 def summary(tensors: dict[str, "Tensor"], rows: Counter, output: Path) -> str:
-    """What was written, and the options to go on with."""
+    """What was written, and the options to continue with."""
     layers = [len({name.split(".")[2] for name in tensors if name.startswith(f"{half}.layers.")}) for half in HALVES]
     width, inner = tensors[SHARED_TABLE].size(1), tensors["encoder.layers.0.fc1.weight"].size(0)
     parameters = sum(tensor.numel() for tensor in tensors.values())
@@ -178,7 +178,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("mbart", type=Path, metavar="MBART_DIR", help=f"directory with {FAIRSEQ_MODEL} and {DICT_FILE}")
-    parser.add_argument("--vocab", type=Path, required=True, help=f"vocabulary to carry it over to: its {DICT_FILE}")
+    parser.add_argument("--vocab", type=Path, required=True, help=f"the new vocabulary: its {DICT_FILE}")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")
     parser.add_argument("--langs", default=",".join(DEFAULT_LANGS), help="as the task's --langs (default: %(default)s)")
     parser.add_argument(
@@ -191,7 +191,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Convert and say what was done."""
+    """Convert, and print a summary."""
     args = build_parser().parse_args(argv)
     read = [args.mbart, args.mbart / FAIRSEQ_MODEL, args.mbart / DICT_FILE, args.vocab, args.vocab / DICT_FILE]
     check_distinct(read, [args.output])

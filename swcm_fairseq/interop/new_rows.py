@@ -1,4 +1,4 @@
-"""How the embedding rows of new pieces start, if not at random: as a mean of old rows."""
+"""Start the embedding rows of new pieces as means of old rows instead of at random."""
 
 import torch
 from torch import Tensor
@@ -12,19 +12,19 @@ NOISE = 0.25  # standard deviations of the old rows; two pieces with the same tr
 def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], push_apart: float, seed: int) -> Tensor:
     """The rows that ``starts`` describe.
 
-    A row is the weighted mean of old rows with noise and as long as they are on average: a mean of vectors is shorter.
-    ``push_apart`` moves all rows of a language in one random direction, its own, so that a piece and its translation,
-    which lie on top of each other, are told apart at the output by one direction, not by one each.
+    A row is the weighted mean of old rows plus noise, rescaled to their average length, because a mean of vectors is
+    shorter. ``push_apart`` moves all rows of a language in one random direction of its own. A piece and its translation
+    start at the same point; with one direction per language the output can tell them apart.
 
     Args:
-        table: [V, C], or [V] for the bias of the output, which is averaged alone.
+        table: [V, C], or [V] for the output bias, to which only the averaging applies.
         places: row of each old piece.
         starts: n of them.
         push_apart: how far, as a share of the mean length of old rows.
         seed: of noise and directions.
 
     Returns:
-        [n, C] or [n], of the type of ``table``.
+        [n, C] or [n], of the same type as ``table``.
     """
     if not starts:
         return table[:0]

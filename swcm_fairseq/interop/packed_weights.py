@@ -1,4 +1,4 @@
-"""Matrices in 4 bits per weight, so that a small encoder fits into a repository.
+"""Matrices with 4 bits per weight, so that a small encoder fits into a repository.
 
 The format is Q4_0 of ggml: each row is cut into blocks of 32 weights; a block is one float16 scale d and 32 codes q of
 4 bits, and represents the weights d * (q - 8). A matrix ``NAME`` of a safetensors file becomes two tensors:
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from swcm_fairseq.errors import InputError
 
-BLOCK = 32  # weights with one scale
+BLOCK = 32  # weights that share a scale
 ZERO = 8  # the code of 0
 CODES, SCALES = ".q4_0.codes", ".q4_0.scales"
 

@@ -1,4 +1,4 @@
-"""Read an encoder, whatever wrote it."""
+"""Read an encoder in any supported format."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def read_encoder(path: Path | str) -> EncoderWeights:
     """Read a Hugging Face directory, a fairseq checkpoint, or a directory with ``model.pt``.
 
     Raises:
-        InputError: there is nothing, or nothing that can be read.
+        InputError: there is no encoder, or it cannot be read.
     """
     place = _place(Path(path))
     weights = read_fairseq(place) if place.is_file() else read_huggingface(place)
@@ -34,6 +34,6 @@ def _place(path: Path) -> Path:
     if exists(path):
         return path
     raise InputError(
-        f"{path}: no such encoder; give a local Hugging Face directory or a fairseq checkpoint (a model of the hub is "
-        "fetched by swcm convert --hub)"
+        f"{path}: no such encoder; give a local Hugging Face directory or a fairseq checkpoint (swcm convert --hub "
+        "fetches a model from the hub)"
     )

@@ -1,4 +1,4 @@
-"""What is decided about the embedding rows of new pieces before any table is read."""
+"""How the embedding rows of new pieces will start, decided before any table is read."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from swcm_fairseq.checkpoint_state import Options
 
-INIT_STD = 0.02  # of new rows and matrices, as the code of BERT, RoBERTa and XLM-R draws them
+INIT_STD = 0.02  # of new rows and matrices, as in the code of BERT, RoBERTa and XLM-R
 EXAMPLES = 20
 ALIGNED, SPLIT, MEAN, RANDOM = (
     "mean of their translations",
@@ -40,8 +40,8 @@ class NewRows:
     Attributes:
         starts: by piece; pieces that are not among them start at random.
         push_apart: see :func:`started_rows`.
-        texts: for the report, what was read of each parallel text.
-        std: standard deviation of the random ones.
+        texts: counts of each parallel text, for the report.
+        std: standard deviation of random rows.
     """
 
     starts: dict[str, Start] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class NewRows:
     std: float = INIT_STD
 
     def report(self, new: Iterable[str]) -> Options:
-        """Rows by how they start, which sum to the number of ``new`` symbols, and the most frequent translations."""
+        """Counts of ``new`` symbols by how their rows start, and the most frequent translations."""
         kinds = Counter(dict.fromkeys((ALIGNED, SPLIT, MEAN, RANDOM), 0))
         kinds.update(self.starts[symbol].kind if symbol in self.starts else RANDOM for symbol in new)
         aligned = [(piece, start) for piece, start in self.starts.items() if start.kind == ALIGNED]

@@ -1,4 +1,4 @@
-"""Tables with one row per symbol, for another vocabulary: every row follows its piece, never its index."""
+"""Convert tables with one row per symbol to another vocabulary: every row follows its piece, never its index."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,7 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.row_plans import INIT_STD
 
 MAX_SEED = 2**63
-# Tensors with one row per symbol, by the end of their names: fairseq's, and Hugging Face's (a bias has one number per
-# symbol).
+# Name endings of tensors with one row per symbol, in fairseq and in Hugging Face (a bias has one number per symbol).
 TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")
 EMBEDDINGS = "word_embeddings.weight"
 HUGGINGFACE_TABLES = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
@@ -38,7 +37,7 @@ def with_known_rows(start: Tensor, table: Tensor, index: Tensor) -> Tensor:
         index: see :func:`row_index`.
 
     Returns:
-        shape and type of ``start``.
+        same shape and type as ``start``.
     """
     known = (index >= 0).reshape(-1, *[1] * (table.dim() - 1))
     return torch.where(known, table[index.clamp(min=0)].to(start), start)
@@ -54,7 +53,7 @@ def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float
         std: their standard deviation.
 
     Returns:
-        shape (new rows, ...), the type of ``table``.
+        shape (new rows, ...), same type as ``table``.
     """
     shape = (len(index), *table.shape[1:])
     start = torch.normal(0.0, std, shape, generator=generator) if table.dim() > 1 else torch.zeros(shape)

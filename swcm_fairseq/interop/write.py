@@ -25,21 +25,21 @@ ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a he
 def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path, packed: bool = False) -> int:
     """Write ``config.json``, ``model.safetensors``, ``dict.txt`` and ``sentencepiece.bpe.model``.
 
-    Rows are put into the order that the dictionary gives them: specials, pieces, ``<mask>``. Rows of other symbols
+    Rows are written in the dictionary's order: specials, pieces, ``<mask>``. Rows of other symbols
     (language tokens, spare rows) are left out.
 
     Args:
         weights: the encoder.
-        directory: where to; must not hold a model yet.
+        directory: to write to; must not contain a model.
         sentencepiece: the sentencepiece model of its vocabulary.
-        packed: write matrices in 4 bits a weight, and ``SHA256SUMS``.
+        packed: write matrices with 4 bits per weight, and ``SHA256SUMS``.
 
     Returns:
         The number of embedding rows left out.
 
     Raises:
-        InputError: the directory holds a model or cannot be written (nothing half-written remains), or the
-            sentencepiece model is another vocabulary's.
+        InputError: the directory contains a model or cannot be written (nothing half-written remains), or the
+            sentencepiece model belongs to another vocabulary.
     """
     symbols = ordered_symbols(weights)
     files = (SENTENCEPIECE_FILE, DICT_FILE, SAFETENSORS, CONFIG_FILE)
@@ -57,7 +57,7 @@ def _write_files(
     """The four files; raises :class:`OSError`."""
     shutil.copyfile(sentencepiece, directory / SENTENCEPIECE_FILE)
     _dictionary(symbols).save(str(directory / DICT_FILE))
-    Vocabulary(directory)  # refuses files of two vocabularies
+    Vocabulary(directory)  # refuses files of different vocabularies
     tensors = _tensors(weights, symbols)
     save_safetensors(pack(tensors) if packed else tensors, directory / SAFETENSORS)
     config = json.dumps(_config(weights, len(symbols)), indent=2) + "\n"
@@ -65,7 +65,7 @@ def _write_files(
 
 
 def ordered_symbols(weights: EncoderWeights, with_mask: bool = False) -> list[str]:
-    """Specials, pieces in the encoder's order, ``<mask>`` if it has one or ``with_mask`` asks for it.
+    """Specials, pieces in the encoder's order, and ``<mask>`` if the encoder has it or ``with_mask`` is set.
 
     Raises:
         InputError: one of the specials is missing.
@@ -90,7 +90,7 @@ def _dictionary(symbols: list[str]) -> PieceList:
 
 
 def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
-    """Hugging Face's names; the token type is already in the positions, so its row is zero."""
+    """Tensors under Hugging Face's names; the token type is already in the positions, so its row is zero."""
     ours = dict(weights.tensors)
     rows = row_index(weights.symbols, symbols)
     ours["embed_tokens.weight"] = ours["embed_tokens.weight"][rows]

@@ -1,4 +1,4 @@
-"""Write an encoder as a fairseq RoBERTa checkpoint, to go on with masked language modelling from it."""
+"""Write an encoder as a fairseq RoBERTa checkpoint for continued masked language modelling."""
 
 from pathlib import Path
 
@@ -31,14 +31,14 @@ def roberta_options(weights: EncoderWeights) -> dict[str, object]:
 def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
     """Write a checkpoint that ``fairseq-train --arch roberta_base --finetune-from-model`` starts from.
 
-    The model is fairseq's stock one: post-norm, normalized embeddings, tied output matrix. Rows are those of the
-    dictionary: specials, pieces, ``<mask>``. Where the encoder has no ``<mask>`` or no head, they are drawn from
-    N(0, 0.02), norms begin as 1 and biases as 0.
+    The model is fairseq's stock RoBERTa: post-norm, normalized embeddings, tied output matrix. Rows are those of the
+    dictionary: specials, pieces, ``<mask>``. A missing ``<mask>`` or head is drawn from N(0, 0.02), with norms 1 and
+    biases 0.
 
     Args:
         weights: the encoder.
-        path: file to write; whole or not at all.
-        seed: of what is new.
+        path: file to write, atomically.
+        seed: of new tensors.
 
     Raises:
         InputError: the file cannot be written.
@@ -66,12 +66,12 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
 
 
 def epsilon_note(weights: EncoderWeights) -> str | None:
-    """What to say if the layer norms change: fairseq's RoBERTa has one epsilon, and no option for it."""
+    """A note if the layer norms change: fairseq's RoBERTa has a fixed epsilon."""
     if weights.layer_norm_eps == EPS:
         return None
     return (
-        f"layer norm eps {weights.layer_norm_eps:g} becomes {EPS:g}, which fairseq's RoBERTa has; outputs differ a "
-        "little until training has adapted"
+        f"layer norm eps {weights.layer_norm_eps:g} becomes {EPS:g}, the value of fairseq's RoBERTa; outputs differ "
+        "slightly until training has adapted"
     )
 
 

@@ -1,16 +1,16 @@
-"""Merge models that were trained from one base into one, without training.
+"""Merge several models trained from the same base into one, without training.
 
 Models are checkpoints of this project or of fairseq, encoders (Hugging Face directories), or state dicts (torch or
-safetensors) with the same names and shapes. What is written has the form of the first one. Methods:
+safetensors) with the same names and shapes. The output has the same format as the first model. Methods:
 
   average          weighted average of the models
   task-arithmetic  base + lambda x the weighted sum of the task vectors (model - base)
-  ties             trim each task vector to its largest magnitudes, elect a sign for each parameter, merge the values
-                   that have it (Yadav et al. 2023)
-  ties-sv          the same, but the first model, the more important one, keeps a share of what it would lose at the
-                   election, where its loss is narrowest (Tao et al. 2024)
+  ties             trim each task vector to its largest magnitudes, elect a sign for each parameter, and merge the
+                   values with that sign (Yadav et al. 2023)
+  ties-sv          the same, but the first and more important model keeps a share of the parameters that it would lose
+                   in the election, those that it loses by the smallest margins (Tao et al. 2024)
   dare             drop a random share of each task vector, rescale the rest, then task arithmetic (Yu et al. 2024)
-  dare-ties        the same, then the election of TIES
+  dare-ties        the same, but with the election of TIES instead of task arithmetic
 """
 
 import argparse
@@ -33,7 +33,7 @@ def numbers(text: str) -> list[float]:
     try:
         return [float(each) for each in text.split(",")]
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: give numbers with commas between them, such as 0.2,1.0") from error
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers separated by commas, such as 0.2,1.0") from error
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="two or more; ties-sv favors the first")
     parser.add_argument("--method", choices=METHODS, required=True, help="see above")
-    parser.add_argument("--base", type=Path, help="what the models were trained from; needed by all but average")
+    parser.add_argument(
+        "--base", type=Path, help="the model that all were trained from; required by every method but average"
+    )
     parser.add_argument("--output", type=Path, required=True, help="file or directory to write")
     parser.add_argument("--weights", type=numbers, metavar="W,W", help="of the models (default: 1 each)")
     parser.add_argument(
@@ -62,21 +64,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--normalize",
         action=argparse.BooleanOptionalAction,
-        help="divide by the sum of the weights that entered, so that task vectors are averaged and not added (default: "
-        "with average, ties and ties-sv)",
+        help="divide by the sum of the weights, so that task vectors are averaged instead of added (default: on for "
+        "average, ties and ties-sv)",
     )
     parser.add_argument(
         "--slack",
         type=float,
         metavar="S",
-        help=f"ties-sv: share of what the first model would lose at the election that it keeps (default: {SLACK})",
+        help=f"ties-sv: share of the parameters lost in the election that the first model keeps (default: {SLACK})",
     )
     parser.add_argument(
         "--scope",
         choices=SCOPES,
         default=SCOPES[0],
-        help="take densities and slack of each tensor, as MergeKit does, or of the whole model, as the authors of TIES "
-        "do, which passes over the models several times (default: %(default)s)",
+        help="apply densities and slack to each tensor, as MergeKit does, or to the whole model, as the authors of "
+        "TIES do, which reads the models several times (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=1, help="of dare (default: %(default)s)")
     parser.add_argument("--shares", type=Path, metavar="FILE", help="also write the table of shares, as JSON")
@@ -97,7 +99,7 @@ def summary(merge: "Merge", output: Path) -> str:
     lines += [
         f"merged      {merged:,} tensors, {merged - len(merge.names):,} of them tied to another; "
         f"{merge.parameters:,} parameters",
-        f"as it was   {len(merge.models[0].tensors) - merged:,} tensors that hold no weights",
+        f"unchanged   {len(merge.models[0].tensors) - merged:,} tensors without weights",
         f"written to  {output}",
     ]
     if merge.base is not None:
@@ -112,7 +114,7 @@ def provenance(recipe: Recipe, models: list[Path], base: Path | None) -> dict:
 
 
 def main() -> None:
-    """Merge, write and say what was done."""
+    """Merge, write and print a summary."""
     args = build_parser().parse_args()
     recipe = make_recipe(
         args.method,

@@ -12,14 +12,14 @@ EXACT_SUFFIX = "_extra_state"  # settings inside a state dict, such as the epsil
 
 
 def check_compatible(models: Sequence[Source], base: Source | None) -> None:
-    """Compare each model with the first one, and the base with it, too.
+    """Compare the first model with every other model and with the base.
 
     Raises:
-        InputError: names both sides and what differs.
+        InputError: two models differ; the message names both and the difference.
     """
     first = models[0]
     if not first.tensors:
-        raise InputError(f"{first.path}: holds no tensors")
+        raise InputError(f"{first.path}: contains no tensors")
     for other in models[1:]:
         _compare(first, other, f"{first.path} and {other.path} cannot be merged")
     if base is not None:
@@ -27,12 +27,12 @@ def check_compatible(models: Sequence[Source], base: Source | None) -> None:
 
 
 def is_merged(name: str, tensor: Tensor) -> bool:
-    """Whether a tensor holds weights; counters, buffers of ids and settings must be equal instead."""
+    """Whether a tensor holds weights; other tensors (counters, id buffers, settings) must be equal in all models."""
     return tensor.is_floating_point() and not name.endswith(EXACT_SUFFIX)
 
 
 def _compare(one: Source, other: Source, refusal: str) -> None:
-    """Raise :class:`InputError` for the first difference; vocabulary and languages say more than shapes do."""
+    """Raise :class:`InputError` for the first difference; vocabulary and languages explain more than shapes do."""
     for what, ours, theirs in (
         ("languages", one.langs, other.langs),
         ("vocabulary", one.symbols, other.symbols),
@@ -55,16 +55,16 @@ def _compare(one: Source, other: Source, refusal: str) -> None:
 
 def _compare_tensor(name: str, ours: Tensor, theirs: Tensor | None, refusal: str) -> None:
     if theirs is None or ours.is_floating_point() != theirs.is_floating_point():
-        raise InputError(f"{refusal}: {name} is of another kind in one of them")
+        raise InputError(f"{refusal}: {name} has different types")
     if ours.shape != theirs.shape:
         raise InputError(f"{refusal}: {name} has the shapes {list(ours.shape)} and {list(theirs.shape)}")
     if not is_merged(name, ours) and not torch.equal(ours, theirs):
         values = f" ({ours.item():g} and {theirs.item():g})" if ours.numel() == 1 else ""
-        raise InputError(f"{refusal}: {name} differs{values}, and is not a weight that can be merged")
+        raise InputError(f"{refusal}: {name} differs{values}, but it is not a weight and cannot be merged")
 
 
 def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
-    """Where two lists differ: both in full if they are short, else their lengths and the first pair that differs."""
+    """How two lists differ: both in full if they are short, otherwise their lengths and the first difference."""
     if len(ours) + len(theirs) < 40:
         return f"{','.join(map(str, ours))} and {','.join(map(str, theirs))}"
     place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
@@ -75,8 +75,8 @@ def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
 def tied(sources: Sequence[Source]) -> dict[str, str]:
     """Each tensor to merge -> the first one that equals it in every model (possibly itself).
 
-    Tied parameters have several names in a state dict. They are merged once, so that they stay equal under
-    random methods, and counted once.
+    Tied parameters have several names in a state dict. They are counted once and merged once, so that they stay equal
+    even with random methods.
     """
     first = sources[0]
     by_look: dict[tuple, list[str]] = {}

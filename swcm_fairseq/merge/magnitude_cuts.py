@@ -1,4 +1,4 @@
-"""The n largest or smallest of many magnitudes, found without sorting them or holding them all."""
+"""Find the n largest or smallest of many magnitudes without sorting them or keeping all of them in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Cut:
     """Which values of one tensor are among the n largest (or smallest).
 
     Attributes:
-        bits: of the last value that belongs to them.
-        equal: how many values equal to it do, the first ones of the tensor.
-        largest: whether the largest are taken, or the smallest.
+        bits: of the last value among them.
+        equal: how many values equal to it are among them; they are the first ones in the tensor.
+        largest: whether the largest or the smallest values are taken.
     """
 
     bits: int
@@ -36,17 +36,17 @@ class Cut:
 def cuts(names: Sequence[str], magnitudes: Callable[[str], Tensor], count: int, largest: bool = True) -> dict[str, Cut]:
     """Find the ``count`` largest (or smallest) values of several tensors together, exactly.
 
-    The bits of non-negative floats are ordered as the floats are, so the last value is found from two histograms, of
-    the upper and of the lower half of the bits. Of equal values the first ones are taken. Every tensor is requested
-    three times, and none is kept.
+    The bits of non-negative floats have the same order as the floats, so the last value is found from two histograms,
+    one of the upper and one of the lower half of the bits. Of equal values the first ones are taken. Every tensor is
+    requested three times, and none is kept.
 
     Args:
         names: of the tensors.
-        magnitudes: gives a tensor, float32, non-negative, any shape.
-        count: how many, at least 0 and at most all.
+        magnitudes: returns a tensor by name, float32, non-negative, any shape.
+        count: how many, from 0 to all.
 
     Returns:
-        What to take of each tensor.
+        What to take from each tensor.
     """
     high_counts = sum(_histogram(_bits(magnitudes(name)) >> LOW_BITS, HIGH_VALUES) for name in names)
     high, count = _reach(torch.as_tensor(high_counts), count, largest)

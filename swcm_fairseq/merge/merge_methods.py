@@ -1,8 +1,8 @@
 """The methods' arithmetic: pure functions on the tensors of one parameter.
 
 Sources: weighted average (Choshen et al. 2022, Wortsman et al. 2022), task arithmetic (Ilharco et al. 2023), TIES
-(Yadav et al. 2023), TIES-SV (Tao et al. 2024, section 6.2), DARE (Yu et al. 2024). All tensors here are float32 and of
-one shape. A *task vector* is a model minus its base, multiplied by the weight of the model.
+(Yadav et al. 2023), TIES-SV (Tao et al. 2024, section 6.2), DARE (Yu et al. 2024). All tensors here are float32 and
+have the same shape. A *task vector* is a model minus its base, multiplied by the weight of the model.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def weighted_average(models: Sequence[Tensor], weights: Sequence[float], normali
 
 
 def draw(vector: Tensor, density: float, generator: torch.Generator) -> Tensor:
-    """DARE's choice: each value with probability ``density``; bool. What is left is divided by ``density``."""
+    """DARE's choice: keep each value with probability ``density``; bool. Kept values are later divided by it."""
     return torch.rand(vector.shape, generator=generator) < density
 
 
@@ -43,12 +43,12 @@ def agrees(vector: Tensor, positive: Tensor) -> Tensor:
 
 
 def lost(vector: Tensor, positive: Tensor) -> Tensor:
-    """Where a task vector has the other sign, so that its value is discarded; bool."""
+    """Where a task vector has the opposite sign, so that its value is discarded; bool."""
     return (vector != 0) & ((vector > 0) != positive)
 
 
 def in_conflict(vectors: Sequence[Tensor]) -> Tensor:
-    """Where task vectors have contrary signs; bool."""
+    """Where task vectors have opposite signs; bool."""
     above = torch.zeros_like(vectors[0], dtype=torch.bool)
     below = torch.zeros_like(above)
     for vector in vectors:
@@ -58,7 +58,7 @@ def in_conflict(vectors: Sequence[Tensor]) -> Tensor:
 
 
 def disjoint_merge(vectors: Sequence[Tensor], weights: Sequence[float], positive: Tensor, normalize: bool) -> Tensor:
-    """The sum of the weighted values that have the elected sign, divided by the sum of their weights if asked for."""
+    """The sum of weighted values with the elected sign; with ``normalize``, divided by the sum of their weights."""
     total, divisor = torch.zeros_like(vectors[0]), torch.zeros_like(vectors[0])
     for vector, weight in zip(vectors, weights, strict=True):
         mask = agrees(vector, positive)

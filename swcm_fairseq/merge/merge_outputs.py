@@ -1,4 +1,4 @@
-"""Write the merged model in the form of the first one: a checkpoint, a state dict, a safetensors file, a directory."""
+"""Write the merged model in the format of the first one: checkpoint, state dict, safetensors file or directory."""
 
 import itertools
 import json
@@ -18,40 +18,42 @@ from swcm_fairseq.merge.merge_sources import SAFETENSORS_SUFFIX, Source
 from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.output_files import Workspace, check_distinct, whole_directory, whole_file
 
-KEPT = ("args", "cfg", "task_state")  # of the first model's checkpoint
+KEPT = ("args", "cfg", "task_state")  # parts of the first model's checkpoint
 PROVENANCE = "merge"  # key of what was merged, and how
 SCRATCH = ".tensors"
 
 
 def check_output(output: Path, inputs: list[Path], first: Source) -> None:
-    """Refuse a place that cannot be written to before anything is computed.
+    """Refuse an unusable output path before anything is computed.
 
     Raises:
-        InputError: it exists already, is an input, or its name is that of another kind of file.
+        InputError: it exists already, is an input, or has the suffix of another format.
     """
     check_distinct(inputs, [output])
     if output.exists():
         raise InputError(f"--output {output}: exists already; give another {'directory' if _is_dir(first) else 'file'}")
     if not _is_dir(first) and (output.suffix == SAFETENSORS_SUFFIX) != first.safetensors:
         kind = "safetensors" if first.safetensors else "torch"
-        raise InputError(f"--output {output}: the models are {kind} files, and so is what is written; name it likewise")
+        raise InputError(
+            f"--output {output}: the models are {kind} files, and so is the output; give it the same suffix"
+        )
 
 
 def write(merge: Merge, output: Path, provenance: Mapping[str, object]) -> None:
-    """Merge and write, whole or not at all.
+    """Merge and write, atomically.
 
-    Merged tensors lie in files of their own beside ``output`` until they are written, and not in memory.
+    Until they are written, merged tensors are stored in temporary files beside ``output``, not in memory.
 
     Raises:
-        InputError: the place cannot be written to, or a tensor of a model cannot be used.
+        InputError: the output cannot be written, or a tensor of a model cannot be used.
     """
     first = merge.models[0]
     with Workspace(output.with_name(output.name + SCRATCH), is_folder=True) as workspace:
         scratch = _Scratch(workspace.place)
         try:
             state = _merged_state(merge, scratch)
-        except (OSError, RuntimeError) as error:  # the second is torch's on a full disk
-            raise InputError(f"{output}: {error}; make room or give another place to write to") from error
+        except (OSError, RuntimeError) as error:  # torch raises the second on a full disk
+            raise InputError(f"{output}: {error}; free some space or give another --output") from error
         if _is_dir(first):
             _write_directory(first, state, output, provenance, scratch)
         else:
@@ -64,7 +66,7 @@ def _is_dir(first: Source) -> bool:
 
 
 class _Scratch:
-    """A folder that tensors are moved to, so that they take no memory."""
+    """A folder to which tensors are moved, so that they take no memory."""
 
     def __init__(self, folder: Path):
         self.folder, self._numbers = folder, itertools.count()
@@ -79,7 +81,7 @@ class _Scratch:
 
 
 def _merged_state(merge: Merge, scratch: _Scratch) -> dict[str, Tensor]:
-    """All tensors of the result in the order of the first model; tied ones are one tensor, if the format allows it."""
+    """All tensors of the result in the first model's order; tied ones share one tensor if the format allows it."""
     first = merge.models[0]
     owned = {name: scratch.keep(tensor) for name, tensor in merge.tensors()}
     state = {name: owned[merge.owners.get(name, name)] for name in first.tensors}
@@ -106,7 +108,7 @@ def _write_file(
     if not first.safetensors:
         save_pickle(state if first.state is None else _checkpoint(first, state, provenance), path)
         return
-    # Not save_safetensors, which holds all tensors in memory; and not to ``path``, which this writer would replace.
+    # Not save_safetensors, which keeps all tensors in memory, and not to ``path``, which this writer would replace.
     file = scratch.folder / SAFETENSORS
     try:
         save_file(state, file, metadata={"format": "pt", PROVENANCE: json.dumps(provenance)})
@@ -116,7 +118,7 @@ def _write_file(
 
 
 def _checkpoint(first: Source, state: dict[str, Tensor], provenance: Mapping[str, object]) -> dict[str, object]:
-    """What fairseq generates from, exports and starts a training from: no optimizer, no progress."""
+    """A checkpoint to generate from, export and start training from, without optimizer and progress."""
     return {
         **{key: (first.state or {}).get(key) for key in KEPT},
         "model": {**state, **first.others},

@@ -1,4 +1,4 @@
-"""What the user asks for: method, weights, densities, lambda."""
+"""What the user requests: method, weights, densities, lambda."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
-DENSITY = 0.2  # of the authors of TIES, where nothing can be chosen on validation data
+DENSITY = 0.2  # used by the authors of TIES where it cannot be tuned on validation data
 SLACK = 0.04  # Tao et al. 2024, section 6.2
 SCOPES = ("tensor", "model")
 
@@ -22,8 +22,8 @@ class Recipe:
         densities: share of each task vector that is kept, 0 < k <= 1.
         scale: lambda, what the merged task vector is multiplied by.
         normalize: divide by the sum of weights.
-        slack: share of the parameters that the first model would lose at the election and keeps.
-        scope: whether shares are taken of each tensor, as MergeKit does, or of the whole model.
+        slack: share of the parameters lost in the election that the first model keeps.
+        scope: whether shares apply to each tensor, as in MergeKit, or to the whole model.
         seed: of DARE.
     """
 
@@ -42,7 +42,7 @@ class Recipe:
         return METHODS[self.name]
 
     def describe(self, model: int) -> str:
-        """Weight and density of a model, as far as the method has them."""
+        """Weight of a model, and its density if the method has densities."""
         density = "" if self.method.sparsify is Sparsify.NOTHING else f", density {self.densities[model]:g}"
         return f"weight {self.weights[model]:g}{density}"
 
@@ -60,7 +60,7 @@ def make_recipe(
     scope: str = SCOPES[0],
     seed: int = 1,
 ) -> Recipe:
-    """Fill in the defaults and refuse what cannot be meant.
+    """Fill in the defaults and refuse combinations that make no sense.
 
     Raises:
         InputError: one line for the first mistake.
@@ -69,7 +69,7 @@ def make_recipe(
     if models < 2:
         raise InputError("give at least two models to merge")
     if method.needs_base and base is None:
-        raise InputError(f"--base is missing: {name} merges what the models have learned since their common base")
+        raise InputError(f"--base is missing: {name} merges what the models learned after their common base")
     _refuse_unused(name, method, base, densities, scale, slack)
     recipe = Recipe(
         name,
@@ -106,7 +106,7 @@ def _refuse_unused(
 
 
 def _one_each(option: str, numbers: list[float] | None, models: int, default: float) -> tuple[float, ...]:
-    """One number a model; a single one is for all."""
+    """One number per model; a single number applies to all."""
     numbers = [default] if numbers is None else numbers
     if len(numbers) not in (1, models):
         raise InputError(f"{option}: {len(numbers)} numbers for {models} models; give one for each, or one for all")
@@ -119,8 +119,12 @@ def _check_ranges(recipe: Recipe) -> None:
             raise InputError(f"--weights and --lambda must be finite numbers, not {number}")
     for density in recipe.densities:
         if not 0 < density <= 1:
-            raise InputError(f"--densities {density:g}: the share of a task vector to keep; give 0 < k <= 1")
+            raise InputError(f"--densities {density:g}: this is the share of a task vector to keep; give 0 < k <= 1")
     if not 0 <= recipe.slack <= 1:
-        raise InputError(f"--slack {recipe.slack:g}: a share of what the first model would lose; give 0 to 1")
+        raise InputError(
+            f"--slack {recipe.slack:g}: this is a share of the parameters that the first model would lose; give 0 to 1"
+        )
     if recipe.normalize and sum(recipe.weights) == 0:
-        raise InputError("--weights add up to 0, which nothing can be divided by; give others or --no-normalize")
+        raise InputError(
+            "--weights add up to 0, so normalizing would divide by 0; give other weights or --no-normalize"
+        )

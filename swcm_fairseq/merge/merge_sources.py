@@ -1,4 +1,4 @@
-"""Models to merge. Their files are mapped into memory, so that no tensor is read before it is used."""
+"""Models to merge. Their files are memory-mapped, so no tensor is read before it is used."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +17,15 @@ from swcm_fairseq.interop.files import load_directory, load_json, load_pickle, l
 from swcm_fairseq.interop.huggingface import TOKENIZER_FILE, read_symbols
 
 SAFETENSORS_SUFFIX = ".safetensors"
-# Options that change what a model computes and not the names or shapes of its tensors, so that nothing else shows that
-# two models differ in them. fairseq's, then Hugging Face's.
+# Options that change what a model computes but not the names or shapes of its tensors, so only they show that two
+# models differ. fairseq's, then Hugging Face's.
 COMPARED = (
     *("encoder_attention_heads", "decoder_attention_heads", "activation_fn", "no_scale_embedding"),
     *("encoder_normalize_before", "decoder_normalize_before", "separate_embeddings", "output_matrix"),
     *("tie_self_attention", "tie_ffn", "tie_duplicates", "duplicate_inserted_layers"),
     *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "position_embedding_type"),
 )
-# Of a directory, what goes along with the weights.
+# Files of a directory that are copied along with the weights.
 COMPANIONS = ("*.json", "*.txt", "*.model")
 
 
@@ -34,14 +34,14 @@ class Source:
     """One model.
 
     Attributes:
-        path: as the user gave it.
-        tensors: by name, as they lie in the file.
-        others: what else is in the state dict (no tensors).
+        path: as given by the user.
+        tensors: by name, as stored in the file.
+        others: everything in the state dict that is not a tensor.
         state: the rest of a fairseq checkpoint; None for a bare state dict or a Hugging Face directory.
-        symbols: of the embedding rows, if the file or its directory tells.
+        symbols: of the embedding rows, if the file or its directory has them.
         langs: languages of one of our checkpoints.
-        options: those of :data:`COMPARED` that it tells.
-        safetensors: its weights are, or in a Hugging Face directory will be, a safetensors file.
+        options: those of :data:`COMPARED` that it records.
+        safetensors: its weights are a safetensors file, or (Hugging Face directory) will be written as one.
         companions: files that belong to it, if it is a directory.
     """
 
@@ -57,18 +57,18 @@ class Source:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a directory, so that what is written becomes one, too."""
+        """Whether it is a directory; then the output is one, too."""
         return self.path.is_dir()
 
     def read(self, name: str) -> Tensor:
         """One tensor in float32, a copy.
 
         Raises:
-            InputError: it holds infinities or NaN.
+            InputError: it contains infinities or NaN.
         """
         tensor = self.tensors[name].to(torch.float32, copy=True)
         if not tensor.isfinite().all():
-            raise InputError(f"{self.path}: {name} holds numbers that are not finite; give a sound checkpoint")
+            raise InputError(f"{self.path}: {name} contains numbers that are not finite; give another checkpoint")
         return tensor
 
 
@@ -76,7 +76,7 @@ def open_model(path: Path) -> Source:
     """Open a fairseq checkpoint, a state dict (torch or safetensors), or a directory with one of them.
 
     Raises:
-        InputError: there is none, or none that can be read.
+        InputError: there is none, or it cannot be read.
     """
     if path.is_dir():
         return _open_directory(path)
@@ -113,7 +113,7 @@ def _open_torch_file(path: Path) -> Source:
 
 
 def _open_directory(path: Path) -> Source:
-    """A Hugging Face directory, or one with ``model.pt``, such as swcm_fairseq.export writes."""
+    """A Hugging Face directory, or one with ``model.pt`` as written by swcm export."""
     companions = sorted({file for pattern in COMPANIONS for file in path.glob(pattern)})
     companions = [file for file in companions if not file.name.endswith(".index.json")]
     if (path / FAIRSEQ_MODEL).is_file() and not (path / CONFIG_FILE).is_file():

@@ -16,18 +16,18 @@ from swcm_fairseq.merge.shares import Shares, count
 
 
 class Merge:
-    """Models, what to do with them, and the counts of what was done.
+    """Merges models, one parameter at a time, and counts what was trimmed and lost.
 
-    No more than one parameter of each model is held at a time. What depends on all tensors (``scope`` "model") is
-    found in passes over them beforehand.
+    At most one parameter of each model is in memory. Values that depend on all tensors (``scope`` "model") are
+    computed in earlier passes over them.
 
     Args:
         models: at least two.
-        base: what they were trained from; None if the method needs none.
-        recipe: how.
+        base: the model that they were trained from; None if the method needs none.
+        recipe: how to merge.
 
     Raises:
-        InputError: they do not fit together.
+        InputError: the models do not fit together.
     """
 
     def __init__(self, models: Sequence[Source], base: Source | None, recipe: Recipe):
@@ -43,11 +43,11 @@ class Merge:
 
     @property
     def parameters(self) -> int:
-        """Merged numbers, tied ones once."""
+        """Number of merged parameters; tied ones count once."""
         return sum(self.models[0].tensors[name].numel() for name in self.names)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor of the result that is not tied to one before, in the type of the first model's."""
+        """Every tensor of the result that is not tied to an earlier one, in the first model's data type."""
         for name, tensor in self.models[0].tensors.items():
             if not is_merged(name, tensor):
                 yield name, tensor
@@ -70,12 +70,12 @@ class Merge:
         return self.base.read(name).add_(mixed.mul_(recipe.scale))
 
     def _change(self, model: int, name: str) -> Tensor:
-        """What a model has learned since the base."""
+        """What a model learned after the base: the difference between the two."""
         assert self.base is not None
         return self.models[model].read(name).sub_(self.base.read(name))
 
     def _task_vectors(self, name: str) -> tuple[list[Tensor], list[int]]:
-        """The task vectors of one parameter, trimmed or dropped and weighted; how many values that left of each."""
+        """The task vectors of one parameter after sparsifying and weighting, and how many values are left of each."""
         vectors, kept = [], []
         for i, (density, weight) in enumerate(zip(self.recipe.densities, self.recipe.weights, strict=True)):
             vector = self._change(i, name)
@@ -101,11 +101,11 @@ class Merge:
         return cut.take(magnitudes)
 
     def _generator(self, model: int, name: str) -> torch.Generator:
-        """Random numbers that depend on the seed, the model and the parameter, and on nothing else."""
+        """A random generator that depends only on the seed, the model and the parameter."""
         return torch.Generator().manual_seed(zlib.crc32(f"{self.recipe.seed} {model} {name}".encode()))
 
     def _elected(self, name: str, vectors: Sequence[Tensor]) -> Tensor:
-        """The signs; with a slack variable, the first model's where its loss was narrowest (section 6.2)."""
+        """The elected signs; with a slack variable, the first model's where it lost most narrowly (section 6.2)."""
         positive = elect(vectors)
         if not self.recipe.method.slack:
             return positive
@@ -122,7 +122,7 @@ class Merge:
         return cuts([name], lambda _: margins, round(self.recipe.slack * margins.numel()), largest=False)[name]
 
     def _look_ahead(self) -> None:
-        """Find what to trim of each whole model, and what its slack variable saves."""
+        """Find what to trim in each whole model, and which parameters the slack variable saves."""
         if self.recipe.method.sparsify is Sparsify.TRIM:
             for i, density in enumerate(self.recipe.densities):
                 self.trims[i] = self._cuts_of_vector(i, _share(density, self.parameters))
@@ -144,9 +144,9 @@ def _share(density: float, size: int) -> int:
 
 
 def _margins(vectors: Sequence[Tensor], losing: Tensor) -> Tensor:
-    """By how much the other sign outweighed the first model's, where that lost; flat.
+    """The margins by which the first model lost the election, one per lost parameter, flat.
 
-    With two models it is the difference of their magnitudes, by which the paper ranks.
+    For two models, a margin is the difference of their magnitudes, which the paper uses for ranking.
     """
     total: Tensor = sum(vectors)  # type: ignore[assignment]
     return total[losing].abs()

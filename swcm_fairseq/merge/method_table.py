@@ -1,11 +1,11 @@
-"""The methods: one table, which needs no tensors; :mod:`swcm_fairseq.merge.merge_methods` names their sources."""
+"""The table of methods, without tensors; :mod:`swcm_fairseq.merge.merge_methods` gives their sources."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Sparsify(Enum):
-    """What becomes of a task vector before it is merged."""
+    """What is removed from a task vector before merging."""
 
     NOTHING = "nothing"
     TRIM = "trim"  # keep the largest magnitudes (TIES)
@@ -17,12 +17,12 @@ class Method:
     """One way to merge.
 
     Attributes:
-        title: for people.
-        needs_base: merges task vectors; otherwise the models themselves.
-        sparsify: what is done to each task vector first.
+        title: its name in messages.
+        needs_base: it merges task vectors instead of the models themselves.
+        sparsify: what is first removed from each task vector.
         elects: a sign is elected for each parameter, and only values of that sign are merged.
-        slack: the first model keeps some of the parameters that it would lose at the election.
-        normalize: divide by the sum of the weights, unless the user decides otherwise (MergeKit's defaults).
+        slack: the first model keeps some of the parameters that it would lose in the election.
+        normalize: by default, divide by the sum of the weights (as MergeKit does).
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""What the paper's Figure 4 shows: how much of each model trimming and the election take away."""
+"""How much of each model trimming and the election remove, as in Figure 4 of Tao et al. 2024."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ LEGEND = (
 
 @dataclass
 class Shares:
-    """Counts of one model's parameters, tied ones once.
+    """Counts of one model's parameters; tied ones count once.
 
     Attributes:
         parameters: all.
-        kept: left after trimming (or dropping).
-        conflict: of those, how many have a contrary sign in another model.
-        lost: of those, how many the election discarded.
-        slack: of those, how many the slack variable saved from it.
+        kept: parameters left after trimming (or dropping).
+        conflict: those of them that have the opposite sign in another model.
+        lost: those of them that the election discarded.
+        slack: those of them that the slack variable saved.
     """
 
     parameters: int = 0
@@ -50,7 +50,7 @@ def count(shares: Sequence[Shares], vectors: Sequence[Tensor], kept: Sequence[in
     Args:
         shares: of the models.
         vectors: their task vectors, trimmed.
-        kept: how many values trimming left of each.
+        kept: how many values of each are left after trimming.
         positive: the elected signs; None if there was no election.
     """
     conflict = in_conflict(vectors)

@@ -1,1 +1,1 @@
-"""A study of what each part of the method is worth: many systems, equal updates, several seeds, honest intervals."""
+"""A study of what each part of the method contributes: many systems, equal updates, several seeds, intervals."""

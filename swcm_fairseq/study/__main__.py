@@ -1,7 +1,7 @@
-"""``swcm study``: run a study, or report what has been run.
+"""``swcm study``: run a study, or report its results.
 
-Interrupt it whenever you like. The same command continues: finished runs are kept in RESULTS, a training continues from
-its last checkpoint.
+You can interrupt it at any time. The same command continues: finished runs are kept in RESULTS, and a training run
+continues from its last checkpoint.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from swcm_fairseq.study.study_runner import Job, Places, jobs, train_job
 
 
 def machine() -> str:
-    """The processor and the threads of one training."""
+    """The processor and the number of threads of a training run."""
     names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s)"
 
@@ -32,7 +32,7 @@ def _cpuinfo() -> list[str]:
 
 
 def run_job(plan: StudyPlan, job: Job, places: Places, bar: tqdm) -> None:
-    """One job, with its results on the bar."""
+    """Run one job, and show its results above the progress bar."""
     for result in train_job(plan, job, places, machine()):
         bar.update()
         bar.write(
@@ -42,7 +42,7 @@ def run_job(plan: StudyPlan, job: Job, places: Places, bar: tqdm) -> None:
 
 
 def run_study(plan: StudyPlan, places: Places, at_once: int) -> None:
-    """Everything that is not finished, ``at_once`` trainings at a time; the first failure ends it."""
+    """Run all unfinished jobs, ``at_once`` at a time; the first failure ends the study."""
     finished = read_results(places.results)
     total = len(plan.systems) * len(plan.tasks) * (len(plan.scale.rates) + len(plan.scale.seeds) - 1)
     running: dict[Future[None], Job] = {}
@@ -59,7 +59,7 @@ def run_study(plan: StudyPlan, places: Places, at_once: int) -> None:
 
 
 def with_data(plan: StudyPlan, data: Path) -> StudyPlan:
-    """The plan with the tasks that have a data directory; prints which have none.
+    """The plan with only the tasks that have a data directory; prints which have none.
 
     Raises:
         InputError: no task has one.
@@ -81,18 +81,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("action", choices=["run", "report"], help="train what is missing, or write the report")
     parser.add_argument("--plan", type=Path, default=Path("examples/study/plan.yaml"), metavar="YAML")
     parser.add_argument("--scale", required=True, metavar="NAME", help="of the plan: smoke, cpu or gpu")
-    parser.add_argument("--encoders", type=Path, metavar="DIR", help="what systems start from: DIR/aligned and others")
+    parser.add_argument(
+        "--encoders", type=Path, metavar="DIR", help="encoders that systems start from: DIR/aligned and others"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one for each task")
     parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints and logs")
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results and report")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="training runs at a time (default: 1)")
     return parser
 
 
 def report(plan: StudyPlan, results: list[RunResult], folder: Path) -> None:
-    """Write the report and say where it is."""
+    """Write the report and print its paths."""
     if not results:
-        raise InputError(f"{folder}: no finished run in it; run examples/study/run.sh first")
+        raise InputError(f"{folder}: contains no finished run; run examples/study/run.sh first")
     from swcm_fairseq.study.study_curves import draw  # matplotlib takes a second to import
 
     for path in write_report(plan, results, folder, draw(plan, results, folder / "curves.png")):

@@ -1,4 +1,4 @@
-"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and the verdict on the paper's order."""
+"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and verdicts on the paper's orders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class StudyScore:
     Attributes:
         system: name of the system.
         seeds: number of runs.
-        score: in percent, of all runs' outputs together.
+        score: in percent, over the outputs of all runs.
         low: lower end of the 95% interval over items and seeds.
         high: its upper end.
         by_seed: the score of each run.
-        different: mean number of different outputs of a run.
-        language: percent of the outputs that are in the language; None if it is unknown.
+        different: number of different outputs per run, on average.
+        language: percent of the outputs that are in the target language; None if it is unknown.
         stats: the metric's statistics, [seeds, items, numbers].
     """
 
@@ -101,7 +101,7 @@ def score_system(metric: Metric, runs: Sequence[RunResult], direction: str, refe
 
 
 def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
-    """Approximate randomization on the items; an item's statistics are summed over the seeds that both have."""
+    """Approximate randomization over items; an item's statistics are summed over the seeds that both systems have."""
     seeds = min(one.seeds, other.seeds)
     return approximate_randomization(
         metric, one.stats[:seeds].sum(axis=0), other.stats[:seeds].sum(axis=0), trials=TRIALS
@@ -110,15 +110,15 @@ def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the study says of an order.
+    """The study's verdict on an order.
 
     Attributes:
-        word: ``confirmed`` or ``contradicted`` if the difference is significant over items (``p``), and over items and
-            seeds (the interval does not contain 0); else ``not confirmed``.
+        word: ``confirmed`` or ``contradicted`` if the difference is significant both over items (``p``) and over items
+            and seeds (the interval does not contain 0); otherwise ``not confirmed``.
         difference: of the scores.
         low: lower end of the difference's 95% interval over items and seeds.
         high: its upper end.
-        p: approximate randomization on the items.
+        p: of approximate randomization over items.
     """
 
     word: str
@@ -129,7 +129,7 @@ class Verdict:
 
 
 def judged(metric: Metric, claim: Claim, scores: dict[str, StudyScore]) -> Verdict | None:
-    """The verdict on a claim; None while one of the two systems is missing."""
+    """The verdict on a claim; None as long as one of the two systems is missing."""
     if claim.better not in scores or claim.worse not in scores:
         return None
     better, worse = scores[claim.better], scores[claim.worse]

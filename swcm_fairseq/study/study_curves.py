@@ -1,4 +1,4 @@
-"""Training losses of a study's systems at their own learning rates, first seed."""
+"""Plot the training losses of a study's systems, each at its own learning rate and the first seed."""
 
 from pathlib import Path
 

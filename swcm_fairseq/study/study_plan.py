@@ -1,4 +1,4 @@
-"""What a study trains: systems, tasks and the sizes of a scale, read from one YAML file."""
+"""The plan of a study: systems, tasks and scales, read from one YAML file."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class StudySystem:
         name: of the system; part of file names.
         tables: where it appears in the paper.
         options: of fairseq-train in both stages.
-        pretraining: further options of pretraining; None for a system that is not pretrained.
-        encoder: which of the study's encoders it starts from, by how the rows of new pieces start.
+        pretraining: additional options for pretraining; None for a system that is not pretrained.
+        encoder: the encoder it starts from; encoders are named by how the rows of new pieces start.
     """
 
     name: str
@@ -38,7 +38,7 @@ class StudyTask:
     Attributes:
         name: of the task; its data directory is ``DATA/NAME``.
         directions: ``CORPUS:SOURCE-TARGET`` of each test set.
-        metric: one of :data:`METRICS`: the score that systems are compared by.
+        metric: the score by which systems are compared, one of :data:`METRICS`.
         options: of fairseq-train.
         generation: of fairseq-generate.
     """
@@ -52,14 +52,14 @@ class StudyTask:
 
 @dataclass(frozen=True)
 class StudyScale:
-    """How much is trained; the same for every system.
+    """How long and with which options all systems are trained.
 
     Attributes:
         pretraining_updates: of pretraining.
         task_updates: of fine-tuning, for each task of this scale.
         options: of fairseq-train in both stages.
-        pretraining: further options of pretraining.
-        rates: learning rates; each system takes the one with the lowest validation loss at the first seed.
+        pretraining: additional options for pretraining.
+        rates: learning rates; each system uses the one with the lowest validation loss at the first seed.
         seeds: of the runs.
         systems: names of the systems at this scale; empty for all.
     """
@@ -119,7 +119,7 @@ Named = TypeVar("Named", StudySystem, StudyTask)
 
 
 def _chosen(parts: list[Named], names: list[str], place: str) -> list[Named]:
-    """The parts with these names, or all of them without names."""
+    """The parts with these names; all parts if there are no names."""
     unknown = set(names) - {part.name for part in parts}
     if unknown:
         raise InputError(f"{place}: {sorted(unknown)[0]} is not in the plan; give {', '.join(p.name for p in parts)}")

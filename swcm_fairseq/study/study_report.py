@@ -1,4 +1,4 @@
-"""A study's results as Markdown, as one web page and as JSON."""
+"""Write a study's results as Markdown, as a web page and as JSON."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ SAMPLES = 4
 
 @dataclass
 class TestTable:
-    """One test set: the scores of all systems, and how they compare.
+    """One test set: the scores of all systems, and comparisons between them.
 
     Attributes:
         task: name of the task.
@@ -30,7 +30,7 @@ class TestTable:
         metric: name of the score.
         signature: what the numbers depend on.
         scores: by system, in the plan's order.
-        p_values: of the difference to XLM-SWCM, by system.
+        p_values: of the difference from XLM-SWCM, by system.
         claims: the verdict on each of the paper's orders.
     """
 
@@ -44,7 +44,7 @@ class TestTable:
 
 
 def chosen_runs(plan: StudyPlan, results: list[RunResult], task: str) -> dict[str, list[RunResult]]:
-    """The runs of each system at its own learning rate, in the plan's order; systems without a run are left out."""
+    """The runs of each system at its own learning rate, in the plan's order, without systems that have no run."""
     chosen: dict[str, list[RunResult]] = {}
     for system in plan.systems:
         rate = best_rate(results, system.name, plan.scale.rates, plan.scale.seeds[0])
@@ -141,7 +141,7 @@ def _verdict(verdict: Verdict | None) -> str:
 
 
 def sample_rows(table: TestTable, runs: dict[str, list[RunResult]], references: list[str]) -> list[Sample]:
-    """A few test items with the output of every system's first run."""
+    """A few test items with the output of each system's first run."""
     step = max(1, len(references) // SAMPLES)
     return [
         Sample(
@@ -152,7 +152,7 @@ def sample_rows(table: TestTable, runs: dict[str, list[RunResult]], references: 
 
 
 def progress_line(plan: StudyPlan, results: list[RunResult]) -> str:
-    """How much of the study is done."""
+    """How much of the study is finished."""
     tasks = len(plan.tasks)
     wanted = len(plan.systems) * tasks * (len(plan.scale.rates) + len(plan.scale.seeds) - 1)
     systems, seeds = len(plan.systems), len(plan.scale.seeds)

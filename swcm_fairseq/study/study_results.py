@@ -42,7 +42,7 @@ class RunResult(RunName):
         updates: updates of pretraining and of fine-tuning.
         parameters: number of parameters of the model.
         validation_loss: at the end of fine-tuning, in bits per token.
-        seconds: of both trainings, on the machine that it ran on.
+        seconds: duration of both training stages.
         machine: its processor or GPU, and the number of threads.
         curves: ``pretraining`` and the task -> update and training loss, every ten updates.
         outputs: direction -> one hypothesis for each line of the test set.
@@ -63,7 +63,7 @@ class RunResult(RunName):
 
 
 def write_result(result: RunResult, folder: Path) -> None:
-    """Write the run's file, whole or not at all."""
+    """Write the run's file, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / result.name.file
     content = json.dumps(asdict(result), ensure_ascii=False, indent=0).encode("utf-8")
@@ -77,7 +77,7 @@ def read_results(folder: Path) -> list[RunResult]:
         try:
             result = checked(parse_json(read_text(path), path), RunResult, str(path))
         except InputError as error:
-            raise InputError(f"{error}; delete the file, and the study makes it again") from error
+            raise InputError(f"{error}; delete the file, and the study repeats the run") from error
         if result.name.file != path.name:
             raise InputError(f"{path}: is the result {result.name.file}; give it that name")
         results.append(result)

@@ -25,7 +25,7 @@ class Places:
 
     Attributes:
         encoders: directory with the encoders that systems start from, by name.
-        data: data directories: ``pretraining`` and one for each task.
+        data: directory of the data directories: ``pretraining`` and one for each task.
         work: checkpoints and logs.
         results: result files.
     """
@@ -46,10 +46,10 @@ class Job:
 
 
 def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
-    """The unfinished jobs that can be trained now: the grid of rates at the first seed, then the other seeds.
+    """The unfinished jobs that can run now: the grid of rates at the first seed, then the other seeds.
 
-    A system's other seeds wait until its grid is complete. Systems come in the plan's order, so that the first ones can
-    be compared over all seeds while the last ones wait.
+    A system's other seeds wait until its grid is complete. Jobs follow the plan's order of systems, so the first
+    systems can be compared over all seeds before the last ones have started.
     """
     finished = {result.name for result in results}
     for system in plan.systems:
@@ -62,7 +62,7 @@ def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
 
 
 def run(command: list[str], log: Path) -> None:
-    """Run a command with its output in ``log``; raises :class:`InputError` with its error line if it fails."""
+    """Run a command and write its output to ``log``; raises :class:`InputError` with its error line if it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file:
         status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
@@ -74,7 +74,7 @@ def run(command: list[str], log: Path) -> None:
 
 
 def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, options: list[str]) -> None:
-    """One stage; nothing if it has been finished."""
+    """Run one stage, unless it is finished."""
     if (save_dir / "finished").exists():
         return
     shared = [*TASK, "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm", *plan.scale.options]
@@ -88,7 +88,7 @@ def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, o
 
 
 def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> list[str]:
-    """What fine-tuning starts from: the system's pretraining, which is done first, or the encoder itself."""
+    """The options for what fine-tuning starts from: the pretrained system, which is trained first, or the encoder."""
     from_encoder = ["--pretrained-encoder", str(places.encoders / job.system.encoder)]
     if job.system.pretraining is None:
         return from_encoder
@@ -99,7 +99,7 @@ def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> li
 
 
 def generate(task: StudyTask, direction: str, data: Path, folder: Path, device: list[str]) -> list[str]:
-    """The outputs for one test set, in its order."""
+    """The outputs for one test set, in the order of its lines."""
     corpus, _, languages = direction.partition(":")
     source, _, target = languages.partition("-")
     place = folder / "generated" / direction.replace(":", "-")
@@ -112,23 +112,23 @@ def generate(task: StudyTask, direction: str, data: Path, folder: Path, device: 
 
 
 def read_log(log: Path) -> tuple[int, float, float]:
-    """Parameters, last validation loss in bits per token, and seconds of a training.
+    """Number of parameters, last validation loss in bits per token, and duration in seconds of a training run.
 
     Raises:
-        InputError: the log has no validation.
+        InputError: the log contains no validation.
     """
     text = log.read_text(encoding="utf-8", errors="replace")
     found = [each for each in map(statistics, text.splitlines()) if each]
     losses = [float(numbers["valid_nll_loss"]) for tag, numbers in found if tag == "valid"]
     sizes = PARAMETERS.findall(text)
     if not losses or not sizes:
-        raise InputError(f"{log}: no validation; delete its folder and run the study again")
+        raise InputError(f"{log}: contains no validation; delete its folder and run the study again")
     seconds = max(float(numbers["train_wall"]) for tag, numbers in found if tag == "train")
     return int(sizes[-1].replace(",", "")), losses[-1], seconds
 
 
 def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterator[RunResult]:
-    """Both stages of a job, task by task; results are written as they arrive, then the checkpoints are deleted."""
+    """Run both stages of a job, task by task; write each result when it arrives, and finally delete the checkpoints."""
     folder = places.work / job.system.name / f"lr-{job.rate:g}.seed-{job.seed}"
     pretraining_updates = 0 if job.system.pretraining is None else plan.scale.pretraining_updates
     device = [option for option in plan.scale.options if option in ("--cpu", "--fp16", "--bf16")]

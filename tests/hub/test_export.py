@@ -66,7 +66,7 @@ def test_bad_input_is_one_line(checkpoint, exported, data_bin, tmp_path):
     for change, message in (
         ({"task_state": {}}, "not trained with --task multilingual_denoising_mt"),
         ({"task_state": {"symbols": []}}, "not trained with --task multilingual_denoising_mt"),
-        ({"cfg": None}, "has no options of a training, .*--finetune-from-model"),
+        ({"cfg": None}, "contains no training options, .*--finetune-from-model"),
         (None, "not a checkpoint of fairseq-train"),
     ):
         torch.save({**state, **change} if change else state["model"], tmp_path / "odd.pt")

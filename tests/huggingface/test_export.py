@@ -104,7 +104,7 @@ def test_card_without_data(checkpoint):
     state = torch.load(checkpoint, weights_only=True)
     state["cfg"]["task"]["data"] = "/nowhere"
     card = model_card(state, "name", [], None)
-    assert "data directory was not there" in card and "Not stated" in card and "license:" not in card
+    assert "data directory was missing" in card and "Not stated" in card and "license:" not in card
 
 
 @pytest.mark.parametrize("text, expected", [("org/name", True), ("a/b/c", False), ("/abs/dir", False), ("dir", False)])

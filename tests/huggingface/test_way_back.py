@@ -68,7 +68,7 @@ def test_what_transformers_has_trained_comes_back(in_transformers, exports, tmp_
         write_checkpoint(exports / layout / "export", tmp_path / f"{layout}-lora", written / f"{layout}-lora")
         merged = (weights(tmp_path / f"{layout}-{kind}/model.pt") for kind in ("merged", "lora"))
         assert differing(*merged) == []
-    with pytest.raises(InputError, match="a LoRA of another model"):
+    with pytest.raises(InputError, match="a LoRA adapter of another model"):
         write_checkpoint(exports / "separate/export", tmp_path / "other", written / "paper-lora")
 
 
@@ -79,20 +79,20 @@ def test_bad_directories_are_one_line(exports, data_bin, tmp_path):
         with pytest.raises(InputError, match="not a model of ours for transformers; give a directory that swcm export"):
             write_checkpoint(another, tmp_path / "out")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(InputError, match="not a model of ours for transformers"):
+    with pytest.raises(InputError, match="not one of our models for transformers"):
         write_checkpoint(tmp_path, tmp_path / "out")
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text('{"peft_type": "IA3"}')
     with pytest.raises(InputError, match=r"a LoRA adapter without its model; .*--lora"):
         write_checkpoint(adapter, tmp_path / "out")
-    with pytest.raises(InputError, match="an adapter of the kind IA3; only LoRA"):
+    with pytest.raises(InputError, match="an adapter of type IA3; only LoRA"):
         write_checkpoint(exports / "paper/export", tmp_path / "out", adapter)
     cut = shutil.copytree(exports / "paper/export", tmp_path / "cut")
     (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(InputError, match="cut off"):
         write_checkpoint(cut, tmp_path / "out")
-    with pytest.raises(InputError, match="--lora is for the whole model"):
+    with pytest.raises(InputError, match="--lora applies to the whole model"):
         run_convert("--lora", adapter)
     assert not (tmp_path / "out").exists()
 

@@ -82,7 +82,7 @@ BAD = [
     (cut_off, r"model\.safetensors: not a readable safetensors file"),
     (code, r"pytorch_model\.bin: refused: it wants to run code \(print\); use a safetensors file"),
     (no_weights, r"neither model\.safetensors nor pytorch_model\.bin"),
-    (no_shard, r"names the shard model-1\.safetensors, which is not there"),
+    (no_shard, r"lists the shard model-1\.safetensors, which is missing"),
     (no_vocabulary, r"no vocabulary"),
     (larger_vocabulary, r"205 symbols for 152 embedding rows"),
     (no_layers, r"no layers\.0\.fc1\.weight"),

@@ -92,7 +92,7 @@ def test_own_checkpoint(run, start, dictionary, tmp_path):
     state = {"model": model.state_dict(), "cfg": {"model": options}, "task_state": {"symbols": dictionary.symbols}}
     torch.save(state, tmp_path / "own.pt")
     arguments = [tmp_path / "own.pt", "--output", tmp_path / "encoder"]
-    with pytest.raises(InputError, match="name it with --sentencepiece-model"):
+    with pytest.raises(InputError, match="give its path with --sentencepiece-model"):
         run(*arguments)
     said = run(*arguments, "--sentencepiece-model", FIXTURES / "bert" / "sentencepiece.bpe.model")
     assert "(1 left out: no piece)" in said

@@ -106,7 +106,7 @@ def change(state: dict, **changes) -> dict:
     ("arguments", "message"),
     [
         ("a.pt --method average", "give at least two models to merge"),
-        ("a.pt b.pt --method ties", "--base is missing: ties merges what the models have learned"),
+        ("a.pt b.pt --method ties", "--base is missing: ties merges what the models learned"),
         ("a.pt b.pt --method average --base base.pt", "--base has no effect with --method average"),
         ("a.pt b.pt --method average --densities 0.5", "--densities has no effect with --method average"),
         ("a.pt b.pt --method ties --base base.pt --slack 0.1", "--slack has no effect with --method ties"),
@@ -129,8 +129,8 @@ def change(state: dict, **changes) -> dict:
         ("a.pt more.pt --method average", "more.pt has the tensor encoder.extra, a.pt does not"),
         ("more.pt a.pt --method average", "more.pt has the tensor encoder.extra, a.pt does not"),
         ("a.pt eps.pt --method average", r"encoder._extra_state differs \(1e-05 and 1e-12\)"),
-        ("a.pt kind.pt --method average", "encoder.bias is of another kind"),
-        ("a.pt nan.pt --method average", "nan.pt: encoder.bias holds numbers that are not finite"),
+        ("a.pt kind.pt --method average", "encoder.bias has different types"),
+        ("a.pt nan.pt --method average", "nan.pt: encoder.bias contains numbers that are not finite"),
         ("a.pt b.pt --method ties --base more.pt", "--base more.pt is not an ancestor of a.pt: more.pt has the tensor"),
         (
             "a.pt b.pt --method ties --base shape.pt",
@@ -173,7 +173,7 @@ def test_refusals_are_one_line(files, capsys, arguments, message):
 def test_numbers_are_numbers(files, capsys):
     with pytest.raises(SystemExit):
         merge("a.pt", "b.pt", "--method", "average", "--weights", "one,two", "--output", "out.pt")
-    assert "'one,two': give numbers with commas between them" in capsys.readouterr().err
+    assert "'one,two': give numbers separated by commas" in capsys.readouterr().err
 
 
 def test_files_older_than_torch_1_6_are_read(files):

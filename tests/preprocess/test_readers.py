@@ -387,7 +387,7 @@ def test_a_folder_of_tables_is_one_split(tmp_path):
     with pytest.raises(InputError, match=r"data: has more than one split \(test, train\); give the files of one"):
         read("parquet", tmp_path / "data")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: no .parquet or .arrow file in it"):
+    with pytest.raises(InputError, match=r"empty: contains no .parquet or .arrow file"):
         read("arrow", tmp_path / "empty")
 
 
@@ -423,7 +423,7 @@ def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch
         ("mc2 --input {file} --lang bo --fields body=x", "with NAME one of text, title"),
         ("mc2 --input {file} --lang bo", r"no record is left \(not JSON 1\)"),
         ("cmrc2018 --input {file} --lang zh", "not JSON"),
-        ("thucnews --input {folder} --lang zh", "no .txt files in it"),
+        ("thucnews --input {folder} --lang zh", "contains no .txt files"),
         ("thucnews --input {file} --lang zh", "neither a folder nor a readable zip file"),
         ("plain-pairs --input {file} --lang zh-bo", "1 files given where two belong together"),
     ],
