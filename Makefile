@@ -57,7 +57,7 @@ other:
 	grep -v '^torch==\|fairseq' constraints.txt > .venv-other/constraints.txt
 	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r .venv-other/constraints.txt
 	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	cd .venv-other && bin/python ../tests/packaging/commands.py ../examples/quickstart/data/sample
+	cd .venv-other && bin/python ../tests/packaging/run_without_torch.py ../examples/quickstart/data/sample
 
 faults: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --cases 5000 --output tests/faults/RESULTS.md

@@ -79,8 +79,9 @@ def test_importing_a_package_registers_all_that_it_has(package):
 
 
 def test_names_of_modules_are_unique():
-    names = Counter(path.stem for path in [*FILES.values(), *(ROOT / "benchmarks").glob("*.py")])
-    assert [name for name, count in names.items() if count > 1 and not name.startswith("__")] == []
+    others = [path for folder in ("benchmarks", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
+    names = Counter(path.stem for path in [*FILES.values(), *others])
+    assert [name for name, count in names.items() if count > 1 and not name.startswith("__") and name != "conftest"] == []
 
 
 def test_preprocess_goes_by_any_name():

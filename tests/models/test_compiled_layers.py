@@ -15,7 +15,7 @@ from swcm_fairseq.models.layers import InheritedDecoderLayer
 from swcm_fairseq.models.model import XLMSWCMModel
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 from tests.criterions.criterion_support import Task, assert_close, build_criterion, gradients, make_batch
-from tests.models.test_decoding import step_by_step
+from tests.models.test_incremental_decoding import step_by_step
 
 
 @pytest.fixture

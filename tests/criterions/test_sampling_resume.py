@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.tasks.task_data import fill
-from tests.tasks.test_resume import run
+from tests.tasks.test_exact_resume import run
 
 OPTIONS = """
     --user-dir swcm_fairseq --task multilingual_denoising_mt --arch xlm_swcm --encoder-layers 1

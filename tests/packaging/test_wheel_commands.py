@@ -5,7 +5,7 @@ from pathlib import Path
 
 from swcm_fairseq.cli import COMMANDS, GROUPS
 
-ALL = Path(__file__).with_name("commands.py")
+ALL = Path(__file__).with_name("run_without_torch.py")
 SCREEN = 40  # lines
 
 
