@@ -111,7 +111,7 @@ def foreign_vocabulary(tmp_path):
         (no_dictionary, "dict.txt: no dictionary there"),
         (cut_off, "model.pt: not a checkpoint, or a damaged one"),
         (another_dictionary, "it belongs to another model"),
-        (encoder_only, "not a checkpoint of an encoder-decoder"),
+        (encoder_only, "not a checkpoint of a fairseq encoder-decoder"),
         (not_shared, "only shared embeddings"),
         (no_vocabulary, "vocab/dict.txt: no dictionary there"),
         (foreign_vocabulary, "no piece of the dictionary"),
