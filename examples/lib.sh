@@ -132,10 +132,8 @@ training() {
     # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
     share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
-  # AdamW is torch's, which also resumes exactly in half precision.
-  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" --optimizer fused_adamw
-    --adam-betas '(0.9,0.999)' --clip-norm 1.0 "${BATCH[@]}" "${share[@]}" "${PRECISION_OPTION[@]}" "${DEVICE[@]}"
-    --save-dir "$1" --no-epoch-checkpoints --log-format json --log-interval 10 --seed "$SEED" "${@:2}" "${EXTRA[@]}")
+  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" "${TRAINING_OPTIONS[@]}" "${BATCH[@]}"
+    "${share[@]}" "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --save-dir "$1" --seed "$SEED" "${@:2}" "${EXTRA[@]}")
   announce "${command[@]}" || return 0
   mkdir -p "$1"
   if ((MACHINE > 0)); then # fairseq reports on the first machine

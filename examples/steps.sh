@@ -6,6 +6,10 @@ DRY_RUN=0
 # shellcheck disable=SC2034  # used by what sources this file
 if [ -d swcm_fairseq ]; then PLUGIN=swcm_fairseq; else PLUGIN=$(swcm user-dir); fi
 
+# The options of every training. AdamW is torch's, which also resumes exactly in half precision.
+TRAINING_OPTIONS=(--optimizer fused_adamw --adam-betas '(0.9,0.999)' --clip-norm 1.0 --no-epoch-checkpoints
+  --log-format json --log-interval 10)
+
 # fail MESSAGE [STATUS]: print one line on standard error and exit.
 fail() {
   echo "error: $1" >&2

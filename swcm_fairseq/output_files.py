@@ -238,13 +238,13 @@ def locked_directory(directory: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path | str, content: bytes) -> None:
-    """Write a file whole or not at all; raises :class:`InputError` as :func:`whole_file`."""
+    """Write a file atomically; raises :class:`InputError` as :func:`whole_file`."""
     with whole_file(path) as place:
         place.write_bytes(content)
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file whole or not at all; raises :class:`InputError` as :func:`whole_file`."""
+    """Copy a file atomically; raises :class:`InputError` as :func:`whole_file`."""
     with whole_file(target) as place:
         shutil.copyfile(source, place)
 

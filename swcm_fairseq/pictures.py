@@ -1,4 +1,4 @@
-"""Pictures of matplotlib as output: whole or not at all, and over nothing but an earlier picture of ours."""
+"""Save matplotlib figures atomically, and overwrite only earlier figures of this package."""
 
 from pathlib import Path
 from types import ModuleType

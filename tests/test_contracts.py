@@ -14,7 +14,7 @@ FILES = {
     for package in ("swcm_fairseq", "preprocess")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-# Package -> what it must not know. Each arrow of the data's way goes one way.
+# Package -> what it must not import, so that data flow in one direction.
 FORBIDDEN = {
     "preprocess": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.optim"),
     "swcm_fairseq.data": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "preprocess"),
@@ -81,7 +81,9 @@ def test_importing_a_package_registers_all_that_it_has(package):
 def test_names_of_modules_are_unique():
     others = [path for folder in ("benchmarks", "examples", "tests") for path in (ROOT / folder).rglob("*.py")]
     names = Counter(path.stem for path in [*FILES.values(), *others])
-    assert [name for name, count in names.items() if count > 1 and not name.startswith("__") and name != "conftest"] == []
+    assert [
+        name for name, count in names.items() if count > 1 and not name.startswith("__") and name != "conftest"
+    ] == []
 
 
 def test_preprocess_goes_by_any_name():

@@ -1,7 +1,7 @@
 """Text files of all kinds: plain or compressed, read in blocks of lines, split at LF and nowhere else.
 
-U+2028, U+0085, form feeds and the like never end a line, the last line needs no LF, and CRLF and a byte order mark are
-removed. Compression is recognised by the first bytes, not by the name.
+U+2028, U+0085, form feeds and similar characters never end a line. The last line needs no LF. CRLF and a byte order
+mark are removed. Compression is recognized by the first bytes, not by the name.
 """
 
 import codecs

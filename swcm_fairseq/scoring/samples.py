@@ -94,7 +94,7 @@ _FORMATS = {"text": as_text, "jsonl": as_jsonl, "html": html_page}
 
 
 def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
-    """``limit`` of ``samples``, evenly spaced; all if there are no more than that."""
+    """At most ``limit`` of ``samples``, evenly spaced."""
     if limit is None or limit >= len(samples):
         return list(samples)
     if limit < 1:

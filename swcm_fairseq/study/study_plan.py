@@ -1,7 +1,7 @@
 """The plan of a study: systems, tasks and scales, read from one YAML file."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -97,12 +97,14 @@ class PlanFile:
         systems: of all scales.
         tasks: of all scales.
         claims: what the paper found.
+        options: of fairseq-train in both stages at every scale.
     """
 
     scales: dict[str, StudyScale]
     systems: list[StudySystem]
     tasks: list[StudyTask]
     claims: list[Claim]
+    options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def read_plan(path: Path, scale: str) -> StudyPlan:
     for task in content.tasks:
         _check(task, f"{path}: tasks: {task.name}")
     return StudyPlan(
-        scale=size,
+        scale=replace(size, options=[*content.options, *size.options]),
         systems=_chosen(content.systems, size.systems, f"{path}: scales: {scale}: systems"),
         tasks=_chosen(content.tasks, list(size.task_updates), f"{path}: scales: {scale}: task_updates"),
         claims=content.claims,

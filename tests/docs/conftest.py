@@ -77,7 +77,7 @@ def _make_encoder(sample: Path) -> None:
 
 @pytest.fixture
 def workplace(prepared, tmp_path, monkeypatch, sample_data) -> Path:
-    """A copy of it for one page, as working directory, with the text files that the pages speak of."""
+    """A copy of it for one page, as working directory, with the text files that the pages mention."""
     root = shutil.copytree(prepared, tmp_path / "root", symlinks=True)
     write_texts(root, sample_data)
     monkeypatch.chdir(root)

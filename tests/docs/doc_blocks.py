@@ -11,7 +11,7 @@ _TYPED = re.compile(rf"^\s*(?:\$ )?(?:[A-Z_]+=\S* )*{_PROGRAM} ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its first line in the page, the language behind the fence, and what stands in it."""
+    """A fenced block: its first line in the page, the language after the fence, and its content."""
 
     line: int
     language: str
@@ -28,7 +28,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(block: Block) -> list[str]:
-    """The commands of a ``sh`` block: a backslash goes on with the next line, comments and blank lines are none."""
+    """The commands of a ``sh`` block: a backslash continues on the next line; comments and blank lines are skipped."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [" ".join(line.split()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
 

@@ -1,4 +1,4 @@
-"""Options that the documentation speaks of, also outside of commands, are options of some command."""
+"""Every option that the documentation mentions, also outside of commands, is an option of some command."""
 
 import contextlib
 import io

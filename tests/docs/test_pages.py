@@ -1,4 +1,4 @@
-"""Whatever the documentation tells its reader to type is run as it stands there, at the smallest size."""
+"""Every command in the documentation is run as it is written, at the smallest size."""
 
 import re
 from pathlib import Path

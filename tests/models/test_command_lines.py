@@ -145,7 +145,7 @@ def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
 
 
 def test_half_precision_goes_on_exactly(data, tmp_path):
-    """fairseq's own adam would go on from the rounded parameters; see --optimizer fused_adamw."""
+    """fairseq's own adam would continue from the rounded parameters; see --optimizer fused_adamw."""
     command = [data, *TRAIN, "--pretrained-encoder", XLMR, "--bf16", "--optimizer", "fused_adamw"]
 
     def states(name: str, *updates: str) -> list[torch.Tensor]:

@@ -227,7 +227,7 @@ def test_output_over_the_parallel_text(encoder, sample_data, tmp_path):
 
 
 def test_memory_is_bounded(monkeypatch):
-    """However large the text, no more cells than the limit are made."""
+    """However large the text, the number of cells stays within the limit."""
     made = []
     monkeypatch.setattr(word_alignment, "MAX_CELLS", 5_000)
     cells = word_alignment._cells

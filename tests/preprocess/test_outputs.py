@@ -1,4 +1,4 @@
-"""A full disk: every command says so in one line and leaves nothing half-written. /dev/full stands for the disk."""
+"""A full disk, simulated by /dev/full: every command reports it in one line and leaves nothing half-written."""
 
 import builtins
 from pathlib import Path

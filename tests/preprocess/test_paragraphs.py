@@ -43,7 +43,7 @@ def test_what_many_documents_have_stays_in_the_first(corpus, capsys):
 
 
 def test_a_paragraph_counts_once_a_document(corpus):
-    """The notice stands eight times, but in four documents."""
+    """The notice occurs eight times, but in four documents."""
     assert sum(line.count(NOTICE) for line in run(corpus, "--repeated-paragraphs", "5")) == 8
     assert sum(line.count(NOTICE) for line in run(corpus, "--repeated-paragraphs", "4")) == 1
 

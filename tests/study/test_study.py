@@ -98,7 +98,7 @@ def test_results_come_back_and_damage_is_named(tmp_path):
     assert read_results(tmp_path)[0].outputs == result().outputs
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"damaged compressed file: .*the study makes it again"):
+    with pytest.raises(InputError, match=r"damaged compressed file: .*the study repeats the run"):
         read_results(tmp_path)
 
 

@@ -69,7 +69,7 @@ def run(command, repository, processes: int = 1, kill_after: int | None = None) 
 @pytest.mark.e2e
 @pytest.mark.parametrize("setup", ["two workers", "two processes"])
 def test_kill_and_resume_is_exact(setup, data_bin, train_options, repository, tmp_path):
-    # An epoch has 33 updates: the run is resumed in the middle of one and goes on into the next.
+    # An epoch has 33 updates: the run is resumed in the middle of one and continues into the next.
     command = [sys.executable, "-m", "fairseq_cli.train", str(data_bin), *train_options]
     command += ["--save-interval-updates", "20", "--no-epoch-checkpoints", "--total-num-update", "60"]
     processes = 1
