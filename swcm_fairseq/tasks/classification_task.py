@@ -39,7 +39,7 @@ class MultilingualClassificationConfig(SentencePredictionConfig, TrainingConfig)
 
 
 class LanguageDataset(BaseWrapperDataset):
-    """A dataset whose batches name the language of each example."""
+    """A dataset whose batches contain the language of each example."""
 
     def __init__(self, dataset, languages: np.ndarray):
         """``languages``: number of the language of each example, int64, shape (examples,)."""
@@ -84,7 +84,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         """Make the task; ``from_checkpoint``: the options are a checkpoint's; ``kwargs`` are fairseq's.
 
         Raises:
-            InputError: the data directory is not one, has other classes than ``--num-classes``, or an option is wrong.
+            InputError: it is not a data directory, it does not have ``--num-classes`` classes, or an option is wrong.
         """
         options = whole_configuration(cfg)
         if options is not None and not from_checkpoint:
@@ -109,11 +109,11 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
             raise InputError(f"{path}: was trained on other classes than those of {self.cfg.data}")
 
     def max_positions(self) -> int:
-        """The most positions of a text, ``<s>`` and ``</s>`` included."""
+        """Maximum positions of a text, including ``<s>`` and ``</s>``."""
         return self.cfg.tokens_per_sample
 
     def build_model(self, cfg, from_checkpoint: bool = False):
-        """Build the model in the sizes of the encoder that training starts from.
+        """Build the model with the sizes of the encoder that training starts from.
 
         Raises:
             InputError: the checkpoint is missing, has other pieces than the data, or too few positions.

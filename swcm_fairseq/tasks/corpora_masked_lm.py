@@ -1,7 +1,7 @@
 """The task ``corpora_masked_lm``: masked language modelling on the corpora of a data directory.
 
-For an encoder whose vocabulary was extended: its new rows are learned on all languages together. Languages are
-drawn with a temperature and by the mean length of their texts, as CINO does (Yang et al. 2022, arXiv 2202.13558).
+It trains an encoder with an extended vocabulary, whose new rows learn from all languages together. Languages are drawn
+with a temperature and by the mean length of their texts, as in CINO (Yang et al. 2022, arXiv 2202.13558).
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class CorporaMaskedLMConfig(SamplingConfig, TrainingConfig):
     data: str = option(MISSING, "data directory written by swcm binarize")
     corpora: Optional[str] = option(None, "take the text of these corpora, e.g. bo,zh (default: all)")
     tokens_per_sample: int = option(
-        256, "the most positions of a text; longer documents are cut into blocks at sentence ends"
+        256, "maximum positions of a text; longer documents are cut into blocks at sentence ends"
     )
     join_documents: Optional[str] = option(
         None,
@@ -59,7 +59,7 @@ class CorporaMaskedLMTask(TrainingTask):
     Attributes:
         dictionary: pieces and ``<mask>``.
         langs: languages of the data directories; ``sample["lang"]`` indexes them.
-        corpora: the text to denoise of the data directory; pairs are left out.
+        corpora: the monolingual corpora of the data directories; pairs are left out.
     """
 
     cfg: CorporaMaskedLMConfig
@@ -87,15 +87,15 @@ class CorporaMaskedLMTask(TrainingTask):
                 f"--join-documents {','.join(unknown)}: {cfg.data} has text in {', '.join(self.langs) or 'no language'}"
             )
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
-        # What makes a checkpoint of it readable as an encoder, without the data directory.
+        # Makes its checkpoints readable as encoders, without the data directory.
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})
 
     def max_positions(self) -> int:
-        """The most positions of a text, ``<s>`` and ``</s>`` included."""
+        """Maximum positions of a text, including ``<s>`` and ``</s>``."""
         return self.cfg.tokens_per_sample
 
     def build_model(self, cfg, from_checkpoint: bool = False):
-        """Build the model, in the sizes of the encoder that training starts from, if it starts from one.
+        """Build the model, with the sizes of the encoder that training starts from, if there is one.
 
         Raises:
             InputError: the checkpoint to start from is missing, has other pieces than the data, or too few positions.
@@ -137,18 +137,18 @@ class CorporaMaskedLMTask(TrainingTask):
         self.datasets[split] = MaskedDataset(streams, self.dictionary, cfg.mask_prob, cfg.tokens_per_sample, mix)
 
     def keep_languages_apart(self) -> None:
-        """What a criterion asks for that needs batches of one language each, before any data is loaded."""
+        """Called before any data is loaded by criterions that need batches of one language each."""
         if self.cfg.group_batches_by is BatchGroups.none:
             self.cfg.group_batches_by = BatchGroups.language
 
     def language_vocabulary(self, lang: int) -> torch.Tensor | None:
-        """What may be predicted in a language: the pieces that its training text has, and ``<mask>``.
+        """The symbols that may be predicted in a language: the pieces in its training text, and ``<mask>``.
 
         Args:
             lang: index of the language in ``langs``.
 
         Returns:
-            int64, ascending; None where nothing was counted.
+            int64, ascending; None if nothing was counted.
         """
         pieces = self.corpora.vocabulary(self.langs[lang], self.cfg.train_subset)
         return None if pieces is None else torch.cat((pieces, torch.tensor([self.dictionary.index(MASK)])))

@@ -30,7 +30,7 @@ class InferenceTask(FairseqTask):
         cfg: the task's options.
         dictionary: pieces, ``<mask>`` and language tokens.
         langs: language codes, in the order of their tokens.
-        positions: the most positions of a text, including the frame of ``<s> <xx>`` and ``</s>``.
+        positions: maximum positions of a text, including ``<s> <xx>`` and ``</s>``.
     """
 
     cfg: DecodingConfig
@@ -49,7 +49,7 @@ class InferenceTask(FairseqTask):
         return self.dictionary.index(language_token(lang))
 
     def _check_direction(self) -> None:
-        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` has no token, a checkpoint's included."""
+        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` (also of a checkpoint) has no token."""
         for lang in (self.cfg.source_lang, self.cfg.target_lang):
             if lang is not None:
                 self.language_id(lang)
@@ -119,7 +119,7 @@ class InferenceTask(FairseqTask):
 
         Args:
             src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (fairseq's hub has it).
-            src_lengths: theirs; not needed.
+            src_lengths: their lengths; not needed.
             constraints: fairseq's.
             source_lang: language of the texts; default: ``--source-lang``.
             target_lang: language to write; default: ``--target-lang``.

@@ -1,6 +1,6 @@
-"""What ``fairseq-interactive`` reads: lines end as in a file, and invalid UTF-8 is refused with its line number.
+"""The input of ``fairseq-interactive``: lines end as in a file, and invalid UTF-8 is refused with its line number.
 
-fairseq treats a carriage return within a line as its end, so all later outputs would belong to other lines.
+fairseq treats a carriage return within a line as a line end, which would shift all later outputs.
 """
 
 import io

@@ -20,7 +20,7 @@ from swcm_fairseq.tasks.beam_search import BeamSearchGenerator
 class LanguageGenerator(BeamSearchGenerator):
     """fairseq's generator, with each sample's language token forced after ``<s>``.
 
-    The token costs nothing, is not counted as length and is not in the hypotheses.
+    The token has no score, does not count as length and is not in the hypotheses.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class LanguageGenerator(BeamSearchGenerator):
         """Args:
         models: an ensemble.
         tgt_dict: the dictionary.
-        target_token: the language token for samples that do not say theirs (``fairseq-interactive``), or None.
+        target_token: the language token for samples without their own (``fairseq-interactive``), or None.
         language_tokens: ids of all language tokens, never generated.
-        vocabularies: the words of each language, if nothing else is to be generated; None: every word may be.
+        vocabularies: the words of each language, to which the search is restricted; None: no restriction.
         kwargs: fairseq's.
         """
         stripped = set(kwargs.pop("symbols_to_strip_from_output", None) or ()) | language_tokens | {tgt_dict.bos()}
@@ -80,13 +80,13 @@ class LanguageGenerator(BeamSearchGenerator):
 
     @contextlib.contextmanager
     def _searched_words(self, lang_tokens: torch.Tensor, options: Options) -> Iterator[OutputVocabulary | None]:
-        """While it lasts, the search knows the words of the batch's language and those that are given, no others.
+        """Within this context, the search is restricted to the words of the batch's language and given words.
 
-        Those words have the ids of a smaller vocabulary then, in the decoder, in the search and in ``options`` (of
-        fairseq's ``generate``), which are changed. Special symbols keep theirs: they come first and are always in it.
+        These words then have the ids of a smaller vocabulary, in the decoder, in the search and in ``options`` (of
+        fairseq's ``generate``), which are changed. Special symbols keep their ids: they always come first.
 
         Yields:
-            The vocabulary; None where all words are searched.
+            The vocabulary; None if the search is not restricted.
         """
         if self.vocabularies is None:
             yield None

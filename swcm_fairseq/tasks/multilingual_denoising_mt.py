@@ -85,7 +85,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
     @classmethod
     def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
-        """As any task's; and ``fairseq-interactive`` reads its lines as this package does."""
+        """As for any task; and make ``fairseq-interactive`` read lines by this package's rules."""
         options = whole_configuration(cfg)
         if options is None or from_checkpoint or not is_interactive():
             return super().setup_task(cfg, from_checkpoint, **kwargs)
@@ -96,7 +96,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         return task
 
     def _set_langs(self, langs: list[str]) -> None:
-        """Give the dictionary the language tokens of ``langs``, in place: fairseq has handed it out by then."""
+        """Set the dictionary's language tokens to those of ``langs``, in place, because fairseq already uses it."""
         remove_special_symbols(self.dictionary)
         add_special_symbols(self.dictionary, langs)
         self.langs = langs
@@ -110,7 +110,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         )
 
     def _choose_corpora(self) -> None:
-        """Set ``corpora``; again where a checkpoint changes languages or positions."""
+        """Set ``corpora``; called again when a checkpoint changes languages or positions."""
         cfg = self.cfg
         choice = Choice(
             wanted=split_list(cfg.corpora),
@@ -127,14 +127,14 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
     # --- what fairseq asks for ---
 
     def max_positions(self) -> tuple[int, int]:
-        """The most positions of source and target, ``<s> <xx>`` and ``</s>`` included."""
+        """Maximum positions of source and target, including ``<s> <xx>`` and ``</s>``."""
         return self.positions, self.positions
 
     def load_state_dict(self, state_dict: TaskState) -> None:
-        """Take over a checkpoint's languages and positions, and refuse data of another vocabulary.
+        """Adopt a checkpoint's languages and positions, and refuse data with another vocabulary.
 
-        fairseq calls it before it builds a checkpoint's model: to decode, not to train. Of the checkpoints of an
-        ensemble, the one with the fewest positions counts.
+        fairseq calls it before it builds a checkpoint's model to decode, but not to train. In an ensemble, the
+        checkpoint with the fewest positions counts.
 
         Raises:
             InputError: the data directory's pieces, or ``--langs``, differ from the checkpoint's.
@@ -277,7 +277,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             lang_token: dictionary index of the language token.
 
         Returns:
-            int64, ascending; None where nothing was counted.
+            int64, ascending; None if nothing was counted.
         """
         return self.corpora.vocabulary(self.langs[lang_token - self.dictionary.num_pieces - 1], self.cfg.train_subset)
 

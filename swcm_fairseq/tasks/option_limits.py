@@ -70,7 +70,7 @@ def check_options(options: DictConfig) -> None:
         options: its whole configuration.
 
     Raises:
-        InputError: names the option and says what it may be.
+        InputError: an option has an impossible value; the message gives the possible ones.
     """
     for key, (least, most) in LIMITS.items():
         value = OmegaConf.select(options, key)
@@ -95,7 +95,7 @@ def _range(least: float, most: float) -> str:
 
 
 def check_size(model: DictConfig | Namespace, symbols: int) -> None:
-    """Refuse a model whose parameters alone are more than this machine's memory, before it is built.
+    """Refuse a model whose parameters alone exceed this machine's memory, before it is built.
 
     Args:
         model: the options of its architecture.

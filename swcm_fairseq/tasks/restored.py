@@ -1,4 +1,4 @@
-"""What the checkpoint that fairseq is about to restore says about vocabulary, languages and sizes."""
+"""Vocabulary, languages and sizes of the checkpoint that fairseq is about to restore."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def check_same_pieces(state: TaskState, pieces: Sequence[str], directory: Path |
     Args:
         state: the task's part of a checkpoint.
         pieces: fairseq's four specials and the pieces, in order.
-        directory: where they come from.
+        directory: from which they were read.
     """
     if state["symbols"][: len(pieces) + 1] != [*pieces, MASK]:
         raise InputError(
@@ -83,7 +83,7 @@ def restored_sizes(run: RunOptions, positions: int) -> EncoderSizes | None:
 
 
 def take_sizes(model: DictConfig | Namespace, sizes: EncoderSizes) -> None:
-    """Give ``sizes`` to the options of one of fairseq's encoder architectures, in place."""
+    """Set the options of one of fairseq's encoder architectures to ``sizes``, in place."""
     options = {f"encoder_{name}": getattr(sizes, name) for name in SIZES}
     options |= {"activation_fn": sizes.activation_fn, "max_positions": sizes.positions}
     if isinstance(model, Namespace):

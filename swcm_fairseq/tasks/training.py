@@ -1,4 +1,4 @@
-"""What every task of this package does around training: start once, continue where it stopped, and end once."""
+"""Common behavior of this package's tasks in training: run once at a time, resume, and end once."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass
 class TrainingConfig(RunOptions):
-    """Options of fairseq's that every task of this package reads."""
+    """fairseq's options that every task of this package reads."""
 
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
@@ -115,7 +115,7 @@ class TrainingTask(FairseqTask):
         return None if why is None else f"{path}: {why}"
 
     def _check_restored(self) -> str | None:
-        """The checkpoint that fairseq will restore, which neither task nor model gets to see.
+        """The checkpoint that fairseq will restore, of which it tells neither task nor model.
 
         Raises:
             InputError: it is missing, or :meth:`check_restored_state` refuses it.
@@ -139,10 +139,10 @@ class TrainingTask(FairseqTask):
 
         Args:
             state: the task's part of the checkpoint.
-            path: where it is.
+            path: of the checkpoint.
         """
 
-    # --- what a checkpoint has of the task, besides its state ---
+    # --- the task's part of a checkpoint, besides its state ---
 
     def get_checkpoint_dict(self) -> dict[str, Options]:
         """What fairseq does not save: how many validations brought no improvement, for ``--patience``."""
@@ -177,9 +177,9 @@ def whole_configuration(cfg: DictConfig) -> DictConfig | None:
 
 
 def on_first_process(work: Callable[[], T]) -> T:
-    """Do something on the first process of a training only; all of them get its result, or its :class:`InputError`.
+    """Do ``work`` only in the first process of a training run; all processes get its result or :class:`InputError`.
 
-    ``work`` returns something plain: text, a number, None.
+    ``work`` returns plain data: text, a number, None.
     """
     if not torch.distributed.is_initialized():
         return work()
@@ -202,7 +202,7 @@ def _own_state(task: FairseqTask, state: Checkpoint) -> Options:
 
 
 def _early_stopping() -> Options:
-    """fairseq's counters for ``--patience``: attributes of the function that uses them, in the command that runs."""
+    """fairseq's counters for ``--patience``, attributes of the function that uses them in the running command."""
     for name in ("__main__", "fairseq_cli.train"):
         function = vars(sys.modules.get(name, object)).get("should_stop_early")
         if function is not None:

@@ -76,7 +76,9 @@ def test_bad_directories_are_one_line(exports, data_bin, tmp_path):
     with pytest.raises(InputError, match=r"config.json: No such file"):
         write_checkpoint(tmp_path / "nothing", tmp_path / "out")
     for another in (tmp_path, data_bin):
-        with pytest.raises(InputError, match="not one of our models for transformers; give a directory written by swcm export"):
+        with pytest.raises(
+            InputError, match="not one of our models for transformers; give a directory written by swcm export"
+        ):
             write_checkpoint(another, tmp_path / "out")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(InputError, match="not one of our models for transformers"):
