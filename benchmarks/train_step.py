@@ -38,7 +38,7 @@ from swcm_fairseq.errors import InputError, run_command
 STOCK, DELTALM, HUGGINGFACE, OURS = "stock fairseq", "DeltaLM", "Hugging Face", "ours"
 LIGER = f"{HUGGINGFACE}, Liger's loss"
 COMPILED_PEERS = {f"{STOCK}, compiled layers": STOCK, f"{HUGGINGFACE}, compiled layers": HUGGINGFACE}
-# what each variant of ours changes: options of the model, options of the criterion
+# what each of our variants changes: options of the model, options of the criterion
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     OURS: ({}, {}),
     "ours, scheduled sampling": ({}, {"teacher_forcing_final_ratio": 0.0, "teacher_forcing_decay_end": 1}),
@@ -181,7 +181,7 @@ def table(options: argparse.Namespace, results: dict[str, list[dict]], rate: flo
 
 
 def ratios(options: argparse.Namespace, results: dict[str, list[dict]], rate: float) -> list[measure.Ratio]:
-    """Ours beside each peer and the rate of matrix products; each variant of ours beside teacher forcing."""
+    """Our model beside each peer and the rate of matrix products; our variants beside teacher forcing."""
     tokens = options.sentences * options.tokens * (1 - options.padding)
     speed = {name: [tokens / turn["seconds"] for turn in turns] for name, turns in results.items()}
     memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}

@@ -15,7 +15,7 @@ class TaskState(TypedDict, total=False):
     Attributes:
         symbols: all symbols of the dictionary, in order.
         langs: language codes, in the order of their tokens.
-        tokens_per_sample: the most positions of a text.
+        tokens_per_sample: maximum positions of a text.
         classes: labels of a classification.
     """
 

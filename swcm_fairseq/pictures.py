@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARK = "swcm_fairseq"  # in every picture that is written
-_MOST_BYTES = 1 << 24  # of a picture of ours
+_MOST_BYTES = 1 << 24  # of a figure of this package
 # Ending of the name, which is the format -> the key of its metadata that holds the mark.
 FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
 
@@ -29,7 +29,7 @@ def load_pyplot() -> ModuleType:
 
 
 def check_picture(option: str, path: Path) -> None:
-    """Raise before work begins if :func:`write_picture` would write over what is no picture of ours.
+    """Raise before work begins if :func:`write_picture` would overwrite something that is not a figure of this package.
 
     Raises:
         InputError: that is so, or the ending is not one of :data:`FORMATS`.

@@ -1,4 +1,4 @@
-"""Which checkpoint fairseq is about to restore: it tells neither the task nor the model."""
+"""Find the checkpoint that fairseq is about to restore, of which it tells neither task nor model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, cast

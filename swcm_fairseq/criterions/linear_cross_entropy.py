@@ -5,7 +5,7 @@ rows at a time. The loss is a sum, so its gradient with respect to the logits of
 is (softmax minus the smoothed target); it is turned into the gradients of the features and of the weight at once,
 and the backward pass only scales them. The logits are therefore computed once, not twice.
 
-torch's own ``linear_cross_entropy`` (2.13) works in the same way. It is used where it gives what is asked for: sums,
+torch's own ``linear_cross_entropy`` (2.13) works in the same way. It is used where it is sufficient: sums,
 no label smoothing, float32 (in half precision it rounds the loss and adds up the weight's gradient in that precision).
 
 On CUDA the passes over a chunk's logits are fused by ``torch.compile`` where a compiler is at hand.
@@ -31,7 +31,7 @@ _FP16_SCALE = 4096.0
 # A row of logits takes a multiple of so many elements, so that every row of a half-precision product is aligned to
 # 16 bytes and more, whatever the size of the vocabulary (135,364 is no multiple of 8).
 ALIGNMENT = 64
-CPU_MEMORY = 256.0  # MiB of float32 logits: what a chunk has on a CPU if nothing else is asked for
+CPU_MEMORY = 256.0  # MiB of float32 logits: the default size of a chunk on a CPU
 # On CUDA a chunk reads and writes the weight's gradient once, 416 MB for 135,364 x 768: few, large chunks.
 CUDA_ROWS = 3072
 # torch.addmm that adds up in float32 what it multiplies in half precision (CUDA only).
@@ -73,7 +73,7 @@ def aligned_rows(rows: int, width: int, dtype: torch.dtype, device: torch.device
 
 
 def torch_applies(features: Tensor, label_smoothing: float, per_row: bool) -> bool:
-    """Whether ``F.linear_cross_entropy`` does all that is asked for, as fast and as exactly."""
+    """Whether ``F.linear_cross_entropy`` supports this case, as fast and as exactly."""
     return (
         hasattr(F, "linear_cross_entropy")
         and not label_smoothing

@@ -23,7 +23,7 @@ class Blocks:
 
         Args:
             data: documents as 1-d LongTensors, ended by ``eos``, with ``sizes``.
-            limit: the most tokens of a text, without ``<s> <xx>`` and ``</s>``.
+            limit: maximum number of tokens of a text, without ``<s> <xx>`` and ``</s>``.
             bos: stripped if a document begins with it.
             eos: stripped if a document ends with it.
             pieces: sentence ends.

@@ -23,7 +23,7 @@ def planned_counts(
 ) -> np.ndarray:
     """How many samples of each stream an epoch has, int64, shape (streams,); logs the table.
 
-    The language of a stream is that of its target: the one in which it teaches the model to write.
+    The language of a stream is that of its target.
 
     Args:
         streams: at least one.

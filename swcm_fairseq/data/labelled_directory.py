@@ -39,7 +39,7 @@ class Classification:
         return {name.removeprefix("test."): name for name in self.splits if name.startswith("test.")}
 
     def write(self, directory: Path) -> None:
-        """Write ``classification.json``, whole or not at all."""
+        """Write ``classification.json``, atomically."""
         text = json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
         write_whole(directory / CLASSIFICATION_FILE, text.encode("utf-8"))
 

@@ -53,7 +53,7 @@ class LanguageVocabularies:
     """The words of each language, as counted by the task; specials belong to every language."""
 
     def __init__(self, task: HasDictionary, name: Callable[[int], str] | None = None):
-        """Languages are numbers that ``task.language_vocabulary`` takes; ``name`` says what they are called.
+        """Languages are the numbers that ``task.language_vocabulary`` accepts; ``name`` gives their names.
 
         Without ``name`` they are language tokens of the task's dictionary.
         """

@@ -37,10 +37,10 @@ class Language:
         bleu: name of sacreBLEU's tokenizer. ``intl`` knows the punctuation of every script, ``13a`` only ASCII's; where
             words are not spaced, ``char`` counts characters.
         cld2: codes that CLD2 gives to its text, its own first; the others are relatives that CLD2 mistakes it for.
-        own_scripts: scripts of no other language: they tell it without CLD2, which takes short Tibetan for Dzongkha
+        own_scripts: scripts of no other language: they identify it without CLD2, which takes short Tibetan for Dzongkha
             and Chinese without particles for Japanese.
         flores: its file in FLORES+, without ``.jsonl``; "" if it has none. Kazakh and Mongolian are Cyrillic there.
-        own_letters: script -> letters by which it is told from languages of that script that CLD2 mixes up with it.
+        own_letters: script -> letters that distinguish it from languages of that script that CLD2 confuses with it.
     """
 
     code: str

@@ -97,7 +97,7 @@ class MixedDataset(FairseqDataset):
         """A batch; {} for no samples (fairseq's dummy batch)."""
 
     def most_source_tokens(self, stream: Stream) -> np.ndarray:
-        """The most tokens that each source of a stream can have, without the frame; int64, shape (len(stream),)."""
+        """The maximum number of tokens of each source of a stream, without the frame; int64, shape (len(stream),)."""
         return stream.source.sizes.astype(np.int64)
 
     def expected_source_tokens(self, stream: Stream) -> np.ndarray:

@@ -53,7 +53,7 @@ class Noise:
             raise InputError(f"--poisson-lambda {self.poisson_lambda}: give a mean span length from 0.1 to 1000 words")
 
     def longest(self, length: np.ndarray) -> np.ndarray:
-        """The most tokens that a text of ``length`` tokens has after the noise; int64, shape of ``length``.
+        """The maximum number of tokens of a text of ``length`` tokens after the noise; int64, shape of ``length``.
 
         Only ``--insert`` makes texts longer. Zero-length spans fill the room that the other spans leave, or one
         token in sixteen if masks are as long as what they replace.
@@ -78,7 +78,7 @@ class NoiseIds:
     end_piece: int
 
     def random(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Random pieces, never a special symbol, language token or mask; int64, shape (size,)."""
+        """Random pieces, never special symbols, language tokens or the mask; int64, shape (size,)."""
         return rng.integers(self.first_piece, self.end_piece, size)
 
 
@@ -99,7 +99,7 @@ def add_noise(
         sentence_starts: True where a sentence begins, bool, shape (n,).
         noise: what to do.
         ids: the mask and the range of the pieces.
-        max_length: the most tokens to return; at least n.
+        max_length: maximum number of tokens to return; at least n.
         rng: source of all randomness.
 
     Returns:
@@ -191,7 +191,7 @@ def mask_spans(
         word_starts: index of each word's first token, ascending from 0, int64, shape (words,).
         noise: see :class:`Noise`.
         ids: see :class:`NoiseIds`.
-        max_length: the most tokens to return, at least n; spans of length zero are dropped until it is reached.
+        max_length: maximum length of the result, at least n; spans of length zero are dropped until it is reached.
         rng: source of all randomness.
     """
     words = len(word_starts)

@@ -13,7 +13,7 @@ from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 MODEL_TYPE = "xlm_swcm"
-ARCHITECTURES = "xlm_swcm"  # the prefix of all of ours
+ARCHITECTURES = "xlm_swcm"  # the prefix of our architectures
 
 # fairseq                        swcm_fairseq/huggingface/modeling_xlm_swcm.py; everything else only gets a prefix
 OUTPUT_MATRIX = {"decoder.output_projection.weight": "lm_head.weight"}

@@ -18,7 +18,7 @@ from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 
 STATIC = "static"  # the key of what a whole decoder keeps in its incremental state
-NO_LAYER = -1  # as fairseq's ``alignment_layer``: no layer is asked for attention weights
+NO_LAYER = -1  # as fairseq's ``alignment_layer``: no layer returns attention weights
 
 
 class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):

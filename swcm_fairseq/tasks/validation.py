@@ -108,7 +108,7 @@ def decode_and_score(
         generator: from ``task.build_generator``.
         model: in evaluation mode afterwards.
         metric: what to compute.
-        samples: the most of each corpus and direction.
+        samples: maximum number for each corpus and direction.
         batch_size: sentences decoded together.
         group_names: names of the groups.
 

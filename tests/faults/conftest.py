@@ -30,7 +30,7 @@ def _trained(data, tmp_path_factory) -> Path:
 
 @pytest.fixture()
 def trained(_trained, tmp_path) -> Path:
-    """The directory of a training of two updates, to do with as the test likes."""
+    """The directory of a training run of two updates, which the test may change."""
     return shutil.copytree(_trained, tmp_path / "trained")
 
 

@@ -49,7 +49,7 @@ class Hub(ThreadingHTTPServer):
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """The part of the hub that an upload speaks with."""
+    """The part of the hub that an upload uses."""
 
     server: Hub
 

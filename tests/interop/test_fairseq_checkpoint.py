@@ -143,7 +143,7 @@ def own_checkpoint(model, dictionary, tmp_path) -> Path:
 
 @pytest.fixture
 def own(start, dictionary, tmp_path):
-    """A model of ours with random weights and BERT's epsilon, and its checkpoint."""
+    """One of our models with random weights and BERT's epsilon, and its checkpoint."""
     source, _ = start(Path(__file__).with_name("fixtures") / "bert")
     randomised(source)
     return source, own_checkpoint(source, dictionary, tmp_path)

@@ -41,7 +41,7 @@ def test_agreement_with_float32(model, batch, dictionary, precision, agree):
     exact = copy.deepcopy(model)
     names = model.state_dict().keys()
     set_cpu_precision(model, CPUPrecision(precision))
-    set_cpu_precision(model, CPUPrecision(precision))  # once more changes nothing
+    set_cpu_precision(model, CPUPrecision(precision))  # a second call changes nothing
     if precision == "bfloat16":
         assert model.state_dict().keys() == names
     with torch.no_grad():

@@ -35,7 +35,7 @@ def test_the_same_files_give_the_same_vocabulary(vocabulary_dir, texts, tmp_path
     vocab.main(args)
     for name in ("dict.txt", "sentencepiece.bpe.model"):
         assert (tmp_path / "again" / name).read_bytes() == (vocabulary_dir / name).read_bytes()
-    vocab.main(args)  # once more into the same directory is no conflict
+    vocab.main(args)  # a second run into the same directory is not a conflict
 
 
 def test_another_vocabulary_in_the_directory_is_kept(vocabulary_dir, texts):

@@ -1,7 +1,7 @@
 """The same numbers as rouge-chinese and rouge-mongolian where their definition is the same.
 
 Given our tokens, their ROUGE-L and their ROUGE-N with ``exclusive=False`` are the same numbers, but for 1e-8 in
-their F1's denominator. They differ on purpose in three ways: they compare whatever stands between spaces
+their F1's denominator. They differ on purpose in three ways: they compare everything between spaces
 (punctuation and upper case included), their ROUGE-N counts a repeated n-gram once by default, and they raise an
 error for an empty text.
 """
