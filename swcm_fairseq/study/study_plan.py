@@ -89,32 +89,38 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class PlanFile:
-    """What the file contains.
+class Comparison:
+    """What is compared.
+
+    Attributes:
+        systems: the systems.
+        tasks: the fine-tunings.
+        claims: what the paper found.
+    """
+
+    systems: list[StudySystem]
+    tasks: list[StudyTask]
+    claims: list[Claim]
+
+
+@dataclass(frozen=True)
+class PlanFile(Comparison):
+    """What the file contains, for all scales.
 
     Attributes:
         scales: name -> scale.
-        systems: of all scales.
-        tasks: of all scales.
-        claims: what the paper found.
         options: of fairseq-train in both stages at every scale.
     """
 
     scales: dict[str, StudyScale]
-    systems: list[StudySystem]
-    tasks: list[StudyTask]
-    claims: list[Claim]
     options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class StudyPlan:
+class StudyPlan(Comparison):
     """A study at one scale."""
 
     scale: StudyScale
-    systems: list[StudySystem]
-    tasks: list[StudyTask]
-    claims: list[Claim]
 
 
 Named = TypeVar("Named", StudySystem, StudyTask)

@@ -235,21 +235,18 @@ def test_global_random_state_plays_no_part():
     assert np.array_equal(*results)
 
 
-@pytest.mark.parametrize(
-    ("options", "flag"),
-    [
-        ({"mask": 1.5}, "--mask 1.5"),
-        ({"mask_random": -0.1}, "--mask-random"),
-        ({"insert": 2}, "--insert"),
-        ({"rotate": 2}, "--rotate"),
-        ({"permute_sentences": 2}, "--permute-sentences"),
-        ({"replace_length": 2}, "--replace-length"),
-        ({"poisson_lambda": 0}, "--poisson-lambda"),
-    ],
-)
-def test_bad_options_are_named(options, flag):
-    with pytest.raises(InputError, match=flag):
-        Noise(**options)
+@pytest.mark.parametrize("name", ["mask", "mask_random", "insert", "rotate", "permute_sentences"])
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_shares_out_of_range_are_named(name, share):
+    with pytest.raises(InputError, match=f"^--{name.replace('_', '-')} {share}: give a share from 0 to 1"):
+        Noise(**{name: share})
+
+
+def test_other_bad_options_are_named():
+    with pytest.raises(InputError, match=r"^--replace-length 2: choose"):
+        Noise(replace_length=2)
+    with pytest.raises(InputError, match=r"^--poisson-lambda 0: give a mean"):
+        Noise(poisson_lambda=0)
 
 
 def test_defaults_are_the_papers():

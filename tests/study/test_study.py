@@ -21,7 +21,7 @@ REFERENCES = [f"第{number}个标题" for number in "一二三四五六七八九
 def plan(systems: tuple[str, str] = ("xlm-swcm", "no-ws"), rates=(0.1, 0.2), seeds=(1, 2)) -> StudyPlan:
     scale = StudyScale(1, {"titles": 1}, [], [], list(rates), list(seeds))
     task = StudyTask("titles", [DIRECTION], "rougeL F1")
-    return StudyPlan(scale, [StudySystem(name, "3") for name in systems], [task], [Claim(*systems, "Table 3")])
+    return StudyPlan([StudySystem(name, "3") for name in systems], [task], [Claim(*systems, "Table 3")], scale)
 
 
 def result(system="xlm-swcm", rate=0.1, seed=1, loss=1.0, outputs=None) -> RunResult:
@@ -55,7 +55,7 @@ SCALE = "{pretraining_updates: 1, task_updates: {}, options: [], pretraining: []
     ("content", "message"),
     [
         ("[", "not YAML"),
-        ("a: 1", "unknown key 'a'; known are scales, systems, tasks, claims"),
+        ("a: 1", "unknown key 'a'; known are systems, tasks, claims, scales"),
         ("{scales: {cpu: {seed: 1}}, systems: [], tasks: [], claims: []}", "unknown key 'seed'"),
         ("{scales: {}, systems: [], tasks: [], claims: []}", "no scale cpu"),
         ("{scales: {cpu: SCALE}, systems: [{}], tasks: [], claims: []}", "the key 'name' is missing"),
