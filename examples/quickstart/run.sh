@@ -93,8 +93,9 @@ train() {
   local name=$1 row=$2 updates=$3 command
   command=(swcm train "${@:4}" --user-dir "$PLUGIN" --task multilingual_denoising_mt --langs 'bo,zh' \
     --arch xlm_swcm --criterion swcm_cross_entropy --dropout 0 --attention-dropout 0 \
-    "${TRAINING_OPTIONS[@]}" --adam-betas '(0.9,0.98)' --weight-decay 0.01 --lr "$RATE" --lr-scheduler warmup_linear --warmup-updates "$WARMUP" --total-num-update "$updates" \
-    --max-update "$updates" --required-batch-size-multiple 1 --num-workers 0 --seed 1 "${PLACE[@]}" \
+    "${TRAINING_OPTIONS[@]}" --adam-betas '(0.9,0.98)' --weight-decay 0.01 --lr "$RATE" \
+    --lr-scheduler warmup_linear --warmup-updates "$WARMUP" --total-num-update "$updates" --max-update "$updates" \
+    --required-batch-size-multiple 1 --num-workers 0 --seed 1 "${PLACE[@]}" \
     --disable-validation --save-interval-updates "$SAVE" --keep-interval-updates 1 --save-dir "$OUT/$name")
   only_first "$row" "${command[@]}"
   "${command[@]}" 2>&1 |

@@ -52,7 +52,8 @@ continued() {
   show swcm convert "$OUT/encoders/$1" --to fairseq --output "$OUT/mlm-$1/start.pt"
   show swcm train "$OUT/data-bin/pretraining" --user-dir "$PLUGIN" --task corpora_masked_lm \
     --criterion fast_masked_lm --arch roberta_base --finetune-from-model "$OUT/mlm-$1/start.pt" --mask-prob 0.2 \
-    --tokens-per-sample 48 --batch-size 32 "${TRAINING_OPTIONS[@]}" --lr 5e-4 --lr-scheduler warmup_linear --warmup-updates 15 --total-num-update "$MLM" --max-update "$MLM" \
+    --tokens-per-sample 48 --batch-size 32 "${TRAINING_OPTIONS[@]}" --lr 5e-4 --lr-scheduler warmup_linear \
+    --warmup-updates 15 --total-num-update "$MLM" --max-update "$MLM" \
     --save-dir "$OUT/mlm-$1" --disable-validation --num-workers 0 --seed 1 "${PLACE[@]}"
   show swcm convert "$OUT/mlm-$1/checkpoint_last.pt" --output "$OUT/encoders/$1-mlm" \
     --sentencepiece-model "$OUT/encoders/$1/sentencepiece.bpe.model"

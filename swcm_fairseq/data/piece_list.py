@@ -101,7 +101,7 @@ class PieceList(SpecialSymbols):
 
     @classmethod
     def load(cls, path: Path) -> "PieceList":
-        """Read ``dict.txt``; raises :class:`InputError` with the line that is none of a dictionary, or comes twice."""
+        """Read ``dict.txt``; raises :class:`InputError` for a line that is malformed or occurs twice."""
         pieces = cls()
         try:
             with open(path, encoding="utf-8") as file:
