@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from swcm_fairseq.cli import COMMANDS
 from tests.commands import FAIRSEQ, run
 from tests.docs import smoke
 
@@ -76,8 +77,8 @@ def execute(command: str, repository: Path) -> None:
 
 def check(words: list[str], repository: Path) -> None:
     """What is known of a command without running it: its file is there, or its arguments can be parsed."""
-    if words[:2] == ["python", "-m"]:
-        import_module(words[2]).build_parser().parse_args(words[3:])
+    if words[0] == "swcm":
+        import_module(COMMANDS[words[1]].module).build_parser().parse_args(words[2:])
     for word in words:
         if word.endswith((".py", ".sh", ".sbatch")):
             assert (repository / word).is_file(), f"{word}: no such file"

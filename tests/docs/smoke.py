@@ -12,17 +12,17 @@ ADDED = {
     ],
     "fairseq-generate": ["--cpu", "--beam", "2", "--max-len-b", "4", "--num-workers", "0"],
     "fairseq-interactive": ["--cpu", "--beam", "2", "--max-len-b", "4"],
-    "preprocess.run": ["--workers", "1"],
-    "preprocess.vocab": ["--size", "1200"],
-    "preprocess.vocab_extend": ["--size", "400"],
-    "swcm_fairseq.scoring": ["--bootstrap", "20", "--trials", "20"],
+    "run": ["--workers", "1"],
+    "vocab": ["--size", "1200"],
+    "vocab-extend": ["--size", "400"],
+    "score": ["--bootstrap", "20", "--trials", "20"],
 }
-SWCM = {"train": "fairseq-train", "run": "preprocess.run"}  # commands of swcm that are in the table by another name
+SWCM = {"train": "fairseq-train"}  # commands of swcm that are in the table by another name
 REPLACED = {"xlm_swcm": "xlm_swcm_tiny", "xlm_swcm_base": "xlm_swcm_tiny"}  # the encoder of the tests is as small
 LEFT_OUT = {"--fp16"}
 
 # Commands that cannot be run here, by their beginning, and why.
 NOT_RUN = {
-    "python -m swcm_fairseq.interop.convert --hub": "downloads; its arguments are parsed",
+    "swcm convert --hub": "downloads; its arguments are parsed",
     "sbatch": "needs SLURM; its script is there",
 }

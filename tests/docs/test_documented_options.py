@@ -8,6 +8,7 @@ import pytest
 from fairseq.optim.adam import FairseqAdamConfig
 
 from swcm_fairseq import command_help
+from swcm_fairseq.cli import COMMANDS
 from tests.commands import FAIRSEQ, run
 from tests.docs.test_pages import PAGES
 
@@ -25,14 +26,12 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def known(repository) -> set[str]:
-    """Every option of fairseq's commands with the plugin, of the modules in the pages, of recipes and benchmarks."""
+    """Every option of fairseq's commands with the plugin, of swcm's commands, of recipes and benchmarks."""
     texts = [command_help.text()] + [help_of(program) for program in FAIRSEQ]
     texts += [
         f"--{name.replace('_', '-')}" for name in FairseqAdamConfig.__dataclass_fields__
     ]  # help shows no optimizer's
-    for page in PAGES:
-        for module in set(re.findall(r"python -m ([\w.]+) ", (repository / page).read_text("utf-8"))):
-            texts.append(help_of("python", "-m", module))
+    texts += [help_of("swcm", name) for name in COMMANDS]
     texts += [path.read_text("utf-8") for path in (repository / "examples").rglob("*.sh")]
     texts += [path.read_text("utf-8") for path in (repository / "benchmarks").glob("*.py")]
     return {flag for text in texts for flag in FLAG.findall(text)} | OTHERS

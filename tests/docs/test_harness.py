@@ -56,7 +56,7 @@ def test_several_processes_become_one(repository):
         "curl https://example.org",  # neither run nor listed
         "python -m preprocess.stats no-such-directory",
         "python -m preprocess.stats --no-such-option data-bin",
-        "python -m swcm_fairseq.interop.convert name --hub --no-such-option",
+        "swcm convert name --hub --no-such-option",
         "examples/pretraining/single_gpu.sh --no-such-option",
         "make no-such-target",
         "python -m preprocess.stats data-bin | head",
@@ -69,5 +69,5 @@ def test_a_wrong_command_fails(command, repository, tmp_path, monkeypatch):
 
 
 def test_what_is_not_run_has_a_reason():
-    assert why_not_run("python -m swcm_fairseq.interop.convert hfl/x --hub --output y".split())
-    assert why_not_run("python -m swcm_fairseq.interop.convert hfl/x --output y".split()) is None
+    assert why_not_run("swcm convert hfl/x --hub --output y".split())
+    assert why_not_run("swcm convert hfl/x --output y".split()) is None
