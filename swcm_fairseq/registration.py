@@ -15,9 +15,11 @@ from swcm_fairseq import (  # noqa: E402
     tasks,  # noqa: F401
 )
 from swcm_fairseq.command_help import add_to_fairseq_help  # noqa: E402
+from swcm_fairseq.running import Program, program  # noqa: E402
 from swcm_fairseq.scoring import fairseq_scorers  # noqa: E402, F401
 
 log_filters.install()
 add_to_fairseq_help()
 checkpoint_writing.install()
-loader_shutdown.install()
+if program() is not Program.OTHER:  # a script of the user's ends as it likes
+    loader_shutdown.install()
