@@ -1,4 +1,4 @@
-# make demo    the whole pipeline on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (eleven minutes on two cores)
+# make demo    the whole pipeline on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (ten minutes on two cores)
 # make recipes all recipes in examples/, on little text: only shows that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
 # make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30

@@ -2,7 +2,7 @@
 # The whole pipeline on real text: a multilingual encoder that has never seen Tibetan becomes a model that writes the titles
 # of help sections in Tibetan and in Chinese. For comparison, the same model with a randomly started decoder.
 #
-#   examples/quickstart/run.sh               eleven minutes on two cores
+#   examples/quickstart/run.sh               ten minutes on two cores
 #   SCALE=smoke examples/quickstart/run.sh   a minute, on little text: only shows that everything runs
 #   COMPARE=0                                without the randomly started decoder
 #   ENCODER=DIR|NAME                         another encoder: a directory, or a name on the Hugging Face hub, such as
