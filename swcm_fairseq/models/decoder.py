@@ -144,13 +144,13 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
                 attention.given_keys = None
 
     def static_state(self, encoder_out: EncoderOut, position: Tensor, rows: int, positions: int) -> IncrementalState:
-        """State for decoding step by step in which no tensor ever moves or grows, so that a step has fixed shapes.
+        """State for step-by-step decoding with tensors of fixed place and shape, so that every step is the same.
 
         Args:
             encoder_out: with ``beams``, as the generator repeats it.
-            position: int64 [1], where the caller writes the position of the word that is read, the first is 0.
-            rows: of a step.
-            positions: the most words that are read.
+            position: int64 [1]; before each step the caller writes the position of the word to read there, from 0.
+            rows: sentences x beams.
+            positions: maximum number of words to read.
         """
         self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
         state: IncrementalState = {STATIC: {"position": position}}

@@ -1,4 +1,4 @@
-"""What beam search keeps of the decoders from step to step: state that grows, or buffers that never move."""
+"""The decoders' state between the steps of beam search: state that grows, or buffers of fixed size."""
 
 from typing import Any
 
@@ -34,12 +34,13 @@ class GrowingSteps:
 
 
 class StaticSteps:
-    """The same on buffers for all positions, whose places and shapes stay; a GPU replays a step as one CUDA graph.
+    """The same on buffers of fixed place and shape for all positions; a GPU replays a step as one CUDA graph.
 
-    Launching the kernels of a step one by one takes a GPU longer than computing them. The first step runs as it is
-    and keeps cross-attention's keys and values; the second is captured; both and all others are computed from
-    ``tokens`` and ``position``, which are filled before. Beams move outside of the graph, because how many positions
-    are in use, which alone are copied, changes with every step. Sentences that have ended stay: the rows are fixed.
+    A GPU takes longer to launch the kernels of a step one by one than to compute them. The first step is not captured:
+    it computes the keys and values of cross-attention. The second step is captured and then replayed. Every step reads
+    the buffers ``_tokens`` and ``_position``, which are filled before it. Beams move outside the graph, because only
+    the positions in use are copied, and their number changes with every step. Sentences that have ended stay, because
+    the number of rows is fixed.
     """
 
     leaves_out = False
@@ -52,7 +53,7 @@ class StaticSteps:
         encoder_outs: of each model, with every sentence repeated for its beams.
         temperature: of the softmax.
         rows: N, sentences x beams.
-        positions: the most words that are read.
+        positions: maximum number of words to read.
         """
         self._model, self._encoder_outs, self._temperature = model, encoder_outs, temperature
         device = encoder_outs[0]["encoder_out"][0].device

@@ -22,7 +22,7 @@ def pieces(script: str) -> list[str]:
 
 @pytest.fixture()
 def python(tmp_path) -> Path:
-    """Stands in for Python: writes down its arguments, and fails for one benchmark."""
+    """A fake Python that records its arguments and fails for one benchmark."""
     program = tmp_path / "python"
     program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\ncase "$*" in *attention_kernels*) exit 1;; esac\n')
     program.chmod(0o755)
