@@ -218,13 +218,22 @@ class Attention(MultiheadAttention):
         """How many rows have keys and values in ``incremental_state``."""
         return self._get_input_buffer(incremental_state)["prev_key"].size(0)
 
-    def reorder_incremental_state(self, incremental_state: IncrementalState, new_order: Tensor) -> IncrementalState:
-        """As fairseq's; ``new_order`` int64, [B]. Only the positions in use are copied from self-attention's buffer."""
+    def reorder_incremental_state(
+        self, incremental_state: IncrementalState, new_order: Tensor, shared: int = 0
+    ) -> IncrementalState:
+        """As fairseq's; ``new_order`` int64, [B]. Only the positions in use are copied from self-attention's buffer.
+
+        ``shared``: how many of the first positions are the same in all beams of a sentence, and hence stay.
+        """
         saved = self._get_input_buffer(incremental_state)
         buffer = saved.get("buffer")
         if buffer is None:
             return super().reorder_incremental_state(incremental_state, new_order)
         length = saved["prev_key"].size(2)
+        if len(new_order) == len(buffer) and 2 * shared >= length:  # copying twice, but less, and in place
+            differing = buffer[:, :, :, shared:length]
+            differing.copy_(differing.index_select(0, new_order))
+            return incremental_state
         moved = buffer.new_empty(len(new_order), *buffer.shape[1:])
         torch.index_select(buffer[:, :, :, :length], 0, new_order, out=moved[:, :, :, :length])
         _use_buffer(saved, moved, length)

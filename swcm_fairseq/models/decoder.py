@@ -171,8 +171,12 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         assert position is not None
         return F.embedding(position + module.padding_idx + 1, module.weight)[None]  # after padding, as fairseq counts
 
-    def reorder_incremental_state_scripting(self, incremental_state: IncrementalState, new_order: Tensor) -> None:
+    def reorder_incremental_state_scripting(
+        self, incremental_state: IncrementalState, new_order: Tensor, shared: int = 0
+    ) -> None:
         """Called by the generator before every step but the first; ``new_order``, int64 [B]: the rows to continue with.
+
+        ``shared``: how many of the first positions are the same in all beams of a sentence, so that they need no copy.
 
         In greedy search every row continues unchanged until a sentence ends, so nothing is copied. Whether beams have
         moved is not checked, because that would wait for a GPU.
@@ -184,7 +188,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         if cross.beam_size == 1 and own.cached_rows(incremental_state) == len(new_order):
             return
         for attention in self._attentions:
-            attention.reorder_incremental_state(incremental_state, new_order)
+            attention.reorder_incremental_state(incremental_state, new_order, shared)
 
     def buffered_future_mask(self, tensor: Tensor) -> CausalMask:
         """The mask of this batch; fairseq's loop passes it to every layer."""

@@ -1,8 +1,9 @@
 """fairseq's beam search with one wait for the GPU a step instead of four to twelve, and the same hypotheses.
 
 fairseq's loop asks the GPU which hypotheses have ended, where a prefix is given and which n-grams were written, and
-copies constants there. Here a step runs on the device from end to end, and its only answer is which candidates end.
-What the decoders compute in a step can be replayed as a CUDA graph (``--cuda-graph-decoding``).
+copies constants there. Here a step runs on the device from end to end, and its only answer is which candidates end and
+how many words all beams share. What the decoders compute in a step can be replayed as a CUDA graph
+(``--cuda-graph-decoding``).
 """
 
 import math
@@ -57,6 +58,7 @@ class Beams:
         next_scores: [N'], their scores then.
         ending_rows: int64 [R, K], rows of the best candidates of the last step.
         ending_scores: [R, K], their scores.
+        shared: how many of the first words are the same in all beams of every sentence.
     """
 
     tokens: Tensor
@@ -69,6 +71,7 @@ class Beams:
     next_scores: Tensor = field(default_factory=lambda: torch.empty(0))
     ending_rows: Tensor = field(default_factory=lambda: torch.empty(0))
     ending_scores: Tensor = field(default_factory=lambda: torch.empty(0))
+    shared: int = 0
 
     def keep(self, sentences: list[int]) -> None:
         """Continue with these of the R sentences only."""
@@ -137,8 +140,9 @@ class BeamSearchGenerator(SequenceGenerator):
         found: list[Hypotheses] = [[] for _ in source]
         remaining = list(range(len(source)))
         for step in range(longest + 1):
-            ending = self._step(beams, step, longest).tolist()  # the only wait of a step
-            self._collect(beams, ending, [found[sentence] for sentence in remaining], step)
+            answer = self._step(beams, step, longest).tolist()  # the only wait of a step
+            beams.shared = min(shared for *_, shared in answer)
+            self._collect(beams, [ends for *ends, _ in answer], [found[sentence] for sentence in remaining], step)
             kept = [row for row, sentence in enumerate(remaining) if len(found[sentence]) < self.beam_size]
             if not kept:
                 break
@@ -166,11 +170,16 @@ class BeamSearchGenerator(SequenceGenerator):
         )
 
     def _step(self, beams: Beams, step: int, longest: int) -> Tensor:
-        """Add a word to the beams; returns which of the best K candidates end a hypothesis, bool [R, K]."""
+        """Add a word to the beams.
+
+        Returns:
+            int64 [R, K + 1]: 1 for each of the best K candidates that ends a hypothesis, otherwise 0; and how many of
+            the first words are the same in all beams.
+        """
         if beams.order is not None:
+            beams.steps.move(beams.order, beams.shared)
             beams.tokens = torch.cat((beams.tokens.index_select(0, beams.order), beams.next_tokens[:, None]), dim=1)
             beams.scores = torch.cat((beams.scores.index_select(0, beams.order), beams.next_scores[:, None]), dim=1)
-            beams.steps.move(beams.order)
         lprobs = self._log_probs(beams, step, longest)
         sentences, size = beams.ignored.shape
         scores, words, places = self.search.step(
@@ -182,7 +191,9 @@ class BeamSearchGenerator(SequenceGenerator):
         beams.ending_rows, beams.ending_scores = rows[:, :size], scores[:, :size]
         ending = ends[:, :size].clone()
         self._choose(beams, rows, words, scores, ends)
-        return ending
+        written = beams.tokens.view(sentences, size, -1)
+        same = written.eq(written[:, :1]).all(dim=1)
+        return torch.cat((ending, same.cumprod(dim=1).sum(dim=1, keepdim=True)), dim=1)
 
     def _log_probs(self, beams: Beams, step: int, longest: int) -> Tensor:
         """Log-probabilities [N, V] of the next words, with -inf for those that must not come."""
@@ -238,7 +249,7 @@ class BeamSearchGenerator(SequenceGenerator):
         """How long a hypothesis is that ends in ``step``, for its score."""
         return step + 1
 
-    def _collect(self, beams: Beams, ending: list[list[bool]], found: list[Hypotheses], step: int) -> None:
+    def _collect(self, beams: Beams, ending: list[list[int]], found: list[Hypotheses], step: int) -> None:
         """Add the hypotheses that end to those of their sentences, ``found``, up to K each."""
         size = self.beam_size
         places = [

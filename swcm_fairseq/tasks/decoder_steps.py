@@ -23,9 +23,13 @@ class GrowingSteps:
         self._model, self._encoder_outs, self._temperature = model, encoder_outs, temperature
         self._states: list[dict[str, Any]] = [{} for _ in encoder_outs]
 
-    def move(self, order: Tensor) -> None:
-        """Let the rows continue from those of ``order``, int64 [N']."""
-        self._model.reorder_incremental_state(self._states, order)
+    def move(self, order: Tensor, shared: int) -> None:
+        """Let the rows continue from those of ``order``, int64 [N'].
+
+        ``shared``: how many of the first words are the same in all beams of a sentence.
+        """
+        for each, state in zip(self._model.models, self._states, strict=True):
+            each.decoder.reorder_incremental_state_scripting(state, order, shared)
         self._encoder_outs = self._model.reorder_encoder_out(self._encoder_outs, order)
 
     def log_probs(self, tokens: Tensor) -> Tensor:
@@ -70,12 +74,15 @@ class StaticSteps:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._output = torch.empty(0)
 
-    def move(self, order: Tensor) -> None:
-        """Let the rows continue from those of ``order``, int64 [N]; in greedy search nothing moves."""
+    def move(self, order: Tensor, shared: int) -> None:
+        """Let the rows continue from those of ``order``, int64 [N]; in greedy search nothing moves.
+
+        ``shared``: see :class:`GrowingSteps`.
+        """
         if not self._moves:
             return
         for buffer in self._buffers:
-            used = buffer[:, :, :, : self._used]
+            used = buffer[:, :, :, shared : self._used]
             used.copy_(used.index_select(0, order))
 
     def log_probs(self, tokens: Tensor) -> Tensor:

@@ -172,3 +172,20 @@ def test_scheduled_sampling_computes_keys_and_values_once(build, batch, monkeypa
     for one, other in zip(shared[1], apart[1], strict=True):
         torch.testing.assert_close(one, other)
     assert all(module.given_keys is None for module in model.modules() if isinstance(module, Attention))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("common", [2, 3, 5])
+def test_words_that_all_beams_share_stay_when_beams_move(common):
+    """Leaving the common positions in place keeps the same keys and values as copying everything."""
+    ours, _ = pair(self_attention=True)
+    words = torch.randn(6, 4, 16)
+    words[:common] = words[:common, :1]  # the same in all four rows
+    order, states = torch.tensor([2, 2, 0, 3]), [{}, {}]
+    for state, shared in zip(states, (0, common), strict=True):
+        for word in words:
+            ours(word[None], word[None], word[None], incremental_state=state, need_weights=False)
+        ours.reorder_incremental_state(state, order, shared)
+    copied, kept = (ours._get_input_buffer(state) for state in states)
+    for name in ("prev_key", "prev_value"):
+        assert torch.equal(copied[name], kept[name])
