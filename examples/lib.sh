@@ -155,6 +155,13 @@ pretrain_on() {
   batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
   train "$1" --sampling-alpha 0.3 --long-documents truncate "${@:2}"
 }
+# pretrain_whole OPTION...: all epochs of pretraining. On the paper's corpora, an epoch has the paper's number of samples (Appendix
+# B), whatever a system is trained on, so that all systems of a table get the same number of updates.
+pretrain_whole() {
+  local epoch=()
+  [ "$MANIFEST-$MAKE_DATA" != examples/manifests/pretraining.yaml-1 ] || epoch=(--samples-per-epoch 1340235)
+  pretrain_on "$PRETRAINING_EPOCHS" "${epoch[@]}" "$@"
+}
 # finetune_on OPTION...: fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept.
 finetune_on() {
   batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
@@ -214,7 +221,7 @@ pretrain() {
     read_data
     step train "denoising in five languages and translation between Chinese and four"
     # Section 4.1: teacher forcing in epoch 1, then its share falls to 0.
-    pretrain_on "$PRETRAINING_EPOCHS" --pretrained-encoder "$ENCODER" --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs \
+    pretrain_whole --pretrained-encoder "$ENCODER" --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs \
       --teacher-forcing-decay-start 1
     ((MACHINE > 0)) || mark train
   fi

@@ -10,7 +10,8 @@
 #   --dry-run           print the commands and run none of them; needs no data
 #   --help              this text
 #
-# Every pretraining has the same number of updates, whatever its objectives (1,340,235 samples per epoch).
+# Every pretraining has the same number of updates, whatever its objectives (1,340,235 samples per epoch, as in the other
+# recipes).
 # Runs are kept like those of the other recipes: RUNS/pretraining/PRETRAINING, RUNS/finetuning/TASK/SYSTEM. Finished
 # steps are skipped, so the same command continues after an interruption. Machines that share RUNS may work on any parts,
 # even the same ones: a run that another process is working on is skipped with one line, and the same command runs it later.
@@ -20,9 +21,6 @@ set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 GRID=examples/ablations/grid.tsv
-# Samples per epoch of every pretraining (Appendix B): the same work for all of them. The smoke scale has its own.
-EQUAL_WORK=(--samples-per-epoch 1340235)
-[ "$SCALE" = full ] || EQUAL_WORK=()
 ACCEPTED='--part --list --dry-run --help WORDS'
 parse "$@"
 for system in "${WORDS[@]}"; do
@@ -68,7 +66,7 @@ run_system() {
   read -ra after <<<"$(sized "$finetuning_options")"
   if [ "$pretraining" != - ]; then
     start=$RUNS/pretraining/$pretraining/checkpoint_last.pt
-    OPTIONS=(-- "${EQUAL_WORK[@]}" "${before[@]}" "${both[@]}")
+    OPTIONS=(-- "${before[@]}" "${both[@]}")
     exclusively "pretraining/$pretraining" examples/pretraining/single_gpu.sh --name "$pretraining" || return
   fi
   [ "$corpora" = - ] || data=(env "MANIFEST=$MANIFESTS/$corpora.yaml")

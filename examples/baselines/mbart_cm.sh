@@ -64,7 +64,7 @@ if ! finished train; then
   choose_data pretraining
   read_data
   step train "denoising in five languages and translation between Chinese and four"
-  pretrain_on "$PRETRAINING_EPOCHS" "${MODEL[@]}" --finetune-from-model "$RUN/start.pt"
+  pretrain_whole "${MODEL[@]}" --finetune-from-model "$RUN/start.pt"
   mark train
 fi
 

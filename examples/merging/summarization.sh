@@ -94,10 +94,13 @@ grid() {
   esac
 }
 # choose METHOD LANG: score each setting of the grid on the validation split, without keeping its checkpoint, and set BEST to
-# the best.
+# the best; if there is only one, there is nothing to choose.
 choose() {
-  local setting command=(swcm best-setting "$ROOT/grid/$1-$2" --scores "$2")
-  for setting in $(grid "$1"); do
+  local setting settings command=(swcm best-setting "$ROOT/grid/$1-$2" --scores "$2")
+  mapfile -t settings < <(grid "$1")
+  BEST=${settings[0]}
+  ((${#settings[@]} > 1)) || return 0
+  for setting in "${settings[@]}"; do
     RUN=$ROOT/grid/$1-$2/$setting
     finished "score-$2" && continue
     options "$1" "$setting"
@@ -118,7 +121,8 @@ merge_one() {
   merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
   score test "$2-$2" "$RUN/merged.pt"
 }
-# merge_all: merge TASK and CT-X of all languages at once, with the densities that were best for each (section 7.1).
+# merge_all: merge TASK and CT-X of all languages at once, with the densities that were best for each; that of TASK is the best
+# for the first language (section 7.1).
 merge_all() {
   local x models=() densities=${DENSITY_OF[${LANGUAGES[0]}]%,*}
   for x in "${LANGUAGES[@]}"; do

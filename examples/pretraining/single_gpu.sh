@@ -4,7 +4,8 @@
 #
 #   examples/pretraining/single_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
-# The batch is the paper's 600 samples (75 x 4 x 2 GPUs there, 75 x 8 here). Run: RUNS/pretraining/NAME.
+# The batch is the paper's 600 samples (75 x 4 x 2 GPUs there, 75 x 8 here), and an epoch has the paper's 1,340,235 (with MANIFEST
+# or DATA: as many as there are). Run: RUNS/pretraining/NAME.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"

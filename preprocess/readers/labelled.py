@@ -87,6 +87,14 @@ def tab_separated(path: Path, encoding: str) -> Iterator[Example | Reject]:
             yield Example(where, one_line(text), label.strip())
 
 
+def label_on_either_side(path: Path, encoding: str) -> Iterator[Example | Reject]:
+    """As :func:`tab_separated`, or ``label<TAB>text`` with numeric labels, as TNCC's authors read it."""
+    for item in tab_separated(path, encoding):
+        if isinstance(item, Example) and item.text.isdecimal() and not item.label.isdecimal():
+            item = Example(item.where, one_line(item.label), item.text)
+        yield item
+
+
 def ynat_json(path: Path, encoding: str) -> Iterator[Example | Reject]:
     """A JSON list of objects with ``title`` and ``label``; raises :class:`InputError` for anything else."""
     content = read_json(path, encoding)
@@ -113,7 +121,7 @@ def in_directory(directory: Path, layout: str, names: Iterable[str]) -> list[Pat
 _TNCC = "TNCC's train.txt, dev.txt and test.txt, or one file with everything, to be split 8:1:1"
 _WCM = "WCM's zh/train.txt, zh/dev.txt, zh/test.txt and minority/<language>.txt"
 _CMNEWS = "CMNews' <language>/train.txt and <language>/dev.txt"
-_YNAT = "KLUE's ynat-v1.1_train.json and ynat-v1.1_dev.json"
+_YNAT = "KLUE's ynat-v1.1_train.json and ynat-v1.1_dev.json (or those of another version)"
 
 
 def tncc(place: Path) -> Splits:
@@ -147,7 +155,11 @@ def cmnews(place: Path) -> Splits:
 
 def ynat(place: Path) -> Splits:
     """Korean; results are on the dev set, as in the paper."""
-    train, dev = in_directory(place, _YNAT, ("ynat-v1.1_train.json", "ynat-v1.1_dev.json"))
+    versions = sorted(path.name.removesuffix("_train.json") for path in place.glob("ynat-*_train.json"))
+    if len(versions) > 1:
+        raise InputError(f"{place}: contains {' and '.join(versions)}; leave one version there")
+    version = versions[0] if versions else "ynat-v1.1"
+    train, dev = in_directory(place, _YNAT, (f"{version}_train.json", f"{version}_dev.json"))
     return {"train": [Part("ko", train)], "valid": [Part("ko", dev)], "test.ko": [Part("ko", dev)]}
 
 
@@ -173,7 +185,7 @@ SETS = {
                 *("Arts", "Medicine", "Customs", "Instruments"),
             ),
             tncc,
-            tab_separated,
+            label_on_either_side,
             _TNCC,
             joined_words=True,
         ),

@@ -15,6 +15,8 @@ safetensors) with the same names and shapes. The output has the same format as t
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,12 +30,26 @@ if TYPE_CHECKING:  # --help does without torch
     from swcm_fairseq.merge.merging import Merge
 
 
+LISTS = ("--weights", "--densities")  # options that take one number per model
+
+
 def numbers(text: str) -> list[float]:
     """``0.2,1.0`` -> [0.2, 1.0], for argparse."""
     try:
         return [float(each) for each in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers separated by commas, such as 0.2,1.0") from error
+
+
+def attached(arguments: Sequence[str]) -> list[str]:
+    """``--weights -1,1`` becomes ``--weights=-1,1``; argparse would take such a list for an option."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] in LISTS and argument.startswith("-") and "," in argument:
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -115,7 +131,7 @@ def provenance(recipe: Recipe, models: list[Path], base: Path | None) -> dict:
 
 def main() -> None:
     """Merge, write and print a summary."""
-    args = build_parser().parse_args()
+    args = build_parser().parse_args(attached(sys.argv[1:]))
     recipe = make_recipe(
         args.method,
         len(args.models),

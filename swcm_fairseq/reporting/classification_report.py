@@ -7,6 +7,7 @@ RUNS/classification/SET/SYSTEM/seed-N.
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ BRIDGE = "zh"  # the only language that is not a minority language
 MINORITIES, ALL = "minorities", "all"
 
 DEV, TEST = "dev", "test"
+ACCURACY = " accuracy"  # ends the name of such a column
 
 Scores = dict[str, list[float]]  # "LANGUAGE SCORE" or "dev LANGUAGE SCORE" -> percent, one number per seed
 
@@ -71,21 +73,30 @@ def cell(values: list[float] | None) -> str:
     return f"{np.mean(values):.1f}{several}"
 
 
-def table(name: str, systems: dict[str, Scores], paper: Options) -> str:
-    """One set as Markdown: our systems, then the paper's."""
+def own_rows(systems: dict[str, Scores], columns: Sequence[str]) -> list[list[str]]:
+    """A row per system of ours: its name, its number of seeds, its cells."""
+    return [
+        [system, str(len(next(iter(scores.values())))), *(cell(scores.get(column)) for column in columns)]
+        for system, scores in systems.items()
+    ]
+
+
+def tables(name: str, systems: dict[str, Scores], paper: Options) -> str:
+    """One set as Markdown: our systems, then the paper's; then our accuracies if the paper reports only F1."""
     published = paper["tables"].get(name, {"title": name, "columns": [], "rows": {}})
     own = dict.fromkeys(column for scores in systems.values() for column in scores)
     columns = [c for c in published["columns"] if c in own] or list(own)
     numbers = [published["columns"].index(c) for c in columns] if published["rows"] else []
-    rows = [
-        [system, str(len(next(iter(scores.values())))), *(cell(scores.get(column)) for column in columns)]
-        for system, scores in systems.items()
-    ]
+    rows = own_rows(systems, columns)
     rows += [
         [f"{system} (paper)", "5", *(f"{values[number]:.1f}" for number in numbers)]
         for system, values in published["rows"].items()
     ]
-    return f"### {published['title']}\n\n{markdown_table(['system', 'seeds', *columns], rows)}\n"
+    text = f"### {published['title']}\n\n{markdown_table(['system', 'seeds', *columns], rows)}\n"
+    if any(column.endswith(ACCURACY) for column in columns):
+        return text
+    accuracies = [column for column in own if column.endswith(ACCURACY)]
+    return f"{text}\n{markdown_table(['system', 'seeds', *accuracies], own_rows(systems, accuracies))}\n"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -110,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError(f"{root}: no tested run; run a recipe of examples/classification/ or give --runs")
     paper = yaml.safe_load(CINO_TABLES.read_text(encoding="utf-8"))
     legend = f"In percent: mean of the seeds (least to greatest). Paper: {paper['source']}.\n"
-    text = "\n".join([*(table(name, systems, paper) for name, systems in found.items()), legend])
+    text = "\n".join([*(tables(name, systems, paper) for name, systems in found.items()), legend])
     write_output(lambda: text, None)
     if args.output is not None:
         write_output(lambda: text, args.output)

@@ -166,6 +166,7 @@ def test_baselines(tmp_path):
     ]
     trainings = [words for words in lines if words[:1] == ["fairseq-train"]]
     assert len(trainings) == 6
+    assert trainings[0][trainings[0].index("--samples-per-epoch") + 1] == "1340235"  # as XLM-SWCM's pretraining
     for words in trainings:
         arguments = options.parse_args_and_arch(options.get_training_parser(), words[1:])
         assert (arguments.arch, arguments.criterion) == ("mbart_large", "label_smoothed_cross_entropy")

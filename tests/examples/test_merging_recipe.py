@@ -64,6 +64,15 @@ def test_the_grid_is_the_papers_and_is_chosen_on_validation(recipe, tmp_path):
     assert "/grid/" in splits["valid"] and "/grid/" not in splits["test"]
 
 
+def test_a_grid_of_one_setting_is_not_scored(recipe):
+    done = recipe("--dry-run", LANGUAGES="bo", WEIGHTS="0.3", DENSITIES="0.6", LAMBDAS="0.8")
+    merges = [build_parser().parse_args(words[2:]) for words in of("swcm merge", done)]
+    assert len(merges) == 4 and not any("/grid/" in str(args.output) for args in merges)
+    assert [args.weights for args in merges if args.method == "average"] == [[0.3, 0.7]]
+    assert [args.scale for args in merges if args.method == "task-arithmetic"] == [0.8]
+    assert [args.densities for args in merges if args.method.startswith("ties")] == [[0.6, 0.6]] * 2
+
+
 def test_own_data_and_options(recipe):
     done = recipe(
         "--dry-run", "--", "--cpu", LANGUAGES="bo", PRETRAINING_DATA="text", TASK_DATA="titles", TASK_CORPUS="title_zh",

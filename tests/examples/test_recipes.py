@@ -90,9 +90,13 @@ def test_pretraining_is_the_papers(recipe, name):
         "--lr-scheduler": "warmup_linear", "--warmup-init-lr": "1e-5", "--lr": "1e-4", "--batch-size": "75",
         "--teacher-forcing-final-ratio": "0", "--teacher-forcing-decay-unit": "epochs",
         "--teacher-forcing-decay-start": "1", "--pretrained-encoder": "encoders/cino-base-v2",
+        "--samples-per-epoch": "1340235",
     }  # fmt: skip
     assert {option: value(option, words) for option in expected} == expected
     assert "--fp16" in words
+    for variables in ({"MANIFEST": "mine.yaml"}, {"DATA": "mine"}):
+        [words] = of("fairseq-train", commands(recipe(f"pretraining/{name}", "--dry-run", **variables)))
+        assert "--samples-per-epoch" not in words
 
 
 @pytest.mark.parametrize(

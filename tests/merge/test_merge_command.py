@@ -112,6 +112,7 @@ def change(state: dict, **changes) -> dict:
         ("a.pt b.pt --method ties --base base.pt --slack 0.1", "--slack has no effect with --method ties"),
         ("a.pt b.pt --method ties --base base.pt --densities 0,1", "--densities 0: .* give 0 < k <= 1"),
         ("a.pt b.pt --method ties --base base.pt --densities 1.5", "--densities 1.5: .* give 0 < k <= 1"),
+        ("a.pt b.pt --method ties --base base.pt --densities -0.1,1", "--densities -0.1: .* give 0 < k <= 1"),
         ("a.pt b.pt --method ties --base base.pt --densities nan", "--densities nan: .* give 0 < k <= 1"),
         ("a.pt b.pt --method ties --base base.pt --densities 1,1,1", "--densities: 3 numbers for 2 models"),
         ("a.pt b.pt --method ties-sv --base base.pt --slack 2", "--slack 2: .* give 0 to 1"),
@@ -168,6 +169,13 @@ def test_refusals_are_one_line(files, capsys, arguments, message):
     assert line.startswith("error: ") and line.count("\n") == 1 and re.search(message, line), line
     assert end.value.code == (2 if line.startswith("error: --") else 1)
     assert sorted(files.iterdir()) == before  # nothing half-written
+
+
+def test_a_list_may_begin_with_a_negative_weight(files):
+    merge("a.bin", "b.bin", "--method", "average", "--weights", "-1,2", "--output", "out.bin")
+    name = "encoder.layers.0.fc1.weight"
+    expected = 2 * state_dict(3)[name] - state_dict(2)[name]
+    torch.testing.assert_close(torch.load("out.bin", weights_only=True)[name], expected)
 
 
 def test_numbers_are_numbers(files, capsys):

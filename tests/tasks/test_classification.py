@@ -102,6 +102,23 @@ def test_tncc_loses_the_spaces_between_words(encoder, tmp_path):
     assert prepare("tncc", tmp_path / "split", encoder, tmp_path / "data").splits["test.bo"] == [("bo", 12)]
 
 
+def test_tncc_may_have_the_label_first(encoder, tmp_path):
+    """As the reader of its authors expects; texts that are numbers leave no doubt about the order of CINO's lines."""
+    whole = write(tmp_path / "all.txt", [*range(12)] * 10)
+    lines = [line.split("\t") for line in whole.read_text().splitlines()]
+    (tmp_path / "first.txt").write_text("".join(f"{label}\t{text}\n" for text, label in lines))
+    for name in ("all", "first"):
+        prepare("tncc", tmp_path / f"{name}.txt", encoder, tmp_path / name)
+    assert stored(tmp_path / "all", "train") == stored(tmp_path / "first", "train")
+    with open(tmp_path / "all.txt", "a") as file:
+        file.write("5 12\t3\n11\t4\n")
+    prepare("tncc", tmp_path / "all.txt", encoder, tmp_path / "numbers")
+    labels = [
+        label[0] - 4 for split in ("train", "valid", "test.bo") for label in stored(tmp_path / "numbers", split)[1]
+    ]
+    assert sorted(labels) == sorted([*range(12)] * 10 + [3, 4])
+
+
 def test_ynat_has_labels_by_name(encoder, tmp_path):
     names = ["IT과학", "economy", "사회", "생활문화", "world", "스포츠", "politics"]
     records = [{"guid": str(k), "title": f"天中 {k}", "label": name} for k, name in enumerate(names)]
@@ -110,6 +127,12 @@ def test_ynat_has_labels_by_name(encoder, tmp_path):
     found = prepare("ynat", tmp_path, encoder, tmp_path / "data")
     assert found.splits["test.ko"] == [("ko", 7)]
     assert [label[0] - 4 for label in stored(tmp_path / "data", "train")[1]] == [*range(7)]
+    for part in ("train", "dev"):
+        (tmp_path / f"ynat-v1.1_{part}.json").rename(tmp_path / f"ynat-v1_{part}.json")
+    assert prepare("ynat", tmp_path, encoder, tmp_path / "older").splits == found.splits
+    (tmp_path / "ynat-v1.1_train.json").write_text("[]")
+    with pytest.raises(InputError, match=r"contains ynat-v1 and ynat-v1\.1; leave one version there"):
+        prepare("ynat", tmp_path, encoder, tmp_path / "both")
 
 
 def test_what_is_left_out_is_counted(encoder, tmp_path, capsys):
@@ -189,6 +212,7 @@ def test_from_an_encoder_to_the_report(encoder, tmp_path, capsys, caplog):
     classification_report.main(["--runs", str(tmp_path / "runs"), "--json", str(tmp_path / "numbers.json")])
     table = capsys.readouterr().out
     assert "XLM-R-base (paper) | 5 | 19.0 | 23.3 | 78.1 | 29.3 | 36.2 |" in table
+    assert "| bo accuracy | ug accuracy | zh accuracy | minorities accuracy | all accuracy |" in table
     numbers = json.loads((tmp_path / "numbers.json").read_text())["wcm"]["tiny"]
     minorities = np.mean([numbers[f"{lang} macro-F1"] for lang in ("bo", "ug")])
     assert numbers["dev zh macro-F1"][0] > 95
@@ -207,6 +231,7 @@ def test_mean_and_range_over_seeds(tmp_path, capsys):
     dev = "100.0 (100.0 to 100.0)"
     assert f"| ours | 2 | {dev} | {dev} | 87.5 (75.0 to 100.0) | 86.7 (73.3 to 100.0) |" in table
     assert "| CINO-base (paper) | 5 | 74.8 | 71.4 | 73.1 | 70.0 |" in table
+    assert table.count("| ours |") == 1  # the paper has accuracies, too
 
 
 def test_scores_of_validation_add_up_over_batches_and_languages(encoder, tmp_path):
