@@ -113,9 +113,16 @@ choose() {
   BEST=$("${command[@]}")
   echo "$1, $2: $BEST is best on the validation split"
 }
+# for_setting SETTING: if RUN was for another setting, chosen from another grid, remove what is there.
+for_setting() {
+  ((!DRY_RUN)) || return 0
+  [ "$(cat "$RUN/setting" 2>/dev/null)" = "$1" ] && return
+  rm -rf "$RUN" && mkdir -p "$RUN" && echo "$1" >"$RUN/setting"
+}
 # merge_one METHOD LANG: TASK and CT-X, with the setting BEST, on the test split.
 merge_one() {
   RUN=$ROOT/$1-$2
+  for_setting "$BEST"
   options "$1" "$BEST"
   [ "$1" = average ] || OPTIONS+=(--shares "$RUN/shares.json")
   merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
@@ -129,10 +136,12 @@ merge_all() {
     models+=("$ROOT/ct-$x/checkpoint_last.pt")
     densities+=,${DENSITY_OF[$x]#*,}
   done
-  merged "$ROOT/ties-all/merged.pt" "${models[@]}" --method ties --base "$START" --densities "$densities" \
-    --shares "$ROOT/ties-all/shares.json"
+  RUN=$ROOT/ties-all
+  for_setting "${LANGUAGES[*]} $densities"
+  merged "$RUN/merged.pt" "${models[@]}" --method ties --base "$START" --densities "$densities" --shares "$RUN/shares.json"
   for x in "${LANGUAGES[@]}"; do
     RUN=$ROOT/ties-all-$x
+    for_setting "${LANGUAGES[*]} $densities"
     score test "$x-$x" "$ROOT/ties-all/merged.pt"
   done
 }

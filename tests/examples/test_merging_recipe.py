@@ -98,6 +98,60 @@ def test_two_languages_are_merged_at_once(recipe):
     assert [path.split("/")[-3] for path in tested] == ["ties-all-bo", "ties-all-ug"]
 
 
+STUB = """#!/usr/bin/env bash
+echo "$*" >>"$LOG"
+case $1 in
+  progress) cat >/dev/null ;;
+  best-setting) echo "$CHOSEN" ;;
+  merge)
+    while [ "$1" != --output ]; do shift; done
+    mkdir -p "$(dirname "$2")" && touch "$2"
+    ;;
+esac
+"""
+
+
+def test_another_best_setting_is_merged_and_tested_again(recipe, tmp_path):
+    """With every program replaced by one that only writes down its arguments."""
+    log = tmp_path / "log"
+    for name in (
+        "bin/swcm",
+        "bin/fairseq-train",
+        "bin/fairseq-generate",
+        "encoder/dict.txt",
+        "data/dict.txt",
+        "base.pt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).chmod(0o755)
+    places = {"ENCODER": "encoder", "PRETRAINING_DATA": "data", "TASK_DATA": "data", "LOG": "log"}
+    variables = {name: str(tmp_path / place) for name, place in places.items()}
+    variables["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+
+    def densities(best: str) -> list[str]:
+        """Those of the merges that are tested; they come after that of the grid."""
+        log.write_text("")
+        done = recipe(
+            "--start",
+            str(tmp_path / "base.pt"),
+            CHOSEN=best,
+            DENSITIES="0.2 1.0",
+            WEIGHTS="0.5",
+            LAMBDAS="1.0",
+            **variables,
+        )
+        assert done.returncode == 0, done.stderr
+        merges = [line.split() for line in log.read_text().splitlines() if line.startswith("merge ")]
+        return [value("--densities", words) for words in merges if "--shares" in words and "--densities" in words]
+
+    assert densities("0.2,1.0") == ["0.2,1.0"] * 4 + [
+        "0.2,1.0,1.0"
+    ]  # TIES and TIES-SV in two languages, and all at once
+    assert densities("0.2,1.0") == []
+    assert densities("0.6,0.4") == ["0.6,0.4"] * 4 + ["0.6,0.4,0.4"]
+
+
 def test_a_missing_base_is_one_line(recipe):
     done = recipe()
     assert done.returncode == 1 and done.stderr.count("\n") == 1
