@@ -1,3 +1,3 @@
-"""From corpora as they are published to the data directories that training reads."""
+"""Turn published corpora into the data directories that training reads."""
 
-import swcm_fairseq  # noqa: F401  (before the heavy imports of the commands: it shows Ctrl-C and errors as one line)
+import swcm_fairseq  # noqa: F401  (before the commands' heavy imports, so that Ctrl-C and errors print one line)

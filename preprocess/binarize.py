@@ -1,8 +1,8 @@
 """Encode text with a vocabulary and write fairseq's ``.bin/.idx`` files and ``corpora.json``.
 
-One pass from text to ids, the bytes of ``spm_encode | fairseq-preprocess``. Runs into the same directory add
-corpora, or replace those of the same name and split; the others stay. Splits that already exist, from the same
-files with the same options, are not remade.
+A single pass from text to ids writes the same bytes as ``spm_encode | fairseq-preprocess``. Further runs into the same
+directory add corpora or replace those of the same name and split, and keep the others. Splits that were already made
+from the same files with the same options are skipped.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from .text.reading_options import ReadingOptions
 
 
 def print_results(results: list[Result]) -> None:
-    """One row for each side of each split."""
+    """Print one row for each side of each split."""
     rows: list[list[object]] = []
     for result in results:
         split = result.split
@@ -61,17 +61,17 @@ def build_parser() -> argparse.ArgumentParser:
         help="data directory; created if missing, added to if it exists",
     )
     texts = parser.add_argument_group(
-        "text (one sentence or document per line; plain, gz, xz, bz2, zst or zip; options for "
-        "the same corpus and split add up)"
+        "text (one sentence or document per line; plain, gz, xz, bz2, zst or zip; inputs for the same corpus and split "
+        "are concatenated)"
     )
-    texts.add_argument("--mono", nargs="+", action="extend", default=[], metavar=MONO_FORM, help="text of one language")
+    texts.add_argument("--mono", nargs="+", action="extend", default=[], metavar=MONO_FORM, help="text in one language")
     texts.add_argument(
         "--pair",
         nargs="+",
         action="extend",
         default=[],
         metavar=PAIR_FORM,
-        help="pairs line by line; NAME defaults to SRC-TGT, and is needed where both languages are the same",
+        help="line-aligned pairs; NAME defaults to SRC-TGT, and is required if both languages are the same",
     )
     texts.add_argument(
         "--plain",
@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="text without a language, for fairseq's own tasks such as masked_lm; not listed in corpora.json",
     )
     add_options(parser, ReadingOptions, LineWorkOptions)
-    parser.add_argument("--again", action="store_true", help="also remake splits that already exist")
+    parser.add_argument("--again", action="store_true", help="also redo splits that already exist")
     return parser
 
 
@@ -94,12 +94,12 @@ def parse_jobs(args: argparse.Namespace) -> list[Job]:
         *map(parse_plain, args.plain),
     ]
     if not jobs:
-        raise InputError("--mono, --pair or --plain is required: there is nothing to binarize; see --help")
+        raise InputError("nothing to binarize: give --mono, --pair or --plain; see --help")
     return jobs
 
 
 def check_files(vocab: Path, output: Path, jobs: list[Job], rejects: Path | None) -> None:
-    """Raise :class:`InputError` if a file is missing, or an input would be overwritten."""
+    """Raise :class:`InputError` if a file is missing or an input would be overwritten."""
     for job in jobs:
         for path in (path for part in job.inputs for path in part):
             if not exists(path):
@@ -114,18 +114,18 @@ def check_files(vocab: Path, output: Path, jobs: list[Job], rejects: Path | None
 def binarize(
     vocab: Path, output: Path, jobs: list[Job], reading: ReadingOptions, work: LineWorkOptions, again: bool = False
 ) -> list[Result]:
-    """Encode splits into a data directory, and print their counts.
+    """Encode splits into a data directory and print their counts.
 
     Args:
         vocab: vocabulary directory.
         output: data directory; created if missing, added to if it exists.
-        jobs: the splits; those of the same corpus and name are joined.
+        jobs: the splits; jobs for the same split of the same corpus are joined.
         reading: how lines are read.
-        work: processes, and the file of what is left out.
-        again: also remake splits that already exist.
+        work: number of processes, and the file that lists what is left out.
+        again: also redo splits that already exist.
 
     Raises:
-        InputError: a file is missing or damaged, the directory was made with another vocabulary, or no line is left.
+        InputError: a file is missing or damaged, the directory was made with another vocabulary, or no lines are left.
     """
     jobs = gather(jobs)
     check_files(vocab, output, jobs, work.rejects)
@@ -133,7 +133,7 @@ def binarize(
     with DataBin(output, vocabulary) as data_bin, RejectsFile(work.rejects) as rejects:
         for job in jobs:
             data_bin.check_fits(job.corpus)
-        again = again or work.rejects is not None  # a list of rejects must be complete
+        again = again or work.rejects is not None  # the list of rejects must be complete
         binarizer = Binarizer(vocabulary, data_bin, reading, work.workers, rejects, again)
         results = [binarizer.run(job) for job in jobs]
         rejects.commit()

@@ -1,7 +1,7 @@
-"""Read a text classification set as it is published and write a data directory for fine-tuning.
+"""Read a text classification set in its published form and write a data directory for fine-tuning.
 
-TNCC, WCM, CMNews (CINO, Yang et al. 2022) and YNAT (KLUE). The directory has the layout of fairseq's
-``sentence_prediction`` task, with a test split for each language.
+The sets are TNCC, WCM, CMNews (CINO, Yang et al. 2022) and YNAT (KLUE). The directory has the layout of fairseq's
+``sentence_prediction`` task, with one test split per language.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from .steps.terminal import print_next, print_table
 from .text.reading_options import ENCODING
 from .text.text_files import DEFAULT_ENCODING
 
-_BLOCK = 1000  # texts that are encoded together
+_BLOCK = 1000  # texts encoded at a time
 
 
 def split_list(text: str) -> list[str]:
@@ -41,10 +41,10 @@ class LabelledSplit:
     """The examples of one split.
 
     Attributes:
-        languages: (language, examples), in the order of the texts.
-        texts: to be encoded.
-        labels: class of each text.
-        ledger: what was read and left out.
+        languages: (language, number of examples), in the order of the texts.
+        texts: the texts.
+        labels: class index of each text.
+        ledger: counts of what was read and left out.
     """
 
     languages: list[tuple[str, int]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class LabelledSplit:
     ledger: Ledger = field(default_factory=Ledger)
 
     def add(self, lang: str, examples: list[tuple[str, int]]) -> None:
-        """Append the (text, class) of a language."""
+        """Append the (text, class index) examples of a language."""
         self.languages.append((lang, len(examples)))
         self.texts += [text for text, _ in examples]
         self.labels += [label for _, label in examples]
@@ -63,12 +63,12 @@ class LabelledSplit:
 class ClassificationOptions:
     """How a set is read."""
 
-    encoding: str = option(DEFAULT_ENCODING, "of the files", metavar="NAME", rule=ENCODING)
+    encoding: str = option(DEFAULT_ENCODING, "encoding of the files", metavar="NAME", rule=ENCODING)
     keep_spaces: bool = option(False, "TNCC: keep the spaces between words")
-    seed: int = option(1, "of TNCC's split into 8:1:1", metavar="N")
+    seed: int = option(1, "random seed of TNCC's 8:1:1 split", metavar="N")
     classes: list[str] | None = option(
         None,
-        "names of the classes 0, 1, ..., for a set of your own in the same layout (default: the published ones)",
+        "names of the classes 0, 1, ..., for your own set in the same layout (default: the published names)",
         metavar="NAME,...",
         parse=split_list,
         rule=Rule(
@@ -83,8 +83,8 @@ class LabelledReader:
     """Reads one set.
 
     Attributes:
-        kind: which set.
-        options: how it is read.
+        kind: the set.
+        options: how to read it.
     """
 
     kind: ClassificationSet
@@ -116,7 +116,7 @@ class LabelledReader:
         examples = [item for item in items if isinstance(item, Example)]
         ledger.add(len(items), len(examples), [item for item in items if isinstance(item, Reject)])
         if not examples:
-            raise InputError(f"{part.path}: no example in {part.lang} ({ledger.describe()}); a language needs data")
+            raise InputError(f"{part.path}: no examples ({ledger.describe()}); add some, or remove the file")
         return examples
 
     def _prepared(self, example: Example) -> tuple[str, int]:
@@ -132,13 +132,13 @@ def check_classes(kind: ClassificationSet, train: LabelledSplit) -> None:
     empty = [f"{number} {name}" for number, name in enumerate(kind.classes) if not seen[number]]
     if empty:
         raise InputError(
-            f"--classes: no training example of {kind.name} has the class {', '.join(empty)}; add some, or name the "
-            "classes that there are"
+            f"--classes: no training example of {kind.name} has the class {', '.join(empty)}; add examples, or name "
+            "only the classes that occur"
         )
 
 
 def write_split(directory: Path, name: str, split: LabelledSplit, vocabulary: Vocabulary, classes: int) -> None:
-    """Write ``input0/<name>`` and ``label/<name>``; each text and each label is ended by ``</s>``."""
+    """Write ``input0/<name>`` and ``label/<name>``; each text and each label ends with ``</s>``."""
     eos, first = vocabulary.dictionary.eos(), vocabulary.dictionary.nspecial
     with ExitStack() as stack:
         text = IndexedWriter(directory / INPUT / name, len(vocabulary.dictionary))
@@ -156,7 +156,7 @@ def write_split(directory: Path, name: str, split: LabelledSplit, vocabulary: Vo
 def write_directory(
     kind: ClassificationSet, splits: dict[str, LabelledSplit], vocabulary: Vocabulary, directory: Path
 ) -> None:
-    """Write the data directory; its ``classification.json`` comes last and makes it complete."""
+    """Write the data directory; ``classification.json`` is written last, which marks the directory as complete."""
     try:
         (directory / CLASSIFICATION_FILE).unlink(missing_ok=True)
         for name, split in splits.items():
@@ -179,9 +179,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm classification``."""
     parser = command_parser("classification", __doc__)
     layouts = "; ".join(f"{name}: {kind.layout}" for name, kind in SETS.items())
-    parser.add_argument("set", choices=SETS, help="which set")
+    parser.add_argument("set", choices=SETS, help="name of the set")
     parser.add_argument("place", type=Path, metavar="PLACE", help=f"file or directory of the set. {layouts}")
-    parser.add_argument("--vocab", type=Path, required=True, help="directory of the encoder, with its vocabulary")
+    parser.add_argument("--vocab", type=Path, required=True, help="directory of the encoder and its vocabulary")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="data directory to write")
     add_options(parser, ClassificationOptions)
     return parser
@@ -193,11 +193,11 @@ def make_classification_data(
     """Read a set, write its data directory, and print its splits.
 
     Args:
-        kind: which set.
+        kind: the set.
         place: its file or directory.
-        vocab: directory of the encoder, with its vocabulary.
+        vocab: directory of the encoder and its vocabulary.
         output: data directory to write.
-        options: how the set is read.
+        options: how to read the set.
 
     Returns:
         its splits by name.
@@ -217,7 +217,7 @@ def make_classification_data(
 
 
 def print_splits(splits: dict[str, LabelledSplit]) -> None:
-    """One row per split."""
+    """Print one row per split."""
     rows = []
     for name, split in splits.items():
         langs = " ".join(dict.fromkeys(lang for lang, _ in split.languages))

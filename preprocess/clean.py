@@ -1,9 +1,9 @@
-"""Clean text line by line. Every step has a name, can be left out, and is counted.
+"""Clean text line by line. Every step has a name, can be skipped, and reports its counts.
 
 Steps that change lines:  controls, invisible (zero-width and bidirectional characters without meaning), unicode (NFC,
-presentation forms to letters), spaces; on demand kazakh (one script) and mongolian (one spelling).
-Steps that leave lines out:  length, letters (none), boilerplate (links, --boilerplate), script, language (a confident
-offline identifier), ratio (pairs only), duplicates, and, on request, near duplicates and held-out lines.
+presentation forms to letters), spaces; on request kazakh (one script) and mongolian (one spelling).
+Steps that leave out lines:  length, letters (none), boilerplate (links, --boilerplate), script, language (a confident
+offline identifier), ratio (pairs only), duplicates; on request near duplicates and held-out lines.
 """
 
 import argparse
@@ -33,9 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
   swcm clean --lang zh-bo --input train.zh train.bo --output clean/train.zh clean/train.bo
 """,
     )
-    parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language, or the two of a pair")
-    parser.add_argument("--input", nargs="+", required=True, type=Path, metavar="FILE", help="one file; two of a pair")
-    parser.add_argument("--output", nargs="+", required=True, type=Path, metavar="FILE", help="as many files to write")
+    parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language, or the two languages of pairs")
+    parser.add_argument("--input", nargs="+", required=True, type=Path, metavar="FILE", help="one file; two for pairs")
+    parser.add_argument("--output", nargs="+", required=True, type=Path, metavar="FILE", help="one file per --input")
     add_options(parser, CleanOptions, ReadingOptions, LineWorkOptions)
     return parser
 
@@ -48,18 +48,18 @@ def clean(
     reading: ReadingOptions,
     work: LineWorkOptions,
 ) -> Ledger:
-    """Clean a file, or the two of pairs side by side, and print what was changed and left out.
+    """Clean one file, or the two files of pairs side by side, and print what was changed and left out.
 
     Args:
         langs: language of each file.
         inputs: one or two files.
-        outputs: as many files to write.
+        outputs: one output file per input.
         options: the steps and their limits.
         reading: how lines are read.
-        work: processes, and the file of what is left out.
+        work: number of processes, and the file that lists what is left out.
 
     Raises:
-        InputError: a file is missing, would be overwritten, or no line is left; nothing half-written remains.
+        InputError: a file is missing or would be overwritten, or no lines are left; nothing half-written remains.
     """
     check_distinct([*inputs, *options.read], [*outputs, work.rejects])
     for path in [*inputs, *options.read]:
@@ -68,7 +68,7 @@ def clean(
     for lang in dict.fromkeys(langs):
         if unfit := unfit_steps(options.steps, lang):
             print(
-                f"note: {lang}: nothing is known about its text, so these steps let all lines pass: {', '.join(unfit)}"
+                f"note: {lang}: not described in the language table; these steps let all lines pass: {', '.join(unfit)}"
             )
     cleaner = line_cleaner(langs, tuple(inputs), options, reading)
     corpus = corpus_filters(options, reading.encoding)
@@ -78,14 +78,14 @@ def clean(
         counts = clean_lines(tuple(inputs), cleaner, corpus, output, rejects, work.workers)
         rejects.commit()
         if not counts.ledger.kept:
-            raise InputError(f"{inputs[0]}: no line is left ({counts.ledger.describe()})")
+            raise InputError(f"{inputs[0]}: no lines are left ({counts.ledger.describe()})")
         output.commit()
     print_counts(counts)
     return counts.ledger
 
 
 def print_counts(counts: CleanedCounts) -> None:
-    """What was changed and left out, by step and reason."""
+    """Print what was changed and left out, by step and reason."""
     ledger = counts.ledger
     rows: list[list[object]] = [["read", ledger.lines, ""]]
     rows += [
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     if not len(args.input) == len(args.output) == len(langs):
         raise InputError(
             f"--lang {args.lang} has {len(langs)} language(s), --input {len(args.input)} and --output "
-            f"{len(args.output)} file(s); give as many of each, one or two"
+            f"{len(args.output)} file(s); give one of each, or two of each for pairs"
         )
     options, reading, work = parsed(CleanOptions, args), parsed(ReadingOptions, args), parsed(LineWorkOptions, args)
     clean(langs, args.input, args.output, options, reading, work)

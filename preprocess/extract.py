@@ -1,8 +1,8 @@
-"""Read a corpus as its authors publish it and write text files, one document or pair per line.
+"""Read a corpus in its published form and write text files with one document or pair per line.
 
-Documents become PREFIX.LANG; pairs PREFIX.SRC and PREFIX.TGT; summaries (text -> title) and reading comprehension
-(question and passage -> answer) PREFIX.source and PREFIX.target. Line ends inside a text become spaces. Records that
-are damaged or lack a field are left out and counted by reason.
+Documents are written to PREFIX.LANG; pairs to PREFIX.SRC and PREFIX.TGT; summaries (text -> title) and reading
+comprehension (question and passage -> answer) to PREFIX.source and PREFIX.target. Line ends inside a text become
+spaces. Records that are damaged or lack a field are left out and counted by reason.
 """
 
 import argparse
@@ -49,14 +49,14 @@ examples:
   swcm extract jsonl --fields text=content --input news.jsonl.zst --lang ug --output text/ug
 """,
     )
-    parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="format of the corpus, see below")
+    parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="format of the corpus; see below")
     parser.add_argument(
         "--input", nargs="+", required=True, type=Path, metavar="PATH", help="files of the corpus, or its folder"
     )
-    parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language of the corpus; two for pairs")
+    parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language, or the two languages of pairs")
     parser.add_argument("--output", required=True, metavar="PREFIX", help="prefix of the files to write")
     parser.add_argument(
-        "--use", choices=[str(use) for use in Use], help="what to extract (default: the first of the format)"
+        "--use", choices=[str(use) for use in Use], help="what to extract (default: the first use of the format)"
     )
     add_options(parser, ExtractOptions, LineWorkOptions)
     return parser
@@ -76,17 +76,18 @@ def extract(
     Args:
         kind: format of the corpus.
         inputs: files of the corpus, or its folder.
-        langs: its language, or the two of pairs.
+        langs: its language, or the two languages of pairs.
         use: what to extract.
-        prefix: start of the names of the files to write.
-        options: how it is read.
-        work: processes, and the file of what is left out.
+        prefix: prefix of the files to write.
+        options: how to read the corpus.
+        work: number of processes, and the file that lists what is left out.
 
     Returns:
-        the files written, one of text or two of pairs.
+        the files written: one for text, two for pairs.
 
     Raises:
-        InputError: the format does not give ``use``, a file is missing or would be overwritten, or no record is left.
+        InputError: the format does not support ``use``, a file is missing or would be overwritten, or no records are
+            left.
     """
     _check_use(kind, use, options, inputs)
     for path in inputs:
@@ -105,7 +106,7 @@ def extract(
         counts = extract_lines(kind, source, maker, output, rejects, work.workers)
         rejects.commit()
         if not counts.records.kept:
-            raise InputError(f"{inputs[0]}: no record is left ({counts.records.describe()})")
+            raise InputError(f"{inputs[0]}: no records are left ({counts.records.describe()})")
         output.commit()
     _print_counts(paths, counts)
     if maker.repeated:
@@ -116,7 +117,7 @@ def extract(
 def _check_use(kind: Format, use: Use, options: ExtractOptions, inputs: list[Path]) -> None:
     """Raise :class:`InputError` for a use or option that the format does not support."""
     if use not in kind.uses:
-        raise InputError(f"--use {use}: {kind.name} gives {' or '.join(kind.uses)}")
+        raise InputError(f"--use {use}: {kind.name} supports {' or '.join(kind.uses)}")
     if options.repeated_paragraphs is not None:
         if Use.TEXT not in kind.uses:
             raise InputError(f"--repeated-paragraphs: {kind.name} has no documents")

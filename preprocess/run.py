@@ -1,24 +1,24 @@
-"""Run a manifest: read, clean, divide and binarize all its corpora. Finished steps are skipped when it is run again.
+"""Run a manifest: extract, clean, split and binarize all its corpora. Running it again skips finished steps.
 
-A manifest is a YAML file (ready ones are in examples/manifests):
+A manifest is a YAML file (examples are in examples/manifests):
 
   output: data-bin                  # data directory to write
   vocabulary: encoders/cino         # vocabulary directory
-  work: text                        # folder of the text between the steps
-  workers: 4                        # processes; the output does not depend on how many
+  work: text                        # folder for the intermediate text
+  workers: 4                        # number of processes; the output does not depend on it
   corpora:
-    - name: bo                      # of the corpus (pairs within one language: --pair LANG-LANG:NAME)
+    - name: bo                      # name of the corpus (for pairs: NAME of --pair SRC-TGT:NAME)
       format: mc2                   # see swcm extract --help
       input: corpora/bo-crawl-only-release-20231112.jsonl
       lang: bo                      # zh-bo for pairs
-      use: text                     # text, summary, pair or answer (default: the format's first)
-      split: {train: 0.99, valid: 0.01}   # or a name: train
-      limit: 2000                   # maximum number of lines in each split; or {train: 2000}
-      repeated_paragraphs: 10       # leave out paragraphs that occur in this many documents (menus, notices)
-      clean: {near: 0.8}            # options of swcm clean; false: none
-      published: where its authors publish it
+      use: text                     # text, summary, pair or answer (default: the first use of the format)
+      split: {train: 0.99, valid: 0.01}   # or a single split: train
+      limit: 2000                   # maximum number of lines of every split; or {train: 2000}
+      repeated_paragraphs: 10       # leave out paragraphs that occur in at least this many documents (menus, notices)
+      clean: {near: 0.8}            # options of swcm clean; false: no cleaning
+      published: https://...        # where its authors publish it
 
-Paths are relative to the current directory. Several entries may give splits of one corpus.
+Paths are relative to the current directory. Several entries may provide splits of the same corpus.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-if not __package__:  # started by its path: the checkout is where its packages are, not this folder
+if not __package__:  # started by its path: import from the checkout instead of this folder
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     __package__ = Path(__file__).resolve().parent.name
 
@@ -54,7 +54,7 @@ from .text.cleaning import RATIO, CleanOptions
 from .text.reading_options import ReadingOptions
 from .text.split import split_lines
 
-# Steps that would be wrong for a use: titles and answers may be short, and answers are often numbers or names.
+# Steps that do not suit a use: titles and answers may be short, and answers are often numbers or names.
 UNFIT = {
     Use.SUMMARY: (RATIO,),
     Use.ANSWER: (RATIO, "letters", "script", "language"),
@@ -62,19 +62,19 @@ UNFIT = {
 
 
 def check_inputs(manifest: Manifest) -> None:
-    """Raise :class:`InputError` naming every missing corpus and where it is published, and a missing vocabulary."""
+    """Raise :class:`InputError` that names every missing corpus and where it is published, and a missing vocabulary."""
     missing = [
-        f"{path} is missing" + (f", its authors publish it at {entry.published}" if entry.published else "")
+        f"{path} is missing" + (f" (its authors publish it at {entry.published})" if entry.published else "")
         for entry in manifest.corpora
         for path in entry.input
         if not exists(path)
     ]
     dictionary = manifest.vocabulary / DICT_FILE
     if not exists(dictionary):
-        missing.append(f"{dictionary} is missing, make a vocabulary with swcm vocab")
+        missing.append(f"{dictionary} is missing (make a vocabulary with swcm vocab)")
     if missing:
         raise InputError("; ".join(missing))
-    check_cleaning(manifest.corpora[0])  # no earlier entry can have made its files
+    check_cleaning(manifest.corpora[0])  # no earlier entry can make its files
 
 
 def check_places(path: Path, manifest: Manifest) -> None:
@@ -87,26 +87,26 @@ def check_places(path: Path, manifest: Manifest) -> None:
 
 
 def check_cleaning(entry: CorpusEntry) -> None:
-    """Raise :class:`InputError` if a file that cleaning reads is missing; an earlier entry may have made it."""
+    """Raise :class:`InputError` if a file that cleaning reads is missing; earlier entries may make such files."""
     for path in entry.clean.read if entry.clean else []:
         if not exists(path):
-            raise InputError(f"{path}: no such file (clean of {entry.name}: held_out or boilerplate)")
+            raise InputError(f"{path}: no such file (named by clean of {entry.name})")
 
 
 def once(record: Path, key: list[Any], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
-    """Do ``work`` unless ``record`` says that it was done with this key on these inputs and its outputs are there."""
+    """Do ``work`` unless ``record`` shows that it was done with this key and inputs, and all outputs exist."""
     state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]], default=str)
     there = all(exists(path) for path in outputs)
     if there and exists(record) and record.is_file() and record.read_bytes() == state.encode("utf-8"):
         print(f"done before: {' '.join(key[:2])}")
         return
-    record.unlink(missing_ok=True)  # the outputs are no longer those that it describes, even if the work fails
+    record.unlink(missing_ok=True)  # it no longer describes the outputs, even if the work fails
     work()
     write_whole(record, state.encode("utf-8"))
 
 
 def _state(path: Path) -> tuple[int, int | str]:
-    """The size and time of a file; for a folder, the number of its files and a hash of their sizes and times."""
+    """Size and modification time of a file; for a folder, number of files and a hash of their sizes and times."""
     if not path.is_dir():
         return path.stat().st_size, path.stat().st_mtime_ns
     files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -117,7 +117,7 @@ def _state(path: Path) -> tuple[int, int | str]:
 
 
 def prepare(manifest: Manifest, entry: CorpusEntry) -> list[Job]:
-    """Extract, clean and divide one corpus; returns its splits, to be binarized."""
+    """Extract, clean and split one corpus; return its splits, to be binarized."""
     folder = manifest.work / entry.name / "-".join(entry.shares)
     check_cleaning(entry)
     files = _extract(manifest, entry, folder)
@@ -164,11 +164,11 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm run``."""
     parser = command_parser("run", __doc__)
     parser.add_argument("manifest", type=Path, help="YAML file")
-    instead = parser.add_argument_group("instead of what the manifest says")
+    instead = parser.add_argument_group("options that override the manifest")
     instead.add_argument("--output", type=Path, metavar="DIR", help="data directory to write")
     instead.add_argument("--vocabulary", type=Path, metavar="DIR", help="vocabulary directory")
-    instead.add_argument("--work", type=Path, metavar="DIR", help="folder of the text between the steps")
-    instead.add_argument("--workers", type=int, metavar="N", help="processes that do the work")
+    instead.add_argument("--work", type=Path, metavar="DIR", help="folder for the intermediate text")
+    instead.add_argument("--workers", type=int, metavar="N", help="number of worker processes")
     return parser
 
 
@@ -176,11 +176,11 @@ def run(manifest: Manifest, path: Path) -> None:
     """Prepare all corpora of a manifest and binarize them.
 
     Args:
-        manifest: what to do.
-        path: the file that it was read from; it must not be in a folder that is written.
+        manifest: the contents of the manifest.
+        path: its file, which must not be in an output folder.
 
     Raises:
-        InputError: a corpus or the vocabulary is missing, or a step fails; finished steps are not done again.
+        InputError: a corpus or the vocabulary is missing, or a step fails; the next run skips finished steps.
     """
     check_inputs(manifest)
     check_places(path, manifest)

@@ -1,7 +1,7 @@
-"""Cut text into sentences, or long documents into parts of whole sentences.
+"""Split text into sentences, or long documents into parts of whole sentences.
 
-The denoising task finds the sentences of a document itself; this command is for text that must be cut
-beforehand: documents too long to be one line (--part-chars), or sentence-level work (one sentence per line). Parts
+The denoising task finds the sentences of a document itself. This command is for text that must be split beforehand:
+documents that are too long for one line (--part-chars), or tasks on single sentences (one sentence per line). Parts
 keep the order of the document; only the spaces between parts are lost.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["SentenceSplitter", "SplitOptions", "pack", "split_sentences"]
 
 @dataclass
 class SplitOptions:
-    """What the text is cut into."""
+    """What to split the text into."""
 
     part_chars: int | None = option(
         None,
@@ -51,18 +51,18 @@ def build_parser() -> argparse.ArgumentParser:
 def split_sentences(
     lang: str, path: Path, output: Path, options: SplitOptions, reading: ReadingOptions, work: LineWorkOptions
 ) -> None:
-    """Cut a file into sentences or parts, and print how many.
+    """Split a file into sentences or parts, and print how many.
 
     Args:
-        lang: of the text.
-        path: one document per line.
+        lang: language of the text.
+        path: text with one document per line.
         output: file to write.
-        options: what to cut it into.
+        options: what to split the text into.
         reading: how lines are read.
-        work: processes, and the file of what is left out.
+        work: number of processes, and the file that lists what is left out.
 
     Raises:
-        InputError: the file cannot be read, or no line is left; nothing half-written remains.
+        InputError: the file cannot be read, or no lines are left; nothing half-written remains.
     """
     check_distinct([path], [output, work.rejects])
     splitter = BlockSplitter(lang, reading, options.part_chars)
@@ -72,7 +72,7 @@ def split_sentences(
         ledger, written = split_file(path, splitter, reading.max_bytes, parts, rejects, work.workers)
         rejects.commit()
         if not ledger.kept:
-            raise InputError(f"{path}: no line is left ({ledger.describe()})")
+            raise InputError(f"{path}: no lines are left ({ledger.describe()})")
         parts.commit()
     print_table(
         ["file", "documents", "kept", "left out", "parts"],

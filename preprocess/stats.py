@@ -1,6 +1,6 @@
-"""The content of data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and how often
-each corpus is drawn at a given temperature. A pair goes both ways, from each of its files: these are the names and
-numbers of the task's table. Directories of fairseq-preprocess are read too."""
+"""Print statistics of data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and the
+probability of drawing each corpus at a given temperature. Pairs are used in both directions, once from each of their
+files; names and numbers agree with the task's table. Directories written by fairseq-preprocess are read, too."""
 
 import argparse
 from dataclasses import dataclass
@@ -27,36 +27,36 @@ ALPHA = Rule("must be above 0 and at most 1 (the paper's is 0.3)", lambda alpha:
 
 @dataclass
 class StatsOptions:
-    """What is counted, and the sampling whose probabilities are shown; the names are those of the training."""
+    """The split to count, and the sampling to show probabilities for, named like the training options."""
 
     split: str = option("train", "split to read: train, valid, test ...", metavar="NAME")
     alpha: float = option(
         0.3,
-        "alpha of p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta), where q counts what there is of each i; "
-        "--sampling-alpha of the training",
+        "alpha in p_i = (q_i^alpha / l_i^beta) / sum_j (q_j^alpha / l_j^beta), where q_i is the amount of data of i; "
+        "--sampling-alpha in training",
         metavar="A",
         rule=ALPHA,
     )
     sampling_beta: float = option(
         0.0,
-        "beta, where l is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2; theirs is "
+        "beta, where l_i is the mean length of a text in tokens (CINO, Yang et al. 2022, equation 2, which has "
         "1 - alpha); 0 ignores lengths (default: 0)",
         metavar="B",
         rule=SHARE,
     )
-    sampling_by: str = option("language", "what i is", choices=tuple(by.name for by in SamplingBy))
-    sampling_unit: str = option("samples", "what q counts", choices=("samples", "tokens"))
-    png: Path | None = option(None, "also draw sizes and lengths", metavar="FILE")
+    sampling_by: str = option("language", "what i ranges over", choices=tuple(by.name for by in SamplingBy))
+    sampling_unit: str = option("samples", "unit of q_i", choices=("samples", "tokens"))
+    png: Path | None = option(None, "also plot sizes and lengths to this file", metavar="FILE")
 
     @property
     def temperature(self) -> Temperature:
-        """The sampling."""
+        """The sampling distribution."""
         by_tokens = self.sampling_unit == "tokens"
         return Temperature(self.alpha, self.sampling_beta, SamplingBy[self.sampling_by], by_tokens)
 
 
 def print_files(sides: list[SideStatistics]) -> None:
-    """One row per file."""
+    """Print one row per file."""
     rows = []
     for side in sides:
         lengths = [int(np.percentile(side.lengths, q)) for q in PERCENTILES]
@@ -69,7 +69,7 @@ def print_files(sides: list[SideStatistics]) -> None:
 
 
 def print_languages(sides: list[SideStatistics]) -> None:
-    """Monolingual text by language, as the paper's Table 6."""
+    """Print the amount of monolingual text by language, as in the paper's Table 6."""
     mono = [side for side in sides if side.corpus.kind is Kind.MONO]
     langs = sorted({side.lang for side in mono})
     rows: list[list[object]] = []
@@ -83,7 +83,7 @@ def print_languages(sides: list[SideStatistics]) -> None:
 
 
 def draw(sides: list[SideStatistics], path: Path) -> None:
-    """Tokens of each file and the distribution of lengths, as a PNG."""
+    """Plot the tokens of each file and the distribution of lengths as a PNG."""
     pyplot = load_pyplot()
     from matplotlib.ticker import EngFormatter
 
@@ -109,18 +109,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def print_stats(directories: list[Path], options: StatsOptions, work: WorkOptions) -> list[SideStatistics]:
-    """Print the content of data directories in numbers, and draw it if a picture is wanted.
+    """Print statistics of data directories, and plot them if requested.
 
     Args:
         directories: data directories.
-        options: the split, the sampling and the picture.
-        work: processes.
+        options: the split, the sampling and the plot.
+        work: number of processes.
 
     Returns:
         the statistics of each file.
 
     Raises:
-        InputError: a directory has no such split, a file is damaged, or the picture would overwrite something else.
+        InputError: a directory has no such split, a file is damaged, or the plot would overwrite another file.
     """
     if options.png is not None:
         check_picture("--png", options.png)

@@ -1,8 +1,9 @@
 """Train a sentencepiece vocabulary and write it with XLM-R's ids.
 
-The settings are XLM-R's: unigram model, nmt_nfkc normalization, no byte fallback. DIR gets sentencepiece.bpe.model and
-dict.txt, the pieces in the model's order. The same files and options give the same vocabulary, however many workers
-count lines and measure the result: sentencepiece always learns with four threads, on which its pieces depend.
+The settings are XLM-R's: unigram model, nmt_nfkc normalization, no byte fallback. The command writes
+sentencepiece.bpe.model and dict.txt, which lists the pieces in the model's order. The same files and options give the
+same vocabulary for any number of workers: these only count lines and measure the result, while sentencepiece, whose
+pieces depend on its number of threads, always uses four.
 """
 
 import argparse
@@ -36,14 +37,14 @@ class VocabOptions(TrainOptions):
 
     alpha: float = option(
         1.0,
-        "balance the languages: p_i = q_i^A / sum q_j^A over their shares of lines; 1: as they are, XLM-R: 0.3",
+        "balance the languages: p_i = q_i^A / sum q_j^A, where q is the share of lines; 1 keeps the shares, XLM-R: 0.3",
         metavar="A",
-        rule=Rule("must be between 0 (all languages equal) and 1 (as they are)", lambda alpha: 0 <= alpha <= 1),
+        rule=Rule("must be between 0 (all languages equal) and 1 (original shares)", lambda alpha: 0 <= alpha <= 1),
     )
 
 
 def remove_reserved(model: ModelProto, langs: tuple[str, ...]) -> list[str]:
-    """Remove pieces spelled like special symbols, so that text cannot turn into one; return them."""
+    """Remove pieces spelled like special symbols, so that text cannot turn into such symbols; return the pieces."""
     reserved = reserved_symbols(langs)
     return keep_pieces(model, lambda _, piece: is_special(piece) or piece.piece not in reserved)
 
@@ -74,13 +75,13 @@ def train_vocabulary(files: list[LanguageFile], output: Path, options: VocabOpti
     """Train a vocabulary, write it, and print how well it covers its text.
 
     Args:
-        files: the text; each is read twice.
+        files: the text; each file is read several times.
         output: vocabulary directory.
-        options: how it is trained.
-        work: processes.
+        options: how to train it.
+        work: number of processes.
 
     Raises:
-        InputError: the text is too small for that many pieces, has too many different characters, or the directory
+        InputError: the text is too small for that many pieces, has too many distinct characters, or the directory
             cannot be written.
     """
     check_readable_twice("--input", [file.path for file in files])
@@ -91,7 +92,7 @@ def train_vocabulary(files: list[LanguageFile], output: Path, options: VocabOpti
     processor = processor_of(model)
     print_coverage(files, [measure(processor, file, work.workers) for file in files])
     print(f"\n{processor.get_piece_size() - CONTROL_PIECES:,} pieces in {output}", end="")
-    print(f"; left out because they are special symbols: {' '.join(removed)}" if removed else "")
+    print(f"; removed because they are special symbols: {' '.join(removed)}" if removed else "")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,9 +1,9 @@
-"""Extend a vocabulary (and its encoder) with the pieces of new languages.
+"""Extend a vocabulary (and its encoder) with pieces of new languages.
 
-For each language of --input a sentencepiece model of --size pieces is trained; its pieces in the language's own
-scripts that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
-<mask> follows the last piece. If --vocab also holds an encoder, it is written with its rows carried over by piece.
-Rows of new pieces are drawn at random (--new-rows-std), or with --align start from the rows of their translations.
+For each language of --input, a sentencepiece model of --size pieces is trained. Its pieces in the scripts of the
+language that the vocabulary lacks are appended (CINO, arXiv 2202.13558, section 3.1). Old pieces keep their ids;
+<mask> follows the last piece. If --vocab also contains an encoder, it is written with its rows carried over by piece.
+Rows of new pieces are drawn at random (--new-rows-std) or, with --align, start from the rows of their translations.
 """
 
 import argparse
@@ -41,41 +41,41 @@ class ExtendOptions(TrainOptions):
     pieces_of: list[Path] = option(factory=list, help="also append the pieces of these vocabularies", metavar="DIR")
     align: list[str] = option(
         factory=list,
-        help="parallel text of a new and a known language, line by line: the encoder's rows for new pieces start from "
+        help="line-aligned parallel text in a new and a known language: the encoder's rows for new pieces start from "
         "the rows of their translations",
         metavar=FORM,
     )
     new_rows: str | None = option(
         None,
-        "how the other new rows start: drawn at random as CINO's, or as the mean of the old pieces that spell "
-        "the new one, of all old pieces if they cannot (default: mean with --align, random without)",
+        "how the other new rows start: at random, as in CINO, or from the mean of the old pieces that spell the new "
+        "one (of all old pieces if they cannot spell it); default: mean with --align, random without",
         choices=("random", "mean"),
     )
     new_rows_std: float = option(
         INIT_STD,
-        "standard deviation of random new rows. CINO's paper says *variance* 0.02, which is S = 0.1414; the code of "
-        "BERT and XLM-R, which it extends, has standard deviation 0.02",
+        "standard deviation of random new rows. CINO's paper says *variance* 0.02, which is S = 0.1414; in the code of "
+        "BERT and XLM-R, which CINO extends, 0.02 is the standard deviation",
         metavar="S",
-        rule=Rule("a standard deviation, such as 0.02; give more than 0", lambda std: 0 < std < math.inf),
+        rule=Rule("must be above 0 and finite, such as 0.02", lambda std: 0 < std < math.inf),
     )
     push_apart: float = option(
         0.0,
-        "move the rows of a language that start from old ones in one random direction, by A of the mean length of a "
-        "row, so that the output distinguishes them from their translations (default: 0)",
+        "move all rows of a language that start from old rows in one random direction, by A times the mean length of a "
+        "row, so that the output layer distinguishes them from their translations (default: 0)",
         metavar="A",
         rule=Rule("must be 0 or more", lambda share: share >= 0),
     )
 
 
 def pieces_of(model: ModelProto) -> list[str]:
-    """The pieces of text of a model, in its order."""
+    """The text pieces of a model, in its order."""
     return [piece.piece for piece in model.pieces if not is_special(piece)]
 
 
 def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
-    """The pieces with a character of the language's scripts; all of them if the language is not in our table.
+    """The pieces with a character in the scripts of the language; all pieces if the language table lacks its scripts.
 
-    Numbers and foreign words in a language's text are no reason to segment other languages differently.
+    Numbers and foreign words in the text of a language must not change the segmentation of other languages.
     """
     scripts = language(lang).scripts
     if not scripts:
@@ -85,10 +85,10 @@ def in_scripts_of(lang: str, pieces: list[str]) -> list[str]:
 
 
 def extend(model: ModelProto, inputs: list[LanguageFile], options: ExtendOptions, workers: int) -> dict[str, str]:
-    """Append to a model, in place, the pieces of other vocabularies and those learned from text; say how many.
+    """Append, in place, pieces of other vocabularies and pieces learned from text to a model; print how many.
 
     Returns:
-        each new piece and the language that it was learned from ("" for those of other vocabularies).
+        new piece -> the language it was learned from ("" for pieces of other vocabularies).
     """
     new: dict[str, str] = {}
     for directory in options.pieces_of:
@@ -107,7 +107,7 @@ def extend(model: ModelProto, inputs: list[LanguageFile], options: ExtendOptions
 def start_rows(
     old: ModelProto, new: ModelProto, added: dict[str, str], bitexts: list[Bitext], options: ExtendOptions
 ) -> NewRows:
-    """How the rows of the ``added`` pieces start."""
+    """How the rows of the ``added`` pieces are initialized."""
     processor, links, texts = processor_of(new), [], []
     for bitext in bitexts:
         links.append(align(encode_bitext(bitext, processor), len(new.pieces), options.seed))
@@ -118,7 +118,7 @@ def start_rows(
 
 
 def read_bitexts(options: ExtendOptions, inputs: list[LanguageFile], output: Path) -> list[Bitext]:
-    """The parallel texts of ``--align``; raises :class:`InputError` if there are no rows for --push-apart to move."""
+    """The parallel texts of ``--align``; raises :class:`InputError` if --push-apart has no rows to move."""
     files = [parse_bitext(spec, [str(file.lang) for file in inputs]) for spec in options.align]
     if options.push_apart and options.new_rows != "mean" and not files:
         raise InputError("--push-apart moves rows that start from old ones; add --align or --new-rows mean")
@@ -157,21 +157,21 @@ def extend_vocabulary(
     options: ExtendOptions,
     work: WorkOptions,
 ) -> None:
-    """Extend a vocabulary and its encoder; print what they were before and are now.
+    """Extend a vocabulary and its encoder; print their sizes and coverage before and after.
 
     Args:
         vocab: directory of the vocabulary (and encoder), or a fairseq checkpoint.
         inputs: text to learn new pieces from, with its languages.
         checks: more text to report on.
         output: directory to write.
-        options: how many pieces, and how their rows start.
-        work: processes.
+        options: the number of new pieces, and how their rows start.
+        work: number of processes.
 
     Raises:
         InputError: there is nothing to add, a file cannot be read, or there are no rows to start from.
     """
     if not inputs and not options.pieces_of:
-        raise InputError("--input or --pieces-of: give at least one of them, there is nothing to add")
+        raise InputError("nothing to add: give --input, --pieces-of or both")
     if any(file.lang is None for file in inputs):
         raise InputError("--input needs a language: LANG=FILE, for example bo=bo.txt")
     if options.new_rows is None:
@@ -184,7 +184,7 @@ def extend_vocabulary(
         old, new = read_model(source), read_model(source)
         if (bitexts or options.new_rows == "mean") and not has_encoder(source):
             flag = "--align" if bitexts else "--new-rows mean"
-            raise InputError(f"{flag}: {vocab} contains a vocabulary but no encoder, so there are no rows to start")
+            raise InputError(f"{flag}: {vocab} contains no encoder, so there are no rows to start from; omit {flag}")
         added = extend(new, inputs, options, work.workers)
         new_rows = start_rows(old, new, added, bitexts, options)
         write_changed(source, output, old, new, inputs + checks, work.workers, options.seed, new_rows)

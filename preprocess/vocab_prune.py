@@ -1,8 +1,8 @@
-"""Remove from a vocabulary (and its encoder) the pieces that the corpora never use.
+"""Remove the pieces that the corpora never use from a vocabulary (and its encoder).
 
 Text whose pieces are all kept is segmented as before (CINO, arXiv 2202.13558, section 3.1: 274,701 -> 135,359
-pieces). The kept pieces keep their order, so ids move together; if --vocab also holds an encoder, it is
-written with its rows carried over by piece.
+pieces). The remaining pieces keep their order, but get new ids. If --vocab also contains an encoder, it is written with
+its rows carried over by piece.
 """
 
 import argparse
@@ -33,9 +33,9 @@ NORMAL = ModelProto.SentencePiece.NORMAL
 class PruneOptions:
     """Which pieces are kept."""
 
-    min_count: int = option(1, "minimum number of occurrences", metavar="N", rule=COUNT)
+    min_count: int = option(1, "keep pieces that occur at least N times", metavar="N", rule=COUNT)
     drop_characters: bool = option(
-        False, "also remove unused pieces of one character; without them, new text has more unknown tokens"
+        False, "also remove unused single-character pieces; without them, new text has more unknown tokens"
     )
 
 
@@ -46,13 +46,13 @@ class PieceCounter:
         self._processor = processor_of(model)
 
     def __call__(self, lines: list[str]) -> tuple[int, np.ndarray]:
-        """Number of lines, and occurrences by sentencepiece id, int64, shape (pieces,)."""
+        """Number of lines, and number of occurrences per sentencepiece id, int64, shape (pieces,)."""
         ids = [i for line in self._processor.encode(lines, num_threads=1) for i in line]
         return len(lines), np.bincount(ids, minlength=self._processor.get_piece_size())
 
 
 def count_pieces(model: ModelProto, files: list[LanguageFile], workers: int) -> np.ndarray:
-    """How often each piece occurs in the files, int64, shape (pieces,)."""
+    """Number of occurrences of each piece in the files, int64, shape (pieces,)."""
     counts = np.zeros(len(model.pieces), dtype=np.int64)
     counter = PieceCounter(model)
     for file in files:
@@ -97,14 +97,14 @@ def build_parser() -> argparse.ArgumentParser:
 def prune_vocabulary(
     vocab: Path, files: list[LanguageFile], output: Path, options: PruneOptions, work: WorkOptions
 ) -> None:
-    """Prune a vocabulary and its encoder; print what they were before and are now.
+    """Prune a vocabulary and its encoder; print their sizes and coverage before and after.
 
     Args:
         vocab: directory of the vocabulary (and encoder), or a fairseq checkpoint.
         files: all text that will be used.
         output: directory to write.
-        options: what is kept.
-        work: processes.
+        options: which pieces are kept.
+        work: number of processes.
 
     Raises:
         InputError: a file cannot be read or written.
@@ -116,7 +116,7 @@ def prune_vocabulary(
         counts = count_pieces(old, files, work.workers)
         removed = prune(new, counts, options.min_count, not options.drop_characters)
         write_changed(source, output, old, new, files, work.workers)
-    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries of the sentencepiece model; {len(removed):,} removed")
+    print(f"{len(old.pieces):,} -> {len(new.pieces):,} entries in the sentencepiece model; {len(removed):,} removed")
 
 
 def main(argv: list[str] | None = None) -> None:

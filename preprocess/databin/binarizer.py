@@ -1,4 +1,4 @@
-"""Splits of corpora, encoded and written into a data directory, with their counts."""
+"""Encode splits of corpora and write them, with their counts, to a data directory."""
 
 import hashlib
 import json
@@ -34,16 +34,16 @@ class SideCounts:
 
     pieces: np.ndarray  # occurrences by dictionary id, int64, shape (vocabulary size,)
     tokens: int = 0
-    lengths: Counter[int] = field(default_factory=Counter)  # tokens of a sentence -> sentences
+    lengths: Counter[int] = field(default_factory=Counter)  # tokens per sentence -> number of sentences
 
     def add(self, side: EncodedSide) -> None:
-        """Count a block."""
+        """Add the counts of a block."""
         self.pieces[side.pieces] += side.counts
         self.tokens += int(side.sizes.sum())
         self.lengths.update(side.sizes.tolist())
 
     def percentiles(self) -> dict[str, int]:
-        """For each percentile: the smallest length that this share of sentences does not exceed."""
+        """For each of :data:`PERCENTILES`, the smallest length that this share of the sentences does not exceed."""
         lengths = sorted(self.lengths)
         ends = np.cumsum([self.lengths[length] for length in lengths])
         places = [int(np.searchsorted(ends, np.ceil(q * ends[-1] / 100))) for q in PERCENTILES]
@@ -64,11 +64,12 @@ class Binarizer:
     """Binarizes jobs into one data directory.
 
     Args:
-        vocabulary: encodes the text.
-        data_bin: opened for writing.
-        options: how lines are read and which are left out.
-        workers: processes that encode.
-        rejects: where lines left out are written.
+        vocabulary: the vocabulary to encode with.
+        data_bin: the data directory, opened for writing.
+        options: how lines are read, and which are left out.
+        workers: number of processes that encode.
+        rejects: file for the lines that are left out.
+        again: also redo splits that already exist.
     """
 
     vocabulary: Vocabulary
@@ -83,10 +84,10 @@ class Binarizer:
         self.encoder = Encoder(self.vocabulary, self.options)
 
     def run(self, job: Job) -> Result:
-        """Make one split, or find that it exists already.
+        """Make a split unless it already exists.
 
         Raises:
-            InputError: a file cannot be read, no line is left, or the disk is full; nothing half-written remains.
+            InputError: a file cannot be read, no lines are left, or the disk is full; nothing half-written remains.
         """
         fingerprint = self._fingerprint(job)
         there = self._finished(job, fingerprint)
@@ -101,7 +102,7 @@ class Binarizer:
         return Result(job, split)
 
     def _fingerprint(self, job: Job) -> str:
-        """SHA-256 over the input files, the sentencepiece model and the options; "" if an input is a pipe."""
+        """SHA-256 of the input files, the sentencepiece model and the options; "" if an input is a pipe."""
         whole = hashlib.sha256(json.dumps(vars(self.options), sort_keys=True).encode())
         for path in [self.vocabulary.directory / SENTENCEPIECE_FILE, *(p for part in job.inputs for p in part)]:
             if exists(path) and not path.is_file():
@@ -114,7 +115,7 @@ class Binarizer:
         return whole.hexdigest()
 
     def _finished(self, job: Job, fingerprint: str) -> Split | None:
-        """The split, if the directory has it complete and made from the same input."""
+        """The split, if the directory contains all its files and they were made from the same input."""
         corpus = self.data_bin.find(job.corpus)
         split = corpus.splits.get(job.split) if corpus else None
         if split is None or not fingerprint or split.fingerprint != fingerprint:
@@ -139,13 +140,13 @@ class Binarizer:
                     count.add(side)
             ledger.close()
             if not ledger.kept:
-                raise InputError(f"{job.inputs[0][0]}: no line is left for {job.label} ({ledger.describe()})")
+                raise InputError(f"{job.inputs[0][0]}: no lines are left for {job.label} ({ledger.describe()})")
             self.data_bin.remove(job.corpus, job.split)
             commit(writers)
         return self._split(job, ledger, counts)
 
     def _encoded(self, job: Job) -> Iterator[EncodedBlock]:
-        """The blocks of all inputs of a job, encoded, in order, under a progress bar in bytes of input."""
+        """Encode the blocks of all inputs of a job, in order, with a progress bar that counts input bytes."""
         sizes = [path.stat().st_size for part in job.inputs for path in part if path.is_file()]
         with tqdm(
             total=sum(sizes) or None, unit="B", unit_scale=True, desc=job.label, leave=False, disable=None

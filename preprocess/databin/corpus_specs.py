@@ -1,4 +1,4 @@
-"""How corpora are named on the command line: ``LANG:SPLIT=FILE`` and ``SRC-TGT[:NAME]:SPLIT=SOURCE,TARGET``."""
+"""How the command line names corpora: ``LANG:SPLIT=FILE`` and ``SRC-TGT[:NAME]:SPLIT=SOURCE,TARGET``."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from swcm_fairseq.errors import InputError
 MONO_FORM = "LANG:SPLIT=FILE"
 PAIR_FORM = "SRC-TGT[:NAME]:SPLIT=SOURCE_FILE,TARGET_FILE"
 PLAIN_FORM = "SPLIT=FILE"
-LANGUAGES_FORM = "LANG or SRC-TGT, regions with _ (kk_arab)"
+LANGUAGES_FORM = "LANG or SRC-TGT; write regions and scripts with _ (kk_arab)"
 
 SPLIT_NAME = re.compile(r"(train|valid|test)\w*", re.ASCII)
 CORPUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -22,9 +22,9 @@ class Job:
     """One split of one corpus to binarize.
 
     Attributes:
-        corpus: name, kind and languages; None for ``--plain`` text, which is no corpus of the task.
-        split: ``train``, ``valid``, ``test``, or one of these with a number or word after it.
-        inputs: one tuple of files per part (one file, or source and target); the parts are joined in order.
+        corpus: name, kind and languages; None for ``--plain`` text, which does not belong to a corpus.
+        split: ``train``, ``valid`` or ``test``, optionally followed by a number or word.
+        inputs: one tuple of files per part (one file, or source and target); the parts are concatenated in order.
     """
 
     corpus: Corpus | None
@@ -33,12 +33,12 @@ class Job:
 
     @property
     def label(self) -> str:
-        """What tables and progress bars call it."""
+        """Its name in tables and progress bars."""
         return f"{self.corpus.name} {self.split}" if self.corpus else f"(plain) {self.split}"
 
     @property
     def flag(self) -> str:
-        """The option of swcm binarize that names it."""
+        """The option of swcm binarize that describes it."""
         files = ",".join(map(str, self.inputs[0]))
         if self.corpus is None:
             return f"--plain {self.split}={files}"
@@ -50,7 +50,7 @@ class Job:
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Output files of each side, relative to the data directory, without extension."""
+        """Output path of each side, relative to the data directory, without extension."""
         if self.corpus is None:
             return (self.split,)
         name, source, target = self.corpus.name, self.corpus.source_lang, self.corpus.target_lang
@@ -62,11 +62,12 @@ class Job:
 
 
 def corpus_of(langs: tuple[str, ...], name: str = "") -> Corpus:
-    """A corpus of text in one language, or of pairs in two.
+    """A corpus of text in one language, or of pairs.
 
     Args:
-        langs: one or two languages.
-        name: of pairs (default: SRC-TGT; within one language, where a name is required, NAME).
+        langs: the language of text, or the two languages of pairs.
+        name: name of a corpus of pairs. Default: SRC-TGT, or the placeholder NAME if both languages are the same, which
+            requires a name.
     """
     if len(langs) == 1:
         return Corpus(langs[0], Kind.MONO, *langs, *langs)
@@ -75,7 +76,7 @@ def corpus_of(langs: tuple[str, ...], name: str = "") -> Corpus:
 
 
 def parse_languages(where: str, text: str) -> tuple[str, ...]:
-    """The language of ``zh``, or the two of ``zh-bo``; raises :class:`InputError` that starts with ``where``."""
+    """``zh`` -> ("zh",); ``zh-bo`` -> ("zh", "bo"); raises :class:`InputError` that starts with ``where``."""
     langs = text.split("-")
     if len(langs) > 2:
         raise InputError(f"{where}: {text!r} is not one or two languages; write {LANGUAGES_FORM}")
@@ -86,17 +87,17 @@ def parse_sides(where: str, form: str, langs: str, files: str) -> tuple[tuple[st
     """The languages and files of both sides of pairs: ``zh-bo`` and ``train.zh,train.bo``.
 
     Args:
-        where: for messages, the flag and its value.
-        form: for messages, what the value must look like.
-        langs: two languages.
-        files: two files.
+        where: the flag and its value, for messages.
+        form: the expected form of the value, for messages.
+        langs: two languages, as ``zh-bo``.
+        files: two files, as ``train.zh,train.bo``.
 
     Raises:
-        InputError: there are not two of each.
+        InputError: there are not exactly two languages and two files.
     """
     codes, paths = langs.split("-"), files.split(",")
     if len(codes) != 2:
-        raise InputError(f"{where}: {langs!r} is not two languages; expected {form}, regions with _ (kk_arab)")
+        raise InputError(f"{where}: {langs!r} is not two languages; expected {form}; write regions with _ (kk_arab)")
     if len(paths) != 2 or "" in (*codes, *paths):
         raise InputError(f"{where}: expected {form}")
     (source, target), (first, second) = map(check_code, codes), map(Path, paths)
@@ -106,15 +107,15 @@ def parse_sides(where: str, form: str, langs: str, files: str) -> tuple[tuple[st
 def check_pair_name(where: str, langs: tuple[str, ...], name: str) -> None:
     """Raise :class:`InputError` if ``name`` cannot name pairs of these languages."""
     if len(set(langs)) == 1 and name == "-".join(langs):
-        raise InputError(f"{where}: pairs within one language need a name of their own, such as {langs[0]}_titles")
+        raise InputError(f"{where}: pairs within one language need a name, such as {langs[0]}_titles")
     if not CORPUS_NAME.fullmatch(name):
-        raise InputError(f"{where}: {name!r} cannot be a name; use letters, digits, _ and -")
+        raise InputError(f"{where}: {name!r} is not a valid name; use letters, digits, _ and -")
     if name in (*langs, *LANGUAGES):
-        raise InputError(f"{where}: {name!r} is a language, and the name of its text; give the pairs another name")
+        raise InputError(f"{where}: {name!r} is a language code, the name of its text; give the pairs another name")
 
 
 def _halves(spec: str, flag: str, form: str) -> tuple[list[str], str]:
-    """``a:b=FILE`` -> (["a", "b"], "FILE"), the split checked."""
+    """``a:b=FILE`` -> (["a", "b"], "FILE"); checks the split."""
     key, equals, files = spec.partition("=")
     if not equals or not files:
         raise InputError(f"{flag} {spec}: expected {form}")
@@ -144,7 +145,7 @@ def parse_mono(spec: str) -> Job:
 
 
 def parse_pair(spec: str) -> Job:
-    """``zh-bo:train=FILE,FILE``, or with a name of its own ``bo-bo:ti_sum:train=FILE,FILE``."""
+    """``zh-bo:train=FILE,FILE``, or with a corpus name ``bo-bo:ti_sum:train=FILE,FILE``."""
     keys, files = _halves(spec, "--pair", PAIR_FORM)
     where = f"--pair {spec}"
     if len(keys) not in (2, 3):
@@ -162,6 +163,6 @@ def gather(jobs: list[Job]) -> list[Job]:
         key = (job.corpus.name if job.corpus else None, job.split)
         first = joined.setdefault(key, Job(job.corpus, job.split))
         if first.corpus != job.corpus:
-            raise InputError(f"{key[0]!r} names two different corpora; give one of the pairs another name")
+            raise InputError(f"{key[0]!r} names two different corpora; rename one of the pairs")
         first.inputs.extend(job.inputs)
     return list(joined.values())

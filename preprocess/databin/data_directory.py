@@ -15,14 +15,15 @@ _DATA_FILE = re.compile(rf"{SPLIT_NAME.pattern}\.(.+\.)?(bin|idx)", SPLIT_NAME.f
 
 
 class DataBin:
-    """A data directory opened for adding corpora; a context manager that holds its lock.
+    """A data directory, opened to add corpora; a context manager that holds its lock.
 
     Args:
-        directory: made if missing.
-        vocabulary: must be the one that the directory was made with.
+        directory: the directory; created if missing.
+        vocabulary: must be the vocabulary that the directory was made with.
 
     Raises:
-        InputError: made with another vocabulary, being written by another process, or not writable.
+        InputError: the directory was made with another vocabulary, is being written by another process, or is not
+            writable.
     """
 
     def __init__(self, directory: Path | str, vocabulary: Vocabulary):
@@ -51,7 +52,7 @@ class DataBin:
             self._remove_left_overs()
 
     def _remove_left_overs(self) -> None:
-        """Remove half-written files of a killed run; files with other names, and other data, are kept."""
+        """Remove half-written files of a killed run; keep files with other names and folders of other data."""
         folders = [each for each in self.directory.iterdir() if each.is_dir() and not (each / DICT_FILE).exists()]
         for folder in (self.directory, *folders):
             remove_left_overs(folder, _DATA_FILE)
@@ -68,11 +69,11 @@ class DataBin:
             raise InputError(
                 f"{self.directory}: made with another vocabulary (checksum {found[:12]}) than "
                 f"{self._vocabulary.directory} (checksum {self._vocabulary.checksum[:12]}); "
-                "use that vocabulary or another output directory"
+                "use the same vocabulary or another output directory"
             )
 
     def _put_vocabulary(self) -> None:
-        """Copy the two vocabulary files, or check that those already there are the same."""
+        """Copy the two vocabulary files, or check that existing ones are the same."""
         dictionary, model = self.directory / DICT_FILE, self.directory / SENTENCEPIECE_FILE
         if dictionary.exists():
             self._check_same(checksum(load_dictionary(dictionary)))
@@ -81,37 +82,37 @@ class DataBin:
         source = self._vocabulary.directory / SENTENCEPIECE_FILE
         if model.exists() and model.read_bytes() != source.read_bytes():
             raise InputError(
-                f"{model}: differs from {source}, so the same text could give other ids; "
+                f"{model}: differs from {source}, so the same text could be encoded differently; "
                 "use the vocabulary this directory was made with or another output directory"
             )
         if not model.exists():
             copy_whole(source, model)
 
     def find(self, corpus: Corpus | None) -> Corpus | None:
-        """What is recorded under the name of ``corpus``, if anything; plain text (None) is never recorded."""
+        """The recorded corpus with the name of ``corpus``, if any; plain text (None) is never recorded."""
         name = corpus.name if corpus else None
         return next((there for there in self.corpora.corpora if there.name == name), None)
 
     def check_fits(self, corpus: Corpus | None) -> None:
-        """Raise :class:`InputError` if a corpus with that name but other languages already exists."""
+        """Raise :class:`InputError` if a corpus with the same name but other languages already exists."""
         there = self.find(corpus)
         if corpus is None or there is None:
             return
         if (there.kind, there.source_lang, there.target_lang) != (corpus.kind, corpus.source_lang, corpus.target_lang):
             raise InputError(
-                f"{self.directory / CORPORA_FILE}: corpus {corpus.name!r} is {there.kind} "
-                f"{there.source_lang}-{there.target_lang} there, not {corpus.kind} "
+                f"{self.directory / CORPORA_FILE}: already has a corpus {corpus.name!r} of {there.kind} "
+                f"{there.source_lang}-{there.target_lang}, not {corpus.kind} "
                 f"{corpus.source_lang}-{corpus.target_lang}; give another name or another output directory"
             )
 
     def remove(self, corpus: Corpus | None, split: str) -> None:
-        """Forget a split before its files are replaced."""
+        """Remove the record of a split before its files are replaced."""
         there = self.find(corpus)
         if there is not None and there.splits.pop(split, None) is not None:
             self.corpora.write(self.directory)
 
     def put(self, corpus: Corpus | None, split: str, content: Split) -> None:
-        """Record a split whose files are complete; corpora stay sorted by kind and name."""
+        """Record a split whose files are complete; keep corpora sorted by kind and name."""
         there = self.find(corpus)
         if there is None and corpus is not None:
             there = Corpus(corpus.name, corpus.kind, corpus.source_lang, corpus.target_lang)

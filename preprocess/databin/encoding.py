@@ -1,4 +1,4 @@
-"""Blocks of lines to blocks of ids: the work of one process."""
+"""Encode blocks of lines as blocks of ids, in one worker process."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -20,10 +20,10 @@ class EncodedSide:
     """The ids of one side of a block.
 
     Attributes:
-        data: the sentences one after the other, each ended by ``</s>``, as bytes of the file's number type.
-        sizes: tokens of each sentence, int32, shape (kept,).
-        pieces: ids that occur, int64, shape (distinct,).
-        counts: how often each of them does, int64, shape (distinct,).
+        data: the concatenated sentences, each followed by ``</s>``, as bytes in the dtype of the file.
+        sizes: number of tokens per sentence, int32, shape (kept,).
+        pieces: distinct ids, int64, shape (distinct,).
+        counts: number of occurrences of each, int64, shape (distinct,).
     """
 
     data: bytes
@@ -34,7 +34,7 @@ class EncodedSide:
 
 @dataclass
 class EncodedBlock:
-    """What a block gives, and what is left out."""
+    """The encoded lines of a block, and the lines left out."""
 
     lines: int
     kept: int
@@ -44,25 +44,25 @@ class EncodedBlock:
 
 
 class Encoder:
-    """Encodes blocks; made once, sent to each process.
+    """Encodes blocks; created once and sent to each worker process.
 
     Args:
-        vocabulary: model and dictionary.
-        options: how lines are read and which are left out.
+        vocabulary: sentencepiece model and dictionary.
+        options: how lines are read, and which are left out.
     """
 
     def __init__(self, vocabulary: Vocabulary, options: ReadingOptions):
         self._processor: sentencepiece.SentencePieceProcessor = vocabulary.processor
         self._size = len(vocabulary.dictionary)
         self._dtype = ids_dtype(self._size)
-        # One entry more than the model's pieces: the end of a sentence, by any name in the model.
+        # The dictionary id of each of the model's pieces, then that of </s>, whatever the model calls it.
         self._ids = np.append(vocabulary.piece_ids, vocabulary.dictionary.eos()).astype(self._dtype)
         self._options = options
 
     def __call__(self, block: Block) -> EncodedBlock:
-        """Encode a block; raises :class:`InputError` at the first invalid line unless they are skipped."""
+        """Encode a block; raises :class:`InputError` at the first invalid line unless invalid lines are skipped."""
         lines = len(block.sides[0])
-        rejects: dict[int, Reject] = {}  # by place in the block; the first reason found counts
+        rejects: dict[int, Reject] = {}  # by index in the block; the first reason counts
         encoded = [
             self._encode(side, path, block.first_line, rejects)
             for side, path in zip(block.sides, block.paths, strict=True)
@@ -77,7 +77,7 @@ class Encoder:
         )
 
     def _encode(self, raw: list[bytes], path: Path, first: int, rejects: dict[int, Reject]) -> list[list[int]]:
-        """Sentencepiece ids of each line, [] for a line that is left out (added to ``rejects``)."""
+        """Sentencepiece ids of each line; [] for lines left out, which are added to ``rejects``."""
         texts = []
         for i, line in enumerate(raw):
             text = self._options.read(line, path, first + i)

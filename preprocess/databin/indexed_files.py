@@ -1,4 +1,4 @@
-"""fairseq's ``.bin/.idx`` files (its ``mmap`` format), written in blocks, in constant memory, and atomically."""
+"""Write fairseq's ``.bin/.idx`` files (its ``mmap`` format) block by block, in constant memory, and atomically."""
 
 import os
 from contextlib import ExitStack, suppress
@@ -14,13 +14,13 @@ _CHUNK = 1 << 16
 
 
 class IndexedWriter:
-    """Writes ``<prefix>.bin`` and ``<prefix>.idx``, which get their names in :func:`commit`.
+    """Writes temporary files that :func:`commit` renames to ``<prefix>.bin`` and ``<prefix>.idx``.
 
     The bytes are those of fairseq's ``MMapIndexedDatasetBuilder`` on the same sentences.
 
     Args:
         prefix: path without extension; its directory is created.
-        vocabulary_size: decides the number type, as in fairseq-preprocess (uint16 below 65,500).
+        vocabulary_size: determines the dtype, as in fairseq-preprocess (uint16 below 65,500).
     """
 
     def __init__(self, prefix: Path, vocabulary_size: int):
@@ -39,15 +39,15 @@ class IndexedWriter:
         self._write_header()
 
     def _write_header(self) -> None:
-        """Magic, version 1, number type and the number of sentences, which is known at the end only."""
+        """Write magic, version 1, dtype and the number of sentences; written again when that number is known."""
         self._idx.write(header(self.dtype, self.sentences))
 
     def add(self, data: bytes, sizes: np.ndarray) -> None:
         """Append sentences.
 
         Args:
-            data: their ids one after the other, as numbers of ``self.dtype``.
-            sizes: tokens of each, int32, shape (sentences,).
+            data: their concatenated ids, as bytes of ``self.dtype``.
+            sizes: number of tokens per sentence, int32, shape (sentences,).
         """
         self._bin.write(data)
         self._idx.write(sizes.astype(np.int32).tobytes())
@@ -65,7 +65,7 @@ class IndexedWriter:
             file.close()
 
     def _write_pointers(self) -> None:
-        """Byte offset of each sentence, int64, computed chunk by chunk from the sizes already in the file."""
+        """Write the byte offset of each sentence, int64, computed chunk by chunk from the sizes already in the file."""
         start = self._idx.tell() - 4 * self.sentences
         width = self.dtype.itemsize
         offset = 0
@@ -79,20 +79,21 @@ class IndexedWriter:
             offset = int(ends[-1])
 
     def abort(self) -> None:
-        """Remove what is not committed."""
+        """Remove files that have not been committed."""
         for file in (self._bin, self._idx):
             with suppress(OSError):  # the file is removed anyway
                 file.close()
         self._stack.close()
         if self._new_folder:
-            with suppress(OSError):  # it holds the committed files
+            with suppress(OSError):  # not empty: it contains committed files
                 self.prefix.parent.rmdir()
 
 
 def commit(writers: list[IndexedWriter]) -> None:
-    """Give the files of one data set (both sides of a pair) their names.
+    """Give the files of one data set (both sides of pairs) their final names.
 
-    Old indices are removed first and new ones come last, so a complete-looking set never mixes old and new.
+    Old indices are removed first and new ones are put in place last, so a complete-looking set never mixes old and new
+    files.
     """
     for writer in writers:
         writer.finish()

@@ -1,4 +1,4 @@
-"""The content of a data directory in numbers: sizes, lengths, unknown tokens, and how often each is drawn."""
+"""Statistics of a data directory: sizes, lengths, unknown tokens, and sampling probabilities."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +20,17 @@ _CHUNK = 1 << 24
 
 @dataclass
 class SideStatistics:
-    """One indexed file.
+    """Statistics of one indexed file.
 
     Attributes:
-        corpus: what it belongs to.
+        corpus: the corpus that it belongs to.
         lang: its language.
-        path: relative to the data directory, without extension.
-        mebibytes: of its ``.bin``.
-        lengths: tokens of each sample, ``</s>`` included, int32, shape (samples,).
-        unknown: tokens that are ``<unk>``.
-        group: the name in the task's table of the direction that it is the source of; "" if it is of none.
-        probability: of drawing that direction.
+        path: path relative to the data directory, without extension.
+        mebibytes: size of its ``.bin`` file.
+        lengths: number of tokens per sample, including ``</s>``, int32, shape (samples,).
+        unknown: number of ``<unk>`` tokens.
+        group: the direction whose source it is, as named in the task's table; "" if it is the source of none.
+        probability: probability of drawing that direction.
     """
 
     corpus: Corpus
@@ -44,7 +44,7 @@ class SideStatistics:
 
     @property
     def tokens(self) -> int:
-        """Tokens, ``</s>`` included."""
+        """Number of tokens, including ``</s>``."""
         return int(self.lengths.sum(dtype=np.int64))
 
 
@@ -89,7 +89,7 @@ def read_side(directory: Path, side: Side, unknown: int) -> SideStatistics:
 
 
 def read_directory(directory: Path, split: str, temperature: Temperature, workers: int = 1) -> list[SideStatistics]:
-    """All files of a split, the sides of a pair one after the other, with how often each is drawn from."""
+    """Statistics of all files of a split, with the probability of drawing from each; sides of pairs are adjacent."""
     unknown = load_vocabulary(directory).unk()
     corpora = [corpus for corpus in find_corpora(directory) if split in corpus.splits]
     if not corpora:
@@ -104,7 +104,7 @@ def read_directory(directory: Path, split: str, temperature: Temperature, worker
 def _set_probabilities(
     corpora: list[Corpus], split: str, sides: list[SideStatistics], temperature: Temperature
 ) -> None:
-    """Name the direction that each side is the source of in ``multilingual_denoising_mt``, and how often that comes."""
+    """Set the direction whose source each side is in ``multilingual_denoising_mt``, and its probability."""
     by_path = {side.path: side for side in sides}
     directions = all_directions(corpora, None)
     read = [[by_path[path] for path in direction.files(split)] for direction in directions]
@@ -118,7 +118,7 @@ def _set_probabilities(
 
 
 def _sides(corpus: Corpus, split: str) -> list[Side]:
-    """The files of a corpus' split: one, or the source and target of pairs."""
+    """The files of a split of a corpus: one, or the source and target of pairs."""
     part = corpus.splits[split]
     source = Side(corpus, corpus.source_lang, part.source)
     target = [Side(corpus, corpus.target_lang, part.target)] if part.target is not None else []

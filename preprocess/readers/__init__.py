@@ -1,6 +1,6 @@
 """Readers of published corpora. To add one, write a function in this package and add a row to :data:`FORMATS`.
 
-The function yields records (:mod:`.records`), rejects, or text from which a worker process makes a record
+The function yields records (:mod:`.records`), rejects, or text that a worker process parses into a record
 (:class:`.source.Unread`).
 """
 
@@ -14,12 +14,12 @@ from .source import Item, Source
 
 @dataclass(frozen=True)
 class Format:
-    """One row of the table.
+    """One row of the table of formats.
 
     Attributes:
-        name: as given on the command line.
-        read: yields the items of a :class:`Source`, in its order.
-        uses: what can be made from its records, the default first.
+        name: its name on the command line.
+        read: yields the items of a :class:`Source`, in order.
+        uses: what its records can be used for, the default first.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Format:
 
     @property
     def help(self) -> str:
-        """The first line of the reader's description."""
+        """The first line of the reader's docstring."""
         return (self.read.__doc__ or "").split("\n")[0]
 
 

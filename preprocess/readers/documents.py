@@ -1,4 +1,4 @@
-"""Documents: MC2, XL-Sum, Ti-SUM and other JSON, Parquet and Arrow, THUCNews, LCSTS, plain text."""
+"""Document readers: MC2, XL-Sum, Ti-SUM and other JSON, Parquet and Arrow, THUCNews, LCSTS, plain text."""
 
 import re
 import zipfile
@@ -26,17 +26,17 @@ def xlsum(source: Source) -> Iterator[Item]:
 
 
 def jsonl(source: Source) -> Iterator[Item]:
-    """JSON lines with named fields, ``text`` and ``title`` unless ``--fields`` says otherwise."""
+    """JSON lines with the fields ``text`` and ``title``, or those of ``--fields``."""
     return objects(source, DocumentMaker.of(source, "text", "title"))
 
 
 def json_array(source: Source) -> Iterator[Item]:
-    """JSON files, each a list of objects (MiLiC-Eval) or one object (Ti-SUM releases), with named fields."""
+    """JSON files, each a list of objects (MiLiC-Eval) or one object (Ti-SUM): ``text``, ``summary`` or ``--fields``."""
     return json_objects(source, DocumentMaker.of(source, "text", "summary"))
 
 
 def tables(source: Source) -> Iterator[Item]:
-    """Parquet or Arrow files, or a folder of them: columns ``text`` and ``title``, or as ``--fields`` says."""
+    """Parquet or Arrow files, or a folder of them: columns ``text`` and ``title``, or those of ``--fields``."""
     return rows_of_tables(source.paths, DocumentMaker.of(source, "text", "title"))
 
 
@@ -48,7 +48,7 @@ def plain(source: Source) -> Iterator[Item]:
 
 
 def plain_titles(source: Source) -> Iterator[Item]:
-    """Two plain text files with equally many lines: texts, then titles (or summaries)."""
+    """Two plain text files with the same number of lines: texts, then titles (or summaries)."""
     lang = source.lang
     return side_by_side(source, lambda where, text, title: Document(where, lang, text, title))
 
@@ -56,7 +56,7 @@ def plain_titles(source: Source) -> Iterator[Item]:
 def thucnews(source: Source) -> Iterator[Item]:
     """THUCNews: one folder per category, one ``.txt`` file per article, first line the title; unpacked or zipped.
 
-    Articles come in the order of category and number.
+    Articles are sorted by category and number.
     """
     read = ArticleReader(source.lang, source.encoding)
     for name, raw in _articles(source.paths):
@@ -71,12 +71,12 @@ class ArticleReader:
     encoding: str
 
     def __call__(self, where: tuple[str, int], raw: bytes) -> Record | Reject:
-        """The document, or why there is none."""
+        """The document, or a reject with the reason."""
         try:
             title, _, body = raw.decode(self.encoding).lstrip("\ufeff").partition("\n")
         except UnicodeDecodeError:
             return Reject(*where, Reason.INVALID)
-        # Paragraphs begin with two U+3000.
+        # Paragraphs are indented by two U+3000 (ideographic spaces).
         body = "\n".join(line.strip() for line in body.split("\n")).strip()
         return Document(where, self.lang, body, title.strip()) if body else Reject(*where, "no body")
 
@@ -87,7 +87,7 @@ def _order(name: str) -> tuple[str, int, str]:
 
 
 def _articles(paths: list[Path]) -> Iterator[tuple[str, bytes | None]]:
-    """Name and content of each article; the content is None if it cannot be read."""
+    """Name and content of each article; the content is None if it cannot be read or is too long."""
     for path in paths:
         found = False
         for name, raw in _folder(path) if path.is_dir() else _archive(path):
@@ -113,7 +113,7 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes | None]]:
             members = [each for each in archive.infolist() if each.filename.endswith(".txt")]
             for member in sorted(
                 members, key=lambda each: _order(each.filename)
-            ):  # two members with the same name are two articles
+            ):  # members with the same name are separate articles
                 if "__MACOSX" not in member.filename:
                     small = member.file_size <= MAX_RECORD_BYTES
                     yield f"{path}/{member.filename}", archive.read(member) if small else None
@@ -126,9 +126,9 @@ _LABEL = re.compile(r"\s*<human_label>(\d+)</human_label>\s*")
 
 
 def lcsts(source: Source) -> Iterator[Item]:
-    """LCSTS (PART_I.txt ...): ``<doc id=0>`` with ``<summary>`` and ``<short_text>``, no root, bare ``&``: not XML.
+    """LCSTS (PART_I.txt ...): ``<doc id=0>`` with ``<summary>`` and ``<short_text>``; not XML (no root, bare ``&``).
 
-    The short text is the text, the summary the title. Parts II and III have a ``<human_label>`` of 1 to 5.
+    The short text becomes the text and the summary the title. Parts II and III have a ``<human_label>`` of 1 to 5.
     """
     parts: dict[str, list[str]] = {}
     start, label, inside = 0, None, ""

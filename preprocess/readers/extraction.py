@@ -1,4 +1,4 @@
-"""Extract lines from a published corpus: the options, the work of one process, and the loop over all of them."""
+"""Extract lines from a published corpus: the options, the work of one process, and the loop over all records."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,15 +21,15 @@ from . import Format
 from .records import NO_TEXT, Document, Question, Record, Use, lines_of
 from .source import Item, Source, Unread
 
-# Why answers are not used.
+# Reasons why answers are not used.
 REPEATED = "repeated"
 NOT_FIRST = "not the first (--all-answers takes them)"
-BATCH = 200  # records that a worker process gets at a time
+BATCH = 200  # records sent to a worker process at a time
 FIELDS = ("text", "title", "source", "target")
 
 
 def parse_fields(text: str) -> dict[str, str]:
-    """``text=content,title=headline``."""
+    """Parse ``text=content,title=headline``."""
     return dict(part.partition("=")[::2] for part in text.split(",") if part)
 
 
@@ -39,7 +39,7 @@ class ExtractOptions:
 
     fields: dict[str, str] = option(
         factory=dict,
-        help="names of JSON fields or CSV columns",
+        help="names of the corpus's JSON fields or CSV columns",
         metavar="NAME=FIELD,...",
         parse=parse_fields,
         rule=Rule(
@@ -47,15 +47,15 @@ class ExtractOptions:
             lambda names: all(name in FIELDS and field for name, field in names.items()),
         ),
     )
-    encoding: str = option(DEFAULT_ENCODING, "of its text", metavar="NAME", rule=ENCODING)
+    encoding: str = option(DEFAULT_ENCODING, "encoding of the corpus", metavar="NAME", rule=ENCODING)
     min_label: int = option(
-        0, "lcsts: least human_label (usual: 3); cmhg: least average_score", metavar="N", rule=NOT_NEGATIVE
+        0, "lcsts: minimum human_label (usually 3); cmhg: minimum average_score", metavar="N", rule=NOT_NEGATIVE
     )
-    all_answers: bool = option(False, "write one line per answer, not only for the first answer")
+    all_answers: bool = option(False, "write one line per answer instead of only one for the first answer")
     repeated_paragraphs: int | None = option(
         None,
-        "remove paragraphs that occur in at least N documents, such as menus and notices of a site, from all but the "
-        "first of them (10 is a good start; default: keep all). Reads the corpus twice",
+        "remove paragraphs that occur in at least N documents, such as menus and notices of websites, from all but the "
+        "first of these (start with 10; default: keep all); reads the corpus twice",
         metavar="N",
         rule=Rule(f"give a number of documents from 2 to {MOST}", lambda least: 2 <= least <= MOST),
     )
@@ -79,7 +79,7 @@ class Answered:
     """The lines of a question.
 
     Attributes:
-        found: for each answer a line, or why there is none.
+        found: for each answer, a line or a reject.
         unused: reason -> number of unused answers.
     """
 
@@ -92,9 +92,9 @@ class Lines:
     """The lines of several records.
 
     Attributes:
-        records: how many there were.
-        found: in the order of the records, a line (a tuple of its sides) or why there is none; the answers to one
-            question together; and a document with repeated paragraphs unchanged, because they must be removed first.
+        records: number of records.
+        found: for each record, in order: a line (a tuple of its sides) or a reject; for a question, all its answers;
+            for a document with repeated paragraphs, the marked document, because these must be removed first.
     """
 
     records: int
@@ -107,8 +107,8 @@ class LineMaker:
 
     Attributes:
         use: what to extract.
-        all_answers: make one line per answer of a question.
-        repeated: finds paragraphs that occur in many documents; None: they are kept.
+        all_answers: whether to make one line per answer to a question.
+        repeated: finds paragraphs that occur in many documents; None keeps them.
     """
 
     use: Use
@@ -136,13 +136,13 @@ class LineMaker:
 
 @dataclass
 class Extraction:
-    """Counts of what was read: records, answers of questions, and paragraphs that were left out of documents.
+    """Counts of records, of answers to questions, and of paragraphs left out of documents.
 
     Attributes:
         records: counts of records.
-        answers: counts of the answers of questions.
-        paragraphs: repeated paragraphs that were left out.
-        documents: documents that lost paragraphs.
+        answers: counts of answers to questions.
+        paragraphs: number of repeated paragraphs left out.
+        documents: number of documents that lost paragraphs.
     """
 
     records: Ledger = field(default_factory=Ledger)
@@ -172,7 +172,7 @@ def count_paragraphs(kind: Format, source: Source, workers: int) -> ParagraphCou
 def extract_lines(
     kind: Format, source: Source, maker: LineMaker, output: LineFiles, rejects: RejectsFile, workers: int
 ) -> Extraction:
-    """Write the lines of a corpus; returns the counts."""
+    """Write the lines of a corpus; return the counts."""
     counts, seen = Extraction(), set[int]()
     with tqdm(desc=kind.name, unit=" records", leave=False, disable=None) as bar:
         for lines in items_of(kind, source, maker, workers):
@@ -209,7 +209,7 @@ def _count(each: object, found: list[tuple[str, ...] | Reject], counts: Extracti
 def _unmarked(
     marked: Marked, maker: LineMaker, seen: set[int], counts: Extraction, rejects: RejectsFile
 ) -> list[tuple[str, ...] | Reject]:
-    """The lines of a document without paragraphs that occurred before; those are counted and written."""
+    """The lines of a document without paragraphs that occurred before, which are counted and written as rejects."""
     least = maker.repeated.least if maker.repeated else 0
     document, left_out = marked.without(seen, f"occurs in at least {least} documents")
     counts.paragraphs += len(left_out)

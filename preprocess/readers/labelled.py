@@ -13,11 +13,11 @@ from .object_records import read_json
 from .records import one_line
 from .source import FieldError, Source, numbered_lines, text_field
 
-BRIDGE = "zh"  # WCM is trained on it; CMNews is tested on it without training
+BRIDGE = "zh"  # the training language of WCM; a test-only language of CMNews
 
 
 class Example(NamedTuple):
-    """A text and its label, as in the file."""
+    """A text and its label as written in the file."""
 
     where: tuple[str, int]
     text: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
     path: Path
 
 
-Splits = dict[str, list[Part]]  # train, valid, test.<lang> -> the parts that they consist of
+Splits = dict[str, list[Part]]  # train, valid, test.<lang> -> parts
 Read = Callable[[Path, str], Iterator[Example | Reject]]
 
 
@@ -40,13 +40,13 @@ class ClassificationSet:
     """One row of :data:`SETS`.
 
     Attributes:
-        name: as given on the command line.
-        classes: names, in the order of the labels.
-        find: the splits of a directory; raises :class:`InputError` for one without the published layout.
-        read: the examples of a file, given its path and encoding.
+        name: its name on the command line.
+        classes: names of the classes, in the order of the labels.
+        find: returns the splits of a directory; raises :class:`InputError` if it lacks the published layout.
+        read: yields the examples of a file, given its path and encoding.
         layout: the published layout, for messages.
-        aliases: other spellings of a class -> its name.
-        joined_words: the published text has spaces between words although the language writes none.
+        aliases: other spelling of a class -> its name.
+        joined_words: whether the language writes no spaces between words although the published text has them.
     """
 
     name: str
@@ -58,7 +58,7 @@ class ClassificationSet:
     joined_words: bool = False
 
     def label(self, example: Example) -> int:
-        """The class of an example; raises :class:`InputError` with its place for an unknown label."""
+        """The class index of an example; raises :class:`InputError` with file and line for an unknown label."""
         name = self.aliases.get(example.label, example.label)
         if name in self.classes:
             return self.classes.index(name)
@@ -66,7 +66,7 @@ class ClassificationSet:
             return int(name)
         path, line = example.where
         known = ", ".join(f"{number} {each}" for number, each in enumerate(self.classes))
-        raise InputError(f"{path}:{line}: unknown label {example.label!r}; {self.name} has {known}")
+        raise InputError(f"{path}:{line}: unknown label {example.label!r}; the labels of {self.name} are {known}")
 
 
 def tab_separated(path: Path, encoding: str) -> Iterator[Example | Reject]:
@@ -110,7 +110,7 @@ def ynat_json(path: Path, encoding: str) -> Iterator[Example | Reject]:
 
 
 def in_directory(directory: Path, layout: str, names: Iterable[str]) -> list[Path]:
-    """The files ``names`` in a directory; raises :class:`InputError` for one that is missing."""
+    """The files ``names`` in a directory; raises :class:`InputError` if one is missing."""
     paths = [directory / name for name in names]
     for path in paths:
         if not path.is_file():
@@ -118,14 +118,14 @@ def in_directory(directory: Path, layout: str, names: Iterable[str]) -> list[Pat
     return paths
 
 
-_TNCC = "TNCC's train.txt, dev.txt and test.txt, or one file with everything, to be split 8:1:1"
+_TNCC = "TNCC's train.txt, dev.txt and test.txt, or a single file, which is split 8:1:1"
 _WCM = "WCM's zh/train.txt, zh/dev.txt, zh/test.txt and minority/<language>.txt"
 _CMNEWS = "CMNews' <language>/train.txt and <language>/dev.txt"
 _YNAT = "KLUE's ynat-v1.1_train.json and ynat-v1.1_dev.json (or those of another version)"
 
 
 def tncc(place: Path) -> Splits:
-    """Tibetan; without splits, everything is in one file."""
+    """Tibetan; without published splits, a single file."""
     if place.is_file():
         return {"all": [Part("bo", place)]}
     train, dev, test = in_directory(place, _TNCC, ("train.txt", "dev.txt", "test.txt"))
@@ -143,18 +143,18 @@ def wcm(place: Path) -> Splits:
 
 
 def cmnews(place: Path) -> Splits:
-    """Training and validation in the minority languages; the test sets are the dev sets of all languages."""
+    """Training and validation in the minority languages; the dev sets of all languages serve as test sets."""
     langs = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
     minority = [lang for lang in langs if lang != BRIDGE]
     if not minority:
-        raise InputError(f"{place}: no folder of a minority language; expected {_CMNEWS}")
+        raise InputError(f"{place}: no folder for a minority language; expected {_CMNEWS}")
     train = [Part(lang, *in_directory(place / lang, _CMNEWS, ["train.txt"])) for lang in minority]
     dev = {lang: Part(lang, *in_directory(place / lang, _CMNEWS, ["dev.txt"])) for lang in langs}
     return {"train": train, "valid": [dev[lang] for lang in minority], **{f"test.{x}": [dev[x]] for x in langs}}
 
 
 def ynat(place: Path) -> Splits:
-    """Korean; results are on the dev set, as in the paper."""
+    """Korean; the dev set also serves as the test set, as in the paper."""
     versions = sorted(path.name.removesuffix("_train.json") for path in place.glob("ynat-*_train.json"))
     if len(versions) > 1:
         raise InputError(f"{place}: contains {' and '.join(versions)}; leave one version there")
@@ -164,7 +164,7 @@ def ynat(place: Path) -> Splits:
 
 
 def split_in_parts(examples: list[Example], seed: int) -> dict[str, list[Example]]:
-    """A random split of 8:1:1, for TNCC without splits (section 5.4.1)."""
+    """A random 8:1:1 split, for TNCC without published splits (section 5.4.1)."""
     shuffled = examples.copy()
     random.Random(seed).shuffle(shuffled)
     tenth = max(1, round(len(shuffled) / 10))

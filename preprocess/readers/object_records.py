@@ -1,4 +1,4 @@
-"""Records from objects: lines and files of JSON, and the rows of Parquet and Arrow files."""
+"""Records from objects: JSON lines, JSON files, and rows of Parquet and Arrow files."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ ObjectReader = Callable[[tuple[str, int], dict], Record]
 
 
 def objects(source: Source, make: ObjectReader) -> Iterator[Item]:
-    """Records by ``make`` from JSON lines, or from rows of Parquet and Arrow files, which are recognized by content."""
+    """Records made from JSON lines or from rows of Parquet and Arrow files, which are recognized by content."""
     for path in source.paths:
         if is_table(path):
             yield from rows_of_tables([path], make)
@@ -27,14 +27,14 @@ def objects(source: Source, make: ObjectReader) -> Iterator[Item]:
 
 
 def rows_of_tables(paths: list[Path], make: ObjectReader) -> Iterator[Item]:
-    """Records by ``make`` from Parquet and Arrow files, or folders of them; rows that lack a field are rejected."""
+    """Records made from Parquet and Arrow files, or folders of them; rows that lack a field are rejected."""
     for path in table_files(paths):
         for where, row in table_rows(path):
             yield from_object(where, row, make)
 
 
 def json_lines(source: Source, make: ObjectReader) -> Iterator[Item]:
-    """One record per line, by ``make``; lines that are not JSON objects or lack a field are rejected."""
+    """One record per line; lines that are not JSON objects or lack a field are rejected."""
     read = JSONReader(make)
     for path, number, line in numbered_lines(source):
         where = (str(path), number)
@@ -53,7 +53,7 @@ class JSONReader:
     make: ObjectReader
 
     def __call__(self, where: tuple[str, int], line: str) -> Record | Reject:
-        """The record, or why there is none."""
+        """The record, or a reject with the reason."""
         try:
             content = parse_json(line, "")
         except InputError:
@@ -62,7 +62,7 @@ class JSONReader:
 
 
 def from_object(where: tuple[str, int], content: Any, make: ObjectReader) -> Record | Reject:
-    """``make`` on a JSON object, or why it is rejected."""
+    """The record made from a JSON object, or a reject with the reason."""
     if not isinstance(content, dict):
         return Reject(*where, "not a JSON object")
     try:
@@ -72,7 +72,7 @@ def from_object(where: tuple[str, int], content: Any, make: ObjectReader) -> Rec
 
 
 def json_objects(source: Source, make: ObjectReader) -> Iterator[Item]:
-    """Records by ``make`` from JSON files, each a list of objects or one object."""
+    """Records made from JSON files, each a list of objects or one object."""
     for path in source.paths:
         content = read_json(path, source.encoding)
         for number, each in enumerate(content if isinstance(content, list) else [content], start=1):
@@ -86,7 +86,7 @@ def read_json(path: Path, encoding: str) -> Any:
 
 @dataclass(frozen=True)
 class DocumentMaker:
-    """Makes documents from objects; a missing title becomes an empty one."""
+    """Makes documents from objects; a missing title becomes an empty string."""
 
     lang: str
     text: str
@@ -94,7 +94,7 @@ class DocumentMaker:
 
     @classmethod
     def of(cls, source: Source, text: str, title: str) -> "DocumentMaker":
-        """With the fields of ``source.fields`` or the given ones."""
+        """A maker that reads the fields of ``source.fields``; they default to the given ones."""
         return cls(source.lang, source.fields.get("text", text), source.fields.get("title", title))
 
     def __call__(self, where: tuple[str, int], content: dict) -> Document:
@@ -105,14 +105,14 @@ class DocumentMaker:
 
 @dataclass(frozen=True)
 class PairMaker:
-    """Makes pairs from objects: from their fields, or from those of ``translation``, where `datasets` puts them."""
+    """Makes pairs from the fields of objects or of their ``translation`` object, where `datasets` puts them."""
 
     langs: tuple[str, str]
     names: tuple[str, str]
 
     @classmethod
     def of(cls, source: Source) -> "PairMaker":
-        """With the fields of ``source.fields``; they default to the language codes."""
+        """A maker that reads the fields of ``source.fields``; they default to the language codes."""
         first, second = source.pair
         return cls((first, second), (source.fields.get("source", first), source.fields.get("target", second)))
 

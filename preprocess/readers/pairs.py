@@ -1,4 +1,4 @@
-"""Pairs: two plain files, OPUS, TMX, the Tibetan-Chinese SFT pairs, JSON, Parquet and Arrow, FLORES+."""
+"""Pair readers: two plain files, OPUS, TMX, the Tibetan-Chinese SFT pairs, JSON, Parquet and Arrow, FLORES+."""
 
 import re
 from collections.abc import Iterator
@@ -20,34 +20,34 @@ from .source import Item, Source, Unread, numbered_lines, side_by_side, text_fie
 
 
 def plain_pairs(source: Source) -> Iterator[Item]:
-    """Two plain text files with equally many lines: source, then target. OPUS's Moses files, FLORES and others."""
+    """Two plain text files with the same number of lines: source, then target (OPUS's Moses format, FLORES, ...)."""
     langs = source.pair
     return side_by_side(source, lambda where, one, other: Pair(where, *langs, one, other))
 
 
 def json_pairs(source: Source) -> Iterator[Item]:
-    """JSON lines with one field per language (``{"zh": ..., "bo": ...}``), or as ``--fields`` says."""
+    """JSON lines with one field per language (``{"zh": ..., "bo": ...}``), or the fields of ``--fields``."""
     return objects(source, PairMaker.of(source))
 
 
 def json_list_pairs(source: Source) -> Iterator[Item]:
-    """JSON files, each a list of objects with a field per language (MiLiC-Eval), or as ``--fields`` says."""
+    """JSON files, each a list of objects with one field per language (MiLiC-Eval), or the fields of ``--fields``."""
     return json_objects(source, PairMaker.of(source))
 
 
 def table_pairs(source: Source) -> Iterator[Item]:
-    """Parquet or Arrow files, or a folder of them: a column per language, or ``translation`` with one for each."""
+    """Parquet or Arrow files, or a folder of them: one column per language, or ``translation`` with both texts."""
     return rows_of_tables(source.paths, PairMaker.of(source))
 
 
 def flores(source: Source) -> Iterator[Item]:
-    """FLORES+: its folder ``dev`` or ``devtest``, or two of its files (``<code>.jsonl``), matched by ``id``."""
+    """FLORES+: its folder ``dev`` or ``devtest``, or two of its files (``<code>.jsonl``); matched by ``id``."""
     langs = source.pair
     ours, theirs = (_flores_sentences(path, lang) for path, lang in zip(_flores_files(source), langs, strict=True))
     others: dict[str, Document] = {}
     for item in theirs:
         if isinstance(item, Reject) or others.setdefault(item.title, item) is not item:
-            yield item if isinstance(item, Reject) else Reject(*item.where, "its id was given before")
+            yield item if isinstance(item, Reject) else Reject(*item.where, "repeated id")
     for item in ours:
         if isinstance(item, Reject):
             yield item
@@ -60,7 +60,7 @@ def flores(source: Source) -> Iterator[Item]:
 
 
 def _flores_files(source: Source) -> list[Path]:
-    """The files of both languages; in a folder, they are named after the codes of FLORES+."""
+    """The files of both languages; in a folder, they are named by FLORES+ language codes."""
     if len(source.paths) == 1 and source.paths[0].is_dir():
         return [_flores_file(source.paths[0], lang) for lang in source.pair]
     if len(source.paths) != 2:
@@ -71,7 +71,7 @@ def _flores_files(source: Source) -> list[Path]:
 def _flores_file(folder: Path, lang: str) -> Path:
     code = language(lang).flores
     if not code:
-        raise InputError(f"{folder}: the code of {lang} in FLORES+ is not known; give the two files: source, target")
+        raise InputError(f"{folder}: unknown FLORES+ code for language {lang}; give the two files: source, target")
     found = next((path for ending in (".jsonl", ".parquet") if (path := folder / f"{code}{ending}").is_file()), None)
     if found is None:
         raise InputError(f"{folder / code}.jsonl: no such file; give the folder dev or devtest of FLORES+")
@@ -101,7 +101,7 @@ _SFT = re.compile(r"Source:(.*?)Target:(.*)", re.DOTALL)
 
 
 def sft_pairs(source: Source) -> Iterator[Item]:
-    """Tibetan-Chinese SFT pairs (shajiu): ``Source:<text>Target:<text>`` in one line, without a tab."""
+    """Tibetan-Chinese SFT pairs (shajiu): ``Source:<text>Target:<text>`` on one line, without a tab."""
     langs = source.pair
     for path, number, line in numbered_lines(source):
         match = _SFT.fullmatch(line.strip())
@@ -117,7 +117,7 @@ _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def tmx(source: Source) -> Iterator[Item]:
-    """TMX: ``<tu>`` units with a ``<tuv xml:lang=..>`` per language; ``zh-CN`` counts as ``zh``. Read unit by unit."""
+    """TMX: ``<tu>`` units with one ``<tuv xml:lang=..>`` per language; ``zh-CN`` counts as ``zh``."""
     langs = source.pair
     for path in source.paths:
         file = TextFile(path, 0)
@@ -150,11 +150,11 @@ def _unit(where: tuple[str, int], unit: Element, langs: tuple[str, str]) -> Reco
 
 
 class _Stream:
-    """The unpacked bytes of a file, as the XML parser reads them."""
+    """The decompressed bytes of a file, as a stream for the XML parser."""
 
     def __init__(self, file: TextFile):
         self._chunks = file.chunks()
 
     def read(self, _: int) -> bytes:
-        """The next part; the file determines its size."""
+        """The next chunk; the file determines its size."""
         return next(self._chunks, b"")

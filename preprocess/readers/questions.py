@@ -1,4 +1,4 @@
-"""Reading comprehension: CMRC 2018 in both layouts (SQuAD's too), KazQAD, TibetanQA."""
+"""Readers of reading comprehension sets: CMRC 2018 in both layouts (one is SQuAD's), KazQAD, TibetanQA."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .spreadsheets import rows
 
 
 class Answers(NamedTuple):
-    """The distinct answers that are text, in order; the others as rejects; the number of repetitions."""
+    """The distinct answers that are text, in order; the other answers as rejects; the number of repetitions."""
 
     texts: tuple[str, ...]
     others: list[Reject]
@@ -20,7 +20,7 @@ class Answers(NamedTuple):
 
 
 def _answers(where: tuple[str, int], found: object) -> Answers:
-    """The answers of a question (CMRC's dev set has 29 numbers); raises :class:`FieldError`."""
+    """The answers to a question (29 in CMRC's dev set are numbers); raises :class:`FieldError`."""
     if not isinstance(found, list):
         raise FieldError("'answers' is not a list")
     texts = [answer for answer in found if isinstance(answer, str) and answer.strip()]
@@ -31,7 +31,7 @@ def _answers(where: tuple[str, int], found: object) -> Answers:
 def cmrc(source: Source) -> Iterator[Item]:
     """CMRC 2018: a list of passages with ``qas``, or SQuAD's layout; ``where`` counts questions.
 
-    Each answer that is not text is reported; a question is rejected if no answer is left.
+    Each answer that is not text is rejected; so is a question without a remaining answer.
     """
     for path in source.paths:
         content = read_json(path, source.encoding)
@@ -53,7 +53,7 @@ def _question(where: tuple[str, int], lang: str, question: object, passage: obje
 
 
 def _objects(found: object) -> Iterator[dict]:
-    """The objects of a list. Anything else counts as an empty object, so that it is rejected later."""
+    """The objects of a list. Anything else becomes an empty object, so that it is rejected later."""
     for each in found if isinstance(found, list) else [{}]:
         yield each if isinstance(each, dict) else {}
 
@@ -72,7 +72,7 @@ def _squad(content: dict) -> Iterator[tuple[object, object, object]]:
 
 
 def _texts(answers: object) -> object:
-    """The texts of SQuAD's answers, which are objects; any other value is returned unchanged."""
+    """The texts of SQuAD's answers, which are objects; a value that is not a list is returned unchanged."""
     if not isinstance(answers, list):
         return answers
     return [answer.get("text") if isinstance(answer, dict) else None for answer in answers]
@@ -100,7 +100,7 @@ class KazQADMaker:
         )
 
 
-# TibetanQA's header in its two releases -> ours; the passage column is 文本 or 段落.
+# Column of TibetanQA -> our field; the passage column is called 文本 in one release and 段落 in the other.
 TIBETAN_QA = {"问题": "question", "答案": "answer", "文本": "passage", "段落": "passage"}
 
 

@@ -1,4 +1,4 @@
-"""What readers yield, and the plain or parallel text made from it."""
+"""The records that readers yield, and the plain or parallel text made from them."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ..steps.ledger import Reject
 
-# Everything that some program treats as a line end, with the spaces around it: a record is one line for every reader.
+# Everything that any program treats as a line end, with surrounding spaces: a record must be one line for all of them.
 _LINE_ENDS = re.compile(r"[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
 
 
@@ -15,7 +15,7 @@ _LINE_ENDS = re.compile(r"[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+[ \t]*")
 class Document:
     """A text, optionally with a title (or summary).
 
-    ``where`` is the place in the corpus, ``file:line`` without the colon: (path, number of line or record).
+    ``where`` is its place in the corpus: (path, number of the line or record).
     """
 
     where: tuple[str, int]
@@ -37,9 +37,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a passage, with the different answers that people gave.
+    """A question about a passage, with its distinct answers.
 
-    ``repeated`` counts those that were given before.
+    ``repeated`` is the number of repeated answers.
     """
 
     where: tuple[str, int]
@@ -52,11 +52,11 @@ class Question:
 
 Record = Document | Pair | Question
 
-NO_TEXT = "an answer is not text"  # why an answer is left out; its question may be kept
+NO_TEXT = "an answer is not text"  # reason for leaving out an answer, not its question
 
 
 class Use(StrEnum):
-    """What kind of text is made from records."""
+    """The kind of text to make from records."""
 
     TEXT = "text"  # documents: one per line
     SUMMARY = "summary"  # documents: text -> title
@@ -65,14 +65,14 @@ class Use(StrEnum):
 
 
 def one_line(text: str) -> str:
-    """``text`` as one line: line ends become a space."""
+    """``text`` on one line: each run of line ends becomes a space."""
     return _LINE_ENDS.sub(" ", text).strip()
 
 
 def lines_of(record: Record, use: Use, all_answers: bool = False) -> Iterator[tuple[str, ...] | Reject]:
-    """The line of a record for a use: ``(text,)`` or ``(source, target)``, or why there is none.
+    """The lines of a record for a use: ``(text,)`` or ``(source, target)``, or a reject with the reason.
 
-    A question gives one line with its first answer, or with ``all_answers`` one line per answer.
+    A question yields one line with its first answer or, with ``all_answers``, one line per answer.
     """
     match record, use:
         case Document(), Use.TEXT:
@@ -103,5 +103,5 @@ def _problem(line: tuple[str, ...]) -> str | None:
 
 
 def _surrogate(text: str) -> bool:
-    """Whether the text cannot be written, because JSON can escape halves of surrogate pairs."""
+    """Whether the text contains half a surrogate pair, which JSON can escape but no file can store."""
     return any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""The input and output of every reader, and helpers for several of them."""
+"""The input and output of all readers, and helpers that several of them use."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Source:
 
     Attributes:
         paths: its files or folder.
-        langs: its language, or the two of pairs (source, target).
-        fields: our name of a field (text, title, source, target, ...) -> its name in the corpus.
-        encoding: of text files.
+        langs: its language, or the source and target languages of pairs.
+        fields: our name for a field (text, title, source, target, ...) -> its name in the corpus.
+        encoding: encoding of text files.
         min_label: LCSTS: minimum human_label; CMHG: minimum average_score.
     """
 
@@ -42,7 +42,7 @@ class Source:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Source and target language of pairs."""
+        """Source and target languages of pairs."""
         if len(self.langs) != 2:
             raise InputError(f"--lang {'-'.join(self.langs)}: this format has two languages, e.g. --lang zh-bo")
         return self.langs[0], self.langs[1]
@@ -53,7 +53,7 @@ class FieldError(ValueError):
 
 
 def text_field(record: Any, name: str) -> str:
-    """A field that must be text: numbers, null and NaN are not."""
+    """A field that must be text; raises :class:`FieldError` for numbers, null and NaN."""
     if name not in record:
         raise FieldError(f"no field {name!r}")
     if not isinstance(record[name], str):
@@ -62,7 +62,7 @@ def text_field(record: Any, name: str) -> str:
 
 
 def numbered_lines(source: Source) -> Iterator[tuple[Path, int, str | Reason]]:
-    """(file, line number, line) of all files, or why the line is left out: not decodable, or too long."""
+    """(file, line number, line) for all files; instead of a line that cannot be decoded or is too long, the reason."""
     for path in source.paths:
         file = TextFile(path, MAX_RECORD_BYTES)
         try:
@@ -86,9 +86,9 @@ class Unread:
     """A record that is still text, so that a worker process can parse it.
 
     Attributes:
-        where: as in a record.
-        content: the content of that place.
-        read: makes the record; because it is sent to the worker, a module's function or an object, not a closure.
+        where: its place, as in a record.
+        content: the unparsed content at that place.
+        read: makes the record; a module's function or an object, not a closure, because it is sent to the worker.
     """
 
     where: tuple[str, int]
@@ -96,7 +96,7 @@ class Unread:
     read: Callable[[tuple[str, int], Any], Record | Reject]
 
     def record(self) -> Record | Reject:
-        """The record, or why there is none."""
+        """The record, or a reject with the reason."""
         return self.read(self.where, self.content)
 
 
@@ -104,9 +104,9 @@ Item = Record | Reject | Unread  # what a reader yields
 
 
 def side_by_side(source: Source, make: Callable[[tuple[str, int], str, str], Record]) -> Iterator[Record | Reject]:
-    """``make(place, line, line)`` for two files; raises :class:`InputError` if their lengths differ."""
+    """``make(place, line, line)`` over two files; raises :class:`InputError` if their numbers of lines differ."""
     if len(source.paths) != 2:
-        raise InputError(f"{len(source.paths)} files given where two belong together: source, then target")
+        raise InputError(f"--input has {len(source.paths)} file(s); give two: source, then target")
     first, second = (numbered_lines(Source([path], source.langs, encoding=source.encoding)) for path in source.paths)
     for number, (one, other) in enumerate(zip_longest(first, second), start=1):
         if one is None or other is None:

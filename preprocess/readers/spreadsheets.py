@@ -1,4 +1,4 @@
-"""Rows of tables: TSV, CSV and Excel files."""
+"""Readers of TSV, CSV and Excel files."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ from .source import Item, Source, numbered_lines
 
 
 def tsv_pairs(source: Source) -> Iterator[Item]:
-    """TSV without a header: exactly two columns, source and target; quotes are ordinary characters."""
+    """TSV without a header: two columns, source and target; quotes are ordinary characters."""
     langs = source.pair
     for path, number, line in numbered_lines(source):
         columns = line.split("\t")
@@ -35,31 +35,31 @@ def tsv_pairs(source: Source) -> Iterator[Item]:
 
 
 def csv_documents(source: Source) -> Iterator[Item]:
-    """CSV or Excel with a header: ``content`` and ``title`` unless ``--fields`` says otherwise."""
+    """CSV or Excel with a header: columns ``content`` and ``title``, or those of ``--fields``."""
     make = DocumentMaker.of(source, "content", "title")
     for where, content in rows(source):
         yield content if isinstance(content, Reject) else from_object(where, content, make)
 
 
-# Language -> the file with all of CMHG in that language; in the same folder are average_score_4_or_higher.csv and
-# average_score_below_4.csv.
+# Language -> the file with all of CMHG in that language. The same folder also has subsets of it:
+# average_score_4_or_higher.csv and average_score_below_4.csv.
 CMHG_FILES = {"bo": "bo-all.csv", "mn": "mn-all.csv", "ug": "ug-3.csv"}
 
 
 def cmhg(source: Source) -> Iterator[Item]:
-    """CMHG (KEVVVV/CMHG): its folder, or its CSV files: ``content`` and ``title``; ``--min-label`` by average_score."""
+    """CMHG (KEVVVV/CMHG): its folder or CSV files, ``content`` and ``title``; ``--min-label`` limits average_score."""
     make = DocumentMaker.of(source, "content", "title")
     for where, content in rows(replace(source, paths=_cmhg_files(source))):
         if isinstance(content, Reject):
             yield content
-        elif source.min_label and not _score(content) >= source.min_label:  # NaN is below, too
-            yield Reject(*where, f"average_score below {source.min_label}, or none")
+        elif source.min_label and not _score(content) >= source.min_label:  # NaN also counts as below
+            yield Reject(*where, f"average_score below {source.min_label} or missing")
         else:
             yield from_object(where, content, make)
 
 
 def _cmhg_files(source: Source) -> list[Path]:
-    """The files; for the folder of all languages, the complete file of the chosen language."""
+    """The given files; for a folder, the complete file of the chosen language."""
     folder, name = source.paths[0], CMHG_FILES.get(source.lang)
     if not folder.is_dir():
         return source.paths
@@ -69,7 +69,7 @@ def _cmhg_files(source: Source) -> list[Path]:
 
 
 def _score(content: dict) -> float:
-    """The mean score of two annotators; NaN for entries that nobody annotated."""
+    """The mean score of two annotators; NaN for entries without annotation."""
     try:
         return float(content.get("average_score", ""))
     except ValueError:
@@ -77,7 +77,7 @@ def _score(content: dict) -> float:
 
 
 def rows(source: Source) -> Iterator[tuple[tuple[str, int], dict | Reject]]:
-    """Rows under their header: ``(file, row number)`` and name -> text, the header being row 1."""
+    """``(file, row number)`` and the row as column -> text, or a reject; the header is row 1."""
     for path in source.paths:
         read = _excel if path.suffix.lower() == ".xlsx" else _csv
         header: list[str] | None = None
@@ -102,8 +102,8 @@ def _csv(path: Path, encoding: str) -> Iterator[list[str]]:
         csv.field_size_limit(previous)
 
 
-# What openpyxl raises where a file is damaged. SyntaxError: its XML, by whichever library reads it; RuntimeError: a
-# password, or a later version of zip.
+# What openpyxl raises if a file is damaged. SyntaxError: invalid XML, whichever library parses it; RuntimeError: a
+# password, or a newer version of the zip format.
 _DAMAGED_BOOK = (
     *(*DAMAGED, InvalidFileException, OSError, RuntimeError, SyntaxError),
     *(AttributeError, LookupError, TypeError, ValueError),

@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, in which the ``datasets`` library and the Hugging Face hub store corpora."""
+"""Read Parquet and Arrow files, in which the ``datasets`` library and the Hugging Face hub store corpora."""
 
 import re
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from swcm_fairseq.errors import InputError
 # First bytes -> kind of file: Parquet, Arrow, and the Arrow stream that `datasets` writes.
 _MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"\xff\xff\xff\xff": "Arrow"}
 _ENDINGS = (".parquet", ".arrow")
-_ROWS = 1000  # that are in memory at a time
-# Names of the parts of a split: train-00000-of-00003.parquet, and data-00000-of-00001.arrow of save_to_disk.
+_ROWS = 1000  # rows in memory at a time
+# Names of the parts of a split: train-00000-of-00003.parquet, or data-00000-of-00001.arrow from save_to_disk.
 _PART = re.compile(r"-\d+-of-\d+$")
 
 
 def is_table(path: Path) -> bool:
-    """Whether a regular file begins like a Parquet or Arrow file."""
+    """Whether a path is a regular file that begins like Parquet or Arrow."""
     return path.is_file() and _start(path) is not None
 
 
 def _start(path: Path) -> bytes | None:
-    """The first bytes that identify a file, or None."""
+    """The first bytes that identify the kind of a file, or None."""
     try:
         with open(path, "rb") as file:
             start = file.read(8)
@@ -35,7 +35,7 @@ def table_files(paths: list[Path]) -> list[Path]:
     """The files; for a folder, all Parquet and Arrow files in it, sorted by name.
 
     Raises:
-        InputError: a folder has none, or has files of several splits.
+        InputError: a folder contains no such files, or files of several splits.
     """
     files: list[Path] = []
     for path in paths:
@@ -45,7 +45,7 @@ def table_files(paths: list[Path]) -> list[Path]:
         found = sorted(each for each in path.rglob("*") if each.suffix in _ENDINGS and each.is_file())
         splits = sorted({str(each.with_name(_PART.sub("", each.stem)).relative_to(path)) for each in found})
         if not found:
-            raise InputError(f"{path}: contains no .parquet or .arrow file")
+            raise InputError(f"{path}: contains no .parquet or .arrow files")
         if len(splits) > 1:
             raise InputError(f"{path}: has more than one split ({', '.join(splits)}); give the files of one as --input")
         files += found
@@ -56,7 +56,7 @@ def table_rows(path: Path) -> Iterator[tuple[tuple[str, int], dict]]:
     """Rows of a Parquet or Arrow file: (file, row number from 1) and column -> value.
 
     Raises:
-        InputError: it is neither, is damaged, or pyarrow is missing.
+        InputError: the file is neither Parquet nor Arrow, is damaged, or pyarrow is missing.
     """
     start = _start(path)
     if start is None:
@@ -65,7 +65,7 @@ def table_rows(path: Path) -> Iterator[tuple[tuple[str, int], dict]]:
     number = 0
     try:
         for batch in _batches(arrow, path, start):
-            batch.validate(full=True)  # pyarrow trusts the offsets in a damaged file and crashes
+            batch.validate(full=True)  # pyarrow would trust wrong offsets in a damaged file and crash
             for row in batch.to_pylist():
                 number += 1
                 yield (str(path), number), row
@@ -80,12 +80,12 @@ def _pyarrow(path: Path) -> ModuleType:
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
-        raise InputError(f"{path}: Parquet and Arrow need one more library: pip install pyarrow") from error
+        raise InputError(f"{path}: reading Parquet and Arrow needs pyarrow: pip install pyarrow") from error
     return pyarrow
 
 
 def _batches(arrow: ModuleType, path: Path, start: bytes) -> Iterator:
-    """Some rows at a time; files are mapped into memory, not read as a whole."""
+    """Yield up to :data:`_ROWS` rows at a time; Arrow files are memory-mapped."""
     with ExitStack() as stack:
         if start == b"PAR1":
             file = stack.enter_context(arrow.parquet.ParquetFile(path))

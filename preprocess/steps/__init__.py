@@ -1,1 +1,1 @@
-"""What all steps of preprocessing share: counts, processes, manifests and printing."""
+"""Shared by all preprocessing steps: counts, processes, manifests and printing."""

@@ -1,4 +1,4 @@
-"""What was read, kept and left out: nothing is dropped without being counted."""
+"""Counts of what was read, kept and left out: nothing is dropped without being counted."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from swcm_fairseq.output_files import LineFiles
 
 
 class Reason(StrEnum):
-    """Why a line (or a pair) is left out on reading."""
+    """Why a line or pair is left out when it is read."""
 
     BLANK = "blank"
     TOO_LONG = "too long"
@@ -18,7 +18,7 @@ class Reason(StrEnum):
     INVALID = "invalid encoding"
 
 
-WORDS = "words"  # in counts of words: all that were looked at
+WORDS = "words"  # in counts of words: the total
 
 
 class Reject(NamedTuple):
@@ -30,7 +30,7 @@ class Reject(NamedTuple):
 
 
 class Ledger:
-    """Counts of one input; ``lines == kept + left out`` is checked by :meth:`close`."""
+    """Counts over one input; :meth:`close` checks that ``lines == kept + left out``."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -38,25 +38,25 @@ class Ledger:
         self.left_out: Counter[str] = Counter()
 
     def add(self, lines: int, kept: int, rejects: Iterable[Reject]) -> None:
-        """Count a block."""
+        """Add the counts of a block."""
         self.lines += lines
         self.kept += kept
         self.left_out.update(str(reject.reason) for reject in rejects)
 
     def close(self) -> None:
-        """Raise if a line is unaccounted for: that would be a bug."""
+        """Raise :class:`RuntimeError` if a line is unaccounted for, which would be a bug."""
         if self.lines != self.kept + self.left_out.total():
             raise RuntimeError(f"{self.lines} lines read, but {self.kept} kept and {self.left_out.total()} left out")
 
     def describe(self) -> str:
-        """The reasons with their counts, as in "blank 3, too long 1"; "-" if nothing was left out."""
+        """The reasons and their counts, such as "blank 3, too long 1"; "-" if nothing was left out."""
         return ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.left_out.items())) or "-"
 
 
 class RejectsFile:
-    """The file of ``--rejects``: one ``FILE:LINE:REASON`` per line; without a path nothing is written.
+    """The file of ``--rejects``, with one ``FILE:LINE:REASON`` per line; without a path, nothing is written.
 
-    A context manager: the file gets its name in :meth:`commit`, and is removed without it.
+    A context manager: :meth:`commit` gives the file its name; without it, the file is removed on exit.
 
     Raises:
         InputError: the file cannot be written, or the disk is full.
@@ -66,7 +66,7 @@ class RejectsFile:
         self._files = None if path is None else LineFiles([path])
 
     def write(self, rejects: Iterable[Reject]) -> None:
-        """Append."""
+        """Append rejects."""
         if self._files is not None:
             for reject in rejects:
                 self._files.write((f"{reject.path}:{reject.line}:{reject.reason}",))

@@ -18,21 +18,21 @@ _NAME = Rule("use letters, digits, _ and -", lambda name: CORPUS_NAME.fullmatch(
 
 
 def _load_split(where: str, value: object) -> str | dict[str, float]:
-    """The name of a split, or shares of several that sum to 1."""
+    """The name of a split, or the shares of several splits, which sum to 1."""
     if not isinstance(value, str | dict):
-        raise InputError(f"{where} {value!r}: give a name, or shares as {{train: 0.98, valid: 0.02}}")
+        raise InputError(f"{where} {value!r}: give a name, or shares such as {{train: 0.98, valid: 0.02}}")
     split = value if isinstance(value, str) else load_value(where, value, dict[str, float])
     shares = {split: 1.0} if isinstance(split, str) else split
     for name in shares:
         if not SPLIT_NAME.fullmatch(name):
-            raise InputError(f"{where}: {name!r} is not a split; use train, valid, test or one of these with a suffix")
+            raise InputError(f"{where}: {name!r} is not a split; use train, valid or test, with or without a suffix")
     if not abs(sum(shares.values()) - 1) <= 1e-6 or any(share <= 0 for share in shares.values()):
         raise InputError(f"{where} {value!r}: shares must be above 0 and sum to 1")
     return split
 
 
 def _load_limit(where: str, value: object) -> int | dict[str, int] | None:
-    """The maximum number of lines in each split, or in some."""
+    """The maximum number of lines of every split, or of some splits by name."""
     limit = load_value(where, value, dict[str, int] if isinstance(value, dict) else int | None)
     for each in limit.values() if isinstance(limit, dict) else [limit]:
         if each is not None and not COUNT.holds(each):
@@ -41,45 +41,45 @@ def _load_limit(where: str, value: object) -> int | dict[str, int] | None:
 
 
 def _load_clean(where: str, value: object) -> CleanOptions | None:
-    """``true`` for the usual steps, ``false`` for none, or options."""
+    """``true`` for the default steps, ``false`` for none, or options."""
     if not isinstance(value, bool | dict):
-        raise InputError(f"{where}: {value!r}: give true, false or options as {{near: 0.8}}")
+        raise InputError(f"{where}: {value!r}: give true, false or options such as {{near: 0.8}}")
     return loaded(CleanOptions, {} if value is True else value, where) if value is not False else None
 
 
 @dataclass(kw_only=True)
 class CorpusEntry(ExtractOptions):
-    """One corpus of a manifest; the options of swcm extract are keys of it, too."""
+    """One corpus of a manifest; the options of swcm extract are also keys of an entry."""
 
-    name: str = option(help="of the corpus; also of its intermediate files", rule=_NAME)
-    format: str = option(help="how it is written (swcm extract)", metavar="FORMAT", choices=tuple(FORMATS))
-    input: list[Path] = option(help="its files or folder")
-    lang: str = option(help="language, or two as zh-bo")
+    name: str = option(help="name of the corpus and of its intermediate files", rule=_NAME)
+    format: str = option(help="format of the corpus (see swcm extract)", metavar="FORMAT", choices=tuple(FORMATS))
+    input: list[Path] = option(help="files of the corpus, or its folder")
+    lang: str = option(help="language, or two languages as zh-bo")
     published: str = option("", "where its authors publish it, for the message if it is missing")
-    use: str = option("", "what to extract (default: the format's first)")
+    use: str = option("", "what to extract (default: the first use of the format)")
     split: str | dict[str, float] = option(
-        "train", "name of its split, or shares of each: {train: 0.98, valid: 0.02}", load=_load_split
+        "train", "name of its split, or the share of each split: {train: 0.98, valid: 0.02}", load=_load_split
     )
     limit: int | dict[str, int] | None = option(
-        None, "maximum number of lines in each split, or in some: {train: 500}", load=_load_limit
+        None, "maximum number of lines of every split, or of some: {train: 500}", load=_load_limit
     )
     clean: CleanOptions | None = option(
-        factory=CleanOptions, help="options of swcm clean; true: the usual steps, false: none", load=_load_clean
+        factory=CleanOptions, help="options of swcm clean; true: the default steps, false: none", load=_load_clean
     )
 
     @property
     def langs(self) -> tuple[str, ...]:
-        """Its language, or the two of pairs."""
+        """Its language, or the two languages of pairs."""
         return parse_languages("lang", self.lang)
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """Language of each file that is extracted."""
+        """Language of each extracted file."""
         return sides_of(self.chosen_use, self.langs)
 
     @property
     def chosen_use(self) -> Use:
-        """What is extracted from it."""
+        """The use for which it is extracted."""
         return Use(self.use) if self.use else FORMATS[self.format].uses[0]
 
     @property
@@ -89,7 +89,7 @@ class CorpusEntry(ExtractOptions):
 
     @property
     def limits(self) -> dict[str, int]:
-        """The maximum number of lines in each split that has one."""
+        """The maximum number of lines of each limited split."""
         if self.limit is None:
             return {}
         return self.limit if isinstance(self.limit, dict) else dict.fromkeys(self.shares, self.limit)
@@ -98,7 +98,7 @@ class CorpusEntry(ExtractOptions):
 def _load_corpora(where: str, value: object) -> list[CorpusEntry]:
     """The entries, each checked."""
     if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: a list of at least one corpus is needed")
+        raise InputError(f"{where}: give a list of at least one corpus")
     entries = []
     for i, content in enumerate(value):
         entries.append(loaded(CorpusEntry, content, f"{where}[{i}]"))
@@ -112,13 +112,13 @@ class Manifest:
 
     output: Path = option(help="data directory to write", metavar="DIR")
     vocabulary: Path = option(help="vocabulary directory", metavar="DIR")
-    work: Path = option(help="folder of the text between the steps", metavar="DIR")
+    work: Path = option(help="folder for the intermediate text", metavar="DIR")
     corpora: list[CorpusEntry] = option(help="what to read", load=_load_corpora)
-    workers: int = option(1, "processes that do the work", metavar="N", rule=COUNT)
+    workers: int = option(1, "number of worker processes", metavar="N", rule=COUNT)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest; raises :class:`InputError` that names the key (and the known ones), or the line."""
+    """Read a manifest; raises :class:`InputError` that names the line, or the key and the known keys."""
     manifest = loaded(Manifest, parse_yaml(read_text(path), path), str(path))
     _check_names(path, manifest.corpora)
     return manifest
@@ -128,7 +128,7 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
     """Raise :class:`InputError` for contradictory keys."""
     uses = FORMATS[entry.format].uses
     if entry.use and entry.use not in uses:
-        raise InputError(f"{where}: use {entry.use!r}: {entry.format} gives {' or '.join(uses)}")
+        raise InputError(f"{where}: use {entry.use!r}: {entry.format} supports {' or '.join(uses)}")
     parse_languages(f"{where}: lang", entry.lang)
     expected = 2 if entry.chosen_use is Use.PAIR else 1
     if len(entry.langs) != expected:
@@ -138,7 +138,7 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
         check_pair_name(f"{where}: name {entry.name!r}", entry.sides, entry.name)
     for split in entry.limits:
         if split not in entry.shares:
-            raise InputError(f"{where}: limit: there is no split {split!r}; there are {', '.join(entry.shares)}")
+            raise InputError(f"{where}: limit: unknown split {split!r}; known are {', '.join(entry.shares)}")
 
 
 def _check_names(path: Path, corpora: list[CorpusEntry]) -> None:

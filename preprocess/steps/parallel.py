@@ -1,4 +1,4 @@
-"""Ordered work on several processes with a bounded number of blocks in flight, so that memory stays constant."""
+"""An ordered map over several processes, with a bounded number of blocks in flight so that memory stays constant."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of ``size`` items, the last one shorter."""
+    """Lists of ``size`` items; the last one may be shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
@@ -32,7 +32,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def _set_work(work: Callable[..., object]) -> None:
     global _WORK
     _WORK = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tidies up
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent cleans up
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
@@ -68,27 +68,27 @@ def _interrupt_later() -> Iterator[None]:
 
 
 def _until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
-    """``items`` until they raise; the exception goes to ``failed``, since earlier items are still being processed."""
+    """``items`` until they raise; the exception goes to ``failed``, because earlier items are still in progress."""
     try:
         yield from items
-    except Exception as error:  # raised after the results before it
+    except Exception as error:  # raised again after the results of the items before it
         failed.append(error)
 
 
 def ordered_map(work: Callable[[T], Result], items: Iterable[T], workers: int) -> Iterator[Result]:
-    """``map(work, items)`` on ``workers`` processes (1: in this one), results in the order of the items.
+    """``map(work, items)`` on ``workers`` processes (1: in this process); results are in the order of the items.
 
     Args:
         work: sent to each process once; may be an object with ``__call__`` that holds models.
-        items: read at most two items per worker ahead.
+        items: at most two items per worker are read ahead.
         workers: number of processes.
 
     Raises:
-        Exception: the first one of ``work`` or ``items`` in the order of the items.
-        InputError: a process was killed.
+        Exception: the first exception of ``work`` or ``items`` in the order of the items.
+        InputError: a worker process was killed, or there are too many.
     """
     if workers > MAX_WORKERS:
-        raise InputError(f"{workers} worker processes: give at most {MAX_WORKERS}; the number of cores is best")
+        raise InputError(f"{workers} worker processes: give at most {MAX_WORKERS}, ideally the number of cores")
     if workers <= 1:
         yield from map(work, items)
         return

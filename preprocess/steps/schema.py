@@ -1,7 +1,7 @@
-"""Option dataclasses: one schema for the command line and for manifests, with the same types and rules.
+"""Option dataclasses: one schema for command lines and manifests, with the same types and rules.
 
 A field made by :func:`swcm_fairseq.options.option` may carry ``metavar``, ``choices``, ``rule`` (a :class:`Rule`),
-``parse`` (text of a command line -> value) and ``load`` (where it is, value of a manifest -> value).
+``parse`` (text on the command line -> value) and ``load`` (place and value in a manifest -> value).
 """
 
 import argparse
@@ -19,11 +19,11 @@ Options = TypeVar("Options")
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be.
+    """A requirement on a value.
 
     Attributes:
         text: the requirement, for the message.
-        holds: whether a value meets it.
+        holds: tells whether a value meets it.
     """
 
     text: str
@@ -34,7 +34,7 @@ COUNT = Rule("must be at least 1", lambda value: value >= 1)
 NOT_NEGATIVE = Rule("must be at least 0", lambda value: value >= 0)
 SHARE = Rule("must be between 0 and 1", lambda value: 0 <= value <= 1)
 
-# Type of a field -> (types of its value in a manifest, what such a value is).
+# Type of a field -> (types of its value in a manifest, description of such a value).
 _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a number"),
@@ -45,7 +45,7 @@ _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 
 
 def command_parser(name: str, description: str | None, epilog: str = "") -> argparse.ArgumentParser:
-    """The parser of a command, to which options are added; the lines of both texts stay as they are."""
+    """A parser for a command, without options; it does not re-wrap the description and the epilog."""
     return argparse.ArgumentParser(
         prog=f"swcm {name}",
         description=description,
@@ -63,7 +63,7 @@ def add_options(parser: argparse._ActionsContainer, *kinds: type) -> None:
 
 
 def parsed(kind: type[Options], args: argparse.Namespace) -> Options:
-    """The options of a command line; raises :class:`InputError`, which names the flag, for a number out of rules."""
+    """The options given on the command line; raises :class:`InputError` that names the flag if a rule is broken."""
     values = {each.name: getattr(args, each.name) for each in _fields(kind)}
     for each in _fields(kind):
         given = values[each.name]
@@ -74,10 +74,10 @@ def parsed(kind: type[Options], args: argparse.Namespace) -> Options:
 
 
 def loaded(kind: type[Options], content: Any, where: str) -> Options:
-    """The options of a mapping in a manifest.
+    """The options given by a mapping in a manifest.
 
     Raises:
-        InputError: an unknown or missing key, a value of another type, or a number out of rules, with ``where``.
+        InputError: a key is unknown or missing, or a value has the wrong type or breaks a rule; names ``where``.
     """
     _check_keys(where, content, kind)
     hints = get_type_hints(kind)
@@ -96,7 +96,7 @@ def loaded(kind: type[Options], content: Any, where: str) -> Options:
 
 
 def load_value(where: str, value: Any, hint: Any, of: Field | None = None) -> Any:
-    """``value`` as the type ``hint``, one item as a list of one; raises :class:`InputError` for another type."""
+    """``value`` as type ``hint``; a single item may replace a list. Raises :class:`InputError` for another type."""
     if get_origin(hint) is UnionType and value is None and NoneType in get_args(hint):
         return None
     hint = _without_none(hint)
@@ -107,7 +107,7 @@ def load_value(where: str, value: Any, hint: Any, of: Field | None = None) -> An
         return [load_value(where, item, get_args(hint)[0], of) for item in items]
     if get_origin(hint) is dict:
         if not isinstance(value, dict):
-            raise InputError(f"{where}: {value!r}: give a mapping, as {{name: value}}")
+            raise InputError(f"{where}: {value!r}: give a mapping such as {{name: value}}")
         keys, values = get_args(hint)
         return {
             load_value(where, key, keys): load_value(f"{where}: {key}", item, values) for key, item in value.items()
@@ -155,12 +155,12 @@ def _check_rule(each: Field, value: Any, given: str) -> None:
 
 
 def _check_keys(where: str, content: Any, kind: type) -> None:
-    """Raise if ``content`` is not a mapping, has an unknown key, or lacks one without a default."""
+    """Raise :class:`InputError` if ``content`` is not a mapping, has an unknown key, or lacks a required one."""
     names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
     required = [each.name for each in _fields(kind) if each.default is each.default_factory is MISSING]
     known = ", ".join(dict.fromkeys([*required, *names]))
     if not isinstance(content, dict):
-        raise InputError(f"{where}: expected keys {known}")
+        raise InputError(f"{where}: expected a mapping with the keys {known}")
     if unknown := [key for key in content if key not in names]:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {known}")
     if missing := [key for key in required if key not in content]:

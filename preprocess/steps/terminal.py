@@ -1,4 +1,4 @@
-"""Tables, percentages and the next command for the terminal."""
+"""Print tables, percentages and the next command to the terminal."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ def print_next(command: str) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print an aligned table; numbers with thousands separators are right-aligned."""
+    """Print an aligned table; numbers get thousands separators and are right-aligned."""
     text = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     right = [all(cell[:1].isdigit() or cell == "-" for cell in column) for column in zip(*text, strict=True)]
     align = ["right" if number else "left" for number in right] or None
@@ -19,5 +19,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def percent(part: int, whole: int) -> str:
-    """``part`` of ``whole`` in percent; "-" if ``whole`` is 0."""
+    """``part`` as a percentage of ``whole``; "-" if ``whole`` is 0."""
     return f"{100 * part / whole:.2f}%" if whole else "-"

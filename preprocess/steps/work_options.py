@@ -1,4 +1,4 @@
-"""Options of the work itself: the number of processes, and the file of what is left out."""
+"""Options that do not affect the output: the number of processes, and the file that lists what is left out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from .schema import COUNT
 class WorkOptions:
     """Options of every step; the output does not depend on the number of processes."""
 
-    workers: int = option(1, "processes that do the work", metavar="N", rule=COUNT)
+    workers: int = option(1, "number of worker processes", metavar="N", rule=COUNT)
 
 
 @dataclass
 class LineWorkOptions(WorkOptions):
-    """Options of the steps that may leave lines or records out."""
+    """Options of the steps that may leave out lines or records."""
 
     rejects: Path | None = option(
-        None, "write FILE:LINE:REASON of everything that is left out: lines, records, paragraphs", metavar="FILE"
+        None, "write FILE:LINE:REASON for every line, record or paragraph that is left out", metavar="FILE"
     )

@@ -1,1 +1,1 @@
-"""Text files and their lines: reading, cleaning, comparing and dividing them."""
+"""Read, clean, compare and split text files line by line."""

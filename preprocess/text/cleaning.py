@@ -1,4 +1,4 @@
-"""Cleaning lines: the options, the steps that look at one line alone, and those that compare lines."""
+"""Line cleaning: its options, the steps that look at a single line, and the steps that compare lines."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,25 +23,23 @@ from .rewriting import REWRITINGS, RewritingOptions, Rewritings
 from .text_files import Block, check_readable_twice, open_lines, read_blocks
 
 RATIO, DUPLICATES = "ratio", "duplicates"
-RATIO_PAIRS = 100_000  # used to find the usual ratio
+RATIO_PAIRS = 100_000  # pairs from which the expected ratio is estimated
 STEPS = (*TRANSFORMS, *REWRITINGS, *FILTERS, RATIO, DUPLICATES)
 
 
 @dataclass
 class CleanOptions(RewritingOptions):
-    """Which steps there are, and their limits."""
+    """Which steps run, and their limits."""
 
-    without: list[str] = option(
-        factory=list, help=f"leave out steps: {', '.join(STEPS)}", metavar="STEP", choices=STEPS
-    )
-    min_chars: int = option(1, "length: least characters", metavar="N", rule=NOT_NEGATIVE)
+    without: list[str] = option(factory=list, help=f"steps to skip: {', '.join(STEPS)}", metavar="STEP", choices=STEPS)
+    min_chars: int = option(1, "length: minimum number of characters", metavar="N", rule=NOT_NEGATIVE)
     min_script: float = option(
-        0.5, "script: least share of letters in the language's scripts", metavar="SHARE", rule=SHARE
+        0.5, "script: minimum share of letters in the language's scripts", metavar="SHARE", rule=SHARE
     )
     max_ratio: float = option(
-        4.0, "ratio: factor by which a pair's characters may differ from the usual ratio", metavar="R", rule=COUNT
+        4.0, "ratio: factor by which a pair's length ratio may differ from the median", metavar="R", rule=COUNT
     )
-    boilerplate: Path | None = option(None, "boilerplate: patterns (regular expressions)", metavar="FILE")
+    boilerplate: Path | None = option(None, "boilerplate: regular expressions, one per line", metavar="FILE")
     fold: bool = option(False, "duplicates: ignore case, spaces and punctuation")
     near: float | None = option(
         None,
@@ -51,31 +49,31 @@ class CleanOptions(RewritingOptions):
     )
     held_out: list[Path] = option(
         factory=list,
-        help="also leave out lines that are in these files, ignoring case, spaces and punctuation",
+        help="also leave out lines that occur in these files, ignoring case, spaces and punctuation",
         metavar="FILE",
     )
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The steps that are on, in their order."""
+        """The steps to run, in order."""
         return tuple(step for step in STEPS if step not in self.without)
 
     @property
     def read(self) -> list[Path]:
-        """The files that lines are compared with, or words spelled like."""
+        """The files that the steps read besides the input."""
         return [*self.held_out, *([self.boilerplate] if self.boilerplate else []), *self.mongolian_spellings]
 
 
 @dataclass
 class CleanedBlock:
-    """A block after the steps that look at one line alone.
+    """A block after the steps that look at a single line.
 
     Attributes:
         lines: lines read.
-        rows: (line number, the sides) of what is left.
-        changed: lines that each step changed.
-        words: step that rewrites words -> counts of these.
-        rejects: what was left out.
+        rows: (line number, sides) of each remaining line.
+        changed: number of lines that each step changed.
+        words: step that rewrites words -> counts of words.
+        rejects: lines left out.
         position: bytes read so far.
     """
 
@@ -89,15 +87,15 @@ class CleanedBlock:
 
 @dataclass
 class LineCleaner:
-    """The steps that look at one line (or pair) alone; sent to each worker process.
+    """The steps that look at a single line (or pair); sent to each worker process.
 
     Attributes:
         langs: language of each side.
         options: how lines are read.
-        steps: names of the steps that are on.
-        filters: limits of the filters.
-        rewritings: what writes words otherwise.
-        expected_ratio: target characters per source character in the usual pair; 0 without pairs.
+        steps: names of the steps to run.
+        filters: the filters and their limits.
+        rewritings: steps that rewrite words.
+        expected_ratio: expected target characters per source character; 0 without pairs.
         max_ratio: a pair's ratio may differ from the expected one by this factor.
     """
 
@@ -110,7 +108,7 @@ class LineCleaner:
     max_ratio: float = 4.0
 
     def __call__(self, block: Block) -> CleanedBlock:
-        """Clean a block; raises :class:`InputError` at the first invalid line unless those are skipped."""
+        """Clean a block; raises :class:`InputError` at the first invalid line unless invalid lines are skipped."""
         cleaned = CleanedBlock(len(block.sides[0]), position=block.position)
         for number, raw in enumerate(zip(*block.sides, strict=True), start=block.first_line):
             row: list[str] = []
@@ -151,12 +149,12 @@ class LineCleaner:
 
 @dataclass
 class CleanedCounts:
-    """Counts of all blocks.
+    """Counts over all blocks.
 
     Attributes:
-        ledger: lines.
-        changed: lines that each step changed.
-        words: step that rewrites words -> counts of these.
+        ledger: lines read, kept and left out.
+        changed: number of lines that each step changed.
+        words: step that rewrites words -> counts of words.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -166,7 +164,7 @@ class CleanedCounts:
 
 @dataclass
 class CorpusFilters:
-    """The steps that compare lines with others; run in one process, in the order of the lines."""
+    """The steps that compare lines with each other; run in one process, in line order."""
 
     exact: Exact | None = None
     near: Near | None = None
@@ -189,7 +187,7 @@ def clean_lines(
     rejects: RejectsFile,
     workers: int,
 ) -> CleanedCounts:
-    """Clean files side by side; returns the counts."""
+    """Clean files side by side; return the counts."""
     counts = CleanedCounts()
     ledger = counts.ledger
     total = sum(path.stat().st_size for path in paths if path.is_file())
@@ -215,7 +213,7 @@ def clean_lines(
 
 
 def expected_ratio(paths: tuple[Path, ...], options: ReadingOptions) -> float:
-    """Target characters per source character: the median of the first pairs, 0 if none has text on both sides."""
+    """Target characters per source character: the median over the first pairs; 0 if none has text on both sides."""
     check_readable_twice("--input (or else --without ratio)", paths)
     ratios: list[float] = []
     for block in read_blocks(paths, options.max_bytes):
@@ -229,7 +227,7 @@ def expected_ratio(paths: tuple[Path, ...], options: ReadingOptions) -> float:
 
 
 def read_patterns(path: Path | None) -> list[str]:
-    """Regular expressions, one per line; raises :class:`InputError` with the line of a broken one."""
+    """Regular expressions, one per line; raises :class:`InputError` with the line number of an invalid one."""
     patterns = []
     for number, line in enumerate(open_lines(path) if path else (), start=1):
         try:
@@ -244,7 +242,7 @@ def read_patterns(path: Path | None) -> list[str]:
 def line_cleaner(
     langs: tuple[str, ...], paths: tuple[Path, ...], options: CleanOptions, reading: ReadingOptions
 ) -> LineCleaner:
-    """The cleaner of one line or pair; reads the first pairs to learn their usual ratio."""
+    """The cleaner of single lines or pairs; reads the first pairs to estimate their length ratio."""
     on = tuple(name for name in FILTERS if name in options.steps)
     filters = LineFilters(on, options.min_chars, options.min_script, read_patterns(options.boilerplate))
     ratio = expected_ratio(paths, reading) if len(paths) == 2 and RATIO in options.steps else 0.0

@@ -1,4 +1,4 @@
-"""Reasons to leave a line out that depend on other lines: duplicates, near duplicates, lines of the test sets."""
+"""Filters that compare a line with other lines: duplicates, near duplicates, and lines of the test sets."""
 
 import hashlib
 import unicodedata
@@ -11,7 +11,7 @@ SHINGLE_CHARS = 5
 
 
 def folded(text: str) -> str:
-    """Letters and digits only, case and compatibility folded, so that spaces and punctuation make no difference."""
+    """Only the letters, marks and digits, with case and compatibility forms folded."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in plain if unicodedata.category(character)[0] in "LMN") or plain
 
@@ -21,10 +21,10 @@ def _digest(parts: Iterable[str]) -> bytes:
 
 
 class Exact:
-    """Recognizes lines that came before; keeps 8 bytes of each (a chance of 1 in 10^7 of one error in 10^6 lines).
+    """Recognizes exact repetitions. Stores 8 bytes per line: one false match in 10^6 lines has a chance of 1 in 10^7.
 
     Args:
-        fold: compare :func:`folded` text.
+        fold: compare the :func:`folded` text.
     """
 
     def __init__(self, fold: bool):
@@ -32,7 +32,7 @@ class Exact:
         self._seen: set[bytes] = set()
 
     def seen(self, line: tuple[str, ...]) -> bool:
-        """Whether the line (all sides of a pair) came before; remembers it."""
+        """Whether the line (all sides of a pair) occurred before; remembers it."""
         key = _digest(map(folded, line) if self._fold else line)
         if key in self._seen:
             return True
@@ -41,13 +41,13 @@ class Exact:
 
 
 class HeldOut:
-    """Recognizes lines that are also in the validation or test sets, on either side."""
+    """Recognizes lines of which either side occurs in the validation or test sets."""
 
     def __init__(self, lines: Iterable[str]):
         self._keys = {_digest([folded(line)]) for line in lines if line.strip()}
 
     def holds(self, line: tuple[str, ...]) -> bool:
-        """Whether one side of the line is held out."""
+        """Whether any side of the line is held out."""
         return any(_digest([folded(side)]) in self._keys for side in line)
 
 
@@ -55,7 +55,7 @@ class Near:
     """Recognizes lines that resemble an earlier one: Jaccard similarity of character 5-grams, estimated by MinHash.
 
     Args:
-        threshold: of the similarity, 0 to 1.
+        threshold: minimum similarity of a near duplicate, 0 to 1.
     """
 
     def __init__(self, threshold: float):
@@ -64,7 +64,7 @@ class Near:
         self._lines = 0
 
     def seen(self, line: tuple[str, ...]) -> bool:
-        """Whether an earlier line resembles this one; if not, later ones are compared with it."""
+        """Whether the line resembles an earlier one; if not, later lines are compared with it."""
         text = folded(" ".join(line))
         sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
         starts = range(max(1, len(text) - SHINGLE_CHARS + 1))

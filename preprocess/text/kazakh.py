@@ -1,12 +1,14 @@
-"""Kazakh in Cyrillic (Kazakhstan) and in Arabic script (China, töte jazu), each written as the other.
+"""Conversion of Kazakh between Cyrillic (Kazakhstan) and Arabic script (China, töte jazu).
 
-The letters are those of https://en.wikipedia.org/wiki/Kazakh_alphabets; MediaWiki's converter and MC2's script have the
-same but for һ. Arabic script has no letters of its own for ә, ө, ү, і: a word with them begins with a high hamza
-(U+0674), unless it has к, г, е or э, which say as much, or қ or ғ, which are only in words with back vowels.
+The letters follow https://en.wikipedia.org/wiki/Kazakh_alphabets; MediaWiki's converter and MC2's script use the same
+ones except for һ. Arabic script has no separate letters for ә, ө, ү and і. A word that contains one begins with a high
+hamza (U+0674) unless it contains к, г, е or э, which already mark front vowels, or қ or ғ, which occur only in words
+with back vowels.
 
-The way back reads vowels by the nearest sign before them, or else the first one after: hamza, к, г, е make them front,
-қ and ғ back. After the first vowel of a word, а and о stay as they are, as they do in native words. Words of Russian
-and Arabic origin often break these rules: :data:`OTHER` counts every word that would not read back as it was.
+In the other direction, the nearest sign before a vowel (or, failing that, the first one after it) decides how it is
+read: hamza, к, г and е make it front, қ and ғ back. After the first vowel of a word, а and о stay unchanged, as in
+native words. Words of Russian or Arabic origin often break these rules: :data:`OTHER` counts every word that does not
+survive the round trip.
 """
 
 from collections import Counter
@@ -28,26 +30,26 @@ _ARABIC = {
 _SILENT = "ъь"
 _FRONT_OF = {"а": "ә", "о": "ө", "ұ": "ү", "ы": "і"}
 _VOWELS = "аәеоөұүыіэ"
-# Arabic letter -> Cyrillic, its vowels as back ones. ي depends on its neighbours.
+# Arabic letter -> Cyrillic letter, vowels as back vowels. ي depends on its neighbours.
 _CYRILLIC = {
     arabic: letter
     for letter, arabic in _ARABIC.items()
     if len(arabic) == 1 and letter not in "йиэ" and letter not in _FRONT_OF.values()
 }
 _FRONT_SIGNS, _BACK_SIGNS = HAMZA + "كگە", "قع"
-_LOAN_SIGNS = "فۆ"  # only in loans, whose а and о are no ә and ө
-# Other ways to write the same: hamza with its vowel in one letter, Arabic's own hamza before a word, Persian kaf.
+_LOAN_SIGNS = "فۆ"  # only in loanwords, whose а and о never become ә and ө
+# Equivalent spellings: hamza and vowel as one letter, the Arabic hamza before a word, Persian kaf.
 _SAME = str.maketrans(
     {"\u0675": HAMZA + "ا", "\u0676": HAMZA + "و", "\u0677": HAMZA + "ۇ", "\u0678": HAMZA + "ى", "ء": HAMZA, "ک": "ك"}
 )
 
 SILENT_LETTERS = "with ъ or ь, which Arabic script does not write"
-FOREIGN = "with letters that Kazakh does not have, which stay"
-OTHER = "not written so that they read back as before"
+FOREIGN = "with letters that Kazakh does not have, left unchanged"
+OTHER = "not restored by converting them back"
 
 _CYRILLIC_WORD = regex.compile(r"(?=[^\W\d_]*\p{Cyrillic})[\p{L}\p{M}]+")
 _ARABIC_WORD = regex.compile(r"(?=[\p{L}\p{M}]*\p{Arabic})[\p{L}\p{M}]+")
-# Where a mark ends a phrase; elsewhere (3,5 or ?id=1) it is not punctuation.
+# Marks at the end of a phrase; elsewhere (3,5 or ?id=1) they are not punctuation.
 _PHRASE_END = r"(?<=[\p{{L}}\p{{M}}\p{{N}}\p{{Pe}}\p{{Pf}}\"])[{}](?=[\s\p{{Pe}}\p{{Pf}}\"]|$)"
 _MARKS = {",": "،", ";": "؛", "?": "؟"}
 _LATIN_MARK = regex.compile(_PHRASE_END.format(",;?"))
@@ -55,17 +57,17 @@ _ARABIC_MARK = regex.compile(r"[،؛؟]")
 
 
 class KazakhScript:
-    """Writes the Kazakh of a text in one script. Words in the other script are counted by what becomes of them.
+    """Writes the Kazakh words of a text in one script, and counts the converted words and what they lose.
 
     Args:
-        script: one of :data:`SCRIPTS`. Arabic script has no capital letters, so Cyrillic from it is lower case.
+        script: one of :data:`SCRIPTS`. Arabic script has no capital letters, so converted Cyrillic is lower case.
     """
 
     def __init__(self, script: str):
         self.script = script
 
     def __call__(self, text: str, words: Counter[str]) -> str:
-        """The text in the script; adds to ``words``: all words that were in the other one, and what is lost in them."""
+        """The text in the script; adds to ``words`` the number of converted words, and of those with each loss."""
         if self.script == "arabic":
             text = _CYRILLIC_WORD.sub(lambda found: _counted(*_arabic_word(found[0].lower()), words), text)
             return _LATIN_MARK.sub(lambda found: _MARKS[found[0]], text) if _ARABIC_WORD.search(text) else text
@@ -85,14 +87,14 @@ def _counted(word: str, losses: tuple[str, ...], words: Counter[str]) -> str:
 
 
 def to_arabic(word: str) -> str:
-    """A Cyrillic word in lower case in Arabic script; letters that Kazakh does not have stay."""
+    """A lower-case Cyrillic word in Arabic script; letters that Kazakh does not have are unchanged."""
     letters = regex.sub("и(?=[яю])", "", word)
     front = any(letter in _FRONT_OF.values() for letter in word) and not any(letter in "кгеэқғ" for letter in word)
     return (HAMZA if front else "") + "".join(_ARABIC.get(letter, letter) for letter in letters)
 
 
 def to_cyrillic(word: str) -> str:
-    """A word in Arabic script in Cyrillic, lower case; letters that Kazakh does not have stay."""
+    """A word in Arabic script as lower-case Cyrillic; letters that Kazakh does not have are unchanged."""
     fronts = _front_places(word)
     word = word.replace(HAMZA, "")
     loan = any(letter in _LOAN_SIGNS for letter in word)
@@ -110,7 +112,7 @@ def to_cyrillic(word: str) -> str:
 
 
 def _front_places(word: str) -> list[bool]:
-    """Whether a vowel at the place of each letter of a word is a front one."""
+    """For each letter of a word, whether a vowel in its place would be a front vowel."""
     first = next((letter for letter in word if letter in _FRONT_SIGNS + _BACK_SIGNS), "")
     front = first != "" and first in _FRONT_SIGNS
     places = []
@@ -122,7 +124,7 @@ def _front_places(word: str) -> list[bool]:
 
 
 def _letters_at(word: str, place: int, written: str) -> tuple[int, str]:
-    """How many letters of ``word`` are read at a place, and as what; vowels as back ones."""
+    """The number of letters of ``word`` read at a place, and their Cyrillic form with back vowels."""
     letter, following = word[place], word[place + 1 : place + 2]
     after_vowel = written[-1:] in _VOWELS if written else False
     if letter == "ي" and following and following in "اۋ":
@@ -139,7 +141,7 @@ def _letters_at(word: str, place: int, written: str) -> tuple[int, str]:
 
 @lru_cache(1 << 18)
 def _arabic_word(word: str) -> tuple[str, tuple[str, ...]]:
-    """A word in Arabic script, and what is lost in it."""
+    """A word in Arabic script, and what the conversion loses."""
     arabic = to_arabic(word)
     losses = [SILENT_LETTERS] if any(letter in _SILENT for letter in word) else []
     if any(letter not in _ARABIC for letter in word):
@@ -151,7 +153,7 @@ def _arabic_word(word: str) -> tuple[str, tuple[str, ...]]:
 
 @lru_cache(1 << 18)
 def _cyrillic_word(word: str) -> tuple[str, tuple[str, ...]]:
-    """A word in Cyrillic, and what is lost in it."""
+    """A word in Cyrillic, and what the conversion loses."""
     cyrillic = to_cyrillic(word)
     losses = [FOREIGN] if any(letter not in _CYRILLIC and letter not in ("ي", HAMZA) for letter in word) else []
     if to_arabic(cyrillic) != word:

@@ -1,10 +1,11 @@
-"""Traditional Mongolian: one spelling for the words that look the same.
+"""Traditional Mongolian: one spelling for words that look the same.
 
-Unicode codes the script by sound, and people type what looks right: o and u, t and d and others share shapes, and
-variation selectors give a letter the shape of another one. So the same visible word is coded in many ways. Two codings
-are one word here if UTN #57 (https://www.unicode.org/notes/tn57/) gives them one shape, which mongol-norm computes.
-The spelling that is written is the most frequent one in given text: the library's own normal form is coded by shape,
-and no encoder has seen it. Different words that look the same become one, too.
+Unicode encodes the script by sound, but people type what looks right: o and u, t and d and other pairs share shapes,
+and variation selectors give a letter the shape of another one. The same visible word is therefore encoded in many
+ways. Two spellings count as the same word if UTN #57 (https://www.unicode.org/notes/tn57/) gives them the same shape,
+which mongol-norm computes. Each word is written in the spelling that is most frequent in a reference text, because the
+library's own normal form encodes shapes and no encoder was trained on it. Different words that look the same are
+merged, too.
 """
 
 from collections import Counter
@@ -20,26 +21,26 @@ from swcm_fairseq.errors import InputError
 from ..steps.ledger import WORDS
 from .text_files import open_lines
 
-RESPELLED = "spelled as most often"
-UNKNOWN = "with letters of Todo, Manchu or other systems, which stay"
+RESPELLED = "changed to the most frequent spelling"
+UNKNOWN = "with letters of Todo, Manchu or other systems, left unchanged"
 
-# Letters with what shapes them: variation selectors, the vowel separator, the narrow space before suffixes, joiners.
+# Letters and what shapes them: variation selectors, the vowel separator, the narrow space before suffixes, joiners.
 _WORD = regex.compile(r"[\u1820-\u18AA][\u1820-\u18AA\u180A-\u180F\u202F\u200D]*")
 _OTHER_LETTER = regex.compile(r"[\u1843-\u18AA]")
 
 
 class MongolianSpellings:
-    """Spells words of traditional Mongolian as most often in given text.
+    """Writes words of traditional Mongolian in their most frequent spelling.
 
     Args:
-        spellings: shape -> the spelling to write.
+        spellings: shape -> spelling to write.
     """
 
     def __init__(self, spellings: dict[str, str]):
         self.spellings = spellings
 
     def __call__(self, text: str, words: Counter[str]) -> str:
-        """The text respelled; adds to ``words``: all words, those that were changed and those without a shape."""
+        """The respelled text; adds to ``words`` the number of all words, of changed words and of words left as is."""
         return _WORD.sub(lambda found: self._spelled(found[0], words), text)
 
     def _spelled(self, word: str, words: Counter[str]) -> str:
@@ -56,8 +57,7 @@ class MongolianSpellings:
 def learn_spellings(paths: Iterable[Path], encoding: str) -> MongolianSpellings:
     """Count the spellings in text files.
 
-    Of two that are equally frequent, the one whose letters come first in Unicode is written. Memory: about 300 bytes
-    for each different word.
+    Of equally frequent spellings, the first in code point order is used. Memory: about 300 bytes per distinct word.
 
     Raises:
         InputError: mongol-norm is missing, or a file cannot be read.
@@ -80,11 +80,11 @@ def _shaper() -> Any:
     try:
         from mongol_norm import MongolianShaper
     except ImportError as error:
-        raise InputError("--mongolian-spellings needs one more library: pip install mongol-norm") from error
+        raise InputError("--mongolian-spellings needs mongol-norm: pip install mongol-norm") from error
     return MongolianShaper(locale="MNG")
 
 
 @lru_cache(1 << 18)
 def _shape(word: str) -> str | None:
-    """What a word looks like; None for letters that are not those of Mongolian proper."""
+    """What a word looks like; None if it contains letters of other writing systems, such as Todo or Manchu."""
     return None if _OTHER_LETTER.search(word) else _shaper().shape_str(word)

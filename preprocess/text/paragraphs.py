@@ -1,4 +1,4 @@
-"""Paragraphs that occur in many documents of a corpus: menus, notices and other boilerplate of the sites it is from."""
+"""Paragraphs that occur in many documents of a corpus: menus, notices and other boilerplate of websites."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ from ..readers.records import Document
 from ..readers.source import Item, Unread
 from ..steps.ledger import Reject
 
-ROWS, WIDTH_BITS = 4, 24  # of the counters, one byte each: 64 MiB, whatever the size of the corpus
-MOST = 255  # that a counter holds
+ROWS, WIDTH_BITS = 4, 24  # one-byte counters: 64 MiB regardless of the size of the corpus
+MOST = 255  # maximum of a counter
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], np.uint64)
 
 
 def paragraphs_of(text: str) -> list[str]:
-    """The lines of a document that are not blank."""
+    """The nonblank lines of a document."""
     return [line for line in text.split("\n") if line.strip()]
 
 
 def keys_of(paragraphs: Iterable[str]) -> np.ndarray:
-    """A 64-bit number for each paragraph, which does not depend on its spaces; uint64, shape (paragraphs,)."""
+    """A 64-bit hash of each paragraph, independent of its spacing; uint64, shape (paragraphs,)."""
     digests = b"".join(
         hashlib.blake2b(" ".join(each.split()).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         for each in paragraphs
@@ -30,28 +30,28 @@ def keys_of(paragraphs: Iterable[str]) -> np.ndarray:
 
 
 class ParagraphCounts:
-    """In how many documents each paragraph occurs, in constant memory.
+    """Counts the documents in which each paragraph occurs, in constant memory.
 
-    A count-min sketch (Cormode and Muthukrishnan 2005): a count is never too low, and too high by 1 or more for about
-    one paragraph in 5,000 at 2 million different ones. The order of the documents makes no difference.
+    A count-min sketch (Cormode and Muthukrishnan 2005): no count is too low; with 2 million distinct paragraphs, about
+    one count in 5,000 is too high. The order of the documents does not matter.
     """
 
     def __init__(self) -> None:
         self._counts = np.zeros((ROWS, 1 << WIDTH_BITS), dtype=np.uint8)
 
     def add(self, keys: np.ndarray) -> None:
-        """Count paragraphs by their keys, each once per document."""
+        """Count paragraphs by their keys; ``keys`` contains each key once per document."""
         for row, places in zip(self._counts, self._places(keys), strict=True):
             place, times = np.unique(places, return_counts=True)
             row[place] = np.minimum(MOST, row[place] + times)
 
     def count(self, keys: np.ndarray) -> np.ndarray:
-        """Documents that have each paragraph, up to :data:`MOST`; shape (keys,)."""
+        """Number of documents that contain each paragraph, up to :data:`MOST`; shape (keys,)."""
         return self._counts[np.arange(ROWS)[:, None], self._places(keys)].min(axis=0)
 
     @staticmethod
     def _places(keys: np.ndarray) -> np.ndarray:
-        """Counter of each key in each row, shape (rows, keys)."""
+        """Index of the counter of each key in each row, shape (rows, keys)."""
         return (keys[None, :] * _MULTIPLIERS[:, None]) >> np.uint64(64 - WIDTH_BITS)
 
 
@@ -70,9 +70,9 @@ class Marked:
     """A document with paragraphs that occur in many others.
 
     Attributes:
-        document: it.
+        document: the document.
         paragraphs: its paragraphs.
-        keys: of those that are repeated, None for the others.
+        keys: key of each repeated paragraph; None for the others.
     """
 
     document: Document
@@ -80,9 +80,10 @@ class Marked:
     keys: list[int | None]
 
     def without(self, seen: set[int], reason: str) -> tuple[Document, list[Reject]]:
-        """The document without those that came before (``seen``, added to), and these as rejects.
+        """The document without repeated paragraphs that occurred before, and these paragraphs as rejects.
 
-        The first document that has a paragraph keeps it, so nothing disappears from the corpus altogether.
+        The first document with a paragraph keeps it, so no paragraph disappears from the corpus altogether. The keys of
+        repeated paragraphs are added to ``seen``.
         """
         kept, rejects = [], []
         for number, (text, key) in enumerate(zip(self.paragraphs, self.keys, strict=True), start=1):
@@ -97,11 +98,11 @@ class Marked:
 
 @dataclass
 class RepeatedParagraphs:
-    """Finds them; sent to each worker process.
+    """Finds repeated paragraphs; sent to each worker process.
 
     Attributes:
-        counts: of all documents.
-        least: number of documents that makes a paragraph repeated.
+        counts: paragraph counts over all documents.
+        least: minimum number of documents with a repeated paragraph.
     """
 
     counts: ParagraphCounts

@@ -1,4 +1,4 @@
-"""How raw lines of text files become text: decoding, the longest line, NUL bytes; one place for all commands."""
+"""How all commands turn raw lines into text: decoding, the maximum length, NUL bytes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,33 +13,33 @@ from .text_files import DEFAULT_ENCODING, not_decodable
 
 BYTES_PER_CHARACTER = 4
 ENCODING = Rule(
-    "not a known encoding that contains ASCII; give for example utf-8 or gb18030", text_files.contains_ascii
+    "not a known encoding that contains ASCII; use utf-8 or gb18030, for example", text_files.contains_ascii
 )
 
 
 @dataclass
 class ReadingOptions:
-    """What is read and what is left out."""
+    """How lines are decoded, and which are left out."""
 
-    max_chars: int = option(100_000, "leave out lines of more characters", metavar="N", rule=COUNT)
+    max_chars: int = option(100_000, "leave out lines of more than N characters", metavar="N", rule=COUNT)
     encoding: str = option(
         DEFAULT_ENCODING, "encoding of all text files, for example gb18030", metavar="NAME", rule=ENCODING
     )
     skip_invalid: bool = option(
         False,
-        "leave out lines that cannot be decoded or contain NUL bytes; without it, the first one stops the command",
+        "leave out lines that cannot be decoded or contain NUL bytes, instead of stopping at the first one",
     )
 
     @property
     def max_bytes(self) -> int:
-        """No line within ``max_chars`` is longer than this."""
+        """Maximum size of a line of ``max_chars`` characters."""
         return BYTES_PER_CHARACTER * self.max_chars
 
     def read(self, raw: bytes, path: Path, number: int) -> str | Reason:
         """The text of a line, or why it is left out.
 
         Raises:
-            InputError: the line is invalid and those are not skipped.
+            InputError: the line is invalid, and invalid lines are not skipped.
         """
         if len(raw) > self.max_bytes:
             return Reason.TOO_LONG
@@ -54,5 +54,5 @@ class ReadingOptions:
         if "\0" in text:
             if self.skip_invalid:
                 return Reason.NUL
-            raise InputError(f"{path}:{number}: NUL byte in the text; remove it, or leave the line out: --skip-invalid")
+            raise InputError(f"{path}:{number}: NUL byte in the text; remove it, or skip the line with --skip-invalid")
         return text

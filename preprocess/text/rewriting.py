@@ -1,4 +1,4 @@
-"""Steps that write a language in one way, on demand: Kazakh in one script, traditional Mongolian in one spelling."""
+"""Optional steps that unify how a language is written: Kazakh in one script, traditional Mongolian in one spelling."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from swcm_fairseq.options import option
 from .kazakh import SCRIPTS, KazakhScript
 from .mongolian import learn_spellings
 
-Rewrite = Callable[[str, Counter[str]], str]  # a text and the counts of its words -> the text
+Rewrite = Callable[[str, Counter[str]], str]  # (text, counts of words, added to) -> rewritten text
 
 
 @dataclass
 class RewritingOptions:
-    """What to write otherwise."""
+    """What to rewrite."""
 
     kazakh_script: str | None = option(
         None, f"kazakh: write Kazakh in this script: {' or '.join(SCRIPTS)}", metavar="SCRIPT", choices=SCRIPTS
     )
     mongolian_spellings: list[Path] = option(
         factory=list,
-        help="mongolian: write each word in traditional script as most often in these files, among the spellings that "
-        "look the same (needs mongol-norm)",
+        help="mongolian: of the spellings of a word that look the same in traditional script, write the most frequent "
+        "one in these files (needs mongol-norm)",
         metavar="FILE",
     )
 
@@ -35,7 +35,7 @@ class Rewritings:
     """The rewritings of each language; sent to each worker process.
 
     Attributes:
-        of: language code -> step -> rewriting.
+        of: language code -> step -> rewriting function.
     """
 
     of: dict[str, dict[str, Rewrite]] = field(default_factory=dict)
@@ -44,10 +44,11 @@ class Rewritings:
     def build(
         cls, langs: tuple[str, ...], options: RewritingOptions, steps: tuple[str, ...], encoding: str
     ) -> "Rewritings":
-        """Those that the options ask for.
+        """The rewritings that the options ask for.
 
         Raises:
-            InputError: no side is of the language, or its code names another script, or a file cannot be read.
+            InputError: no side is in the language of a rewriting, a language code names the wrong script, or a file
+                cannot be read.
         """
         found = cls()
         for step, (lang, flag, make) in REWRITINGS.items():
@@ -63,10 +64,10 @@ class Rewritings:
 
 
 def _check_script(langs: tuple[str, ...], script: str | None) -> None:
-    """Raise :class:`InputError` for a code such as kk_cyrl where Arabic script is to be written."""
+    """Raise :class:`InputError` for a code such as kk_cyrl if the text will be written in Arabic script."""
     for code in langs:
         if script and plain_code(code) == "kk" and script.capitalize() not in language(code).scripts:
-            raise InputError(f"--kazakh-script {script}: --lang {code} says another script; give kk, or leave one out")
+            raise InputError(f"--kazakh-script {script}: --lang {code} is another script; give kk, or omit one option")
 
 
 def _kazakh(options: RewritingOptions, _: str) -> Rewrite | None:
@@ -77,7 +78,7 @@ def _mongolian(options: RewritingOptions, encoding: str) -> Rewrite | None:
     return learn_spellings(options.mongolian_spellings, encoding) if options.mongolian_spellings else None
 
 
-# Step -> its language, its option, and what makes it: None where the option is not given.
+# Step -> its language, its option, and the function that makes it (it returns None if the option is not given).
 REWRITINGS: dict[str, tuple[str, str, Callable[[RewritingOptions, str], Rewrite | None]]] = {
     "kazakh": ("kk", "--kazakh-script", _kazakh),
     "mongolian": ("mn", "--mongolian-spellings", _mongolian),

@@ -1,4 +1,4 @@
-"""Sentences of a text, parts of whole sentences, and both for blocks of documents."""
+"""Split text into sentences, and pack sentences into parts of limited length."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +18,11 @@ _INITIAL_CHARS = 3  # a non-letter, an initial, its full stop
 
 
 class SentenceSplitter:
-    """Finds the sentences of one language, by the ends in its row of the language table.
+    """Finds the sentences of one language by the sentence ends listed in the language table.
 
-    A run of ends and closing quotes ends one sentence ("!”", "། །"). Where words are spaced a space must follow, and a
-    full stop after a single letter (an initial) or before a small letter (an abbreviation) does not end one. An end at
-    the start of the text belongs to the first sentence.
+    A run of end marks and closing quotes ends one sentence ("!”", "། །"). In languages with spaces between words, a
+    space must follow, and a full stop after a single letter (an initial) or before a lower-case letter (an
+    abbreviation) does not end a sentence. An end mark at the start of the text belongs to the first sentence.
     """
 
     def __init__(self, lang: str):
@@ -31,14 +31,14 @@ class SentenceSplitter:
         run = rf"[{ends}](?:\s*[{ends}]|[{closers}])*"
         self._end = regex.compile(run)
         self._spaced = row.word_unit is WordUnit.SPACE
-        # An initial: one letter after a space, a bracket or the start. Several in a row: "А. Б."
+        # An initial: a letter that no letter, mark or digit precedes. Several may follow each other: "А. Б."
         self._following = regex.compile(r"\s*(.?)", regex.DOTALL)
         self._initial = regex.compile(r"(?<![\p{L}\p{M}\p{N}])\p{L}\.$")
 
     def split(self, text: str) -> list[str]:
         """The sentences of ``text`` without the spaces between them; [] for blank text."""
         sentences, start, seen = [], 0, 0
-        begun = False  # whether there is more than spaces from start to seen
+        begun = False  # whether text[start:seen] has more than spaces
         for end in self._end.finditer(text):
             begun = begun or not (seen == end.start() or text[seen : end.start()].isspace())
             if begun and self._ends(text, start, end.end()):
@@ -62,7 +62,7 @@ class SentenceSplitter:
 
 
 def pack(sentences: list[str], max_chars: int) -> Iterator[str]:
-    """Consecutive sentences joined by a space while they fit ``max_chars``; a longer sentence is cut into pieces."""
+    """Join consecutive sentences with spaces up to ``max_chars``; cut longer sentences into pieces."""
     part = ""
     for sentence in sentences:
         if part and len(part) + 1 + len(sentence) > max_chars:
@@ -81,9 +81,9 @@ class BlockSplitter:
     """Splits blocks of documents; sent to each worker process.
 
     Args:
-        lang: of the text.
+        lang: language of the text.
         options: how lines are read.
-        max_chars: of a part; None for one sentence per line.
+        max_chars: maximum length of a part; None for one sentence per line.
     """
 
     def __init__(self, lang: str, options: ReadingOptions, max_chars: int | None):
@@ -92,7 +92,7 @@ class BlockSplitter:
         self._max_chars = max_chars
 
     def __call__(self, block: Block) -> tuple[int, list[str], list[Reject], int]:
-        """Lines read, parts, rejects, position."""
+        """Number of lines read, parts, rejects, and bytes read so far."""
         parts: list[str] = []
         rejects = []
         for number, raw in enumerate(block.sides[0], start=block.first_line):
@@ -108,7 +108,7 @@ class BlockSplitter:
 def split_file(
     path: Path, work: BlockSplitter, max_bytes: int, output: LineFiles, rejects: RejectsFile, workers: int
 ) -> tuple[Ledger, int]:
-    """Split a file; returns the counts of its lines and the number of parts written."""
+    """Split a file; return the counts of its lines and the number of parts written."""
     ledger, written = Ledger(), 0
     total = path.stat().st_size if path.is_file() else None
     with tqdm(total=total, unit="B", unit_scale=True, desc="sentences", leave=False, disable=None) as bar:

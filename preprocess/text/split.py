@@ -1,4 +1,4 @@
-"""Divide text among train, valid and test by the content of its lines, so that repeated lines stay together."""
+"""Split text into train, valid and test by the content of its lines, so that repeated lines stay together."""
 
 import hashlib
 from collections import Counter
@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 1 << 26  # the maximum length of a record
 
 
 def split_position(line: str) -> float:
-    """A number in [0, 1) that depends on the letters and digits of the line alone."""
+    """A number in [0, 1) that depends only on the letters and digits of the line."""
     digest = hashlib.blake2b(folded(line).encode("utf-8", "surrogatepass"), digest_size=4).digest()
     return int.from_bytes(digest, "big") / _STEPS
 
@@ -32,7 +32,7 @@ class Divider:
     shares: dict[str, float]
 
     def __call__(self, block: Block) -> tuple[int, list[tuple[str, tuple[str, ...]]]]:
-        """Bytes read so far, and (split, sides) of each line."""
+        """Bytes read so far, and the (split, sides) of each line."""
         lines = [
             tuple(decoded(raw, path, number, MAX_LINE_BYTES) for raw, path in zip(row, block.paths, strict=True))
             for number, row in enumerate(zip(*block.sides, strict=True), start=block.first_line)
@@ -47,20 +47,20 @@ def split_lines(
     limits: dict[str, int],
     workers: int,
 ) -> Counter[str]:
-    """Write each line (of each side) to the split that its first side's :func:`split_position` falls into.
+    """Write each line or pair to the split that the :func:`split_position` of its first side falls into.
 
     Args:
-        paths: one file, or the two of pairs.
+        paths: one file, or the two files of pairs.
         outputs: the files of each split.
-        shares: of each split, summing to 1; the first takes the lowest positions.
-        limits: maximum number of lines of some splits; the first ones are kept.
-        workers: processes.
+        shares: share of each split, summing to 1; the first split takes the lowest positions.
+        limits: maximum number of lines of some splits; the first lines are kept.
+        workers: number of processes.
 
     Returns:
-        lines of each split; lines beyond the limit are counted as "over the limit".
+        number of lines per split; lines beyond a limit are counted as "over the limit".
 
     Raises:
-        InputError: no line falls into one of the splits, or a file cannot be read or written; none is written then.
+        InputError: a split receives no lines, or a file cannot be read or written; no output is written then.
     """
     counts: Counter[str] = Counter()
     total = sum(path.stat().st_size for path in paths)

@@ -1,7 +1,7 @@
-"""Text files of all kinds: plain or compressed, read in blocks of lines, split at LF and nowhere else.
+"""Plain or compressed text files, read in blocks of lines that end only at LF.
 
-U+2028, U+0085, form feeds and similar characters never end a line. The last line needs no LF. CRLF and a byte order
-mark are removed. Compression is recognized by the first bytes, not by the name.
+U+2028, U+0085, form feeds and similar characters never end a line. The last line needs no LF. The CR of CRLF and a byte
+order mark are removed. Compression is recognized by the first bytes, not by the file name.
 """
 
 import codecs
@@ -21,10 +21,10 @@ DEFAULT_ENCODING = "utf-8"
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 18
 BLOCK_LINES = 2000
-_MARKS = 8  # bytes kept beyond the longest line: more than a byte order mark, CR and one
+_MARKS = 8  # bytes kept beyond the maximum length: enough for a byte order mark, CR and one byte too many
 
 
-# (first bytes, what it is, how to make it text)
+# (first bytes, kind of file, how to convert it)
 _NOT_TEXT = (
     (codecs.BOM_UTF16_LE, "UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
     (codecs.BOM_UTF16_BE, "UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
@@ -41,7 +41,7 @@ def contains_ascii(encoding: str) -> bool:
 
 
 def check_readable_twice(option: str, paths: Iterable[Path]) -> None:
-    """Raise :class:`InputError` with the option for the first pipe; files and folders can be read again."""
+    """Raise :class:`InputError`, which names the option, if a path is a pipe; files and folders can be read again."""
     for path in paths:
         if not (path.is_file() or path.is_dir()):
             raise InputError(f"{option}: {path} cannot be read twice; save it to a file first")
@@ -52,11 +52,11 @@ class TextFile:
 
     Args:
         path: the file; pipes such as ``/dev/fd/63`` work too.
-        max_bytes: a longer line is cut to ``max_bytes + 1`` bytes, so that the caller sees that it is too long
-            and memory stays bounded.
+        max_bytes: longer lines are cut to ``max_bytes + 1`` bytes, so that memory stays bounded and the caller sees
+            that they are too long.
 
     Raises:
-        InputError: the file is missing, empty, a directory, unreadable, or not text by its first bytes.
+        InputError: the file is missing, empty, a directory or unreadable, or its first bytes show that it is not text.
     """
 
     def __init__(self, path: Path | str, max_bytes: int):
@@ -80,7 +80,7 @@ class TextFile:
         return unpacked(self._raw, self.path)
 
     def position(self) -> int:
-        """Bytes of the file on disk read so far."""
+        """Number of bytes read so far, before decompression."""
         return self._raw.tell() if self.size is not None else 0
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class TextFile:
         self._raw.close()
 
     def chunks(self) -> Iterator[bytes]:
-        """The unpacked content in pieces of at most 1 MiB."""
+        """The decompressed content in pieces of at most 1 MiB."""
         try:
             while chunk := self._stream.read(CHUNK_BYTES):
                 yield chunk
@@ -99,7 +99,7 @@ class TextFile:
             raise InputError(f"{self.path}: {error.strerror or error}") from error
 
     def lines(self) -> Iterator[bytes]:
-        """The lines, without line end and byte order mark."""
+        """The lines, without line ends and byte order mark."""
         first = True
         for line in self._raw_lines():
             if first:
@@ -112,7 +112,7 @@ class TextFile:
 
     def _raw_lines(self) -> Iterator[bytes]:
         rest = b""
-        ended = False  # has any LF been seen
+        ended = False  # whether an LF has been seen
         for chunk in self.chunks():
             *whole, tail = chunk.split(b"\n")
             if not whole:
@@ -139,7 +139,7 @@ class Block:
         paths: the file of each side.
         first_line: number of the first line, from 1.
         sides: the lines of each side as bytes; all sides have the same number of lines.
-        position: bytes of the files read so far, for progress.
+        position: number of bytes of the files read so far, for the progress bar.
     """
 
     paths: tuple[Path, ...]
@@ -149,7 +149,7 @@ class Block:
 
 
 def read_blocks(paths: tuple[Path, ...], max_bytes: int) -> Iterator[Block]:
-    """Read files side by side, in blocks small enough to hold many of them.
+    """Read files side by side, in blocks small enough that many fit in memory.
 
     Raises:
         InputError: a file cannot be read, or the files have different numbers of lines (both are named).
@@ -180,7 +180,7 @@ def _block(files: list[TextFile], number: int, rows: list[tuple[bytes, ...]]) ->
 
 
 def _all_lines(streams: list[Iterator[bytes]], row: tuple[bytes | None, ...], common: int) -> list[int]:
-    """Lines of each file, where ``row`` is the first that some lack, after ``common`` lines that all have."""
+    """Number of lines of each file; ``row`` is the first row that some files lack, after ``common`` complete rows."""
     return [
         common if line is None else common + 1 + sum(1 for _ in stream)
         for line, stream in zip(row, streams, strict=True)
@@ -206,7 +206,7 @@ def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
 
 
 def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAULT_ENCODING) -> Iterator[str]:
-    """All lines of a file as text; raises :class:`InputError` at one that is longer or is not text."""
+    """All lines of a file as text; raises :class:`InputError` at a line that is too long or is not text."""
     file = TextFile(path, max_bytes)
     try:
         for number, raw in enumerate(file.lines(), start=1):
@@ -216,7 +216,7 @@ def open_lines(path: Path | str, max_bytes: int = 1 << 22, encoding: str = DEFAU
 
 
 def decoded(raw: bytes, path: Path, number: int, max_bytes: int, encoding: str = DEFAULT_ENCODING) -> str:
-    """The text of a line of a :class:`TextFile`; raises :class:`InputError` if it is none, or was cut."""
+    """The text of a line of a :class:`TextFile`; raises :class:`InputError` if it is not text, or was cut."""
     if len(raw) > max_bytes:
         raise InputError(
             f"{path}:{number}: longer than {max_bytes:,} bytes; swcm clean leaves such lines out (--max-chars)"
@@ -226,7 +226,7 @@ def decoded(raw: bytes, path: Path, number: int, max_bytes: int, encoding: str =
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}:{number}: invalid {encoding.upper()}; "
-            "swcm clean makes clean UTF-8 of it, by --encoding or --skip-invalid"
+            "swcm clean converts it (--encoding) or leaves the line out (--skip-invalid)"
         ) from error
 
 
@@ -237,7 +237,7 @@ def not_decodable(path: Path, number: int, encoding: str) -> str:
 
 
 def cut(text: str, max_chars: int) -> Iterator[str]:
-    """Pieces of a text without spaces around it, cut at spaces where there are some; at least one."""
+    """Cut a stripped text into one or more pieces of at most ``max_chars`` characters, at spaces if possible."""
     start = 0
     while len(text) - start > max_chars:
         end = text.rfind(" ", start + 1, start + max_chars + 1)

@@ -1,4 +1,4 @@
-"""Words and syllables, to say how many tokens one of them costs."""
+"""Count words, syllables or characters, to report tokens per unit."""
 
 import regex
 
@@ -9,13 +9,13 @@ _CHARACTER = regex.compile(r"\p{Han}|[^\p{Han}\s]+")
 
 
 def unit_name(lang: str | None) -> str:
-    """What :func:`count_units` counts: words, syllables (Tibetan) or characters (Chinese)."""
+    """Name of the unit that :func:`count_units` counts: word, syllable (Tibetan) or character (Chinese)."""
     unit = language(lang).word_unit if lang else WordUnit.SPACE
     return {WordUnit.SPACE: "word", WordUnit.TSHEG: "syllable", WordUnit.PIECE: "character"}[unit]
 
 
 def count_units(text: str, lang: str | None) -> int:
-    """Words of ``text``: between spaces; Tibetan syllables; Han characters, other scripts as words between them."""
+    """Number of units in ``text``: words separated by spaces, Tibetan syllables, or Han characters and other words."""
     unit = language(lang).word_unit if lang else WordUnit.SPACE
     if unit is WordUnit.TSHEG:
         return len(_SYLLABLE.findall(text))

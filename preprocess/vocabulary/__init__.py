@@ -1,1 +1,1 @@
-"""Sentencepiece models: training them, changing them, and how well they cover text."""
+"""Train and change sentencepiece models, and measure how well they cover text."""

@@ -1,4 +1,4 @@
-"""Parallel text for word alignment: naming, reading and encoding."""
+"""Parse, read and encode parallel text for word alignment."""
 
 import random
 from collections import Counter
@@ -18,14 +18,14 @@ from ..text.text_files import decoded, read_blocks
 FORM = "LANG-LANG=FILE,FILE"
 MAX_PAIRS = 100_000
 MAX_LINE_BYTES = 1 << 22
-MAX_PIECES = 100  # of a sentence; longer ones say little about single words
+MAX_PIECES = 100  # per sentence; longer sentences say little about single words
 
 USED, BLANK, LONG, SURPLUS = "used", "blank on one side", "too long", "beyond the sample"
 
 
 @dataclass(frozen=True)
 class BitextFiles:
-    """Two files that are translations of each other line by line: one in the known and one in the new language."""
+    """Two files that are line-by-line translations: one in a known language, one in a new language."""
 
     spec: str
     new_lang: str
@@ -35,7 +35,7 @@ class BitextFiles:
 
 @dataclass
 class Bitext:
-    """A sample of the lines of :class:`BitextFiles`, and how many lines became what (:data:`USED` and so on)."""
+    """A sample of the lines of :class:`BitextFiles`, and the number of lines by outcome (:data:`USED` and so on)."""
 
     files: BitextFiles
     known: list[str] = field(default_factory=list)
@@ -43,24 +43,24 @@ class Bitext:
     lines: Counter = field(default_factory=Counter)
 
     def use_only(self, pairs: int) -> None:
-        """Record that only ``pairs`` of the pairs were used in the end."""
+        """Record that only ``pairs`` of the sampled pairs were used."""
         self.lines[SURPLUS] += self.lines[USED] - pairs
         self.lines[USED] = pairs
 
 
 @dataclass
 class EncodedBitext:
-    """Sentences of both languages as arrays of numbers of pieces."""
+    """Sentences of both languages as arrays of piece ids."""
 
     known: list[np.ndarray]
     new: list[np.ndarray]
 
 
 def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
-    """``zh-bo=train.zh,train.bo``, one of the languages among ``new_langs``.
+    """Parse ``zh-bo=train.zh,train.bo``, where one of the languages is in ``new_langs``.
 
     Raises:
-        InputError: another form, a file is missing, or not exactly one of the languages is new.
+        InputError: the text has another form, a file is missing, or not exactly one of the languages is new.
     """
     pair, _, files = spec.partition("=")
     langs, paths = parse_sides(f"--align {spec}", FORM, pair, files)
@@ -68,7 +68,7 @@ def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
     if not any(new):
         raise InputError(f"--align {spec}: neither language is new; name the new one's text: --input {langs[1]}=FILE")
     if all(new):
-        raise InputError(f"--align {spec}: both languages are new; one must be known to the encoder already")
+        raise InputError(f"--align {spec}: both languages are new; the encoder must already know one of them")
     for path in paths:
         if not exists(path):
             raise InputError(f"--align {spec}: {path}: no such file")
@@ -77,10 +77,10 @@ def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
 
 
 def read_bitext(files: BitextFiles, seed: int) -> Bitext:
-    """Read both files to their end; at most :data:`MAX_PAIRS` pairs are kept, each with the same chance.
+    """Read both files to the end and keep a uniform sample of at most :data:`MAX_PAIRS` pairs.
 
     Raises:
-        InputError: a file cannot be read, is empty, or has a different number of lines.
+        InputError: a file cannot be read or is empty, or the files have different numbers of lines.
     """
     bitext = Bitext(files)
     chance, seen = random.Random(f"{seed} {files.spec}"), 0
@@ -124,5 +124,7 @@ def encode_bitext(bitext: Bitext, processor: sentencepiece.SentencePieceProcesso
         encoded.new.append(new)
     bitext.lines[USED] = len(encoded.new)
     if not encoded.new:
-        raise InputError(f"--align {bitext.files.spec}: no line has {MAX_PIECES} pieces or fewer; align sentences")
+        raise InputError(
+            f"--align {bitext.files.spec}: no line has {MAX_PIECES} pieces or fewer; split the lines into sentences"
+        )
     return encoded

@@ -1,4 +1,4 @@
-"""How well a vocabulary covers text: tokens per word or syllable, share of unknown tokens."""
+"""How well a vocabulary covers text: tokens per word or syllable, and share of unknown tokens."""
 
 import re
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class LanguageFile(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         return f"{self.lang}={self.path.name}" if self.lang else self.path.name
 
 
 def parse_language_file(spec: str) -> LanguageFile:
-    """``bo=FILE`` or ``FILE``; raises :class:`InputError` if the file is not there."""
+    """Parse ``bo=FILE`` or ``FILE``; raises :class:`InputError` if the file does not exist."""
     match = _WITH_LANGUAGE.fullmatch(spec)
     file = LanguageFile(check_code(match[1]), Path(match[2])) if match else LanguageFile(None, Path(spec))
     if not exists(file.path):
@@ -45,7 +45,7 @@ def parse_language_file(spec: str) -> LanguageFile:
 
 @dataclass
 class Coverage:
-    """Counts over (the first lines of) a file."""
+    """Counts over the first lines of a file."""
 
     lines: int = 0
     units: int = 0
@@ -53,7 +53,7 @@ class Coverage:
     unknown: int = 0
 
     def add(self, other: "Coverage") -> None:
-        """Count more lines."""
+        """Add the counts of more lines."""
         self.lines += other.lines
         self.units += other.units
         self.tokens += other.tokens
@@ -84,7 +84,7 @@ class CoverageCounter:
 
 
 def measure(processor: sentencepiece.SentencePieceProcessor, file: LanguageFile, workers: int) -> Coverage:
-    """Encode the first :data:`MAX_LINES` lines of a file."""
+    """Counts over the first :data:`MAX_LINES` lines of a file."""
     coverage = Coverage()
     lines = batches(islice(open_lines(file.path), MAX_LINES), LINES_A_BATCH)
     with tqdm(desc=f"measuring {file.label}", unit=" lines", leave=False, disable=None) as bar:
@@ -95,10 +95,10 @@ def measure(processor: sentencepiece.SentencePieceProcessor, file: LanguageFile,
 
 
 def print_coverage(files: list[LanguageFile], coverages: list[Coverage]) -> None:
-    """One row per file."""
+    """Print one row per file."""
     rows = []
     for file, coverage in zip(files, coverages, strict=True):
-        rate = f"{coverage.tokens_per_unit:.2f} a {unit_name(file.lang)}" if coverage.units else "-"
+        rate = f"{coverage.tokens_per_unit:.2f} per {unit_name(file.lang)}" if coverage.units else "-"
         unknown = percent(coverage.unknown, coverage.tokens)
         rows.append([file.label, coverage.lines, coverage.units, coverage.tokens, rate, unknown])
     print_table(["file", "lines", "words", "tokens", "tokens per word", "unknown"], rows)

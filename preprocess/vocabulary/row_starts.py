@@ -1,7 +1,7 @@
-"""Which old rows a new piece starts from: those of its translations, or of the pieces that spelled it before.
+"""Which old rows initialize the row of a new piece: those of its translations, or of the pieces that spelled it before.
 
-Rows from translations are the idea of trans-tokenization (Remy et al. 2024, arXiv 2408.04303): the mean of the rows of
-a piece's translations, weighted by probability. FOCUS and WECHSEL do the same with other sources of similar words.
+Initializing from translations is trans-tokenization (Remy et al. 2024, arXiv 2408.04303): the mean of the rows of a
+piece's translations, weighted by probability. FOCUS and WECHSEL do the same with other sources of similar words.
 """
 
 from itertools import pairwise
@@ -14,12 +14,12 @@ from swcm_fairseq.interop.row_plans import ALIGNED, MEAN, SPLIT, Start
 from .sentencepiece_models import ModelProto, is_special, processor_of
 from .word_alignment import Links
 
-TRANSLATIONS = 5  # for each piece: the most probable ones
-MIN_LINKS = 0.5  # fewer than half a link in the whole text proves nothing
+TRANSLATIONS = 5  # most probable translations used per piece
+MIN_LINKS = 0.5  # minimum expected number of links of a piece in the whole text
 
 
 def means(old: ModelProto, added: dict[str, str]) -> dict[str, Start]:
-    """Start every new piece from the pieces that the old vocabulary writes it with, or from all if it cannot.
+    """Start every new piece from the old pieces that spell it, or from all old pieces if they cannot.
 
     Args:
         old: the old sentencepiece model.
@@ -37,12 +37,12 @@ def means(old: ModelProto, added: dict[str, str]) -> dict[str, Start]:
 
 
 def translations(links: list[Links], model: ModelProto, added: dict[str, str]) -> dict[str, Start]:
-    """Start the new pieces that are linked to old ones from them; others are not in the result.
+    """Start new pieces from the old pieces they are linked to; pieces without links are not in the result.
 
-    Words are translations of words only, punctuation of punctuation.
+    Words are linked only to words, and punctuation only to punctuation.
 
     Args:
-        links: of the parallel texts, in sentencepiece ids of ``model``.
+        links: links of each parallel text, in sentencepiece ids of ``model``.
         model: the new sentencepiece model.
         added: new piece -> language.
     """
@@ -64,13 +64,13 @@ def translations(links: list[Links], model: ModelProto, added: dict[str, str]) -
 
 
 def _chosen(links: Links, is_new: np.ndarray, is_old: np.ndarray, is_word: np.ndarray) -> Links:
-    """The links between a new and an old piece; the masks are bool, one value per sentencepiece id."""
+    """The links between new and old pieces; the masks are bool, one value per sentencepiece id."""
     chosen = is_new[links.new] & is_old[links.known] & (is_word[links.new] == is_word[links.known]) & (links.count > 0)
     return Links(links.new[chosen], links.known[chosen], links.count[chosen], links.pairs)
 
 
 def _summed(links: list[Links], pieces: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """New piece, known piece and count over all texts, by new piece, the best translations first."""
+    """New piece, known piece and count of each link, summed over texts; sorted by new piece, then by falling count."""
     if not links:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     keys = np.concatenate([text.new * pieces + text.known for text in links])

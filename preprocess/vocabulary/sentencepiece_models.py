@@ -1,4 +1,4 @@
-"""Sentencepiece models as data: listing, removing and adding pieces."""
+"""List, remove and add pieces of sentencepiece models."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ CONTROL = ModelProto.SentencePiece.CONTROL
 
 
 def reserved_symbols(langs: tuple[str, ...] = ()) -> set[str]:
-    """Strings that must not be pieces: text would turn into special symbols."""
+    """Strings that must not be pieces, because text would turn into special symbols."""
     return {*SPECIALS, MASK, *(language_token(lang) for lang in (*DEFAULT_LANGS, *langs))}
 
 
@@ -38,7 +38,7 @@ def processor_of(model: ModelProto) -> sentencepiece.SentencePieceProcessor:
 
 
 def _holds_another(directory: Path, model: ModelProto) -> bool:
-    """Whether a directory has files of another vocabulary than ``model``'s, or an encoder without a vocabulary.
+    """Whether a directory contains a vocabulary that differs from ``model``, or an encoder without a vocabulary.
 
     Directories in Hugging Face's layout have no ``dict.txt``. Files left by a run of the same command do not count.
     """
@@ -53,7 +53,7 @@ def _holds_another(directory: Path, model: ModelProto) -> bool:
 
 
 def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
-    """Make the directory; raises :class:`InputError` if it holds another vocabulary than ``model``'s, or an encoder."""
+    """Create the directory; raises :class:`InputError` if it contains another vocabulary, or an encoder."""
     try:
         if _holds_another(directory, model):
             raise InputError(
@@ -65,15 +65,15 @@ def make_vocabulary_directory(directory: Path, model: ModelProto) -> None:
 
 
 def write_sentencepiece(directory: Path, model: ModelProto) -> None:
-    """Write ``sentencepiece.bpe.model`` atomically; raises :class:`InputError` if that is not possible."""
+    """Write ``sentencepiece.bpe.model`` atomically; raises :class:`InputError` if it cannot be written."""
     write_whole(directory / SENTENCEPIECE_FILE, model.SerializeToString(deterministic=True))
 
 
 def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
-    """Write ``sentencepiece.bpe.model`` and ``dict.txt``, the dictionary last and both atomically.
+    """Write ``sentencepiece.bpe.model`` and then ``dict.txt``, each atomically.
 
     Raises:
-        InputError: the directory holds another vocabulary or an encoder, or cannot be written.
+        InputError: the directory contains another vocabulary or an encoder, or cannot be written.
     """
     directory = Path(directory)
     make_vocabulary_directory(directory, model)
@@ -85,10 +85,10 @@ def write_vocabulary(directory: Path | str, model: ModelProto) -> None:
 
 
 def read_model(directory: Path | str) -> ModelProto:
-    """The sentencepiece model of a vocabulary or encoder directory, as data.
+    """The sentencepiece model of a vocabulary or encoder directory, for editing.
 
     Raises:
-        InputError: missing or damaged, or ``dict.txt`` beside it lists other pieces.
+        InputError: the model is missing or damaged, or the ``dict.txt`` beside it lists other pieces.
     """
     path = Path(directory) / SENTENCEPIECE_FILE
     processor = load_sentencepiece(path)
@@ -96,19 +96,22 @@ def read_model(directory: Path | str) -> ModelProto:
     if dictionary.exists() and checksum(load_dictionary(dictionary)) != checksum(
         dictionary_from_sentencepiece(processor)
     ):
-        raise InputError(f"{dictionary}: lists other pieces than {path}: the two belong to different vocabularies")
+        raise InputError(
+            f"{dictionary}: lists other pieces than {path}, so the two belong to different vocabularies; "
+            "replace one of them"
+        )
     model = ModelProto()
     model.ParseFromString(path.read_bytes())
     return model
 
 
 def is_special(piece: ModelProto.SentencePiece) -> bool:
-    """``<unk>``, ``<s>``, ``</s>``: symbols of the model that are not pieces of text."""
+    """Whether a piece is ``<unk>``, ``<s>`` or ``</s>``, which are not pieces of text."""
     return piece.type in (CONTROL, UNKNOWN)
 
 
 def symbols(model: ModelProto) -> list[str]:
-    """The symbol of every embedding row of an encoder with this model: XLM-R's ids, ``<mask>`` last."""
+    """The symbol of every embedding row of an encoder with this model, in the order of XLM-R's ids: ``<mask>`` last."""
     return [*SPECIALS, *(piece.piece for piece in model.pieces if not is_special(piece)), MASK]
 
 
@@ -123,10 +126,10 @@ def keep_pieces(model: ModelProto, keep: Callable[[int, ModelProto.SentencePiece
 
 
 def add_pieces(model: ModelProto, pieces: Iterable[str]) -> list[str]:
-    """Append the pieces that the model lacks, in place, with its lowest score; return them.
+    """Append, in place, the pieces that the model lacks; return them.
 
-    The lowest score keeps the segmentation of other languages: no new piece scores higher than an old one.
-    Strings spelled like special symbols are skipped.
+    They get the model's lowest score, which keeps the segmentation of other languages because no new piece scores
+    higher than an old one. Strings spelled like special symbols are skipped.
     """
     there = {piece.piece for piece in model.pieces} | reserved_symbols()
     lowest = min(piece.score for piece in model.pieces if not is_special(piece))

@@ -1,4 +1,4 @@
-"""Training a sentencepiece model: the options, and plain explanations of sentencepiece's errors."""
+"""Train a sentencepiece model, and explain sentencepiece's errors."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from .sentencepiece_models import ModelProto
 
 CONTROL_PIECES = 3  # <unk> <s> </s>, in the model but not in dict.txt
 MAX_LINE_BYTES = 1 << 22
-# The result depends on the number of threads, so it does not depend on the machine.
+# Fixed, because the result depends on the number of threads and must not depend on the machine.
 TRAINER_THREADS = 4
 _TOO_MANY = re.compile(r"Vocabulary size (?:is )?too high \(\d+\)\. Please set it to a value <= (\d+)")
 _TOO_FEW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
@@ -25,42 +25,42 @@ _TOO_FEW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs 
 
 @dataclass
 class TrainOptions:
-    """How large a model is, and what it is trained on."""
+    """The size of a model, and the sample it is trained on."""
 
-    size: int = option(16_000, "pieces in dict.txt (vocab_extend: of each language)", metavar="N", rule=COUNT)
+    size: int = option(16_000, "pieces in dict.txt (vocab-extend: per language)", metavar="N", rule=COUNT)
     max_lines: int = option(
-        5_000_000, "train on a sample of at most N lines (vocab_extend: of each language)", metavar="N", rule=COUNT
+        5_000_000, "train on a sample of at most N lines (vocab-extend: per language)", metavar="N", rule=COUNT
     )
     character_coverage: float = option(
         0.99995,
-        "of the text, that the pieces must be able to write, as XLM-R",
+        "share of the text's characters that the pieces must cover; the default is XLM-R's",
         metavar="SHARE",
         rule=Rule("must be between 0.9 and 1", lambda share: 0.9 <= share <= 1),
     )
-    seed: int = option(1, "of samples of lines and of new rows", metavar="N")
+    seed: int = option(1, "random seed for line samples and new rows", metavar="N")
 
 
 def train_on(files: list[LanguageFile], options: TrainOptions, alpha: float, workers: int) -> ModelProto:
     """Train on a sample of the lines of files.
 
     Args:
-        files: text, of one or several languages.
+        files: text in one or several languages.
         options: size of the model and of the sample.
-        alpha: temperature that balances the languages; 1 leaves them as they are.
-        workers: processes that count lines.
+        alpha: exponent that balances the languages; 1 keeps their shares.
+        workers: number of processes that count lines.
 
     Raises:
-        InputError: the text is too small for that many pieces, or has too many different characters.
+        InputError: the text is too small for that many pieces, or has too many distinct characters.
     """
     rate = rates(count_lines(files, workers), alpha, options.max_lines)
     return train(sample_lines(files, rate, options.seed), options.size, options.character_coverage)
 
 
 def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
-    """Train a unigram model of ``size`` pieces, special ones not counted.
+    """Train a unigram model of ``size`` pieces, not counting special symbols.
 
     Raises:
-        InputError: the text is too small for that many pieces, or has too many different characters.
+        InputError: the text is too small for that many pieces, or has too many distinct characters.
     """
     output = io.BytesIO()
     raised: list[BaseException] = []
@@ -87,7 +87,7 @@ def train(lines: Iterator[str], size: int, coverage: float) -> ModelProto:
 
 
 def _remember(lines: Iterator[str], raised: list[BaseException]) -> Iterator[str]:
-    """``lines``; their exceptions (Ctrl-C too) are kept, since sentencepiece replaces them with its own."""
+    """Yield ``lines``; record their exceptions (including Ctrl-C), which sentencepiece replaces with its own."""
     try:
         yield from lines
     except GeneratorExit:
@@ -101,5 +101,6 @@ def _explain(message: str, size: int) -> str:
     if match := _TOO_MANY.search(message):
         return f"--size {size}: the text is too small; at most {int(match[1]) - CONTROL_PIECES} pieces can be learned"
     if match := _TOO_FEW.search(message):
-        return f"--size {size}: the text has more characters than that; give at least {int(match[1]) - CONTROL_PIECES}"
+        least = int(match[1]) - CONTROL_PIECES
+        return f"--size {size}: the text has more distinct characters than that; give at least {least}"
     return f"sentencepiece could not train a vocabulary: {message}"

@@ -1,4 +1,4 @@
-"""The effect of changing a vocabulary: coverage of each file before and after, and the size of the encoder."""
+"""Report the effect of a changed vocabulary: coverage of each file and size of the encoder, before and after."""
 
 import json
 from dataclasses import asdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swcm_fairseq.interop.encoder_rows import CarriedRows
 
 REPORT_FILE = "report.json"
-SHOWN, LIKELY = 5, 0.05  # number of example translations, and their minimum probability
+SHOWN, LIKELY = 5, 0.05  # number of example pieces, and minimum probability of their translations
 
 
 def written_files(target: Path) -> list[Path]:
@@ -51,10 +51,10 @@ def write_changed(
         target: directory to write.
         old: the old model.
         new: the new model.
-        files: text to measure both on.
-        workers: processes that measure.
-        seed: of the rows of new pieces.
-        new_rows: how they start, if not at random.
+        files: text to measure both models on.
+        workers: number of processes that measure.
+        seed: random seed for the rows of new pieces.
+        new_rows: how these rows start, if not at random.
     """
     make_vocabulary_directory(target, new)
     before = [measure(processor_of(old), file, workers) for file in files]
@@ -64,7 +64,7 @@ def write_changed(
         from swcm_fairseq.interop.encoder_rows import carry_rows, write_carried  # torch, which vocabularies do without
 
         config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed, new_rows or NewRows())
-        write_sentencepiece(target, new)  # first: it tells the same command, run again, whose encoder it is
+        write_sentencepiece(target, new)  # first, so that a rerun of the command recognizes the encoder as its own
         write_carried(target, config, tensors)
     _write_report(target, files, before, after, carried)
     write_vocabulary(target, new)  # last: a directory with dict.txt is complete

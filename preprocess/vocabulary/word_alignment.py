@@ -1,7 +1,7 @@
 """Word alignment without positions: IBM model 1 (Brown et al. 1993) in both directions, symmetrized by agreement.
 
-It needs no prepared text and no compiler, and always gives the same result. Only translations of pieces over a whole
-text are needed, not the links within one sentence.
+It needs neither prepared text nor a compiler, and is deterministic. The links within single sentences are not needed,
+only the translations of pieces over the whole text.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ MAX_CELLS = 10_000_000  # pairs of pieces within one pair of sentences; 40 bytes
 
 @dataclass
 class Links:
-    """Expected number of links between pieces of the new language and known pieces; arrays of one length.
+    """Expected number of links between pieces of the new and the known language, as arrays of equal length.
 
     Attributes:
         new: pieces of the new language, int64.
-        known: pieces of the other language, int64.
-        count: links on which both directions agree, float64.
-        pairs: pairs of sentences that were used.
+        known: pieces of the known language, int64.
+        count: expected number of links, by agreement of both directions, float64.
+        pairs: number of sentence pairs used.
     """
 
     new: np.ndarray
@@ -33,7 +33,7 @@ class Links:
 
 @dataclass
 class _Side:
-    """The different pieces of every sentence of one language: sentence, piece, and how often it occurs there."""
+    """The distinct pieces of every sentence of one language: sentence, piece, and number of occurrences."""
 
     sentence: np.ndarray
     piece: np.ndarray
@@ -51,24 +51,24 @@ def align(bitext: EncodedBitext, pieces: int, seed: int) -> Links:
     """Align a parallel text.
 
     Args:
-        bitext: its sentences as numbers below ``pieces``.
+        bitext: its sentences as ids below ``pieces``.
         pieces: size of the vocabulary.
-        seed: of the sample that a text larger than :data:`MAX_CELLS` is reduced to.
+        seed: random seed for the sample that a text with more than :data:`MAX_CELLS` cells is reduced to.
     """
     chosen = _within_memory(bitext, seed)
     new = _Side.of([bitext.new[i] for i in chosen], pieces)
     known = _Side.of([bitext.known[i] for i in chosen], pieces)
     of_new, of_known = _cells(new.sentence, known.sentence, len(chosen))
-    # The key of a cell: which two pieces.
+    # The key of a cell identifies its two pieces.
     keys, pair = np.unique(new.piece[of_new] * pieces + known.piece[of_known], return_inverse=True)
     forward = _posterior(new, known, of_new, of_known, pair, keys % pieces, pieces)
     backward = _posterior(known, new, of_known, of_new, pair, keys // pieces, pieces)
-    # A link counts as much as both directions agree on it (Liang, Taskar and Klein 2006).
+    # A link counts by the product of its probabilities in both directions (Liang, Taskar and Klein 2006).
     return Links(keys // pieces, keys % pieces, np.bincount(pair, forward * backward), len(chosen))
 
 
 def _within_memory(bitext: EncodedBitext, seed: int) -> np.ndarray:
-    """Which pairs of sentences are used, in order: all, or a sample."""
+    """Indices of the sentence pairs to use, in order: all of them, or a sample that fits in memory."""
     cells = np.array([len(a) * len(b) for a, b in zip(bitext.new, bitext.known, strict=True)])
     order = np.arange(len(cells))
     if cells.sum() > MAX_CELLS:
@@ -78,12 +78,12 @@ def _within_memory(bitext: EncodedBitext, seed: int) -> np.ndarray:
 
 
 def _cells(of_one: np.ndarray, of_other: np.ndarray, sentences: int) -> tuple[np.ndarray, np.ndarray]:
-    """All combinations of two sides within their sentence, as two arrays of indices.
+    """All combinations of entries of two sides within the same sentence, as two arrays of indices.
 
     Args:
-        of_one: sentence of each entry, sorted.
-        of_other: the same of the other side.
-        sentences: how many there are.
+        of_one: sentence of each entry of one side, sorted.
+        of_other: the same for the other side.
+        sentences: number of sentences.
     """
     sizes = np.bincount(of_other, minlength=sentences)
     starts = np.cumsum(sizes) - sizes
@@ -102,22 +102,22 @@ def _posterior(
     given_piece: np.ndarray,
     pieces: int,
 ) -> np.ndarray:
-    """IBM model 1: for each cell, the probability that one of its tokens comes from its given piece.
+    """IBM model 1: for each cell, the probability that a token of its ``of`` piece comes from its ``given`` piece.
 
-    Every token comes from one of the other sentence's, or from none (the null word). Equal tokens of a sentence are
-    one entry with a number, which changes no result.
+    Every token comes from one token of the other sentence, or from none (the null word). Equal tokens of a sentence are
+    one entry with a count, which gives the same result.
 
     Args:
-        of: the side that is explained.
-        given: the side that explains.
-        of_cell: entry of ``of`` of each cell.
-        given_cell: entry of ``given`` of each cell.
-        pair: which pair of pieces a cell is.
-        given_piece: the explaining piece of each pair.
+        of: the side to explain.
+        given: the side that explains it.
+        of_cell: entry of ``of`` for each cell.
+        given_cell: entry of ``given`` for each cell.
+        pair: index of the pair of pieces of each cell.
+        given_piece: the ``given`` piece of each pair.
         pieces: size of the vocabulary.
 
     Returns:
-        float64, one number a cell.
+        float64, shape (cells,).
     """
     table = np.ones(len(given_piece))
     null = np.ones(pieces)

@@ -1,1 +1,1 @@
-"""Scores that state their own definition; :mod:`swcm_fairseq.scoring.fairseq_scorers` registers them with fairseq."""
+"""Scores whose signatures define them; :mod:`swcm_fairseq.scoring.fairseq_scorers` registers them with fairseq."""

@@ -1,4 +1,4 @@
-"""``swcm score``: score any system's output, with the definition of each number."""
+"""``swcm score``: score the output of any system and define each number."""
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ To read the outputs themselves: swcm samples --help
 
 
 def count(text: str) -> int:
-    """The type of an option that is a count: 0 or more."""
+    """Parse the value of an option that counts something: 0 or more."""
     value = int(text)
     if value < 0:
         raise ValueError(text)
@@ -38,13 +38,13 @@ def count(text: str) -> int:
 
 
 def build_parser() -> ArgumentParser:
-    """The command's options."""
+    """The command line of ``swcm score``."""
     parser = ArgumentParser(
         prog="swcm score",
         description="Score one or several systems against references: ROUGE-L, -1, -2 (F1, precision, recall) with\n"
-        "tokenizers for Tibetan, Chinese, Uyghur, Kazakh and Mongolian; sacreBLEU's BLEU and chrF++; the\n"
-        "share of outputs in the requested language. With bootstrap intervals, tests of the difference from\n"
-        "the first system, and a signature for each number.",
+        "tokenizers for Tibetan, Chinese, Uyghur, Kazakh and Mongolian; sacreBLEU's BLEU and chrF++; and the\n"
+        "share of outputs in the requested language. The report contains bootstrap intervals, tests of the\n"
+        "difference from the first system, and a signature for each number.",
         epilog=_EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -58,7 +58,7 @@ def build_parser() -> ArgumentParser:
         const="",
         metavar="LABEL,...",
         help="lines are labels: report accuracy, macro-F1 and weighted F1 instead; LABEL,... are the allowed labels "
-        "(default: those of the references)",
+        "(default: the labels in the references)",
     )
     add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer for ROUGE (default: the language's own)")
     add("--sentencepiece-model", type=Path, metavar="FILE", help="the .model file for --tokenizer sentencepiece")
@@ -70,7 +70,7 @@ def build_parser() -> ArgumentParser:
     add(
         "--lowercase",
         action="store_true",
-        help="BLEU and chrF++ of lower-cased text (chrF++ as MiLiC-Eval reports it); the signature has case:lc",
+        help="compute BLEU and chrF++ on lower-cased text (chrF++ as in MiLiC-Eval); the signature contains case:lc",
     )
     add(
         "--bootstrap",
@@ -84,7 +84,7 @@ def build_parser() -> ArgumentParser:
         type=count,
         default=10_000,
         metavar="N",
-        help="random swaps for the p-values of further systems, 0 for none (default: %(default)s)",
+        help="random swaps for the p-values of the other systems, 0 for none (default: %(default)s)",
     )
     add("--format", choices=_FORMATS, default="text", help="format of the report (default: %(default)s)")
     add("--output", type=Path, metavar="FILE", help="write the report to FILE (default: to the terminal)")
@@ -115,7 +115,7 @@ def run(args: Namespace) -> str:
 
 
 def run_labels(args: Namespace) -> Evaluation:
-    """The evaluation of ``--labels``; raises :class:`InputError` for a blank line or a label that is not allowed."""
+    """The evaluation for ``--labels``; raises :class:`InputError` for a blank line or a label that is not allowed."""
     if not args.hyp or len(args.ref) != 1:
         raise InputError("--labels needs one file of references and files of predictions: --ref FILE --hyp FILE ...")
     inputs = read_inputs(args)
@@ -124,14 +124,14 @@ def run_labels(args: Namespace) -> Evaluation:
     allowed = {label.strip() for label in args.labels.split(",")} if args.labels else set(references)
     for path, lines in zip((*args.ref, *args.hyp), (references, *(each.hypotheses for each in systems)), strict=True):
         check_labels(path, lines, allowed)
-    return evaluate_labels(systems, references, args.lang or "not said", args.bootstrap, args.trials)
+    return evaluate_labels(systems, references, args.lang or "not given", args.bootstrap, args.trials)
 
 
 def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
-    """Raise :class:`InputError` with file and line for the first line that is not a label."""
+    """Raise :class:`InputError` with file and line number if a line is not an allowed label."""
     for number, label in enumerate(lines, start=1):
         if not label:
-            raise InputError(f"{path}:{number}: no label in this line")
+            raise InputError(f"{path}:{number}: blank line; write one label per line")
         if label not in allowed:
             known = ", ".join(sorted(allowed - {""}))
             raise InputError(f"{path}:{number}: unknown label {label!r}; known are {known}; add others with --labels")

@@ -20,7 +20,7 @@ from swcm_fairseq.scoring.significance import approximate_randomization, score_w
 if TYPE_CHECKING:
     from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
-# The choices on the command line: tokenizers that need neither a download nor another package.
+# Choices on the command line: BLEU tokenizers that need neither a download nor another package.
 OFFLINE_BLEU_TOKENIZERS = ("13a", "char", "intl", "none", "zh")
 
 
@@ -44,7 +44,7 @@ class Value:
     Attributes:
         score: the number.
         interval: half-width of its bootstrap 95% interval, ``None`` without resampling.
-        p_value: of the difference from the first system, ``None`` if no test was made.
+        p_value: p-value of the difference from the first system, ``None`` without a test.
     """
 
     score: float
@@ -58,7 +58,7 @@ class SystemScores:
 
     Attributes:
         name: name of the system.
-        values: title (``rougeL F1``, ``BLEU``, ``language``, ...) -> number.
+        values: name (``rougeL F1``, ``BLEU``, ``language``, ...) -> number.
         empty: number of empty hypotheses, which score 0.
         scripts: main script -> number of hypotheses.
         languages: identified language -> number of hypotheses; empty without ``pycld2``.
@@ -73,14 +73,14 @@ class SystemScores:
 
 @dataclass
 class Evaluation:
-    """What the command reports.
+    """The contents of a report.
 
     Attributes:
-        language: code of the references.
+        language: language code of the references.
         segments: number of lines.
-        systems: in the order given; the first is the baseline of comparisons.
-        signatures: metric -> what its numbers depend on.
-        notes: what else a reader of the numbers must know.
+        systems: in the order given; the first is the baseline for comparisons.
+        signatures: metric -> everything its numbers depend on.
+        notes: further remarks on the numbers.
     """
 
     language: str
@@ -95,7 +95,7 @@ def build_metrics(
 ) -> list[Metric]:
     """ROUGE-L, -1, -2 with ``tokenizer``, sacreBLEU's BLEU and chrF++ (chrF with word bigrams).
 
-    With ``lowercase``, sacreBLEU compares lower-cased text, as its ``--lowercase`` does; ROUGE always does.
+    With ``lowercase``, BLEU and chrF++ compare lower-cased text, as in sacreBLEU's ``--lowercase``; ROUGE always does.
     """
     rouges = [Rouge(rouge_type, language, tokenizer) for rouge_type in RougeType]
     bleu = BLEU(tokenize=bleu_tokenizer or table_row(language).bleu, lowercase=lowercase, force=True)
@@ -103,7 +103,7 @@ def build_metrics(
 
 
 def _values(score: Score, p_value: float | None) -> dict[str, Value]:
-    """The rows of one score: three for ROUGE, one for the others. The first is tested."""
+    """The rows of one score: three for ROUGE, one for other metrics. The first row has the p-value."""
     if not isinstance(score, RougeScore):
         return {score.name: Value(score.score, half_width(score), p_value)}
     f1, precision, recall = (Value(getattr(score, part), score.intervals.get(part)) for part in RougeScore.PARTS)
@@ -118,9 +118,9 @@ def _score_systems(
     n_bootstrap: int,
     trials: int,
 ) -> tuple[list[dict[str, Value]], str, str]:
-    """One metric for all systems: the rows of each, the name of the metric, its signature.
+    """One metric for all systems: the rows of each system, and the name and signature of the metric.
 
-    The statistics of the segments are extracted once and used for score, intervals and test.
+    The statistics of the segments are extracted only once, for score, intervals and test.
     """
     stats = [segment_statistics(metric, system.hypotheses, references) for system in systems]
     rows = []
@@ -135,7 +135,7 @@ def _score_systems(
 
 
 def _add_languages(result: Evaluation, systems: Sequence[System]) -> None:
-    """Language accuracy of every system, or a note that says why there is none."""
+    """Add the language accuracy of every system, or a note that explains why it is missing."""
     for system, scores in zip(systems, result.systems, strict=True):
         accuracy = language_accuracy(system.hypotheses, result.language)
         scores.scripts, scores.languages = accuracy.scripts, accuracy.languages
@@ -152,14 +152,14 @@ def _check(systems: Sequence[System], references: Sequence[Sequence[str]]) -> No
     for segments in (*references, *(system.hypotheses for system in systems)):
         if not segments or len(segments) != len(references[0]):
             raise InputError(
-                f"{len(segments)} segments against {len(references[0])}: every system needs one hypothesis a reference"
+                f"{len(segments)} segments for {len(references[0])} references; give one hypothesis per reference"
             )
 
 
 def _notes(tokenizer: "Tokenizer", references: Sequence[Sequence[str]]) -> list[str]:
-    """How many segments ROUGE cannot score, because no reference contains letters or digits."""
+    """The number of segments that ROUGE cannot score because no reference contains letters or digits."""
     count = sum(not any(map(tokenizer.tokenize, texts)) for texts in zip(*references, strict=True))
-    return [f"{count} references have no letters or digits: ROUGE is 0 there, whatever the output"] if count else []
+    return [f"{count} references have no letters or digits, so their ROUGE is 0 for any output"] if count else []
 
 
 def evaluate(
@@ -175,14 +175,14 @@ def evaluate(
     """Score every system with every metric of :func:`build_metrics`, and its language accuracy.
 
     Args:
-        systems: each with as many hypotheses as each list of ``references``.
-        references: one list of segments per reference; a segment counts with its best one.
-        language: code of the references.
+        systems: each with one hypothesis per segment.
+        references: one list of segments per reference; each segment is scored against its best reference.
+        language: language code of the references.
         tokenizer: tokenizer of the ROUGE scores.
         bleu_tokenizer: one of sacreBLEU's; ``None`` selects the language's own.
         n_bootstrap: resamples for the 95% intervals; 0 omits them.
         trials: random swaps for the p-values against the first system; 0 omits them.
-        lowercase: BLEU and chrF++ of lower-cased text.
+        lowercase: whether to compute BLEU and chrF++ on lower-cased text.
 
     Raises:
         InputError: the numbers of segments differ, or there are none.
@@ -202,7 +202,7 @@ def evaluate_labels(
     """Accuracy, macro-F1 and weighted F1 of every system's labels.
 
     Args:
-        systems: each with as many labels as ``references``.
+        systems: each with one label per reference.
         references: the true labels.
         language: language of the classified texts.
         n_bootstrap, trials: as in :func:`evaluate`.

@@ -21,7 +21,7 @@ class RougeConfig(FairseqDataclass):
     """Options of the ROUGE scorers."""
 
     rouge_lang: Optional[str] = option(
-        None, "language of the references; chooses the tokenizer (default: the task's target language)"
+        None, "language of the references; selects the tokenizer (default: the task's target language)"
     )
     rouge_tokenizer: Optional[ChoiceEnum(TOKENIZER_NAMES)] = option(  # type: ignore[valid-type]
         None, "tokenizer of the ROUGE scores (default: the language's own)"
@@ -29,18 +29,18 @@ class RougeConfig(FairseqDataclass):
     rouge_sentencepiece_model: Optional[str] = option(
         None, "path of the .model file for --rouge-tokenizer sentencepiece"
     )
-    rouge_bootstrap: int = option(1000, "number of bootstrap resamples for the 95%% interval; 0 leaves it out")
+    rouge_bootstrap: int = option(1000, "number of bootstrap resamples for the 95%% interval; 0 omits it")
 
 
 class RougeScorer(BaseScorer):
-    """Collects what ``fairseq-generate`` or a validation decodes, and computes corpus ROUGE in percent.
+    """Collects the outputs of ``fairseq-generate`` or of a validation, and computes corpus ROUGE in percent.
 
     Args:
-        cfg: a :class:`RougeConfig`, or the ``scoring`` node of a run's configuration; without the flag, the
-            language is then that of the run's task.
+        cfg: a :class:`RougeConfig`, or the ``scoring`` node of a run's configuration; in the latter case, the language
+            defaults to the target language of the run's task.
 
     Raises:
-        InputError: neither the flag nor the task names a language, or it has no tokenizer.
+        InputError: neither the flag nor the task names a language, or the language has no tokenizer.
     """
 
     rouge_type: RougeType
@@ -74,11 +74,11 @@ class RougeScorer(BaseScorer):
 
 
 def _target_language(cfg: RougeConfig | DictConfig) -> str | None:
-    """``target_lang`` of the task of the run that ``cfg`` belongs to.
+    """``target_lang`` of the task in the configuration that ``cfg`` belongs to.
 
-    This is not an interpolation in the dataclass: fairseq resolves those when it parses the command line, where
-    every command of a task without a target language would stop. Languages that a task infers from file names
-    are not in the configuration, so those commands need the flag.
+    An interpolation in the dataclass would not work: fairseq resolves it when it parses the command line, which would
+    stop every command of a task without a target language. Languages that a task infers from file names are not in the
+    configuration, so their commands need the flag.
     """
     if not isinstance(cfg, DictConfig):
         return None

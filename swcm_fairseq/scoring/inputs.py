@@ -1,4 +1,4 @@
-"""The files that both commands read: references and systems, as plain text or as fairseq-generate wrote them."""
+"""The input files of both commands: references and systems, as plain text or as output of fairseq-generate."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -15,14 +15,14 @@ from swcm_fairseq.scoring.segment_files import check_lengths, read_lines, read_t
 
 @dataclass
 class Inputs:
-    """Aligned texts: the entries n of all lists belong together.
+    """Aligned texts: entry n of every list belongs to the same segment.
 
     Attributes:
         ids: position of each segment in the input of the systems, from 0.
-        sources: input texts, ``None`` if they are not known.
+        sources: input texts, ``None`` if unknown.
         references: one list of texts per reference; empty if there are none.
         systems: the outputs.
-        model_scores: for each system the model's own scores, ``None`` where a file has none.
+        model_scores: for each system, the model's own scores, or ``None`` if its file has none.
     """
 
     ids: list[int]
@@ -33,19 +33,19 @@ class Inputs:
 
 
 def add_input_options(parser: ArgumentParser) -> None:
-    """The options that :func:`read_inputs` reads."""
+    """Add the options that :func:`read_inputs` reads."""
     parser.add_argument("--ref", type=Path, nargs="+", default=[], metavar="FILE",
                         help="references, one per line; further files are alternative references "
-                        "(default with --generated: the references in those files)")  # fmt: skip
+                        "(default with --generated: the references in these files)")  # fmt: skip
     systems = parser.add_mutually_exclusive_group(required=True)
     systems.add_argument("--hyp", type=Path, nargs="+", metavar="FILE",
-                         help="hypotheses, one per line; each file is a system, the first is the baseline")  # fmt: skip
+                         help="hypotheses, one per line; one file per system, the baseline first")  # fmt: skip
     systems.add_argument("--generated", type=Path, nargs="+", metavar="FILE",
-                         help="hypotheses as outputs of fairseq-generate (generate-test.txt)")  # fmt: skip
+                         help="output files of fairseq-generate (generate-test.txt), instead of --hyp")  # fmt: skip
 
 
 def check_output(args: Namespace, source: Path | None = None) -> None:
-    """Raise :class:`InputError` if ``--output`` is one of the files that are read, a device or a pipe."""
+    """Raise :class:`InputError` if ``--output`` is an input file, a device or a pipe."""
     read = [*args.ref, *(args.hyp or ()), *(args.generated or ()), source, args.sentencepiece_model]
     check_distinct(read, [args.output])
 
@@ -57,10 +57,10 @@ def system_names(paths: Sequence[Path]) -> list[str]:
 
 
 def read_inputs(args: Namespace, source: Path | None = None) -> Inputs:
-    """Read the files of :func:`add_input_options`, and the sources if there is a file for them.
+    """Read the files given by :func:`add_input_options`, and ``source`` if it is given.
 
     Raises:
-        InputError: a file cannot be used, or two have different numbers of lines.
+        InputError: a file cannot be read, or two files have different numbers of lines.
     """
     if args.generated:
         return _from_generations(args.generated, args.ref, source)
@@ -75,13 +75,13 @@ def read_inputs(args: Namespace, source: Path | None = None) -> Inputs:
 
 
 def _from_generations(paths: Sequence[Path], ref: Sequence[Path], source: Path | None) -> Inputs:
-    """Read several runs of fairseq-generate over the same data."""
+    """Read the outputs of several runs of fairseq-generate on the same data."""
     runs = [read_generation(path) for path in paths]
     ids = [segment.id for segment in runs[0]]
     for path, run in zip(paths, runs, strict=True):
         if [segment.id for segment in run] != ids:
             raise InputError(
-                f"{path} has {len(run)} segments and {paths[0]} has {len(ids)}, or others: generate both from the "
+                f"{path} and {paths[0]} contain different segments ({len(run)} and {len(ids)}); generate both from the "
                 "same data with the same limits"
             )
     _tell_missing(runs[0], paths[0])
@@ -102,17 +102,20 @@ def _own_references(runs: Sequence[list[Segment]], paths: Sequence[Path]) -> lis
     for path, run in zip(paths[1:], runs[1:], strict=True):
         for number, expected, found in zip((s.id for s in run), first, references_of(run, path), strict=True):
             if expected != found:
-                raise InputError(f"{path}: the reference of segment {number} is not that of {paths[0]}; give --ref")
+                raise InputError(f"{path}: the reference of segment {number} differs from {paths[0]}; give --ref")
     return [first]
 
 
 def _select(paths: Sequence[Path], ids: Sequence[int]) -> list[list[str]]:
-    """The lines ``ids`` of each file; a file that is too short cannot be the one that was generated from."""
+    """The lines ``ids`` of each file; raises :class:`InputError` if a file is too short to be the generated data."""
     texts = [read_texts(path) for path in paths]
     check_lengths(list(zip(paths, texts, strict=True)))
     for path, lines in zip(paths, texts, strict=True):
         if len(lines) <= ids[-1]:
-            raise InputError(f"{path} has {len(lines)} lines but the generation has a segment {ids[-1]} (from 0)")
+            raise InputError(
+                f"{path} has only {len(lines)} lines, but the output of fairseq-generate has a segment {ids[-1]} "
+                "(counted from 0); give the file of the same test set"
+            )
     return [[lines[number] for number in ids] for lines in texts]
 
 
@@ -121,7 +124,7 @@ def _tell_missing(segments: list[Segment], path: Path) -> None:
     if missing:
         print(
             f"warning: {path}: {len(missing)} of {segments[-1].id + 1} segments are missing (the first is "
-            f"{missing[0]}) and do not count; fairseq-generate left them out as too long, or from a last batch "
-            "(use --required-batch-size-multiple 1)",
+            f"{missing[0]}) and are not scored; fairseq-generate skipped them because they are too long or in an "
+            "incomplete last batch (use --required-batch-size-multiple 1)",
             file=sys.stderr,
         )

@@ -11,7 +11,7 @@ SUPPORT, PREDICTED, CORRECT = range(3)
 
 
 def label_counts(references: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Count how often each class is the reference, is predicted, and is both.
+    """Count how often each class is the reference, the prediction, and both.
 
     Args:
         references: classes, int64, shape (examples,).
@@ -26,7 +26,7 @@ def label_counts(references: np.ndarray, predictions: np.ndarray, classes: int) 
 
 
 def class_f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of each class, float64, shape (classes,); NaN for a class that does not occur.
+    """F1 of each class, float64, shape (classes,); NaN for classes that do not occur.
 
     Args:
         counts: see :func:`label_counts`.
@@ -59,7 +59,7 @@ class LabelSignature(Signature):
 
     def __init__(self, args: Options) -> None:
         super().__init__(args)
-        import swcm_fairseq  # here: the package imports this module before it knows its version
+        import swcm_fairseq  # not at the top: the package imports this module before it defines its version
 
         self.name: str = args["score_name"]
         self.info = {
@@ -71,12 +71,12 @@ class LabelSignature(Signature):
         }
 
     def format(self, short: bool = False) -> str:
-        """The only form, ``short`` or not."""
+        """The signature; ``short`` has no effect."""
         return "|".join((self.name, *(f"{key}:{value}" for key, value in self.info.items() if value is not None)))
 
 
 class LabelMetric(Metric):
-    """One of :data:`LABEL_SCORES` in percent; sums of its statistics are counts."""
+    """One of :data:`LABEL_SCORES` in percent; its statistics are the counts of :func:`label_counts`."""
 
     _SIGNATURE_TYPE = LabelSignature
 

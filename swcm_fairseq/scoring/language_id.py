@@ -1,4 +1,4 @@
-"""Language accuracy: is a text written in the requested language? By script, and by an identifier."""
+"""Language accuracy: the share of texts in the requested language, judged by script and by a language identifier."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +14,8 @@ class LanguageAccuracy:
     """How much of an output is in the requested language.
 
     Attributes:
-        script: percent of the segments whose main script is one of the language's; ``None`` if its scripts
-            are not known.
-        language: percent identified as the language; ``None`` without ``pycld2``.
+        script: percentage of segments whose main script is one of the language's; ``None`` if its scripts are unknown.
+        language: percentage of segments identified as the language; ``None`` without ``pycld2``.
         scripts: script -> number of segments.
         languages: identified code -> number of segments; empty without ``pycld2``.
     """
@@ -28,12 +27,12 @@ class LanguageAccuracy:
 
 
 def expected_scripts(code: str) -> tuple[str, ...]:
-    """The scripts that a text in ``code`` may use: the subtag's (``kk_arab``), or all of the language's."""
+    """The scripts of texts in ``code``: that of the subtag (``kk_arab``), or all scripts of the language."""
     return language(code).scripts
 
 
 def language_accuracy(texts: Sequence[str], code: str) -> LanguageAccuracy:
-    """Count the segments of ``texts`` that are in ``code``; a segment without letters is in no language.
+    """The share of ``texts`` that is in language ``code``; segments without letters are in no language.
 
     Raises:
         InputError: there are no segments.

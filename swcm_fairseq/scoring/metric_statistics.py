@@ -1,8 +1,8 @@
-"""sacreBLEU's metrics, as sums over segments: the only place that calls methods of theirs that are not public.
+"""Scores of sacreBLEU metrics from sums over segments: the only module that calls their private methods.
 
 The public interface scores a corpus from its texts. Bootstrap intervals and paired tests need the scores of thousands
-of resamples, each of which is a sum of numbers per segment; extracting these once takes seconds, scoring every resample
-from its texts would take hours. The methods are those that every subclass of ``Metric`` implements.
+of resamples, each of which is a sum of per-segment statistics. Extracting these once takes seconds; scoring every
+resample from its texts would take hours. Every subclass of ``Metric`` implements the private methods used here.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ Statistics = list[list[float]]  # [segments, numbers]
 
 
 def segment_statistics(metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
-    """The numbers of each segment, whose sum over a corpus determines its score.
+    """The statistics of each segment, whose sum over a corpus determines its score.
 
     Args:
-        metric: learns the number of references for its signature.
+        metric: the metric; it records the number of references for its signature.
         hypotheses: one per segment.
         references: one or more sequences, each with one reference per segment.
     """
@@ -24,12 +24,12 @@ def segment_statistics(metric: Metric, hypotheses: Sequence[str], references: Se
 
 
 def corpus_score(metric: Metric, statistics: Statistics) -> Score:
-    """The score of a corpus with these segments, of the metric's own type."""
+    """The score of a corpus that consists of these segments, as the metric's own type."""
     return metric._aggregate_and_compute(statistics)
 
 
 def score_of_sums(metric: Metric, sums: list[float]) -> Score:
-    """The score of a corpus, given the sum of each number over its segments."""
+    """The score of a corpus, given the sums of the statistics over its segments."""
     return metric._compute_score_from_stats(sums)
 
 

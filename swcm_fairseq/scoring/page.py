@@ -1,4 +1,4 @@
-"""A web page of samples, side by side, in each script's own direction: one file without scripts that loads nothing."""
+"""A web page that shows samples side by side, each in the direction of its script; a single, self-contained file."""
 
 import html
 import re
@@ -10,13 +10,13 @@ from swcm_fairseq.data.identification import main_script
 
 @dataclass(frozen=True)
 class Output:
-    """What one system wrote for a segment.
+    """The output of one system for a segment.
 
     Attributes:
-        system: its name.
+        system: name of the system.
         hypothesis: the text.
-        score: the model's own score, ``None`` if not known.
-        rouge: ROUGE-L F1 in percent, ``None`` without reference.
+        score: the model's own score, ``None`` if unknown.
+        rouge: ROUGE-L F1 in percent, ``None`` without a reference.
     """
 
     system: str
@@ -31,9 +31,9 @@ class Sample:
 
     Attributes:
         id: position in the input, from 0.
-        source: input text, ``None`` if not known.
-        references: none, one, or several.
-        outputs: one for each system.
+        source: input text, ``None`` if unknown.
+        references: its references, if any.
+        outputs: one per system.
     """
 
     id: int
@@ -42,7 +42,7 @@ class Sample:
     outputs: list[Output]
 
 
-# main script -> class in the style sheet; the class sets direction and fonts. Other scripts run left to right.
+# Main script -> CSS class, which sets direction and fonts. Other scripts run from left to right.
 _SCRIPT_CLASSES = {"Arabic": "arabic", "Mongolian": "mongolian", "Tibetan": "tibetan", "Han": "han"}
 _RIGHT_TO_LEFT = frozenset(("Arabic",))
 
@@ -71,12 +71,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\
 
 
 def escape(text: str) -> str:
-    """``text`` as HTML shows it letter by letter; control characters become U+FFFD."""
+    """``text`` escaped for HTML; control characters become U+FFFD."""
     return html.escape(_CONTROL.sub("\ufffd", text), quote=True)
 
 
 def text_block(text: str) -> str:
-    """One text in the direction of its main script."""
+    """HTML of one text, in the direction of its main script."""
     if not text.strip():
         return '<div class="text empty">(empty)</div>'
     script = main_script(text)
@@ -107,9 +107,9 @@ def _row(sample: Sample, with_source: bool, with_references: bool) -> str:
 
 
 def html_page(samples: Sequence[Sample], title: str, introduction: str = "") -> str:
-    """The page: a row for each of ``samples``, a column for source, references and every system.
+    """The page: one row per sample; columns for source, references and every system.
 
-    ``introduction`` is HTML that comes before the samples.
+    ``introduction`` is HTML that precedes the samples.
     """
     with_source = any(sample.source is not None for sample in samples)
     with_references = any(sample.references for sample in samples)

@@ -1,4 +1,4 @@
-"""ROUGE as a sacreBLEU metric: rouge-score computes each segment, sacreBLEU resamples and signs."""
+"""ROUGE as a sacreBLEU metric: rouge-score scores each segment; sacreBLEU provides resampling and signatures."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RougeType(Enum):
-    """The variants; the values are rouge-score's names."""
+    """The variants of ROUGE; the values are rouge-score's names."""
 
     ROUGE_L = "rougeL"
     ROUGE_1 = "rouge1"
@@ -28,7 +28,7 @@ class RougeScore(Score):
     """Mean F1, precision and recall over the segments of a corpus, in percent.
 
     Attributes:
-        score: F1. The mean of the segments' F1, as in rouge-score's aggregator (not the F1 of the means).
+        score: mean F1 of the segments, as in rouge-score's aggregator (not the F1 of the means).
         precision: mean precision.
         recall: mean recall.
         intervals: bootstrap 95% half-widths by ``score``, ``precision``, ``recall``; empty before resampling.
@@ -44,7 +44,7 @@ class RougeScore(Score):
         self._verbose = f"P = {precision:.2f} R = {recall:.2f}"
 
     def estimate_ci(self, scores: list[Score]) -> None:
-        """Take the intervals of all three numbers from the scores of bootstrap resamples."""
+        """Compute the intervals of all three numbers from the scores of bootstrap resamples."""
         super().estimate_ci(scores)
         for part in self.PARTS:
             _, half_width = estimate_ci(np.array([getattr(score, part) for score in scores]))
@@ -65,7 +65,7 @@ class RougeSignature(Signature):
 
     def __init__(self, args: Options) -> None:
         super().__init__(args)
-        import swcm_fairseq  # here: the package imports the scorers before it knows its version
+        import swcm_fairseq  # not at the top: the package imports the scorers before it defines its version
 
         self.rouge_type: RougeType = args["rouge_type"]
         tokenizer: Tokenizer = args["tokenizer"]
@@ -83,7 +83,7 @@ class RougeSignature(Signature):
         }
 
     def format(self, short: bool = False) -> str:
-        """The only form, ``short`` or not."""
+        """The signature; ``short`` has no effect."""
         pairs = (f"{key}:{value}" for key, value in self.info.items() if value is not None)
         return "|".join((self.rouge_type.value, *pairs))
 
@@ -91,13 +91,13 @@ class RougeSignature(Signature):
 class Rouge(Metric):
     """ROUGE-1, -2 or -L of a corpus against one or more references.
 
-    The statistics of a segment are ``[1, F1, precision, recall]`` of the reference with the highest F1, so a
-    corpus score is the mean over segments and every resampling of segments is a sum.
+    The statistics of a segment are ``[1, F1, precision, recall]`` against the reference with the highest F1, so a
+    corpus score is the mean over segments, and every resample of segments is a sum.
 
     Args:
         rouge_type: the variant.
-        language: code of the references, for the signature.
-        tokenizer: cuts references and hypotheses into units.
+        language: language code of the references, for the signature.
+        tokenizer: splits references and hypotheses into units.
     """
 
     _SIGNATURE_TYPE = RougeSignature
@@ -121,7 +121,7 @@ class Rouge(Metric):
     def _extract_corpus_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]] | None
     ) -> list[list[float]]:
-        """Statistics of each segment; a bar shows the progress, because rouge-score's subsequence is plain Python."""
+        """Statistics of each segment; shows a progress bar because rouge-score's Python code for ROUGE-L is slow."""
         bar = tqdm(hypotheses, desc=self.rouge_type.value, unit="lines", leave=False, delay=2, disable=None)
         return super()._extract_corpus_statistics(bar, references)
 

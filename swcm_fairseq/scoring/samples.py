@@ -1,4 +1,4 @@
-"""``swcm samples``: write readable outputs, as text, JSONL or a web page."""
+"""``swcm samples``: write outputs in readable form, as text, JSONL or a web page."""
 
 import json
 import math
@@ -23,19 +23,19 @@ _EXAMPLES = """examples:
 
 
 def build_parser() -> ArgumentParser:
-    """The command's options."""
+    """The command line of ``swcm samples``."""
     parser = ArgumentParser(
         prog="swcm samples",
         description="Write outputs in the order of the input: only the hypotheses (text, one per line), one JSON\n"
         "object per line (jsonl: id, source, reference, system, hypothesis, score of the model, rougeL in\n"
-        "percent), or a page that shows systems side by side (html), with right-to-left and vertical\n"
-        "scripts as they are written.",
+        "percent), or a page that shows systems side by side (html), with each text in the direction of its\n"
+        "script.",
         epilog=_EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     add_input_options(parser)
     add = parser.add_argument
-    add("--src", type=Path, metavar="FILE", help="sources, one per line (default with --generated: those in the files)")
+    add("--src", type=Path, metavar="FILE", help="sources, one per line (default with --generated: in these files)")
     languages = ", ".join(known_languages())
     add("--lang", required=True, metavar="CODE", help=f"language of the outputs ({languages}; also kk_arab)")
     add("--tokenizer", choices=TOKENIZER_NAMES, help="tokenizer for ROUGE-L (default: the language's own)")
@@ -47,7 +47,7 @@ def build_parser() -> ArgumentParser:
 
 
 def collect(inputs: Inputs, metric: Rouge) -> list[Sample]:
-    """Collect what belongs to each segment, with ROUGE-L in percent where there are references."""
+    """Collect source, references and outputs of each segment, with ROUGE-L in percent if there are references."""
     rouges = [
         [100 * row[1] for row in segment_statistics(metric, system.hypotheses, inputs.references)]
         if inputs.references
@@ -66,15 +66,15 @@ def collect(inputs: Inputs, metric: Rouge) -> list[Sample]:
 
 
 def as_text(samples: Sequence[Sample], title: str) -> str:
-    """The hypotheses of one system; a segment that fairseq-generate left out is an empty line."""
+    """The hypotheses of one system; segments that fairseq-generate left out become empty lines."""
     if len(samples[0].outputs) > 1:
-        raise InputError("plain text holds one system: give one file, or choose --format jsonl or html")
+        raise InputError("plain text can contain only one system; give one file, or choose --format jsonl or html")
     lines = {sample.id: sample.outputs[0].hypothesis for sample in samples}
     return "".join(f"{lines.get(number, '')}\n" for number in range(max(lines) + 1))
 
 
 def as_jsonl(samples: Sequence[Sample], title: str) -> str:
-    """One object for each segment and system; several references become a list."""
+    """One object per segment and system; several references become a list."""
     rows = []
     for sample in samples:
         reference = sample.references if len(sample.references) > 1 else next(iter(sample.references), None)
@@ -86,7 +86,7 @@ def as_jsonl(samples: Sequence[Sample], title: str) -> str:
 
 
 def _number(value: float | None) -> float | None:
-    """Values for which JSON has no number (the score of a model that diverged) become null."""
+    """``value``, or None (null) if JSON cannot represent it, such as the score of a model that diverged."""
     return value if value is not None and math.isfinite(value) else None
 
 
@@ -98,16 +98,14 @@ def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     if limit is None or limit >= len(samples):
         return list(samples)
     if limit < 1:
-        raise InputError(f"--limit {limit}: give a number of segments, at least 1")
+        raise InputError(f"--limit {limit}: must be at least 1")
     return [samples[position * len(samples) // limit] for position in range(limit)]
 
 
 def run(args: Namespace) -> str:
     """The output that ``args`` requests."""
     if args.format == "text" and args.limit is not None:
-        raise InputError(
-            "--limit would break the order of lines in plain text: leave it out or choose another --format"
-        )
+        raise InputError("--limit would break the alignment of lines in plain text; omit it or choose another --format")
     tokenizer = build_tokenizer(args.lang, args.tokenizer, args.sentencepiece_model)
     inputs = read_inputs(args, args.src)
     samples = collect(inputs, Rouge(RougeType.ROUGE_L, args.lang, tokenizer))

@@ -1,4 +1,4 @@
-"""An evaluation as a table for the terminal, as Markdown or as JSON, and back from JSON."""
+"""Format an evaluation as a table for the terminal, as Markdown or as JSON, and read it from JSON."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from swcm_fairseq.scoring.evaluation import Evaluation, SystemScores, Value
 
 
 def _width(text: str) -> int:
-    """Number of columns that ``text`` takes in a terminal."""
+    """Number of terminal columns that ``text`` takes."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
@@ -26,7 +26,7 @@ def _cell(value: Value | None) -> str:
 
 
 def _rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """The heading and the rows of the table of scores: systems are columns, numbers are rows."""
+    """The heading and the rows of the table of scores: one column per system, one row per number."""
     numbers = list(evaluation.systems[0].values)
     heading = ["score", *(system.name for system in evaluation.systems)]
     rows = [[title, *(_cell(system.values.get(title)) for system in evaluation.systems)] for title in numbers]
@@ -36,23 +36,23 @@ def _rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
 
 
 def _legend(evaluation: Evaluation) -> str:
-    """What the columns and signs of the table mean."""
+    """The meaning of the columns and signs of the table."""
     values = [value for system in evaluation.systems for value in system.values.values()]
     parts = [f"{evaluation.segments} lines, language {evaluation.language}; in percent"]
     if any(value.interval is not None for value in values):
         parts.append("± half of the bootstrap 95% interval")
     if any(value.p_value is not None for value in values):
-        parts.append(f"p of the difference to {evaluation.systems[0].name} (approximate randomization)")
+        parts.append(f"p of the difference from {evaluation.systems[0].name} (approximate randomization)")
     return ", ".join(parts)
 
 
 def _confusion(system: SystemScores) -> str:
-    """``bo 46, zh 3, en 1``: languages if they are known, otherwise scripts."""
+    """``bo 46, zh 3, en 1``: languages if they were identified, otherwise scripts."""
     return ", ".join(f"{name} {count}" for name, count in (system.languages or system.scripts).items())
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain text: the first column aligned left, the others right."""
+    """A plain text table; the first column is left-aligned, the others are right-aligned."""
     widths = [max(_width(row[column]) for row in (heading, *rows)) for column in range(len(heading))]
     lines = []
     for row in (heading, ["-" * width for width in widths], *rows):
@@ -68,14 +68,14 @@ def _escape(text: str) -> str:
 
 
 def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a Markdown table."""
+    """A Markdown table; the first column is left-aligned, the others are right-aligned."""
     escaped = [[_escape(cell) for cell in row] for row in (heading, *rows)]
     escaped.insert(1, [":---", *("---:" for _ in heading[1:])])
     return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The table of scores, what the outputs are written in, then one signature per line."""
+    """The table of scores, the languages of the outputs, the notes, then one signature per line."""
     written = [f"{system.name} is written in: {_confusion(system)}" for system in evaluation.systems if system.scripts]
     notes = [f"note: {note}" for note in evaluation.notes]
     blocks = [_legend(evaluation), table(*_rows(evaluation)), "\n".join(written + notes)]
@@ -83,7 +83,7 @@ def as_text(evaluation: Evaluation) -> str:
 
 
 def as_markdown(evaluation: Evaluation) -> str:
-    """The same for a report or an issue."""
+    """The same content as Markdown, for a report or an issue."""
     written = [
         f"{_escape(system.name)} is written in: {_confusion(system)}" for system in evaluation.systems if system.scripts
     ]
@@ -93,7 +93,7 @@ def as_markdown(evaluation: Evaluation) -> str:
 
 
 def _signatures(evaluation: Evaluation) -> list[str]:
-    """Signatures with the name of the metric in front; ours begin with it, sacreBLEU's do not."""
+    """Signatures that begin with the name of the metric: ours already do, sacreBLEU's get it as a prefix."""
     return [
         signature if signature.startswith(f"{name}|") else f"{name}|{signature}"
         for name, signature in evaluation.signatures.items()
@@ -101,12 +101,12 @@ def _signatures(evaluation: Evaluation) -> list[str]:
 
 
 def as_json(evaluation: Evaluation) -> str:
-    """The same with all digits; the keys are the attributes of :class:`Evaluation`."""
+    """The same content as JSON, unrounded; the keys are the attributes of :class:`Evaluation`."""
     return json.dumps(asdict(evaluation), ensure_ascii=False, indent=2) + "\n"
 
 
 def read_json(path: Path) -> Evaluation:
-    """Read what :func:`as_json` has written to a file.
+    """Read a file with the output of :func:`as_json`.
 
     Raises:
         InputError: the file does not exist, or contains something else.
@@ -115,7 +115,7 @@ def read_json(path: Path) -> Evaluation:
     try:
         evaluation = checked(parse_json(read_text(path), path), Evaluation, str(path))
     except InputError as error:
-        raise InputError(f"{error}; damaged, or not scores: delete it and {again}") from error
+        raise InputError(f"{error}; damaged, or not a scores file: delete it and {again}") from error
     if not evaluation.systems:
-        raise InputError(f"{path}: scores of no system; {again}")
+        raise InputError(f"{path}: contains no scores; {again}")
     return evaluation

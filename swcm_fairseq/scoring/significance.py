@@ -1,4 +1,4 @@
-"""How far to trust a score: bootstrap intervals (Koehn 2004) and paired approximate randomization (Riezler & Maxwell
+"""Significance of scores: bootstrap intervals (Koehn 2004) and paired approximate randomization (Riezler & Maxwell
 2005), for every metric with sacreBLEU's interface.
 """
 
@@ -11,7 +11,7 @@ from sacrebleu.metrics.base import Metric, Score
 from swcm_fairseq.scoring.metric_statistics import Statistics, corpus_score, score_of_sums
 from swcm_fairseq.scoring.rouge import Rouge
 
-_CHUNK = 250  # trials at a time: limits the memory to _CHUNK x segments numbers
+_CHUNK = 250  # trials at a time; limits memory to _CHUNK x segments numbers
 
 
 def seed() -> int:
@@ -22,13 +22,13 @@ def seed() -> int:
 def score_with_interval(metric: Metric, stats: Statistics, n_bootstrap: int) -> Score:
     """The corpus score, with a bootstrap 95% interval if ``n_bootstrap`` > 1.
 
-    The samples are those of sacreBLEU's own bootstrap, but summed in double precision: its version mixes
-    ``float`` and ``float32`` and fails where a resampled score is 0, and copies every statistic
-    ``n_bootstrap`` times. For ROUGE, the segments are sorted first: fairseq-generate scores them in a different
-    order from the file, and the interval must not depend on it.
+    The resamples are the same as in sacreBLEU's bootstrap, but are summed in double precision: sacreBLEU mixes
+    ``float`` and ``float32``, fails if a resampled score is 0, and copies every statistic ``n_bootstrap`` times. For
+    ROUGE, the segments are sorted first because fairseq-generate scores them in another order than the file, and the
+    interval must not depend on the order.
 
     Args:
-        metric: turns summed statistics into a score; learns the number of resamples and the seed for its signature.
+        metric: turns summed statistics into a score; records the number of resamples and the seed for its signature.
         stats: statistics of each segment, [segments, numbers], as ``metric`` extracts them.
         n_bootstrap: number of resamples.
 
@@ -46,7 +46,7 @@ def score_with_interval(metric: Metric, stats: Statistics, n_bootstrap: int) -> 
 
 
 def _score_differences(metric: Metric, swaps: np.ndarray, stats: np.ndarray, others: np.ndarray) -> list[float]:
-    """|difference| of the two corpus scores for each row of ``swaps`` [trials, segments]."""
+    """Absolute difference of the two corpus scores for each row of ``swaps`` [trials, segments]."""
     keep = 1.0 - swaps
     ones, twos = keep @ stats + swaps @ others, swaps @ stats + keep @ others
     scores = ([score_of_sums(metric, row.tolist()).score for row in rows] for rows in (ones, twos))
@@ -56,11 +56,11 @@ def _score_differences(metric: Metric, swaps: np.ndarray, stats: np.ndarray, oth
 def approximate_randomization(
     metric: Metric, baseline: Sequence[Sequence[float]], system: Sequence[Sequence[float]], trials: int = 10_000
 ) -> float:
-    """Two-sided p-value of the difference of two systems' corpus scores.
+    """Two-sided p-value of the difference between the corpus scores of two systems.
 
-    Each trial swaps the outputs of a random half of the segments. p is the share of trials, the real outcome
-    included, whose difference is at least the real one. sacreBLEU's own test counts only greater differences:
-    it then finds two identical outputs different (p = 0.0001), and likewise any two that differ in few segments.
+    Each trial swaps the outputs of each segment with probability 1/2. p is the share of trials, including the real
+    outcome, whose difference is at least the real one. sacreBLEU's own test counts only greater differences, so it
+    reports that identical outputs differ (p = 0.0001), and likewise any two outputs that differ in few segments.
 
     Args:
         metric: turns summed statistics into a score.

@@ -60,7 +60,7 @@ def test_missing_corpora_are_one_line_with_the_place_of_publication(recipe, tmp_
     (encoder / "dict.txt").touch()
     done = recipe("pretraining/single_gpu.sh", status=1, ENCODER=str(encoder))
     assert done.stderr.count("\n") == 1
-    assert "corpora/THUCNews.zip is missing, its authors publish it at http://thuctc.thunlp.org" in done.stderr
+    assert "corpora/THUCNews.zip is missing (its authors publish it at http://thuctc.thunlp.org" in done.stderr
 
 
 def test_a_checkpoint_of_another_task_is_one_line(recipe, tmp_path):

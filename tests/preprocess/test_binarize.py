@@ -200,11 +200,11 @@ def test_two_writers_are_refused(vocabulary_dir, tmp_path, run, texts, monkeypat
 
 def test_a_failed_split_leaves_no_empty_folder(run, texts, tmp_path):
     blank = write_lines(tmp_path / "blank", ["", ""])
-    with pytest.raises(InputError, match="no line is left for bo train"):
+    with pytest.raises(InputError, match="no lines are left for bo train"):
         run("--mono", f"bo:train={blank}")
     assert not (tmp_path / "data-bin/bo").exists()
     run("--mono", f"bo:train={texts['bo']}")
-    with pytest.raises(InputError, match="no line is left for bo valid"):
+    with pytest.raises(InputError, match="no lines are left for bo valid"):
         run("--mono", f"bo:valid={blank}")
     assert sorted(path.name for path in (tmp_path / "data-bin/bo").iterdir()) == ["train.bin", "train.idx"]
 
@@ -281,9 +281,9 @@ def test_a_pipe_is_read(run, texts, tmp_path):
         ("--pair bo-bo:train=F,F", "pairs within one language need a name"),
         ("--pair zh-bo:train=F", "expected SRC-TGT"),
         ("--pair zhbo:train=F,F", "is not two languages"),
-        ("--pair zh-bo:../x:train=F,F", "cannot be a name"),
+        ("--pair zh-bo:../x:train=F,F", "is not a valid name"),
         ("--pair zh-bo:x:train=F,F zh-ug:x:train=F,F", "names two different corpora"),
-        ("", "there is nothing to binarize"),
+        ("", "nothing to binarize"),
         ("--mono bo:train=F --encoding utf-16", "not a known encoding that contains ASCII"),
         ("--mono bo:train=F --workers 0", "^--workers 0: must be at least 1"),
     ],

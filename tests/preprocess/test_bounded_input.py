@@ -98,7 +98,7 @@ def test_sentences_and_parts_take_time_in_proportion():
 def test_a_line_that_repeats_itself_is_learned_from_in_parts(tmp_path, capsys):
     text = write_lines(tmp_path / "text", ["བོད་" * 5000, *sentences("bo", 20)])
     vocab.main(["--size", "50", "--output", str(tmp_path / "vocab"), "--input", f"bo={text}"])
-    assert "note: 1 lines of more than 4,000 characters are used in parts" in capsys.readouterr().out
+    assert "note: 1 lines longer than 4,000 characters were cut into parts" in capsys.readouterr().out
 
 
 def test_questions_and_answers_are_counted_apart(write, tmp_path, capsys):

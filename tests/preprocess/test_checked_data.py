@@ -236,7 +236,7 @@ def _places(content, above=()):
 def test_pairs_are_not_named_like_text(vocabulary_dir, tmp_path):
     text = write_lines(tmp_path / "text", sentences("bo", 3))
     for name in ("bo", "zh"):
-        with pytest.raises(InputError, match="is a language, and the name of its text"):
+        with pytest.raises(InputError, match="is a language code, the name of its text"):
             binarize.main(
                 f"--vocab {vocabulary_dir} --output {tmp_path}/b --pair bo-bo:{name}:train={text},{text}".split()
             )

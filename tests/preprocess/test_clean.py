@@ -217,7 +217,7 @@ def test_workers_do_not_change_a_byte(run, sample_data):
         ("--lang Tibetan --input {a} --output {out}", "not a language code"),
         ("--lang bo --input {a} --output {out} --near 2", "--near 2.0: must be between 0 and 1"),
         ("--lang bo --input {a} --output {out} --boilerplate {broken}", r"broken:2: not a regular expression"),
-        ("--lang bo --input {a} --output {out} --min-chars 99", r"no line is left \(too short 1\)"),
+        ("--lang bo --input {a} --output {out} --min-chars 99", r"no lines are left \(too short 1\)"),
         ("--lang zh-bo --input {a} {b} --output {out} {out}2", "b has 2"),
     ],
 )
@@ -267,7 +267,7 @@ def test_steps_that_cannot_apply_are_named(run, tmp_path, capsys):
     text = write_lines(tmp_path / "za", ["Boux boux ma daengz"])
     run("za", text)
     assert (
-        "note: za: nothing is known about its text, so these steps let all lines pass: script, language"
+        "note: za: not described in the language table; these steps let all lines pass: script, language"
         in capsys.readouterr().out
     )
     run("za_latn", text, args=["--without", "language"])

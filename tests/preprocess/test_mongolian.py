@@ -48,7 +48,7 @@ def test_the_step(spellings, tmp_path, capsys):
     assert (tmp_path / "out").read_text("utf-8") == f"{SAIN[0]} ᠪᠢᠴᠢᠭ\n"
     out = capsys.readouterr().out
     assert re.search(r"changed by mongolian +2 ", out) and re.search(r"left out: duplicate +2 ", out)
-    assert re.search(r"\nmongolian +words\n-.*\nwords +6 +100.00%\nspelled as most often +2 ", out)
+    assert re.search(r"\nmongolian +words\n-.*\nwords +6 +100.00%\nchanged to the most frequent spelling +2 ", out)
     clean.main([*command, "--mongolian-spellings", str(spellings[0]), "--without", "duplicates", "--workers", "2"])
     assert (tmp_path / "out").read_text("utf-8") == f"{SAIN[0]} ᠪᠢᠴᠢᠭ\n" * 3
 
@@ -61,6 +61,6 @@ def test_what_is_refused(spellings, tmp_path, monkeypatch):
         clean.main([*command, str(spellings[0]), "--lang", "kk"])
     monkeypatch.setitem(sys.modules, "mongol_norm", None)
     mongolian._shaper.cache_clear()
-    with pytest.raises(InputError, match=r"^--mongolian-spellings needs one more library: pip install mongol-norm"):
+    with pytest.raises(InputError, match=r"^--mongolian-spellings needs mongol-norm: pip install mongol-norm"):
         clean.main([*command, str(spellings[0])])
     assert not (tmp_path / "out").exists()

@@ -211,7 +211,7 @@ def test_rows_need_an_encoder(extend, encoder, pair, tmp_path):
     alone = tmp_path / "vocabulary"
     shutil.copytree(encoder, alone, ignore=shutil.ignore_patterns("model.safetensors", "config.json"))
     for options in (["--align", pair], ["--new-rows", "mean"]):
-        with pytest.raises(InputError, match=f"^{options[0]}.* but no encoder, so there are no rows to start"):
+        with pytest.raises(InputError, match=f"^{options[0]}.* contains no encoder, so there are no rows to start"):
             extend(*options, vocabulary=alone)
     with pytest.raises(InputError, match=r"^--push-apart moves rows that start from old ones"):
         extend("--push-apart", "0.5")

@@ -54,7 +54,7 @@ def test_a_link_is_followed(text, tmp_path, there):
         target.write_text("before")
         target.chmod(0o640)
     (tmp_path / "link").symlink_to(target)
-    with pytest.raises(InputError, match="no line is left"):
+    with pytest.raises(InputError, match="no lines are left"):
         clean.main(f"--lang bo --input {write_lines(tmp_path / 'blank', [''])} --output {tmp_path}/link".split())
     assert (target.read_text() == "before") if there else not target.exists()
     clean.main(f"--lang bo --input {text} --output {tmp_path}/link".split())

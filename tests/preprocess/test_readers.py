@@ -292,14 +292,14 @@ def test_flores_plus(write, tmp_path):
         assert [(each.source, each.target) for each in pairs] == [("一", "གཅིག"), ("二", "གཉིས")]
         assert sorted((each.path, each.line, each.reason) for each in found if isinstance(each, Reject)) == [
             (str(bo), 3, "no translation in zh"),
-            (str(bo), 4, "its id was given before"),
+            (str(bo), 4, "repeated id"),
             (str(zh), 3, "no translation in bo"),
             (str(zh), 4, "no translation in bo"),
             (str(zh), 5, "not JSON"),
         ]
     with pytest.raises(InputError, match=r"dev/uig_Arab.jsonl: no such file; give the folder dev or devtest"):
         read("flores", tmp_path / "dev", langs=("zh", "ug"))
-    with pytest.raises(InputError, match=r"the code of xx in FLORES\+ is not known"):
+    with pytest.raises(InputError, match=r"unknown FLORES\+ code for language xx"):
         read("flores", tmp_path / "dev", langs=("zh", "xx"))
     with pytest.raises(InputError, match="or two files: source, target"):
         read("flores", zh, langs=("zh", "bo"))
@@ -387,7 +387,7 @@ def test_a_folder_of_tables_is_one_split(tmp_path):
     with pytest.raises(InputError, match=r"data: has more than one split \(test, train\); give the files of one"):
         read("parquet", tmp_path / "data")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: contains no .parquet or .arrow file"):
+    with pytest.raises(InputError, match=r"empty: contains no .parquet or .arrow files"):
         read("arrow", tmp_path / "empty")
 
 
@@ -409,7 +409,7 @@ def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch
     with pytest.raises(InputError, match="text: neither Parquet nor Arrow"):
         read("parquet", tmp_path / "text")
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(InputError, match=r"whole: Parquet and Arrow need one more library: pip install pyarrow"):
+    with pytest.raises(InputError, match=r"whole: reading Parquet and Arrow needs pyarrow: pip install pyarrow"):
         read("parquet", tmp_path / "whole")
 
 
@@ -421,11 +421,11 @@ def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch
         ("mc2 --input {file} --lang bo --use answer", "mc2 gives text or summary"),
         ("mc2 --input /no/such --lang bo", "/no/such: no such file"),
         ("mc2 --input {file} --lang bo --fields body=x", "with NAME one of text, title"),
-        ("mc2 --input {file} --lang bo", r"no record is left \(not JSON 1\)"),
+        ("mc2 --input {file} --lang bo", r"no records are left \(not JSON 1\)"),
         ("cmrc2018 --input {file} --lang zh", "not JSON"),
         ("thucnews --input {folder} --lang zh", "contains no .txt files"),
         ("thucnews --input {file} --lang zh", "neither a folder nor a readable zip file"),
-        ("plain-pairs --input {file} --lang zh-bo", "1 files given where two belong together"),
+        ("plain-pairs --input {file} --lang zh-bo", "--input has 1 file; give two: source, then target"),
     ],
 )
 def test_bad_command_lines(write, tmp_path, args, message):

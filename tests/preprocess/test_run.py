@@ -154,7 +154,7 @@ def test_missing_corpora_are_named_with_their_publisher(manifest, tmp_path):
     write_manifest(path, **content)
     with pytest.raises(InputError) as error:
         run.main([str(path)])
-    assert str(error.value).count("/no/such is missing, its authors publish it at https://example.org/corpus") == 2
+    assert str(error.value).count("/no/such is missing (its authors publish it at https://example.org/corpus)") == 2
     assert not (tmp_path / "data-bin").exists()
 
 
@@ -162,7 +162,7 @@ def test_missing_corpora_are_named_with_their_publisher(manifest, tmp_path):
 def test_a_missing_file_of_cleaning_is_told_before_its_corpus_is_read(manifest, tmp_path, option):
     path, content = manifest
     content["corpora"][0]["clean"] = {option: "nothere.txt"}
-    with pytest.raises(InputError, match=r"^nothere\.txt: no such file \(clean of bo: held_out or boilerplate\)"):
+    with pytest.raises(InputError, match=r"^nothere\.txt: no such file \(named by clean of bo\)"):
         run.main([str(write_manifest(path, **content))])
     assert not (tmp_path / "work").exists()
 
@@ -202,7 +202,7 @@ def test_keys_are_checked(manifest, change, message):
         ({"format": ["plain"]}, r"unknown format \['plain'\]"),
         ({"split": {"train": float("nan"), "valid": 0.5}}, "is too large or not a finite number"),
         ({"format": "mc3"}, "unknown format 'mc3'; known are mc2"),
-        ({"use": "answer"}, "mc2 gives text or summary"),
+        ({"use": "answer"}, "mc2 supports text or summary"),
         ({"lang": "Tibetan"}, "not a language code"),
         ({"split": {"train": 0.5}}, "shares must be above 0 and sum to 1"),
         ({"split": 3}, "give a name, or"),
@@ -288,6 +288,6 @@ def test_all_languages_of_the_paper_have_a_corpus(repository):
 def test_a_missing_vocabulary_is_told_before_work(manifest, tmp_path):
     path, content = manifest
     write_manifest(path, **{**content, "vocabulary": str(tmp_path / "none")})
-    with pytest.raises(InputError, match=r"none/dict.txt is missing, make a vocabulary"):
+    with pytest.raises(InputError, match=r"none/dict.txt is missing \(make a vocabulary"):
         run.main([str(path)])
     assert not (tmp_path / "work").exists()

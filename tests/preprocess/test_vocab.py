@@ -99,13 +99,13 @@ def test_words_syllables_and_characters(lang, text, count):
     ("args", "message"),
     [
         ("--size 100000 --input {kk}", r"the text is too small; at most \d+ pieces"),
-        ("--size 3 --input {kk}", r"the text has more characters than that; give at least \d+"),
+        ("--size 3 --input {kk}", r"the text has more distinct characters than that; give at least \d+"),
         ("--size 50 --alpha 2 --input {kk}", "--alpha 2.0: must be between 0"),
         ("--size 50 --input /no/such", "/no/such: no such file"),
         ("--size 50 --input Kazakh={kk}", "not a language code"),
         ("--size 0 --input {kk}", "^--size 0: must be at least 1"),
         ("--size 50 --input {empty}", "no lines"),
-        ("--size 50 --input {blank}", "no line with text"),
+        ("--size 50 --input {blank}", "all lines are blank"),
         ("--size 50 --input {latin1}", r"latin1:2: invalid UTF-8"),
     ],
 )

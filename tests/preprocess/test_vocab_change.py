@@ -239,7 +239,7 @@ def test_added_pieces_are_no_special_symbols(encoder):
 @pytest.mark.parametrize(
     ("command", "args", "message"),
     [
-        (vocab_extend, "--vocab {encoder}", "there is nothing to add"),
+        (vocab_extend, "--vocab {encoder}", "nothing to add"),
         (vocab_extend, "--vocab {encoder} --input {text}", "--input needs a language"),
         (vocab_extend, "--vocab /no/such --input bo={text}", "no sentencepiece model there"),
         (vocab_prune, "--vocab {encoder} --input /no/such", "/no/such: no such file"),

@@ -172,7 +172,7 @@ def test_damaged_files_are_one_line_each_and_the_rest_is_reported(runs, scored, 
     lines = err.splitlines()
     assert len(lines) == 5 and all(line.startswith(f"error: {runs}") for line in lines)
     told = {path: line for path in (cut, other, two, unsigned, checkpoint) for line in lines if str(path) in line}
-    assert "damaged, or not scores" in told[cut] and "damaged, or not scores" in told[other]
+    assert "damaged, or not a scores file" in told[cut] and "damaged, or not a scores file" in told[other]
     assert "scores of 2 systems" in told[two]
     assert "has no rougeL F1 or no signature" in told[unsigned]
     assert "not a checkpoint, or a damaged one" in told[checkpoint]

@@ -48,13 +48,13 @@ def test_the_command(files, capsys):
     assert report["signatures"]["macro-F1"].startswith("macro-F1|classes:occurring|ar:500|bs:100|rs:12345|v:")
     main(["--labels", *systems, "--bootstrap", "0", "--trials", "0"])
     text = capsys.readouterr().out
-    assert text.startswith("200 lines, language not said; in percent\n\nscore ") and "written in" not in text
+    assert text.startswith("200 lines, language not given; in percent\n\nscore ") and "written in" not in text
 
 
 @pytest.mark.parametrize(
     ("line", "options", "message"),
     [
-        ("", ["--labels"], "changed:7: no label in this line"),
+        ("", ["--labels"], "changed:7: blank line; write one label per line"),
         ("9", ["--labels"], "changed:7: unknown label '9'; known are 0, 1, 2; add others with --labels"),
         ("2", ["--labels", "0,1"], "gold:.*: unknown label '2'; known are 0, 1"),
         ("2", [], "--lang is missing"),

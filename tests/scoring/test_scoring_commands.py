@@ -190,9 +190,9 @@ def test_samples_as_jsonl(files, capsys):
 
 def test_samples_refuse_what_would_lose_text(files):
     argv = ["--hyp", files["better.bo"], files["worse.bo"], "--lang", "bo"]
-    with pytest.raises(InputError, match="plain text holds one system"):
+    with pytest.raises(InputError, match="plain text can contain only one system"):
         samples.main(argv)
-    with pytest.raises(InputError, match="--limit would break the order"):
+    with pytest.raises(InputError, match="--limit would break the alignment"):
         samples.main([*argv, "--limit", "2"])
     with pytest.raises(InputError, match="at least 1"):
         samples.main([*argv, "--limit", "0", "--format", "html"])
@@ -281,14 +281,14 @@ def test_a_system_that_wrote_nothing_scores_0(files, tmp_path, capsys):
     result = json.loads(report(capsys, "--ref", files["ref.bo"], "--hyp", str(tmp_path / "nothing"), *argv))
     (system,) = result["systems"]
     assert system["empty"] == 3 and system["values"]["rougeL F1"]["score"] == 0
-    with pytest.raises(InputError, match="nothing: all its lines are blank"):
+    with pytest.raises(InputError, match="nothing: all lines are blank"):
         report(capsys, "--ref", str(tmp_path / "nothing"), "--hyp", files["ref.bo"], *argv)
 
 
 def test_lines_that_end_in_cr_alone_are_refused(tmp_path):
     path = tmp_path / "mac.bo"
     path.write_bytes("ཀ\rཁ\r".encode())
-    with pytest.raises(InputError, match="its lines end in CR; convert it"):
+    with pytest.raises(InputError, match="lines end in CR instead of LF; convert the file"):
         read_lines(path)
     path.write_bytes("ཀ\r\nཁ".encode())
     assert read_lines(path) == ["ཀ", "ཁ"]

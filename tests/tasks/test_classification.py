@@ -146,11 +146,11 @@ def test_what_is_left_out_is_counted(encoder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
-        ("zh/train.txt", "天\t0\n天\t9\n", r"zh/train.txt:2: unknown label '9'; wcm has 0 a, 1 b, 2 c, 3 d"),
+        ("zh/train.txt", "天\t0\n天\t9\n", r"zh/train.txt:2: unknown label '9'; the labels of wcm are 0 a, 1 b, 2 c"),
         ("zh/train.txt", "天\t0\n天 0\n", r"zh/train.txt:2: no label; write text, a tab and the label"),
         ("zh/train.txt", "天\t0\n天\t\n", r"zh/train.txt:2: no label"),
         ("zh/train.txt", "天\t0\n天\t1\n天\t2\n", r"--classes: no training example of wcm has the class 3 d"),
-        ("minority/ug.txt", "\n", r"minority/ug.txt: no example in ug \(blank 1\); a language needs data"),
+        ("minority/ug.txt", "\n", r"minority/ug.txt: no examples \(blank 1\); add some, or remove the file"),
         ("zh/dev.txt", None, r"zh/dev.txt: no such file; expected WCM's"),
     ],
 )
@@ -166,7 +166,7 @@ def test_bad_sets_are_refused(encoder, tmp_path, path, content, message):
 def test_what_is_no_set_at_all_is_refused(encoder, tmp_path):
     (tmp_path / "ynat-v1.1_train.json").write_text("{}")
     (tmp_path / "ynat-v1.1_dev.json").write_text("[]")
-    for kind, message in (("ynat", "not a JSON list"), ("cmnews", "no folder of a minority language")):
+    for kind, message in (("ynat", "not a JSON list"), ("cmnews", "no folder for a minority language")):
         with pytest.raises(InputError, match=message):
             prepare(kind, tmp_path, encoder, tmp_path / "data")
     with pytest.raises(InputError, match="--classes a,a: name at least two different"):

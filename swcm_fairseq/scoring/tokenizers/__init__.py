@@ -1,4 +1,4 @@
-"""Tokenizers for the scores, one per file; the table of languages says which language uses which."""
+"""Tokenizers for scoring, one per file; the language table assigns one to each language."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +10,7 @@ from swcm_fairseq.errors import InputError
 if TYPE_CHECKING:
     from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
-# Name -> module and class, imported when one is made: rouge-score, which all are built on, takes a second.
+# Name -> module and class. Imported on demand, because their base, rouge-score, takes a second to import.
 _TOKENIZERS = {
     "bo-botok": "tibetan_words.TibetanWords",
     "bo-syllable": "tibetan.TibetanSyllables",
@@ -24,7 +24,7 @@ TOKENIZER_NAMES = (*_TOKENIZERS, _SENTENCEPIECE)
 
 
 def known_languages() -> list[str]:
-    """The languages that have a tokenizer of their own."""
+    """The languages with a tokenizer in the language table."""
     return [row.code for row in LANGUAGES.values() if row.rouge]
 
 
@@ -34,25 +34,25 @@ def language_tokenizer(code: str) -> str:
     if not name:
         raise InputError(
             f"no tokenizer is known for the language {code!r} (known: {', '.join(known_languages())}); "
-            f"choose one of {', '.join(TOKENIZER_NAMES)} yourself, for example word"
+            f"choose a tokenizer ({', '.join(TOKENIZER_NAMES)}), for example word"
         )
     return name
 
 
 def build_tokenizer(code: str, name: str | None = None, sentencepiece_model: Path | None = None) -> "Tokenizer":
-    """Make the tokenizer ``name``, or the one of ``language``.
+    """Make the tokenizer ``name``, or that of the language ``code``.
 
     Args:
-        code: ISO 639 code of the references.
+        code: language code of the references.
         name: one of :data:`TOKENIZER_NAMES`; ``None`` selects the language's own.
         sentencepiece_model: the ``.model`` file, for ``sentencepiece`` only.
 
     Raises:
-        InputError: the language or tokenizer is unknown, or a sentencepiece model is missing or not needed.
+        InputError: the language or tokenizer is unknown, or a sentencepiece model is missing or superfluous.
     """
     name = name or language_tokenizer(code)
     if (name == _SENTENCEPIECE) != (sentencepiece_model is not None):
-        raise InputError("the sentencepiece tokenizer and a sentencepiece model go together: give both or neither")
+        raise InputError("give the sentencepiece tokenizer and a sentencepiece model together, or neither")
     if sentencepiece_model is not None:
         from swcm_fairseq.scoring.tokenizers.pieces import SentencePieces
 

@@ -1,4 +1,4 @@
-"""What every tokenizer does: normalize, keep unknown pieces separate, then apply its own rule."""
+"""The base of all tokenizers: normalize, keep unknown pieces separate, then apply the tokenizer's own rule."""
 
 from abc import abstractmethod
 
@@ -7,24 +7,23 @@ from rouge_score.tokenizers import Tokenizer as RougeScoreTokenizer
 
 from swcm_fairseq.data.spelling import normalize
 
-# fairseq writes an unknown piece of a reference as <<unk>> and one of a hypothesis as <unk>, so that the two
-# never match. They stay whole here; as the word "unk" they would match.
+# fairseq writes unknown pieces as <<unk>> in references and as <unk> in hypotheses, so that they never match. They are
+# kept whole, because the word "unk" would match.
 _UNKNOWN = regex.compile(r"(<<unk>>|<unk>)")
 
-# Parts of the tokenizers' patterns. None contains punctuation or symbols: like rouge-score, no
-# tokenizer counts them.
+# Parts of the tokenizers' patterns. None contains punctuation or symbols, which rouge-score does not count either.
 DECIMAL = r"\p{Nd}+(?:[.,٫٬]\p{Nd}+)+"  # 3.14 and 12,345 are one token
-HAN = r"\p{Han}"  # one character, one token, whatever the tokenizer: Chinese inside another language
+HAN = r"\p{Han}"  # every tokenizer makes each Chinese character a token, also inside other languages
 WORD = r"[[\p{L}\p{M}\p{N}]--\p{Han}]+"
 
 
 class Tokenizer(RougeScoreTokenizer):
-    """Splits a text into the units that are compared; an instance is rouge-score's ``tokenizer`` argument.
+    """Splits a text into the units to compare; instances serve as rouge-score's ``tokenizer`` argument.
 
     Attributes:
-        name: what the signature says after ``tok:``.
-        case: what the signature says after ``case:``, ``lc`` (lower case) or ``mixed``.
-        norm: what the signature says after ``norm:``; ``None`` without Unicode normalization.
+        name: ``tok:`` in the signature.
+        case: ``case:`` in the signature, ``lc`` (lower case) or ``mixed``.
+        norm: ``norm:`` in the signature; ``None`` without Unicode normalization.
     """
 
     name: str
@@ -32,7 +31,7 @@ class Tokenizer(RougeScoreTokenizer):
     norm: str | None = "nfkc"
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of ``text``; the marks of unknown pieces are separate tokens."""
+        """The tokens of ``text``; marks of unknown pieces are separate tokens."""
         parts = _UNKNOWN.split(text)  # text, mark, text, mark, ..., text
         tokens: list[str] = []
         for position, part in enumerate(parts):
@@ -55,5 +54,5 @@ class PatternTokenizer(Tokenizer):
 
 
 def compile_pattern(*alternatives: str) -> regex.Pattern:
-    """A pattern of ``alternatives``, of which the first match wins; VERSION1 enables set difference (``--``)."""
+    """A pattern of ``alternatives``, the first of which that matches wins; VERSION1 enables set difference (``--``)."""
     return regex.compile("|".join(alternatives), regex.VERSION1)

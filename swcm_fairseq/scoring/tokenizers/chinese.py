@@ -1,4 +1,4 @@
-"""Chinese characters."""
+"""Tokenizer for Chinese characters."""
 
 from swcm_fairseq.scoring.tokenizers.base import DECIMAL, HAN, WORD, PatternTokenizer, compile_pattern
 

@@ -1,4 +1,4 @@
-"""rouge-score's own tokenizer, for comparison with published numbers on English."""
+"""rouge-score's own tokenizer, for comparison with published results on English."""
 
 from rouge_score.tokenizers import DefaultTokenizer
 
@@ -15,5 +15,5 @@ class RougeScoreDefault(Tokenizer):
         self.default = DefaultTokenizer(use_stemmer=False)
 
     def split(self, text: str) -> list[str]:
-        """The tokens that rouge-score itself would compare."""
+        """The tokens of rouge-score's default tokenizer."""
         return self.default.tokenize(text)

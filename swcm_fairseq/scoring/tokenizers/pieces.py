@@ -1,4 +1,4 @@
-"""Pieces of a sentencepiece model: a tokenizer for any language, defined by the model file."""
+"""A tokenizer for any language, defined by a sentencepiece model."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 
 class SentencePieces(Tokenizer):
-    """The pieces that a model cuts the text into; the signature contains the first 8 digits of the file's SHA-256.
+    """The pieces into which a model splits the text; the signature contains the first 8 digits of the file's SHA-256.
 
     Args:
         model: path of a ``.model`` file.
@@ -34,5 +34,5 @@ class SentencePieces(Tokenizer):
         self.name = f"sentencepiece-{hashlib.sha256(content).hexdigest()[:8]}"
 
     def split(self, text: str) -> list[str]:
-        """Pieces as strings, so that two letters that the model does not know still differ."""
+        """Pieces as strings, so that different unknown characters remain different."""
         return self.processor.encode(text, out_type=str)

@@ -1,4 +1,4 @@
-"""Tibetan syllables: text between tsheg, shad and space."""
+"""Tokenizer for Tibetan syllables, the text between tsheg, shad and spaces."""
 
 from swcm_fairseq.scoring.tokenizers.base import DECIMAL, HAN, PatternTokenizer, compile_pattern
 

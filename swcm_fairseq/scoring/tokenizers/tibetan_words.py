@@ -1,4 +1,4 @@
-"""Tibetan words, cut by the optional package botok with its word list."""
+"""Tokenizer for Tibetan words, which uses the optional package botok and its word list."""
 
 import hashlib
 import importlib.util
@@ -9,15 +9,15 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.scoring.tokenizers.base import Tokenizer, normalize
 from swcm_fairseq.scoring.tokenizers.tibetan import TibetanSyllables
 
-# Where botok itself looks for its word list, the "dialect pack".
+# Where botok keeps its word list, the "dialect pack".
 WORD_LIST = Path.home() / "Documents" / "pybo" / "dialect_packs" / "general"
 
 
 class TibetanWords(Tokenizer):
     """botok's words, with affixed particles separate; other scripts as in :class:`TibetanSyllables`.
 
-    The word list is never downloaded here, and is read from its text files each time, not from the pickle that
-    botok keeps beside them. The signature contains botok's version and the first 8 digits of the list's SHA-256.
+    The word list is never downloaded. It is read from its text files each time, not from the pickle that botok stores
+    beside them. The signature contains botok's version and the first 8 digits of the list's SHA-256.
 
     Args:
         word_list: directory of a botok dialect pack.
@@ -28,10 +28,10 @@ class TibetanWords(Tokenizer):
 
     def __init__(self, word_list: Path = WORD_LIST) -> None:
         if importlib.util.find_spec("botok") is None:
-            raise InputError("the tokenizer bo-botok needs the package botok: pip install botok, or use bo-syllable")
+            raise InputError("the tokenizer bo-botok needs botok: pip install botok, or use bo-syllable")
         if not word_list.is_dir():
             raise InputError(
-                f"{word_list}: botok's word list is not there; download it once with "
+                f"{word_list}: botok's word list is missing; download it once with "
                 'python -c "import botok; botok.Config()", or use bo-syllable'
             )
         import botok
@@ -47,7 +47,7 @@ class TibetanWords(Tokenizer):
         self.name = f"bo-botok{version('botok')}-{digest.hexdigest()[:8]}"
 
     def split(self, text: str) -> list[str]:
-        """Words with one tsheg between their syllables and none at the end."""
+        """Words, with one tsheg between syllables and none at the end."""
         normalized = normalize(text)
         if not normalized.strip():
             return []

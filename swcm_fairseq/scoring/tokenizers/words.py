@@ -1,14 +1,14 @@
-"""Words of languages that put spaces between them, in every script that they are written in."""
+"""Tokenizer for languages with spaces between words, in all their scripts."""
 
 from swcm_fairseq.scoring.tokenizers.base import DECIMAL, HAN, WORD, PatternTokenizer, compile_pattern
 
 
 class Words(PatternTokenizer):
-    """Runs of letters, marks and digits: Uyghur, Kazakh, Mongolian in Arabic, Cyrillic, Latin, Mongolian script.
+    """Runs of letters, marks and digits: Uyghur, Kazakh and Mongolian in Arabic, Cyrillic, Latin or Mongolian script.
 
-    In traditional Mongolian a word continues across the vowel separator (U+180E) and the variation selectors,
-    which do not count as differences; a suffix after the narrow no-break space (U+202F) is a separate word,
-    because sentencepiece turns that space into an ordinary one.
+    In traditional Mongolian, a word continues across the vowel separator (U+180E) and the variation selectors, which
+    are ignored in comparisons. A suffix after the narrow no-break space (U+202F) is a separate word, because
+    sentencepiece turns that space into an ordinary one.
     """
 
     name = "word"
