@@ -1,6 +1,6 @@
-"""Which point of a grid scored best: ``swcm best-setting GRID --scores bo``.
+"""Print the name of the best-scoring setting of a grid: ``swcm best-setting GRID --scores bo``.
 
-GRID contains one directory per setting, named after it, with scores/NAME.json. Prints the name of the best.
+GRID contains one directory per setting, named after it, with scores/NAME.json.
 """
 
 import argparse
@@ -11,10 +11,10 @@ from swcm_fairseq.scoring.score_report import read_json
 
 
 def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
-    """The name of the directory with the highest number; on a tie, the first by name.
+    """The name of the directory with the highest score; ties go to the first name in alphabetical order.
 
     Raises:
-        InputError: there is no directory, or a scores file is missing, damaged or without the number.
+        InputError: ``grid`` contains no settings, or a scores file is missing, damaged or lacks the score.
     """
     found: dict[str, float] = {}
     for path in sorted(grid.iterdir()) if grid.is_dir() else []:
@@ -23,7 +23,7 @@ def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
             raise InputError(f"{path}/scores/{scores}.json: has no {value}; score again")
         found[path.name] = values[value].score
     if not found:
-        raise InputError(f"{grid}: no setting has been scored there")
+        raise InputError(f"{grid}: contains no settings; run the recipe that scores them first")
     return max(found, key=lambda name: found[name])
 
 

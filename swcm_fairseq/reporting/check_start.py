@@ -1,4 +1,4 @@
-"""Can fine-tuning start from this checkpoint, and can outputs in these languages be tested? One line if not."""
+"""Check that fine-tuning can start from a checkpoint and that outputs in the given languages can be scored."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from swcm_fairseq.scoring.tokenizers import language_tokenizer
 
 
 def check_pairs(directory: Path, langs: Sequence[str], splits: Sequence[str]) -> None:
-    """Refuse a language without pairs within it, such as article and title, in one of the splits."""
+    """Raise :class:`InputError` if a split has no pairs within a language, such as article and title."""
     pairs = [corpus for corpus in find_corpora(directory) if corpus.kind is Kind.PAIR]
     for split in splits:
         have = sorted({c.source_lang for c in pairs if c.source_lang == c.target_lang and split in c.splits})
@@ -24,7 +24,7 @@ def check_pairs(directory: Path, langs: Sequence[str], splits: Sequence[str]) ->
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Refuse a checkpoint of another task, which has no symbols, and a language without tokenizer or data."""
+    """Refuse a checkpoint of another task, which lacks the task's symbols, and languages without tokenizer or data."""
     parser = argparse.ArgumentParser(prog="swcm check-start", description=__doc__)
     parser.add_argument("--start", metavar="CHECKPOINT", help="checkpoint for --finetune-from-model")
     parser.add_argument("--langs", nargs="+", default=[], metavar="LANG", help="languages of the outputs")
@@ -38,12 +38,12 @@ def main(argv: list[str] | None = None) -> None:
         check_pairs(args.pairs, args.langs, ("valid", "test"))
     if args.start is None:
         return
-    from swcm_fairseq.tasks.restored import read_task_state  # torch, which the rest does without
+    from swcm_fairseq.tasks.restored import read_task_state  # imports torch, which the other checks do not need
 
     if "symbols" not in read_task_state(args.start):
         raise InputError(
-            f"{args.start}: is not a checkpoint of the task multilingual_denoising_mt; give --start one of the "
-            "pretraining recipes, or the directory of an encoder"
+            f"{args.start}: not a checkpoint of the task multilingual_denoising_mt; give --start a checkpoint of a "
+            "pretraining recipe, or the directory of an encoder"
         )
 
 

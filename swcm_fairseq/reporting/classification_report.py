@@ -1,6 +1,6 @@
-"""Classification runs beside CINO's Tables 3 to 5: accuracy and F1 by language, mean and range over seeds.
+"""Compare classification runs with CINO's Tables 3 to 5: accuracy and F1 by language, mean and range over seeds.
 
-Reads what swcm_fairseq.classify writes: LANG.predictions and LANG.labels in the folders test and dev of
+Reads the output of swcm_fairseq.classify: LANG.predictions and LANG.labels in the folders test and dev of
 RUNS/classification/SET/SYSTEM/seed-N.
 """
 
@@ -26,20 +26,20 @@ MINORITIES, ALL = "minorities", "all"
 DEV, TEST = "dev", "test"
 ACCURACY = " accuracy"  # ends the name of such a column
 
-Scores = dict[str, list[float]]  # "LANGUAGE SCORE" or "dev LANGUAGE SCORE" -> percent, one number per seed
+Scores = dict[str, list[float]]  # "LANGUAGE SCORE" or "dev LANGUAGE SCORE" -> one percentage per seed
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Classes, int64, shape (lines,); raises :class:`InputError` for a line that is not the number of a class."""
+    """Class indices, int64, shape (lines,); raises :class:`InputError` for a line that is not a class index."""
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.isdecimal():
-            raise InputError(f"{path}:{number}: {line!r} is not a label; write the file with swcm_fairseq.classify")
+            raise InputError(f"{path}:{number}: {line!r} is not a class index; write the file with swcm classify")
     return np.array([int(line) for line in lines])
 
 
 def seed_scores(directory: Path) -> dict[str, float]:
-    """All scores of one seed, in percent, by language, and their means over minority and all languages."""
+    """All scores of one seed in percent, by language, and their means over minority languages and all languages."""
     scores: dict[str, float] = {}
     langs = sorted(path.stem for path in directory.glob("*.labels"))
     for lang in langs:
@@ -56,7 +56,7 @@ def seed_scores(directory: Path) -> dict[str, float]:
 
 
 def system_scores(run: Path) -> Scores:
-    """Scores of all seeds of a system; {} if none was tested."""
+    """Scores of all seeds of a system; {} if no seed has been tested."""
     found: Scores = defaultdict(list)
     for split in (DEV, TEST):
         for directory in sorted(run.glob(f"seed-*/{split}")):
@@ -66,7 +66,7 @@ def system_scores(run: Path) -> Scores:
 
 
 def cell(values: list[float] | None) -> str:
-    """Mean and, for several seeds, the range: ``42.6 (41.9 to 43.2)``."""
+    """The mean and, for several seeds, the range: ``42.6 (41.9 to 43.2)``."""
     if not values:
         return ""
     several = f" ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else ""
@@ -104,7 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, prog="swcm classification-report")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the tables to FILE, as Markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number of every seed to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all scores of every seed to FILE")
     return parser
 
 
@@ -118,9 +118,9 @@ def main(argv: list[str] | None = None) -> None:
         if scores:
             found[run.parent.name][run.name] = scores
     if not found:
-        raise InputError(f"{root}: no tested run; run a recipe of examples/classification/ or give --runs")
+        raise InputError(f"{root}: no tested runs; run a recipe of examples/classification/ or give --runs")
     paper = yaml.safe_load(CINO_TABLES.read_text(encoding="utf-8"))
-    legend = f"In percent: mean of the seeds (least to greatest). Paper: {paper['source']}.\n"
+    legend = f"In percent: mean over seeds (minimum to maximum). Paper: {paper['source']}.\n"
     text = "\n".join([*(tables(name, systems, paper) for name, systems in found.items()), legend])
     write_output(lambda: text, None)
     if args.output is not None:

@@ -1,4 +1,4 @@
-"""Draw training losses: panels side by side, each with the curves of one or several runs, from fairseq's JSON logs.
+"""Plot training losses from fairseq's JSON logs, in panels side by side, each with the curves of one or several runs.
 
     swcm curves --output loss.png \\
         --panel pretraining xlm-swcm=runs/pretraining/xlm-swcm/train.log
@@ -12,15 +12,15 @@ from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, load_pyplot, write_picture
 from swcm_fairseq.reporting.progress import statistics
 
-WIDTH, HEIGHT = 4, 3  # inches of a panel
-# (Tag of a log line, its number of updates, its loss), the finer ones first.
+WIDTH, HEIGHT = 4, 3  # size of a panel in inches
+# (Tag of a log line, key of its number of updates, key of its loss), the finer-grained ones first.
 TRAINING_LINES = (("train_inner", "num_updates", "loss"), ("train", "train_num_updates", "train_loss"))
 
 
 def training_curve(log: Path) -> tuple[list[int], list[float]]:
-    """Updates and training losses of one run; after an interruption the later line counts.
+    """Updates and training losses of one run; if an update was repeated after an interruption, the later line counts.
 
-    A run that is shorter than its ``--log-interval`` has one point per epoch.
+    A run shorter than its ``--log-interval`` has one point per epoch.
 
     Raises:
         InputError: the file cannot be read.
@@ -28,7 +28,7 @@ def training_curve(log: Path) -> tuple[list[int], list[float]]:
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise InputError(f"{log}: {error.strerror}; name the log of a training") from error
+        raise InputError(f"{log}: {error.strerror}; give the log of a training run") from error
     found = [each for each in map(statistics, lines) if each]
     for wanted, update, loss in TRAINING_LINES:
         rows = [numbers for tag, numbers in found if tag == wanted]
@@ -36,7 +36,7 @@ def training_curve(log: Path) -> tuple[list[int], list[float]]:
             points = {int(numbers[update]): float(numbers[loss]) for numbers in rows}
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(
-                f"{log}: a line of {wanted} has no {update} or {loss} that is a number; the log is damaged"
+                f"{log}: {update} or {loss} is missing or not a number in a line of {wanted}; the log is damaged"
             ) from error
         if points:
             return sorted(points), [points[number] for number in sorted(points)]
@@ -44,14 +44,14 @@ def training_curve(log: Path) -> tuple[list[int], list[float]]:
 
 
 def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
-    """Write a picture of training losses.
+    """Write a plot of training losses.
 
     Args:
         panels: title -> name of a run -> its log.
-        output: the file, e.g. ``loss.png``; the extension determines the format.
+        output: file to write, such as ``loss.png``; the extension determines the format.
 
     Raises:
-        InputError: a log cannot be read, or the picture cannot be written.
+        InputError: a log cannot be read, or the plot cannot be written.
     """
     check_picture("--output", output)
     pyplot = load_pyplot()
@@ -68,29 +68,29 @@ def draw_curves(panels: dict[str, dict[str, Path]], output: Path) -> None:
 
 
 def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
-    """``[["pretraining", "xlm-swcm=a.log"], ...]`` in the form that :func:`draw_curves` takes."""
+    """``[["pretraining", "xlm-swcm=a.log"], ...]`` in the form that :func:`draw_curves` expects."""
     panels: dict[str, dict[str, Path]] = {}
     for title, *curves in arguments:
         pairs = [curve.partition("=") for curve in curves]
         if not pairs or not all(name and log for name, _, log in pairs):
-            raise InputError(f"--panel {' '.join([title, *curves])}: write TITLE NAME=LOG [NAME=LOG ...]")
+            raise InputError(f"--panel {' '.join([title, *curves])}: expected TITLE NAME=LOG [NAME=LOG ...]")
         panels[title] = {name: Path(log) for name, _, log in pairs}
     return panels
 
 
 def main() -> None:
-    """Draw one picture."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="swcm curves", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, required=True, help="picture to write (.png, .svg, .pdf)")
+    parser.add_argument("--output", type=Path, required=True, help="file to write (.png, .svg, .pdf)")
     parser.add_argument(
         "--panel",
         nargs="+",
         action="append",
         required=True,
         metavar=("TITLE", "NAME=LOG"),
-        help="a title, then the name and the log (of --log-format json) of each curve; give the option once per panel",
+        help="title, then name and log (--log-format json) of each curve; give the option once per panel",
     )
     args = parser.parse_args()
     panels = parse_panels(args.panel)

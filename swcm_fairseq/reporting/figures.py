@@ -1,4 +1,4 @@
-"""Pictures of a report: Figure 4, and the training curves of every kind of run."""
+"""Plots of a report: Figure 4, and the training curves of every kind of run."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from swcm_fairseq.reporting.runs import LOG_FILE, PRETRAINING, Runs
 
 
 def draw_table(filled: FilledTable, output: Path) -> bool:
-    """Draw a table with numbers for systems: one line per column, with 95% intervals; False if it has no number yet."""
+    """Plot a table whose systems are numbers: one curve per column, with 95% intervals; False without any score yet."""
     pyplot = load_pyplot()
     figure, axes = pyplot.subplots(figsize=(5, 3.5), layout="constrained")
     drawn = False
@@ -34,7 +34,7 @@ def draw_table(filled: FilledTable, output: Path) -> bool:
 
 
 def draw_training(runs: Runs, tasks: list[str], output: Path) -> list[Path]:
-    """One picture per task, of all its runs that have a log, such as ``curves-finetuning-summarization.png``; paths."""
+    """Write one plot per task, such as ``curves-finetuning-summarization.png``, with all runs that have a log."""
     written = []
     for task in (PRETRAINING, *tasks):
         logs = {run.name: run / LOG_FILE for run in runs.directories(task) if (run / LOG_FILE).is_file()}

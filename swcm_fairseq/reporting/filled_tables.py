@@ -1,4 +1,4 @@
-"""A table of the paper with our numbers beside the paper's, as Markdown, CSV and LaTeX."""
+"""Tables of the paper with our numbers beside the paper's, as Markdown, CSV and LaTeX."""
 
 import csv
 import io
@@ -13,12 +13,12 @@ from swcm_fairseq.reporting.runs import Cell, Origin, Runs
 
 @dataclass
 class FilledTable:
-    """A table and the numbers from the runs.
+    """A table and the numbers from our runs.
 
     Attributes:
         table: the paper's table.
         cells: one row per system, one cell per column; None without a finished run.
-        source: where the paper's numbers were published.
+        source: publication of the paper's numbers.
     """
 
     table: Table
@@ -27,16 +27,16 @@ class FilledTable:
 
     @property
     def origins(self) -> list[Origin]:
-        """How the numbers were computed, each way once; the position in the list is the number of the footnote."""
+        """The distinct origins of the numbers; the position in the list is the number of the footnote."""
         return list(dict.fromkeys(cell.origin for row in self.cells for cell in row if cell is not None))
 
     def mark(self, cell: Cell) -> str:
-        """The sign of a cell's footnote."""
+        """The footnote mark of a cell."""
         return f"[{self.origins.index(cell.origin) + 1}]"
 
 
 def fill(table: Table, runs: Runs, source: str) -> FilledTable:
-    """Look every cell up."""
+    """Fill every cell of a table from the runs, and add the table's additional rows."""
     if table.more_rows:
         names = {run.name for column in table.columns for run in runs.directories(column.task)}
         more = sorted(name for name in names if name.startswith(table.more_rows))
@@ -46,7 +46,7 @@ def fill(table: Table, runs: Runs, source: str) -> FilledTable:
 
 
 def _text(filled: FilledTable) -> tuple[list[str], list[list[str]]]:
-    """The heading and the rows: each number with its interval and footnote, and the paper's number to its right."""
+    """The heading and the rows: each number with interval and footnote mark, and the paper's number to its right."""
     table = filled.table
     heading = ["System"]
     for column in table.columns:
@@ -63,17 +63,17 @@ def _text(filled: FilledTable) -> tuple[list[str], list[list[str]]]:
 
 
 def legend(filled: FilledTable) -> str:
-    """What the numbers and signs mean."""
+    """The meaning of the numbers and signs."""
     parts = ["In percent"]
     if any(cell is not None and cell.interval is not None for row in filled.cells for cell in row):
         parts.append("± half of the bootstrap 95% interval")
     if filled.table.in_paper:
-        parts.append(f"paper: {filled.source}, which does not say how it tokenizes")
+        parts.append(f"paper: {filled.source}, which does not describe its tokenization")
     return "; ".join(parts) + "."
 
 
 def warnings(filled: FilledTable) -> list[str]:
-    """Which numbers cannot be compared: other metrics, other tokenizers, other versions or other test sets."""
+    """Warnings about numbers that cannot be compared because metric, tokenizer, version or test set differ."""
     if len(filled.origins) < 2:
         return []
     count = len(filled.origins)
@@ -82,7 +82,8 @@ def warnings(filled: FilledTable) -> list[str]:
         marks = sorted({filled.mark(cell) for row in filled.cells if (cell := row[i]) is not None})
         if len(marks) > 1:
             lines.append(
-                f"{column.heading}: systems were scored in different ways ({', '.join(marks)}); score them alike."
+                f"{column.heading}: systems were scored in different ways ({', '.join(marks)}); "
+                "score them in the same way."
             )
     return lines
 
@@ -98,7 +99,7 @@ def as_markdown(filled: FilledTable) -> str:
 
 
 def as_latex(filled: FilledTable) -> str:
-    """A ``table*``; needs the package booktabs."""
+    """A LaTeX ``table*``; needs the package booktabs."""
     heading, rows = _text(filled)
     align = ["left", *("right" for _ in heading[1:])]
     table = tabulate(rows, heading, tablefmt="latex_booktabs", disable_numparse=True, colalign=align)
@@ -113,7 +114,7 @@ def as_latex(filled: FilledTable) -> str:
 
 
 def as_csv(filled: FilledTable) -> str:
-    """One line per system; for each column our number, its interval, its signature and the paper's, unrounded."""
+    """One line per system with, for each column, our number, its interval and signature, and the paper's; unrounded."""
     parts = ["", " ±", " signature", " paper"]
     heading = ["System", *(column.heading + part for column in filled.table.columns for part in parts)]
     rows: list[Sequence[object]] = [heading]

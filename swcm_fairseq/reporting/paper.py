@@ -1,4 +1,4 @@
-"""The paper's tables, and where a run writes the number of each cell (paper_tables.yaml)."""
+"""The paper's tables, and the scores file of each cell (paper_tables.yaml)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +10,14 @@ PAPER_TABLES = Path(__file__).with_name("paper_tables.yaml")
 
 @dataclass(frozen=True)
 class Column:
-    """One number of every system.
+    """One column of a table.
 
     Attributes:
         heading: heading of the column.
         task: directory of the runs, below the directory of all runs.
         scores: name of the scores file, without ``.json``.
-        value: title of the number in that file.
-        suffix: added to the name of the row's run.
+        value: name of the number in that file.
+        suffix: appended to the name of the row's run.
     """
 
     heading: str
@@ -33,8 +33,8 @@ class Row:
 
     Attributes:
         system: its name in the paper.
-        run: name of its runs; None for a system that has no recipe.
-        paper: the paper's numbers, one per column, in percent; empty if it prints none.
+        run: name of its runs; None for a system without a recipe.
+        paper: the paper's numbers in percent, one per column; empty if the paper has none.
     """
 
     system: str
@@ -47,12 +47,12 @@ class Table:
     """One table of the paper.
 
     Attributes:
-        name: name of its files.
+        name: base name of its files.
         title: its heading.
-        columns: its numbers.
+        columns: its columns.
         rows: its systems.
-        more_rows: prefix of the names of runs that get their own rows; empty for none.
-        figure: label of the x axis, if the table is drawn: x is the system, y the number, one line per column.
+        more_rows: prefix of the names of runs that get additional rows; empty for none.
+        figure: label of the x axis, if the table is plotted with the systems on the x axis and one curve per column.
     """
 
     name: str
@@ -64,25 +64,25 @@ class Table:
 
     @property
     def in_paper(self) -> bool:
-        """Does the paper print its numbers?"""
+        """Whether the paper contains the numbers of this table."""
         return any(row.paper for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Paper:
-    """All tables and where they were published."""
+    """All tables and their publication."""
 
     source: str
     tables: tuple[Table, ...] = field(default_factory=tuple)
 
     def scores_of(self, task: str, run: str) -> list[str]:
-        """Names of the scores files that a run of ``task`` has when it is finished."""
+        """Names of the scores files of a finished run of ``task``."""
         columns = [column for table in self.tables for column in table.columns if column.task == task]
         columns = [column for column in columns if run.endswith(column.suffix)]
         return list(dict.fromkeys(column.scores for column in columns))
 
     def has(self, task: str, run: str) -> bool:
-        """Is there a cell for this run?"""
+        """Whether a table has a cell for this run."""
         return self.is_scored_only(task, run) or any(
             column.task == task and row.run is not None and row.run + column.suffix == run
             for table in self.tables
@@ -91,7 +91,7 @@ class Paper:
         )
 
     def is_scored_only(self, task: str, run: str) -> bool:
-        """Is this run a row of ``more_rows``: outputs of another system, which was not trained here?"""
+        """Whether this run is an additional row (``more_rows``): outputs of a system that was not trained here."""
         return any(
             column.task == task and table.more_rows != "" and run.startswith(table.more_rows)
             for table in self.tables
@@ -100,12 +100,12 @@ class Paper:
 
     @property
     def tasks(self) -> list[str]:
-        """Directories of all runs that write scores."""
+        """Task directories of all runs with scores."""
         return list(dict.fromkeys(column.task for table in self.tables for column in table.columns))
 
 
 def read_paper(path: Path = PAPER_TABLES) -> Paper:
-    """Read the file; every row has as many numbers as there are columns, or none."""
+    """Read the tables; raises :class:`ValueError` unless every row has one number per column, or none."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return Paper(content["source"], tuple(_table(each) for each in content["tables"]))
 

@@ -1,10 +1,10 @@
-"""Collect finished runs into the paper's Tables 1 to 5, beside the paper's numbers, and draw Figure 4 and the curves.
+"""Collect finished runs in the paper's Tables 1 to 5, beside the paper's numbers, and plot Figure 4 and the curves.
 
-    swcm paper-report                  reads runs/; files go to runs/report
+    swcm paper-report                  reads runs/ and writes to runs/report
     swcm paper-report --runs runs/smoke
 
-Each table is printed and written as Markdown, CSV and LaTeX. A cell without a finished run stays empty. Unfinished
-runs are listed with the command that continues them.
+Each table is printed and written as Markdown, CSV and LaTeX. Cells without a finished run remain empty. Unfinished runs
+are listed with the command that continues them.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from swcm_fairseq.reporting.runs import Runs
 
 
 def write(filled: FilledTable, output: Path) -> list[Path]:
-    """The files of one table, and of its figure if it has one and there is something to draw."""
+    """Write the files of one table, and its figure if it has one and there are scores to plot; return the paths."""
     written = []
     for suffix, render in FORMATS.items():
         path = output / f"{filled.table.name}{suffix}"
@@ -34,7 +34,7 @@ def write(filled: FilledTable, output: Path) -> list[Path]:
 
 
 def print_others(runs: Runs, paper: Paper) -> None:
-    """Finished runs without a cell in any table, such as your own: one line each."""
+    """Print one line per finished run without a cell in any table, such as your own runs."""
     for task in paper.tasks:
         for run in runs.directories(task):
             if paper.has(task, run.name):
@@ -42,11 +42,11 @@ def print_others(runs: Runs, paper: Paper) -> None:
             cells = {name: runs.number(run, name, "rougeL F1") for name in paper.scores_of(task, run.name)}
             texts = [f"{name} {cell} ({cell.origin})" for name, cell in cells.items() if cell is not None]
             if texts:
-                print(f"{run}: in no table: ROUGE-L F1 {', '.join(texts)}")
+                print(f"{run}: not in any table: ROUGE-L F1 {', '.join(texts)}")
 
 
 def print_unfinished(runs: Runs, paper: Paper) -> None:
-    """Unfinished runs: one line each."""
+    """Print one line per unfinished run."""
     for run, progress in runs.unfinished(paper):
         print(f"{run}: not finished, {progress}; continue with: {command(runs.root, run)}")
 
@@ -60,11 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print the tables, write the files, list what is not finished; exit status 1 if a file is damaged."""
+    """Print the tables, write the files, and list unfinished runs; exit with status 1 if a file is damaged."""
     args = build_parser().parse_args(argv)
     if not args.runs.is_dir():
         raise InputError(
-            f"{args.runs}: no such directory; run a recipe of examples/ first, or name another with --runs"
+            f"{args.runs}: no such directory; run a recipe of examples/ first, or give another directory with --runs"
         )
     runs, paper, output = Runs(args.runs), read_paper(), args.output or args.runs / "report"
     written = []

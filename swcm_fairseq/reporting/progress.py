@@ -2,9 +2,9 @@
 
     fairseq-train --log-format json ... | swcm progress LOG [UNIT]
 
-UNIT is "update" or "epoch"; fairseq's log states the total. All of fairseq's output goes to LOG; the
-terminal gets a bar with the loss, one line per validation, and, if the run fails, its error line or otherwise the last
-lines of the log.
+UNIT is "update" or "epoch"; the total is read from fairseq's log. All output of fairseq is written to LOG. The terminal
+shows a bar with the loss, one line per validation and, if the run fails, its error line or else the last lines of the
+log.
 """
 
 import argparse
@@ -20,7 +20,7 @@ TAIL = 15
 ERROR = re.compile(
     r"^(?:\[rank\d+\]: )?(error: .*\n)"
 )  # with several processes, torch prefixes each line with the rank
-# (Unit of the bar, tag of a log line) -> the number in it that counts the units done.
+# (Unit of the bar, tag of a log line) -> key of the number of finished units.
 COUNTERS = {
     ("update", "train_inner"): "num_updates",
     ("update", "train"): "train_num_updates",
@@ -28,7 +28,7 @@ COUNTERS = {
     ("epoch", "train_inner"): "update",
     ("epoch", "train"): "epoch",
 }
-# In the first line of fairseq_cli.train (log_filters.py): how many there will be; 0 means no limit of this kind.
+# The total number of units, in the first log line of fairseq_cli.train (log_filters.py); 0 means no limit of this kind.
 TOTALS = {"update": re.compile(r"--max-update (\d+)"), "epoch": re.compile(r"--max-epoch (\d+)")}
 
 
@@ -45,13 +45,13 @@ def statistics(line: str) -> tuple[str, dict[str, str]] | None:
 
 
 def validation(numbers: dict[str, str]) -> str:
-    """The results of a validation, as one line."""
+    """The results of a validation on one line."""
     rouge = f", ROUGE-L {numbers['valid_rouge_l']}" if "valid_rouge_l" in numbers else ""
     return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
 
 
 def follow(log_path: str, unit: str = "update", label: str | None = None, row: int = 0) -> int:
-    """Copy standard input to the log and draw the bar, ``row`` lines further down; returns the exit status."""
+    """Copy standard input to the log and draw the bar ``row`` lines further down; return the exit status."""
     finished = False
     tail: list[str] = []
     errors: list[str] = []
@@ -87,8 +87,8 @@ def main() -> None:
     )
     parser.add_argument("log_path", metavar="LOG", help="file to which all output is appended")
     parser.add_argument("unit", metavar="UNIT", nargs="?", choices=["update", "epoch"], default="update")
-    parser.add_argument("--label", metavar="TEXT", help="name in front of the bar")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several run at once")
+    parser.add_argument("--label", metavar="TEXT", help="label in front of the bar")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several are shown")
     sys.exit(follow(**vars(parser.parse_args())))
 
 

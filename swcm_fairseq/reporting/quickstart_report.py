@@ -1,4 +1,4 @@
-"""The end of the demonstration: a table, five samples side by side, one page, and the conclusion from the numbers.
+"""The report of the demonstration: tables, five samples side by side, a web page, and a conclusion from the numbers.
 
     swcm quickstart-report --out runs/quickstart \\
         --text examples/quickstart/data/libreoffice --systems xlm-swcm random-decoder --curves loss.png
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
 LANGS = {"bo": "Tibetan", "zh": "Chinese"}
-SAMPLES = {"bo": 3, "zh": 2}  # shown at the end
+SAMPLES = {"bo": 3, "zh": 2}  # number of samples shown
 NAMES = {"xlm-swcm": "XLM-SWCM", "random-decoder": "random decoder"}
 BASELINE = "first words of the section"
 F1 = "rougeL F1"
 HEADERS = ["", "ROUGE-L F1", "P", "R", "different titles", "in the language"]
-SHOWN = 70  # characters of an input
+SHOWN = 70  # maximum number of characters shown of an input
 
 
 @dataclass
@@ -40,10 +40,10 @@ class TestSet:
     """Held-out sections of one language.
 
     Attributes:
-        lang: its code.
+        lang: language code.
         articles: the sections.
         titles: their titles.
-        systems: the output of each system; the baseline is the last.
+        systems: the output of each system; the baseline is last.
         evaluation: the scores of all systems.
     """
 
@@ -69,12 +69,12 @@ def hypotheses(path: Path, count: int) -> list[str]:
     """
     segments = read_generation(path)
     if [segment.id for segment in segments] != list(range(count)):
-        raise InputError(f"{path}: outputs are missing; delete the mark of its step in done/ and run again")
+        raise InputError(f"{path}: outputs are missing; delete the mark of this step in done/ and run again")
     return [segment.hypothesis or "" for segment in segments]
 
 
 def first_words(article: str, tokenizer: "Tokenizer", count: int) -> str:
-    """The shortest beginning of the text with ``count`` words of its language."""
+    """The longest beginning of the text with at most ``count`` tokens."""
     for end in range(1, len(article)):
         if len(tokenizer.tokenize(article[:end])) > count:
             return article[: end - 1]
@@ -82,7 +82,7 @@ def first_words(article: str, tokenizer: "Tokenizer", count: int) -> str:
 
 
 def read_test_set(out: Path, text: Path, lang: str, names: Sequence[str]) -> TestSet:
-    """All of one language, scored; the baseline has as many words as the median training title."""
+    """The scored test set of one language; the baseline has as many tokens as the median training title."""
     tokenizer = build_tokenizer(lang)
     articles, titles = (read_lines(text, lang, "test", side) for side in ("article", "title"))
     count = int(statistics.median(len(tokenizer.tokenize(line)) for line in read_lines(text, lang, "train", "title")))
@@ -95,12 +95,12 @@ def read_test_set(out: Path, text: Path, lang: str, names: Sequence[str]) -> Tes
 
 
 def with_interval(value: Value) -> str:
-    """``31.5 ± 3.3``; the second number is half of the 95% interval."""
+    """``31.5 ± 3.3``, where the second number is half of the 95% interval."""
     return f"{value.score:.1f} ± {value.interval or 0:.1f}"
 
 
 def score_rows(test: TestSet) -> list[list[str]]:
-    """The rows of the table."""
+    """The rows of the table of scores."""
     rows = []
     for system, scores in zip(test.systems, test.evaluation.systems, strict=True):
         values = scores.values
@@ -126,7 +126,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def verdict(tests: Sequence[TestSet]) -> str:
-    """The conclusion that the numbers support: how the model compares with each rival, by language."""
+    """The conclusion from the numbers: how the model compares with each other system, by language."""
     findings: dict[tuple[str, str], list[str]] = {}
     for test in tests:
         ours, *rivals = test.evaluation.systems
@@ -138,7 +138,7 @@ def verdict(tests: Sequence[TestSet]) -> str:
 
 
 def samples(tests: Sequence[TestSet]) -> list[Sample]:
-    """Sections spread over the test sets, with what every system wrote."""
+    """Sections spread over the test sets, with the output of every system."""
     chosen = []
     for test in tests:
         step = max(1, len(test.titles) // SAMPLES[test.lang])
@@ -164,7 +164,7 @@ def as_text(tests: Sequence[TestSet]) -> str:
 
 
 def as_page(tests: Sequence[TestSet], curves: Path | None) -> str:
-    """The same as one web page, with all samples and the loss curves."""
+    """The same content as a web page, with the loss curves."""
     parts = [f"<p><strong>{escape(verdict(tests))}</strong></p>"]
     for test in tests:
         table = tabulate(score_rows(test), HEADERS, tablefmt="html", disable_numparse=True)
@@ -183,13 +183,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the run")
     parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="directory of the title files")
-    parser.add_argument("--systems", nargs="+", required=True, metavar="NAME", help="the first one is compared")
-    parser.add_argument("--curves", type=Path, metavar="PNG", help="picture of the losses, for the page")
+    parser.add_argument(
+        "--systems", nargs="+", required=True, metavar="NAME", help="systems; the first is compared with the others"
+    )
+    parser.add_argument("--curves", type=Path, metavar="PNG", help="plot of the losses, for the page")
     return parser
 
 
 def main() -> None:
-    """Print tables, samples and the sentence; write ``scores.json`` and ``report.html``."""
+    """Print tables, samples and the conclusion; write ``scores.json`` and ``report.html``."""
     args = build_parser().parse_args()
     tests = [read_test_set(args.out, args.text, lang, args.systems) for lang in LANGS]
     print(f"\n{as_text(tests)}\n\n{verdict(tests)}")
@@ -197,7 +199,7 @@ def main() -> None:
     write_whole(args.out / "scores.json", (json.dumps(numbers, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
     page = args.out / "report.html"
     write_whole(page, as_page(tests, args.curves).encode("utf-8"))
-    print(f"\nEverything on one page, for a browser: {page}")
+    print(f"\nThe same report as a web page: {page}")
 
 
 if __name__ == "__main__":

@@ -11,22 +11,23 @@ GRID_COLUMNS = (
     *("system", "place", "pretraining", "pretraining_options", "common_options"),
     *("finetuning_options", "tasks", "corpora"),
 )
-OURS = "xlm-swcm"  # also in the grid, but it has its own recipes
+OURS = "xlm-swcm"  # in the grid, but has its own recipes
 MBART = {"mbart-cm": [], "mbart-cm-expanded": ["EXPAND=1"]}  # name -> variables for its recipe
 # Directory of runs -> variables for the recipes.
 ENVIRONMENTS = {Path("runs"): "", Path("runs/smoke"): "SCALE=smoke "}
 
 
 def read_grid(path: Path = GRID) -> list[dict[str, str]]:
-    """The rows of the ablations, by :data:`GRID_COLUMNS`."""
+    """The rows of the grid of ablations, as column of :data:`GRID_COLUMNS` -> value."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     return list(csv.DictReader(lines, GRID_COLUMNS, delimiter="\t"))
 
 
 def command(root: Path, run: Path) -> str:
-    """The command to type to continue a run, for any directory of runs.
+    """The command that continues a run in any directory of runs.
 
-    A run whose name no recipe has gets the recipe of its task; add the options that the run was started with.
+    A run whose name no recipe uses is continued by the recipe of its task; the user must add the options that the run
+    was started with.
     """
     environment = ENVIRONMENTS.get(root, f"RUNS={shlex.quote(str(root))} ")
     return environment + shlex.join(_words(*run.relative_to(root).parts))

@@ -1,4 +1,4 @@
-"""The contents of a directory of runs: scores of finished ones, and what the others still lack."""
+"""The contents of a directory of runs: scores of finished runs, and what unfinished runs lack."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PRETRAINING = "pretraining"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a number depends on; only numbers of the same origin can be compared.
+    """How a number was computed; only numbers of the same origin can be compared.
 
     Attributes:
         signature: signature of the metric.
@@ -37,7 +37,7 @@ class Cell:
 
     Attributes:
         score: the number.
-        interval: half of its bootstrap 95% interval; None if it was omitted.
+        interval: half of its bootstrap 95% interval; None without an interval.
         origin: how it was computed.
     """
 
@@ -63,13 +63,13 @@ class Runs:
         self._read: dict[Path, Evaluation] = {}
 
     def cell(self, row: Row, column: Column) -> Cell | None:
-        """Our number for a cell of a table, if its run was scored."""
+        """Our number for a cell of a table; None if its run has not been scored."""
         if row.run is None:
             return None
         return self.number(self.root / column.task / (row.run + column.suffix), column.scores, column.value)
 
     def number(self, run: Path, scores: str, value: str) -> Cell | None:
-        """One number of a run; None if there is no such file or it cannot be read, which is then noted."""
+        """One number of a run; None if its file is missing or cannot be read, which is recorded in ``damaged``."""
         path = run / "scores" / f"{scores}.json"
         if path in self.damaged or not path.is_file():
             return None
@@ -86,11 +86,11 @@ class Runs:
         return self._read[path]
 
     def directories(self, task: str) -> list[Path]:
-        """All runs of a task, by name."""
+        """All runs of a task, sorted by name."""
         return sorted(path for path in (self.root / task).glob("*") if path.is_dir())
 
     def unfinished(self, paper: Paper) -> Iterator[tuple[Path, str]]:
-        """Unfinished runs, each with what it lacks."""
+        """Unfinished runs and what each of them lacks."""
         for task in (PRETRAINING, *paper.tasks):
             for run in self.directories(task):
                 missing = [
@@ -107,7 +107,7 @@ class Runs:
                     yield run, progress
 
     def _training(self, run: Path) -> tuple[str, bool]:
-        """How far the training of a run got, and whether it finished; damage is noted."""
+        """The progress of the training of a run, and whether it is finished; damage is recorded."""
         if not (run / LAST).is_file():
             return "no checkpoint yet", False
         try:
@@ -118,12 +118,12 @@ class Runs:
 
 
 def training_progress(checkpoint: Path) -> tuple[str, bool]:
-    """How far training had got when a checkpoint was written, e.g. ``update 120 of 500``, and whether it had finished.
+    """The progress of training at a checkpoint, such as ``update 120 of 500``, and whether training was finished.
 
     Raises:
-        InputError: the file is not a checkpoint of a training.
+        InputError: the file is not a checkpoint of fairseq-train.
     """
-    from swcm_fairseq.interop.files import load_pickle  # torch, which a report without unfinished runs does without
+    from swcm_fairseq.interop.files import load_pickle  # imports torch, which only unfinished runs need
 
     state: Checkpoint = load_pickle(checkpoint)
     try:
@@ -147,10 +147,8 @@ def _cell(evaluation: Evaluation, value: str, path: Path) -> Cell:
         InputError: the file contains several systems, or lacks the number.
     """
     if len(evaluation.systems) != 1:
-        raise InputError(
-            f"{path}: scores of {len(evaluation.systems)} systems; the report takes one a file: score again"
-        )
+        raise InputError(f"{path}: scores of {len(evaluation.systems)} systems; score again with one system per file")
     found, signature = evaluation.systems[0].values.get(value), evaluation.signatures.get(value.split()[0])
     if found is None or signature is None:
-        raise InputError(f"{path}: has no {value} or no signature of it; score again with swcm score")
+        raise InputError(f"{path}: has no {value} or no signature for it; score again with swcm score")
     return Cell(found.score, found.interval, Origin(signature, evaluation.segments))

@@ -1,4 +1,4 @@
-"""The scores of one run as a table: ``swcm run-scores RUN`` reads RUN/scores/*.json."""
+"""Print the scores of one run as a table: ``swcm run-scores RUN`` reads RUN/scores/*.json."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.scoring.score_report import read_json, table
 
-# Names of the numbers in a report -> heading of the column.
+# Name of a number in a scores file -> heading of its column.
 COLUMNS = {
     "rougeL F1": "ROUGE-L F1",
     "rougeL P": "P",
@@ -19,12 +19,12 @@ COLUMNS = {
 
 
 def row(path: Path) -> tuple[list[str], str]:
-    """One line of the table, and the signature of its ROUGE-L."""
+    """The cells of one line of the table, and the signature of its ROUGE-L."""
     evaluation = read_json(path)
     values = evaluation.systems[0].values
     cells = [f"{values[name].score:.2f}" if name in values else "" for name in COLUMNS]
     if "rougeL" not in evaluation.signatures:
-        raise InputError(f"{path}: has no signature of ROUGE-L; delete it and run the recipe again")
+        raise InputError(f"{path}: has no signature for ROUGE-L; delete it and run the recipe again")
     return [path.stem, str(evaluation.segments), *cells], evaluation.signatures["rougeL"]
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         raise InputError(f"{folder}: no scores yet; run the recipe again")
     rows = [row(path) for path in paths]
     print(table(["test set", "lines", *COLUMNS.values()], [cells for cells, _ in rows]))
-    print("\nin percent; script and language: share of the outputs in the right one")
+    print("\nin percent; script and language: share of the outputs in the expected script and language")
     for signature in dict.fromkeys(signature for _, signature in rows):
         print(signature)
 

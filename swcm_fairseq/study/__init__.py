@@ -1,1 +1,1 @@
-"""A study of what each part of the method contributes: many systems, equal updates, several seeds, intervals."""
+"""Studies of what each part of the method contributes: many systems, equal updates, several seeds, intervals."""

@@ -1,7 +1,7 @@
 """``swcm study``: run a study, or report its results.
 
-You can interrupt it at any time. The same command continues: finished runs are kept in RESULTS, and a training run
-continues from its last checkpoint.
+You can interrupt a study at any time; the same command continues it. Finished runs are kept in RESULTS, and an
+unfinished training run continues from its last checkpoint.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from swcm_fairseq.study.study_runner import Job, Places, jobs, train_job
 
 
 def machine() -> str:
-    """The processor and the number of threads of a training run."""
+    """The processor, and the number of threads of a training run."""
     names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s)"
 
@@ -32,7 +32,7 @@ def _cpuinfo() -> list[str]:
 
 
 def run_job(plan: StudyPlan, job: Job, places: Places, bar: tqdm) -> None:
-    """Run one job, and show its results above the progress bar."""
+    """Run one job and print its results above the progress bar."""
     for result in train_job(plan, job, places, machine()):
         bar.update()
         bar.write(
@@ -59,10 +59,10 @@ def run_study(plan: StudyPlan, places: Places, at_once: int) -> None:
 
 
 def with_data(plan: StudyPlan, data: Path) -> StudyPlan:
-    """The plan with only the tasks that have a data directory; prints which have none.
+    """The plan, reduced to the tasks with a data directory; prints which tasks are left out.
 
     Raises:
-        InputError: no task has one.
+        InputError: no task has a data directory.
     """
     tasks = [task for task in plan.tasks if (data / task.name).is_dir()]
     for task in plan.tasks:
@@ -78,23 +78,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="swcm study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["run", "report"], help="train what is missing, or write the report")
+    parser.add_argument("action", choices=["run", "report"], help="train missing runs, or only write the report")
     parser.add_argument("--plan", type=Path, default=Path("examples/study/plan.yaml"), metavar="YAML")
-    parser.add_argument("--scale", required=True, metavar="NAME", help="of the plan: smoke, cpu or gpu")
+    parser.add_argument("--scale", required=True, metavar="NAME", help="scale of the plan: smoke, cpu or gpu")
     parser.add_argument(
         "--encoders", type=Path, metavar="DIR", help="encoders that systems start from: DIR/aligned and others"
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one for each task")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one per task")
     parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints and logs")
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results and report")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="training runs at a time (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="simultaneous training runs (default: 1)")
     return parser
 
 
 def report(plan: StudyPlan, results: list[RunResult], folder: Path) -> None:
     """Write the report and print its paths."""
     if not results:
-        raise InputError(f"{folder}: contains no finished run; run examples/study/run.sh first")
+        raise InputError(f"{folder}: contains no finished runs; run examples/study/run.sh first")
     from swcm_fairseq.study.study_curves import draw  # matplotlib takes a second to import
 
     for path in write_report(plan, results, folder, draw(plan, results, folder / "curves.png")):
@@ -109,7 +109,7 @@ def main() -> None:
         if args.encoders is None or args.data is None or args.work is None:
             raise InputError("run needs --encoders, --data and --work")
         if args.jobs < 1:
-            raise InputError(f"--jobs {args.jobs}: give 1 or more")
+            raise InputError(f"--jobs {args.jobs}: must be at least 1")
         plan = with_data(plan, args.data)
         run_study(plan, Places(args.encoders, args.data, args.work, args.results), args.jobs)
     report(plan, read_results(args.results), args.results)

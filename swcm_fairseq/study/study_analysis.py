@@ -1,4 +1,4 @@
-"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and verdicts on the paper's orders."""
+"""Scores over items and seeds: hierarchical bootstrap, tests between systems, and verdicts on the paper's claims."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from swcm_fairseq.scoring.tokenizers import build_tokenizer
 from swcm_fairseq.study.study_plan import METRICS, Claim
 from swcm_fairseq.study.study_results import RunResult
 
-TRIALS = 1000  # of the bootstrap and of the tests
+TRIALS = 1000  # of the bootstrap and of the significance tests
 SIGNIFICANT = 0.05
 
 
 @dataclass
 class StudyScore:
-    """One system on one test set, over all its seeds.
+    """Scores of one system on one test set, over all its seeds.
 
     Attributes:
         system: name of the system.
         seeds: number of runs.
-        score: in percent, over the outputs of all runs.
+        score: score in percent, over the outputs of all runs.
         low: lower end of the 95% interval over items and seeds.
-        high: its upper end.
-        by_seed: the score of each run.
-        different: number of different outputs per run, on average.
-        language: percent of the outputs that are in the target language; None if it is unknown.
+        high: upper end of the interval.
+        by_seed: score of each run.
+        different: mean number of distinct outputs per run.
+        language: percentage of outputs in the target language; None if it is unknown.
         stats: the metric's statistics, [seeds, items, numbers].
     """
 
@@ -54,10 +54,10 @@ def metric_named(name: str, language: str) -> Metric:
 def resampled(metric: Metric, systems: Sequence[np.ndarray]) -> np.ndarray:
     """Bootstrap scores, [trials, systems], of systems on one test set.
 
-    Each resample draws items, the same for all systems, and for each system its own seeds, all with replacement.
+    Each resample draws items, the same for all systems, and seeds, separately for each system, both with replacement.
 
     Args:
-        metric: of the scores.
+        metric: the metric of the scores.
         systems: the metric's statistics of each system, [seeds, items, numbers].
     """
     random = np.random.default_rng(seed())
@@ -78,7 +78,7 @@ def interval(scores: np.ndarray) -> tuple[float, float]:
 
 
 def score_system(metric: Metric, runs: Sequence[RunResult], direction: str, references: list[str]) -> StudyScore:
-    """A system's runs on one test set."""
+    """Score a system's runs on one test set."""
     language = direction.rpartition("-")[2]
     outputs = [run.outputs[direction] for run in runs]
     stats = np.asarray([segment_statistics(metric, each, [references]) for each in outputs], dtype=float)
@@ -101,7 +101,7 @@ def score_system(metric: Metric, runs: Sequence[RunResult], direction: str, refe
 
 
 def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
-    """Approximate randomization over items; an item's statistics are summed over the seeds that both systems have."""
+    """p-value of approximate randomization over items; statistics are summed over the seeds that both systems have."""
     seeds = min(one.seeds, other.seeds)
     return approximate_randomization(
         metric, one.stats[:seeds].sum(axis=0), other.stats[:seeds].sum(axis=0), trials=TRIALS
@@ -110,15 +110,15 @@ def p_value(metric: Metric, one: StudyScore, other: StudyScore) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The study's verdict on an order.
+    """The study's verdict on a claim.
 
     Attributes:
         word: ``confirmed`` or ``contradicted`` if the difference is significant both over items (``p``) and over items
             and seeds (the interval does not contain 0); otherwise ``not confirmed``.
-        difference: of the scores.
-        low: lower end of the difference's 95% interval over items and seeds.
-        high: its upper end.
-        p: of approximate randomization over items.
+        difference: difference of the scores.
+        low: lower end of its 95% interval over items and seeds.
+        high: upper end of the interval.
+        p: p-value of approximate randomization over items.
     """
 
     word: str
@@ -129,7 +129,7 @@ class Verdict:
 
 
 def judged(metric: Metric, claim: Claim, scores: dict[str, StudyScore]) -> Verdict | None:
-    """The verdict on a claim; None as long as one of the two systems is missing."""
+    """The verdict on a claim; None if one of the two systems is missing."""
     if claim.better not in scores or claim.worse not in scores:
         return None
     better, worse = scores[claim.better], scores[claim.worse]

@@ -1,4 +1,4 @@
-"""Plot the training losses of a study's systems, each at its own learning rate and the first seed."""
+"""Plot the training losses of a study's systems, each at its best learning rate and the first seed."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from swcm_fairseq.study.study_results import RunResult
 
 
 def draw(plan: StudyPlan, results: list[RunResult], path: Path) -> Path | None:
-    """Draw a panel for pretraining and one for each task; returns ``path``, or None without results."""
+    """Draw one panel for pretraining and one per task; return ``path``, or None without results."""
     by_task = {task.name: chosen_runs(plan, results, task.name) for task in plan.tasks}
     by_task = {task: runs for task, runs in by_task.items() if runs}
     if not by_task:

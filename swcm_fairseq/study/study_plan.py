@@ -17,11 +17,11 @@ class StudySystem:
     """One system.
 
     Attributes:
-        name: of the system; part of file names.
+        name: name of the system; part of file names.
         tables: where it appears in the paper.
-        options: of fairseq-train in both stages.
+        options: options of fairseq-train in both stages.
         pretraining: additional options for pretraining; None for a system that is not pretrained.
-        encoder: the encoder it starts from; encoders are named by how the rows of new pieces start.
+        encoder: the encoder it starts from; encoders are named by how the rows of new pieces are initialized.
     """
 
     name: str
@@ -33,14 +33,14 @@ class StudySystem:
 
 @dataclass(frozen=True)
 class StudyTask:
-    """One fine-tuning.
+    """One fine-tuning task.
 
     Attributes:
-        name: of the task; its data directory is ``DATA/NAME``.
+        name: name of the task; its data directory is ``DATA/NAME``.
         directions: ``CORPUS:SOURCE-TARGET`` of each test set.
-        metric: the score by which systems are compared, one of :data:`METRICS`.
-        options: of fairseq-train.
-        generation: of fairseq-generate.
+        metric: the score that compares systems, one of :data:`METRICS`.
+        options: options of fairseq-train.
+        generation: options of fairseq-generate.
     """
 
     name: str
@@ -55,12 +55,12 @@ class StudyScale:
     """How long and with which options all systems are trained.
 
     Attributes:
-        pretraining_updates: of pretraining.
-        task_updates: of fine-tuning, for each task of this scale.
-        options: of fairseq-train in both stages.
+        pretraining_updates: number of updates of pretraining.
+        task_updates: number of updates of fine-tuning, for each task of this scale.
+        options: options of fairseq-train in both stages.
         pretraining: additional options for pretraining.
         rates: learning rates; each system uses the one with the lowest validation loss at the first seed.
-        seeds: of the runs.
+        seeds: random seeds of the runs.
         systems: names of the systems at this scale; empty for all.
     """
 
@@ -75,12 +75,12 @@ class StudyScale:
 
 @dataclass(frozen=True)
 class Claim:
-    """An order that the paper reports.
+    """A claim of the paper that one system is better than another.
 
     Attributes:
-        better: name of a system.
-        worse: name of another.
-        where: section or table.
+        better: name of the better system.
+        worse: name of the worse system.
+        where: section or table of the paper.
     """
 
     better: str
@@ -90,12 +90,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared.
+    """The subjects of a study.
 
     Attributes:
         systems: the systems.
-        tasks: the fine-tunings.
-        claims: what the paper found.
+        tasks: the fine-tuning tasks.
+        claims: the paper's claims.
     """
 
     systems: list[StudySystem]
@@ -105,11 +105,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class PlanFile(Comparison):
-    """What the file contains, for all scales.
+    """The contents of the plan file, for all scales.
 
     Attributes:
         scales: name -> scale.
-        options: of fairseq-train in both stages at every scale.
+        options: options of fairseq-train in both stages at every scale.
     """
 
     scales: dict[str, StudyScale]
@@ -127,10 +127,10 @@ Named = TypeVar("Named", StudySystem, StudyTask)
 
 
 def _chosen(parts: list[Named], names: list[str], place: str) -> list[Named]:
-    """The parts with these names; all parts if there are no names."""
+    """The parts with these names; all parts if ``names`` is empty."""
     unknown = set(names) - {part.name for part in parts}
     if unknown:
-        raise InputError(f"{place}: {sorted(unknown)[0]} is not in the plan; give {', '.join(p.name for p in parts)}")
+        raise InputError(f"{place}: unknown name {sorted(unknown)[0]}; known are {', '.join(p.name for p in parts)}")
     return [part for part in parts if not names or part.name in names]
 
 
@@ -150,10 +150,10 @@ def read_plan(path: Path, scale: str) -> StudyPlan:
     """
     content = checked(parse_yaml(read_text(path), path), PlanFile, str(path))
     if scale not in content.scales:
-        raise InputError(f"{path}: no scale {scale}; give {', '.join(content.scales)}")
+        raise InputError(f"{path}: unknown scale {scale}; known are {', '.join(content.scales)}")
     size = content.scales[scale]
     if not size.rates or not size.seeds:
-        raise InputError(f"{path}: scales: {scale}: give rates and seeds")
+        raise InputError(f"{path}: scales: {scale}: give at least one rate and one seed")
     for task in content.tasks:
         _check(task, f"{path}: tasks: {task.name}")
     return StudyPlan(

@@ -30,8 +30,8 @@ class TestTable:
         metric: name of the score.
         signature: what the numbers depend on.
         scores: by system, in the plan's order.
-        p_values: of the difference from XLM-SWCM, by system.
-        claims: the verdict on each of the paper's orders.
+        p_values: p-value of the difference from XLM-SWCM, by system.
+        claims: the verdict on each of the paper's claims.
     """
 
     task: str
@@ -44,7 +44,7 @@ class TestTable:
 
 
 def chosen_runs(plan: StudyPlan, results: list[RunResult], task: str) -> dict[str, list[RunResult]]:
-    """The runs of each system at its own learning rate, in the plan's order, without systems that have no run."""
+    """The runs of each system at its best learning rate, in the plan's order; systems without runs are left out."""
     chosen: dict[str, list[RunResult]] = {}
     for system in plan.systems:
         rate = best_rate(results, system.name, plan.scale.rates, plan.scale.seeds[0])
@@ -63,13 +63,13 @@ def read_references(folder: Path, direction: str) -> list[str]:
 
 
 def check_outputs(runs: list[RunResult], direction: str, items: int) -> None:
-    """Raises :class:`InputError` if a run does not have one output for each item of a test set."""
+    """Raise :class:`InputError` if a run does not have one output per item of a test set."""
     for run in runs:
         found = len(run.outputs.get(direction, []))
         if found != items:
             raise InputError(
                 f"{run.name.file}: {found} outputs for the {items} references of {direction}; "
-                "delete the file, and the study makes it again"
+                "delete the file and run the study again"
             )
 
 
@@ -123,7 +123,7 @@ def score_rows(table: TestTable, runs: dict[str, list[RunResult]]) -> tuple[list
 
 
 def claim_rows(tables: list[TestTable]) -> tuple[list[str], list[list[str]]]:
-    """One row for each order of the paper, one column for each test set."""
+    """One row per claim of the paper, one column per test set."""
     orders = list(dict.fromkeys(claim for table in tables for claim in table.claims))
     headers = ["the paper's order", "where", *(table.direction for table in tables)]
     rows = [
@@ -134,7 +134,7 @@ def claim_rows(tables: list[TestTable]) -> tuple[list[str], list[list[str]]]:
 
 
 def _verdict(verdict: Verdict | None) -> str:
-    """A cell of the table of orders."""
+    """A cell of the table of claims."""
     if verdict is None:
         return ""
     return f"{verdict.word}: {verdict.difference:+.1f} ({verdict.low:+.1f} to {verdict.high:+.1f}), p {verdict.p:.3f}"
@@ -160,7 +160,7 @@ def progress_line(plan: StudyPlan, results: list[RunResult]) -> str:
 
 
 def write_report(plan: StudyPlan, results: list[RunResult], folder: Path, curves: Path | None) -> list[Path]:
-    """Write ``report.md``, ``report.html`` and ``scores.json`` into ``folder``; returns them."""
+    """Write ``report.md``, ``report.html`` and ``scores.json`` to ``folder``; return their paths."""
     tables, page = [], []
     samples: list[Sample] = []
     markdown = ["# Results of the study", progress_line(plan, results)]

@@ -1,4 +1,4 @@
-"""Results of a study's runs: one compressed JSON file per run, small enough for a repository."""
+"""Results of a study's runs: one compressed JSON file per run, small enough to be committed."""
 
 import json
 import lzma
@@ -20,7 +20,7 @@ class RunName:
         system: name of the system.
         task: name of the task.
         rate: peak learning rate of both stages.
-        seed: of initialization, sampling and noise.
+        seed: random seed of initialization, sampling and noise.
     """
 
     system: str
@@ -41,11 +41,11 @@ class RunResult(RunName):
     Attributes:
         updates: updates of pretraining and of fine-tuning.
         parameters: number of parameters of the model.
-        validation_loss: at the end of fine-tuning, in bits per token.
-        seconds: duration of both training stages.
-        machine: its processor or GPU, and the number of threads.
-        curves: ``pretraining`` and the task -> update and training loss, every ten updates.
-        outputs: direction -> one hypothesis for each line of the test set.
+        validation_loss: loss at the end of fine-tuning, in bits per token.
+        seconds: duration of the fine-tuning run.
+        machine: processor and number of threads.
+        curves: ``pretraining`` or the task -> (update, training loss), every ten updates.
+        outputs: direction -> one hypothesis per line of the test set.
     """
 
     updates: list[int]
@@ -58,12 +58,12 @@ class RunResult(RunName):
 
     @property
     def name(self) -> RunName:
-        """Which run it is."""
+        """The part that identifies the run."""
         return RunName(self.system, self.task, self.rate, self.seed)
 
 
 def write_result(result: RunResult, folder: Path) -> None:
-    """Write the run's file, atomically."""
+    """Write the result file of a run, atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / result.name.file
     content = json.dumps(asdict(result), ensure_ascii=False, indent=0).encode("utf-8")
@@ -71,24 +71,24 @@ def write_result(result: RunResult, folder: Path) -> None:
 
 
 def read_results(folder: Path) -> list[RunResult]:
-    """All runs of a folder, by name; raises :class:`InputError` for a file that is not a result."""
+    """All results in a folder, sorted by file name; raises :class:`InputError` for a file that is not a result."""
     results = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             result = checked(parse_json(read_text(path), path), RunResult, str(path))
         except InputError as error:
-            raise InputError(f"{error}; delete the file, and the study repeats the run") from error
+            raise InputError(f"{error}; delete the file and run the study again") from error
         if result.name.file != path.name:
-            raise InputError(f"{path}: is the result {result.name.file}; give it that name")
+            raise InputError(f"{path}: contains the result {result.name.file}; rename the file")
         results.append(result)
     return results
 
 
 def best_rate(results: list[RunResult], system: str, rates: list[float], seed: int) -> float | None:
-    """The learning rate of a system: the lowest mean validation loss over its tasks at one seed.
+    """The learning rate with the lowest mean validation loss of a system over its tasks, at one seed.
 
     Returns:
-        None while runs are missing.
+        the rate; None while runs are missing.
     """
     losses: dict[float, dict[str, float]] = {rate: {} for rate in rates}
     for result in results:

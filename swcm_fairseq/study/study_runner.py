@@ -21,13 +21,13 @@ TASK = ["--user-dir", "swcm_fairseq", "--task", "multilingual_denoising_mt"]
 
 @dataclass(frozen=True)
 class Places:
-    """Where a study reads and writes.
+    """The folders that a study reads and writes.
 
     Attributes:
-        encoders: directory with the encoders that systems start from, by name.
-        data: directory of the data directories: ``pretraining`` and one for each task.
-        work: checkpoints and logs.
-        results: result files.
+        encoders: folder of the encoders that systems start from, by name.
+        data: folder of the data directories: ``pretraining`` and one per task.
+        work: folder of checkpoints and logs.
+        results: folder of result files.
     """
 
     encoders: Path
@@ -38,7 +38,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Job:
-    """A system at one learning rate and seed: its pretraining, and its fine-tuning on every task."""
+    """A system at one learning rate and seed: pretraining, and fine-tuning on every task."""
 
     system: StudySystem
     rate: float
@@ -46,10 +46,10 @@ class Job:
 
 
 def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
-    """The unfinished jobs that can run now: the grid of rates at the first seed, then the other seeds.
+    """The unfinished jobs that can run now: first all rates at the first seed, then the other seeds at the best rate.
 
-    A system's other seeds wait until its grid is complete. Jobs follow the plan's order of systems, so the first
-    systems can be compared over all seeds before the last ones have started.
+    A system's other seeds wait until all its rates are finished. Jobs follow the plan's order of systems, so the first
+    systems can be compared over all seeds before the last systems have started.
     """
     finished = {result.name for result in results}
     for system in plan.systems:
@@ -74,7 +74,7 @@ def run(command: list[str], log: Path) -> None:
 
 
 def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, options: list[str]) -> None:
-    """Run one stage, unless it is finished."""
+    """Run one training stage unless it is finished."""
     if (save_dir / "finished").exists():
         return
     shared = [*TASK, "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm", *plan.scale.options]
@@ -88,7 +88,7 @@ def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, o
 
 
 def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> list[str]:
-    """The options for what fine-tuning starts from: the pretrained system, which is trained first, or the encoder."""
+    """The options that start fine-tuning from the pretrained system, which is trained first, or from the encoder."""
     from_encoder = ["--pretrained-encoder", str(places.encoders / job.system.encoder)]
     if job.system.pretraining is None:
         return from_encoder
@@ -99,7 +99,7 @@ def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> li
 
 
 def generate(task: StudyTask, direction: str, data: Path, folder: Path, device: list[str]) -> list[str]:
-    """The outputs for one test set, in the order of its lines."""
+    """Decode one test set; return the outputs in line order."""
     corpus, _, languages = direction.partition(":")
     source, _, target = languages.partition("-")
     place = folder / "generated" / direction.replace(":", "-")
@@ -115,20 +115,20 @@ def read_log(log: Path) -> tuple[int, float, float]:
     """Number of parameters, last validation loss in bits per token, and duration in seconds of a training run.
 
     Raises:
-        InputError: the log contains no validation.
+        InputError: the log contains no validation results.
     """
     text = log.read_text(encoding="utf-8", errors="replace")
     found = [each for each in map(statistics, text.splitlines()) if each]
     losses = [float(numbers["valid_nll_loss"]) for tag, numbers in found if tag == "valid"]
     sizes = PARAMETERS.findall(text)
     if not losses or not sizes:
-        raise InputError(f"{log}: contains no validation; delete its folder and run the study again")
+        raise InputError(f"{log}: contains no validation results; delete its folder and run the study again")
     seconds = max(float(numbers["train_wall"]) for tag, numbers in found if tag == "train")
     return int(sizes[-1].replace(",", "")), losses[-1], seconds
 
 
 def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterator[RunResult]:
-    """Run both stages of a job, task by task; write each result when it arrives, and finally delete the checkpoints."""
+    """Run both stages of a job, task by task; write each result as soon as it is ready; finally delete checkpoints."""
     folder = places.work / job.system.name / f"lr-{job.rate:g}.seed-{job.seed}"
     pretraining_updates = 0 if job.system.pretraining is None else plan.scale.pretraining_updates
     device = [option for option in plan.scale.options if option in ("--cpu", "--fp16", "--bf16")]

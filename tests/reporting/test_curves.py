@@ -41,7 +41,7 @@ def test_panels_and_their_mistakes(tmp_path):
     draw_curves(panels, tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
     for wrong in (["title"], ["title", "log"], ["title", "=log"], ["title", "name="]):
-        with pytest.raises(InputError, match="write TITLE NAME=LOG"):
+        with pytest.raises(InputError, match="expected TITLE NAME=LOG"):
             parse_panels([wrong])
     with pytest.raises(InputError, match="No such file"):
         draw_curves({"title": {"name": tmp_path / "missing.log"}}, tmp_path / "loss.png")

@@ -87,7 +87,7 @@ def test_different_signatures_are_named(runs, scored, report):
     assert cells(text, "BASE-A")[0::2] == ["10.0 ± 1.2 [1]", "30.0 ± 1.2 [2]", ""]
     assert cells(text, "BASE-B")[0] == "20.0 ± 1.2 [3]"
     assert "The numbers of this table have 3 signatures or test sets" in text
-    assert "- Sum: systems were scored in different ways ([1], [3]); score them alike." in text
+    assert "- Sum: systems were scored in different ways ([1], [3]); score them in the same way." in text
     assert "MRC: systems" not in text
     assert "signatures" not in table(runs, "table4")
 
@@ -109,7 +109,7 @@ def test_outputs_of_a_language_model_are_rows_by_their_files(runs, scored, repor
     assert cells(table(runs, "table2"), "qwen-told")[4] == "11.5 ± 1.2 [1]"
     assert cells(table(runs, "table1"), "qwen")[0] == "12.0 ± 1.2 [1]"
     assert len(rows(runs, "table1")) == 5 and len(rows(runs, "table2")) == 7
-    assert "not finished" not in out and "in no table" not in out and status == 0
+    assert "not finished" not in out and "not in any table" not in out and status == 0
 
 
 def test_half_finished_runs_are_one_line_each(runs, scored, trained, report):
@@ -182,7 +182,7 @@ def test_damaged_files_are_one_line_each_and_the_rest_is_reported(runs, scored, 
 def test_runs_of_ones_own_are_told(runs, scored, report):
     scored(f"{SUM}/mine", "bo", 33.0)
     _, out, _ = report()
-    assert f"{runs}/{SUM}/mine: in no table: ROUGE-L F1 bo 33.0 ± 1.2 (rougeL|" in out
+    assert f"{runs}/{SUM}/mine: not in any table: ROUGE-L F1 bo 33.0 ± 1.2 (rougeL|" in out
 
 
 def test_figure_4_and_curves(runs, scored, trained, report):
@@ -220,7 +220,7 @@ def test_merging_has_a_run_for_each_system_and_language(runs, scored, report):
         (runs / "merging/summarization" / name).mkdir()
     status, out, _ = report()
     assert cells(table(runs, "merging"), "TIES-X, TASK and CT-X") == ["15.0 ± 1.2 [1]", "", "", ""]
-    assert "not finished" not in out and "in no table" not in out and status == 0
+    assert "not finished" not in out and "not in any table" not in out and status == 0
 
 
 def test_the_best_setting_of_a_grid(runs, scored, capsys):
@@ -228,6 +228,6 @@ def test_the_best_setting_of_a_grid(runs, scored, capsys):
         scored(f"grid/{name}", "bo", number)
     best_setting.main([str(runs / "grid"), "--scores", "bo"])
     assert capsys.readouterr().out == "1.0,0.2\n"
-    for grid, message in ((runs / "none", "no setting has been scored there"), (runs / "grid", "No such file")):
+    for grid, message in ((runs / "none", "contains no settings"), (runs / "grid", "No such file")):
         with pytest.raises(InputError, match=message):
             best_setting.main([str(grid), "--scores", "kk"])

@@ -88,9 +88,9 @@ def test_bad_choices(tmp_path, pieces_model):
         language_tokenizer("Tibetan!")
     with pytest.raises(InputError, match="unknown tokenizer 'words'"):
         build_tokenizer("bo", "words")
-    with pytest.raises(InputError, match="go together"):
+    with pytest.raises(InputError, match="together, or neither"):
         build_tokenizer("bo", "sentencepiece")
-    with pytest.raises(InputError, match="go together"):
+    with pytest.raises(InputError, match="together, or neither"):
         build_tokenizer("bo", None, pieces_model)
     with pytest.raises(InputError, match="cannot read the sentencepiece model"):
         build_tokenizer("bo", "sentencepiece", tmp_path / "none.model")

@@ -57,7 +57,7 @@ SCALE = "{pretraining_updates: 1, task_updates: {}, options: [], pretraining: []
         ("[", "not YAML"),
         ("a: 1", "unknown key 'a'; known are systems, tasks, claims, scales"),
         ("{scales: {cpu: {seed: 1}}, systems: [], tasks: [], claims: []}", "unknown key 'seed'"),
-        ("{scales: {}, systems: [], tasks: [], claims: []}", "no scale cpu"),
+        ("{scales: {}, systems: [], tasks: [], claims: []}", "unknown scale cpu"),
         ("{scales: {cpu: SCALE}, systems: [{}], tasks: [], claims: []}", "the key 'name' is missing"),
         (
             "{scales: {cpu: SCALE}, systems: [], tasks: [{name: x, directions: [zh-zh], metric: BLEU}], claims: []}",
@@ -98,7 +98,7 @@ def test_results_come_back_and_damage_is_named(tmp_path):
     assert read_results(tmp_path)[0].outputs == result().outputs
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"damaged compressed file: .*the study repeats the run"):
+    with pytest.raises(InputError, match=r"damaged compressed file: .*delete the file and run the study again"):
         read_results(tmp_path)
 
 
@@ -110,7 +110,7 @@ def test_a_result_must_fit_its_test_set(tmp_path):
 def test_a_result_must_have_its_name(tmp_path):
     write_result(result(), tmp_path)
     next(tmp_path.iterdir()).rename(tmp_path / "another.json.xz")
-    with pytest.raises(InputError, match=r"is the result xlm-swcm.titles.*; give it that name"):
+    with pytest.raises(InputError, match=r"contains the result xlm-swcm.titles.*; rename the file"):
         read_results(tmp_path)
 
 
