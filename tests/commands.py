@@ -1,4 +1,4 @@
-"""The project's and fairseq's commands, run within the process of the tests: importing torch takes seconds."""
+"""Run the project's and fairseq's commands inside the test process, because importing torch takes seconds."""
 
 import runpy
 import sys
@@ -17,14 +17,14 @@ FAIRSEQ = {
 
 
 def run(program: str, *arguments: object) -> None:
-    """Run ``fairseq-...``, ``swcm ...``, ``python -m MODULE ...`` or ``python FILE ...`` to its end, in this directory.
+    """Run ``fairseq-...``, ``swcm ...``, ``python -m MODULE ...`` or ``python FILE ...`` in the working directory.
 
     Raises:
-        SystemExit: with another status than 0.
-        Exception: whatever the command does not handle itself.
+        SystemExit: the exit status is not 0.
+        Exception: any exception that the command does not handle.
     """
     argv = [str(argument) for argument in arguments]
-    vars(save_checkpoint).pop("best", None)  # fairseq keeps a training's best score as long as the process lives
+    vars(save_checkpoint).pop("best", None)  # fairseq keeps the best score of a training run in the process
     if program in FAIRSEQ:
         _run_main(FAIRSEQ[program], argv)
     elif program == "swcm":
@@ -40,7 +40,7 @@ def run(program: str, *arguments: object) -> None:
 
 
 def _run_main(module: str, argv: Sequence[str]) -> None:
-    # runpy warns of a module that is imported already; it is run all the same.
+    # runpy warns about a module that is already imported, but runs it.
     with patch.object(sys, "argv", [module, *argv]), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         _until_exit(lambda: runpy.run_module(module, run_name="__main__", alter_sys=True))
 

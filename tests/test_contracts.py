@@ -1,4 +1,4 @@
-"""Who may import whom (CONTRIBUTING.md), read from the source."""
+"""The import rules of CONTRIBUTING.md, checked on the source."""
 
 import ast
 from collections import Counter
@@ -14,7 +14,7 @@ FILES = {
     for package in ("swcm_fairseq", "preprocess")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-# Package -> what it must not import, so that data flow in one direction.
+# Package -> modules that it must not import, so that dependencies have one direction.
 FORBIDDEN = {
     "preprocess": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.optim"),
     "swcm_fairseq.data": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "preprocess"),
@@ -25,7 +25,7 @@ FORBIDDEN = {
 
 
 def at_import(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes outside of functions and classes, those for type checkers among them."""
+    """The nodes outside functions and classes, including those for type checkers."""
     for node in ast.iter_child_nodes(tree):
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node
@@ -33,7 +33,7 @@ def at_import(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(module: str) -> set[str]:
-    """The modules of this project that a module imports when it is imported itself."""
+    """The modules of this project that a module imports when it is imported."""
     path, found = FILES[module], set()
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in at_import(ast.parse(path.read_text("utf-8"))):
@@ -67,7 +67,7 @@ def test_no_import_goes_round_in_a_circle():
 
 @pytest.mark.parametrize("package", ["tasks", "criterions", "optim"])
 def test_importing_a_package_registers_all_that_it_has(package):
-    """fairseq imports the files of a --user-dir itself only where the package has not been imported before."""
+    """fairseq imports the files of a --user-dir only if the package has not been imported before."""
     first = ast.parse(FILES[f"swcm_fairseq.{package}"].read_text(encoding="utf-8"))
     imported = {alias.name for node in first.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     registering = {

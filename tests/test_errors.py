@@ -65,7 +65,7 @@ def test_run_command(raised, status, line, capsys):
 
 @pytest.mark.parametrize("module", ["preprocess.extract", "swcm_fairseq.scoring"])
 def test_ctrl_c_while_modules_are_imported_is_one_line(module):
-    """The interrupt comes from a library that is imported after the package: by then the hook is there."""
+    """The interrupt comes from a library that is imported after the package, when the hook is already installed."""
     code = f"""
 import runpy, sys
 class Interrupt:

@@ -1,4 +1,4 @@
-"""The thread that reads batches ahead ends before the interpreter does."""
+"""The thread that prefetches batches ends before the interpreter."""
 
 import itertools
 from threading import Event
@@ -10,7 +10,7 @@ from swcm_fairseq.loader_shutdown import stop_reading_ahead
 
 
 class Endless:
-    """More batches than anybody takes."""
+    """An endless stream of batches."""
 
     def __len__(self):
         return 10**9

@@ -1,4 +1,4 @@
-"""What is kept out of logs, and that everything else stays."""
+"""Log records that are filtered out, while all others remain."""
 
 import logging
 

@@ -28,7 +28,7 @@ def test_an_old_package_is_an_import_error(monkeypatch):
         ImportError, match=r"^swcm_fairseq needs torch >= 999, found \S+: pip install torch==999$"
     ) as it:
         requirements_check.check()
-    assert isinstance(it.value, InputError)  # which commands show as one line
+    assert isinstance(it.value, InputError)  # commands show it as one line
 
 
 def test_a_command_names_what_it_cannot_import(monkeypatch, capsys):

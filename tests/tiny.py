@@ -1,3 +1,3 @@
-"""The size of the smallest models of the tests, as options of encoders and of fairseq's transformers."""
+"""The size of the smallest test models, as options of encoders and of fairseq's transformers."""
 
 ENCODER = {"encoder_layers": 1, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 32, "encoder_attention_heads": 2}

@@ -1,4 +1,4 @@
-"""Counts what makes a program wait for a GPU, on a CPU."""
+"""Count, on a CPU, the operations that would make a program wait for a GPU."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
-# Operators whose result, or its shape, is needed on the CPU.
+# Operators whose result or result shape is needed on the CPU.
 WAITING = {
     aten._local_scalar_dense,  # item(), bool(), int(), float()
     aten.equal,
@@ -22,7 +22,7 @@ WAITING = {
     aten.repeat_interleave,
 }
 INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
-# These do not reach the dispatcher on a CPU. new_tensor: numbers that come from Python are copied at once.
+# Methods that do not reach the dispatcher on a CPU. new_tensor copies Python numbers immediately.
 METHODS = {torch.Tensor.tolist, torch.Tensor.cpu, torch.Tensor.new_tensor}
 
 

@@ -61,7 +61,7 @@ def write_changed(
     after = [measure(processor_of(new), file, workers) for file in files]
     carried = None
     if has_encoder(source):
-        from swcm_fairseq.interop.encoder_rows import carry_rows, write_carried  # torch, which vocabularies do without
+        from swcm_fairseq.interop.encoder_rows import carry_rows, write_carried  # imports torch
 
         config, tensors, carried = carry_rows(source, symbols(old), symbols(new), seed, new_rows or NewRows())
         write_sentencepiece(target, new)  # first, so that a rerun of the command recognizes the encoder as its own

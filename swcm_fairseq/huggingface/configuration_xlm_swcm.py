@@ -7,7 +7,7 @@ class XLMSWCMConfig(PretrainedConfig):
     """The architecture of a model, written by ``swcm export --format huggingface``.
 
     Args:
-        vocab_size: pieces and special symbols; the language tokens come last.
+        vocab_size: number of pieces and special symbols; the language tokens come last.
         d_model: hidden size of encoder and decoder.
         encoder_layers: number of encoder layers.
         encoder_attention_heads: attention heads of the encoder.
@@ -15,25 +15,27 @@ class XLMSWCMConfig(PretrainedConfig):
         decoder_attention_heads: attention heads of the decoder.
         decoder_ffn_dim: inner size of the decoder's FFNs.
         decoder_plan: one entry per decoder layer: ``"inherit 0"`` or ``"duplicate 0"`` (self-attention, FFN1,
-            cross-attention, FFN2; the number is that of its encoder layer) or ``"normal"`` (self-attention,
+            cross-attention, FFN2; the number names the encoder layer) or ``"normal"`` (self-attention,
             cross-attention, FFN).
-        tie_self_attention: self-attention of ``inherit`` layers is the encoder layer's.
-        tie_ffn: FFN1 and FFN2 of ``inherit`` layers are the encoder layer's.
-        tie_duplicates: a ``duplicate`` layer is the layer before it, applied once more.
-        separate_embeddings: the decoder has token embeddings of its own.
-        tie_word_embeddings: the output matrix is the decoder's token embeddings.
-        max_source_positions: longest source, in tokens.
-        max_target_positions: longest target, in tokens.
-        activation_function: of all FFNs.
+        tie_self_attention: whether ``inherit`` layers share the self-attention of their encoder layer.
+        tie_ffn: whether FFN1 and FFN2 of ``inherit`` layers are the FFN of their encoder layer.
+        tie_duplicates: whether a ``duplicate`` layer applies the layer before it once more.
+        separate_embeddings: whether the decoder has its own token embeddings.
+        tie_word_embeddings: whether the output matrix is the decoder's token embeddings.
+        max_source_positions: maximum length of a source in tokens.
+        max_target_positions: maximum length of a target in tokens.
+        activation_function: activation function of all FFNs.
         encoder_layer_norm_eps: epsilon of the encoder's layer norms.
         decoder_layer_norm_eps: epsilon of the decoder's layer norms.
         dropout: dropout probability.
         attention_dropout: dropout probability of attention weights.
         activation_dropout: dropout probability after the activation in FFNs.
-        encoder_layerdrop: probability of leaving out an encoder layer in training.
-        decoder_layerdrop: probability of leaving out a decoder layer in training.
-        language_token_ids: language code to the id of its token.
-        fairseq: the model and task options needed to convert the model back to fairseq.
+        encoder_layerdrop: probability of skipping an encoder layer in training.
+        decoder_layerdrop: probability of skipping a decoder layer in training.
+        init_std: standard deviation of randomly initialized weights.
+        use_cache: whether to return keys and values for the next decoding step.
+        language_token_ids: language code -> id of its token.
+        fairseq: model and task options for the conversion back to fairseq.
     """
 
     model_type = "xlm_swcm"
@@ -101,7 +103,7 @@ class XLMSWCMConfig(PretrainedConfig):
         self.use_cache = use_cache
         self.language_token_ids = language_token_ids or {}
         self.fairseq = fairseq or {}
-        kwargs.pop("decoder_layers", None)  # follows from the plan
+        kwargs.pop("decoder_layers", None)  # determined by the plan
         defaults = {
             "is_encoder_decoder": True,
             "bos_token_id": 0,

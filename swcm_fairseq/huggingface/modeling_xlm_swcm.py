@@ -1,4 +1,4 @@
-"""XLM-SWCM (Su et al. 2025, arXiv 2502.10852) for transformers: an encoder-decoder that inherits its encoder.
+"""XLM-SWCM (Su et al. 2025, arXiv 2502.10852) for transformers: an encoder-decoder whose decoder inherits the encoder.
 
 The decoder's layers follow ``config.decoder_plan``. An inherited layer consists of self-attention, FFN1,
 cross-attention and FFN2; a normal layer consists of self-attention, cross-attention and FFN. Each block is followed by
@@ -25,8 +25,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_xlm_swcm import XLMSWCMConfig
 
-IGNORED = -100  # labels that are not predicted
-# Newer releases call the argument and the output "cache".
+IGNORED = -100  # label of positions that are not predicted
+# Name of the cache among arguments and outputs, which differs between releases of transformers.
 CACHE = "cache" if "cache" in {field.name for field in dataclasses.fields(Seq2SeqLMOutput)} else "past_key_values"
 
 
@@ -41,7 +41,7 @@ def eager_attention(
     is_causal: bool = False,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Attention with an explicit matrix of weights [B, H, T, S], returned with the output [B, T, H, D]."""
+    """Attention with explicit weights; returns the output [B, T, H, D] and the weights [B, H, T, S]."""
     scores = query @ key.transpose(2, 3) * scaling
     if is_causal:
         attention_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
@@ -79,18 +79,18 @@ class XLMSWCMAttention(nn.Module):
 
         Args:
             hidden: input of the queries.
-            mask: bool, broadcast to [B, H, T, S], True where attention is allowed; for flash attention [B, S].
-            is_causal: no position sees a later one.
+            mask: bool, broadcast to [B, H, T, S], True where attention is allowed; for flash attention, [B, S].
+            is_causal: whether positions must not attend to later ones.
             source: the encoder's output, for cross-attention.
             cache: keys and values of earlier steps.
-            layer: number of the decoder layer, for the cache.
+            layer: index of the decoder layer, for the cache.
 
         Returns:
             The output [B, T, C], and the weights [B, H, T, S] if the implementation returns them.
         """
         query = self._heads(self.q_proj(hidden))
         key, value = self._keys_and_values(hidden, source, cache, layer)
-        self.is_causal = is_causal  # some releases' flash attention reads it here; a tied module is the encoder's too
+        self.is_causal = is_causal  # read by flash attention in some releases; set per call, as modules may be tied
         attended, weights = _attention_function(self.config)(
             self,
             query,
@@ -110,7 +110,7 @@ class XLMSWCMAttention(nn.Module):
     def _keys_and_values(
         self, hidden: Tensor, source: Tensor | None, cache: EncoderDecoderCache | None, layer: int
     ) -> tuple[Tensor, Tensor]:
-        """Keys and values of all positions, [B, H, S, D]; those of the source are computed once."""
+        """Keys and values of all positions, [B, H, S, D]; those of the source are computed only once."""
         if source is not None and cache is not None and cache.is_updated.get(layer):
             return _cached(cache.cross_attention_cache, layer)
         attended = hidden if source is None else source
@@ -165,7 +165,7 @@ class XLMSWCMEncoderLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(config.d_model, config.encoder_layer_norm_eps)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """[B, S, C] -> [B, S, C], and the attention weights if there are any."""
+        """[B, S, C] -> [B, S, C], and the attention weights if available."""
         attended, weights = self.self_attn(x, mask)
         x = self.self_attn_layer_norm(x + F.dropout(attended, self.dropout, self.training))
         x = self.final_layer_norm(x + F.dropout(self.ffn1(x), self.dropout, self.training))
@@ -173,10 +173,10 @@ class XLMSWCMEncoderLayer(nn.Module):
 
 
 class XLMSWCMDecoderLayer(nn.Module):
-    """An inherited layer, a normal one, or with ``config.tie_duplicates`` a place that repeats the layer before it.
+    """An inherited or normal layer or, with ``config.tie_duplicates``, a placeholder that repeats the previous layer.
 
     Args:
-        config: the model's.
+        config: configuration of the model.
         planned: the layer's entry in ``config.decoder_plan``.
     """
 
@@ -219,20 +219,20 @@ class XLMSWCMDecoderLayer(nn.Module):
         tied: XLMSWCMEncoderLayer | None,
         number: int,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """One layer; arguments as in :meth:`XLMSWCMAttention.forward`.
+        """Apply the layer; see also :meth:`XLMSWCMAttention.forward`.
 
         Args:
             x: [B, T, C].
-            mask: of self-attention.
-            is_causal: of self-attention.
+            mask: mask of self-attention.
+            is_causal: whether self-attention is causal.
             source: [B, S, C]; None skips cross-attention.
-            source_mask: of cross-attention.
+            source_mask: mask of cross-attention.
             cache: keys and values of earlier steps.
             tied: the encoder layer whose blocks a tied layer uses.
-            number: its place in the decoder, for the cache.
+            number: index of the layer in the decoder, for the cache.
 
         Returns:
-            [B, T, C], and the weights of self- and cross-attention if there are any.
+            Output [B, T, C], and the weights of self-attention and cross-attention, if available.
         """
         self_attn = tied.self_attn if tied is not None and self.ties_self_attention else self.self_attn
         ffns = [tied.ffn1, tied.ffn1] if tied is not None and self.ties_ffn else self.own_ffns()
@@ -258,7 +258,7 @@ class XLMSWCMDecoderLayer(nn.Module):
 class XLMSWCMStack(nn.Module):
     """Common parts of encoder and decoder: embeddings, positions, and the loop over layers.
 
-    Positions are those of fairseq and XLM-R: the first token that is not padding has row ``pad_token_id + 1``.
+    Positions are numbered as in fairseq and XLM-R: the first token that is not padding uses row ``pad_token_id + 1``.
     """
 
     def __init__(self, config: XLMSWCMConfig, positions: int, eps: float, layerdrop: float):
@@ -270,10 +270,10 @@ class XLMSWCMStack(nn.Module):
         self.gradient_checkpointing = False
 
     def embed(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Add positions to token embeddings [B, T, C]; ``mask`` [B, all positions so far], True at tokens.
+        """Add positions to token embeddings [B, T, C]; ``mask`` [B, all positions so far] is True at tokens.
 
         Raises:
-            ValueError: there are more positions than the model has.
+            ValueError: the text is longer than the model's positions.
         """
         numbers = mask.long().cumsum(1) * mask.long() + self.padding_idx
         if mask.size(1) > self.positions and int(numbers.max()) > self.positions + self.padding_idx:
@@ -285,7 +285,7 @@ class XLMSWCMStack(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
     def run(self, layer: nn.Module, *inputs: Any) -> tuple[Any, ...] | None:
-        """One layer, recomputed in the backward pass if requested; None if LayerDrop skips it this time."""
+        """Apply a layer, with gradient checkpointing if it is enabled; None if LayerDrop skips the layer."""
         if self.training and self.layerdrop and torch.rand(()) < self.layerdrop:
             return None
         if self.gradient_checkpointing and self.training:
@@ -362,7 +362,7 @@ class XLMSWCMDecoder(XLMSWCMStack):
             cache: keys and values of earlier steps; the new ones are added.
 
         Returns:
-            Features [B, T, C], and for every layer the hidden states and the weights of self- and cross-attention.
+            Features [B, T, C]; hidden states and weights of self-attention and cross-attention of every layer.
         """
         mask, is_causal = causal_mask(seen, embeds.size(1), self.config)
         x = self.embed(embeds, seen)
@@ -387,21 +387,21 @@ def key_mask(seen: Tensor, config: XLMSWCMConfig) -> Tensor | None:
 
 
 def causal_mask(seen: Tensor, length: int, config: XLMSWCMConfig) -> tuple[Tensor | None, bool]:
-    """Mask of the decoder's self-attention for ``seen``, bool [B, all positions], of which ``length`` are new.
+    """Mask of the decoder's self-attention for ``seen``, bool [B, all positions]; the last ``length`` are new.
 
     Returns:
-        The mask, and whether the implementation must add causality, which it can if no padding comes before a token.
+        The mask, and whether the implementation must add causality, which is possible if no padding precedes a token.
     """
     if _is_flash(config):
         return (None if seen.all() else seen), True
     total = seen.size(1)
-    if total == length and seen[:, 0].all():  # causality hides padding that follows a token
+    if total == length and seen[:, 0].all():  # causality hides padding after the tokens
         return None, length > 1
     if length == 1 and seen.all():
         return None, False
     places = torch.arange(total, device=seen.device)
     queries = places[total - length :, None]
-    # Every query may attend to itself; otherwise padding would have nothing to attend to and become NaN.
+    # Every query may attend to itself; otherwise padding could attend to nothing and its output would be NaN.
     allowed = (seen[:, None, :] & (places <= queries)) | (places == queries)
     return allowed[:, None], False
 
@@ -426,7 +426,7 @@ def _option(value: bool | None, config: XLMSWCMConfig, name: str) -> bool:
 
 
 class XLMSWCMPreTrainedModel(PreTrainedModel):
-    """What transformers needs to know about the models below."""
+    """Properties of the models below that transformers needs."""
 
     config_class = XLMSWCMConfig
     base_model_prefix = "model"
@@ -471,7 +471,11 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
         return self.encoder.embed_tokens
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
-        """Replace them; refused if the decoder has its own, which would keep their old size."""
+        """Replace the token embeddings.
+
+        Raises:
+            ValueError: the decoder has its own embeddings, which would keep their old size.
+        """
         if self.config.separate_embeddings:
             raise ValueError("encoder and decoder have separate embeddings; they cannot be replaced together")
         self.encoder.embed_tokens = value
@@ -503,14 +507,14 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
             attention_mask: [B, S], 0 at padding; default: where ``input_ids`` are ``<pad>``.
             decoder_input_ids: target [B, T]: ``<s> <xx> w1 .. wn``; with a cache only the new positions.
             decoder_attention_mask: [B, all target positions so far], 0 at padding.
-            encoder_outputs: the encoder's, if it has run already.
+            encoder_outputs: outputs of the encoder, if it has already run.
             past_key_values: the cache under its older name; newer releases call it ``cache``.
             inputs_embeds: [B, S, C] instead of ``input_ids``.
             decoder_inputs_embeds: [B, T, C] instead of ``decoder_input_ids``.
-            use_cache: keep keys and values for the next step.
-            output_attentions: return attention weights (``attn_implementation="eager"`` has them).
-            output_hidden_states: return the hidden states of all layers.
-            return_dict: return an object rather than a tuple.
+            use_cache: whether to keep keys and values for the next step.
+            output_attentions: whether to return attention weights (available with ``attn_implementation="eager"``).
+            output_hidden_states: whether to return the hidden states of all layers.
+            return_dict: whether to return an object instead of a tuple.
             cache: keys and values of earlier steps.
         """
         attentions = _option(output_attentions, self.config, "output_attentions")
@@ -541,14 +545,14 @@ class XLMSWCMModel(XLMSWCMPreTrainedModel):
         return output if _option(return_dict, self.config, "return_dict") else output.to_tuple()
 
     def _cache(self, cache: EncoderDecoderCache | None, use_cache: bool | None) -> EncoderDecoderCache | None:
-        """The cache to use; none in training, where it would have no use."""
+        """The cache to use; in training, no new cache is created, because it would have no use."""
         if cache is None and _option(use_cache, self.config, "use_cache") and not self.training:
             return EncoderDecoderCache(DynamicCache(), DynamicCache())
         return cache
 
 
 def _target_mask(mask: Tensor | None, ids: Tensor | None, embeds: Tensor, past: int, padding_idx: int) -> Tensor:
-    """bool [B, past + T], False at padding. Without a ``mask``, what is in the cache is taken as tokens."""
+    """bool [B, past + T], False at padding. Without a ``mask``, cached positions count as tokens."""
     if mask is not None:
         return mask.bool()
     new = _token_mask(None, ids if past == 0 else None, embeds, padding_idx)
@@ -556,7 +560,7 @@ def _target_mask(mask: Tensor | None, ids: Tensor | None, embeds: Tensor, past: 
 
 
 class EndAtMaxLength(LogitsProcessor):
-    """At the last position only ``</s>`` is allowed, with its own probability, as in fairseq's search.
+    """Allows only ``</s>`` at the last position, with its own probability, as in fairseq's search.
 
     transformers' ``forced_eos_token_id`` would give it probability 1, which favors truncated hypotheses.
     """
@@ -574,7 +578,7 @@ class EndAtMaxLength(LogitsProcessor):
 
 
 class NeverWrite(LogitsProcessor):
-    """Excludes language tokens from the search: they are given, not generated."""
+    """Excludes language tokens from the search, because they are given, not generated."""
 
     def __init__(self, tokens: list[int]):
         self.tokens = tokens
@@ -585,7 +589,7 @@ class NeverWrite(LogitsProcessor):
 
 
 class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
-    """The whole model, for generation: ``generate`` searches as ``fairseq-generate`` does."""
+    """The whole model, for generation: ``generate`` searches like ``fairseq-generate``."""
 
     _tied_weights_keys = {"lm_head.weight": "model.encoder.embed_tokens.weight"}
 
@@ -598,7 +602,7 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         self.post_init()
 
     def _tie_weights(self) -> None:
-        """Called last by ``tie_weights`` of transformers 4, which ties to the encoder's embeddings."""
+        """Tie the output matrix; transformers 4 calls this after its own ``tie_weights``, which uses the encoder's."""
         if self.config.tie_word_embeddings:
             self.lm_head.weight = self.model.target_embeddings().weight
 
@@ -627,13 +631,13 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         self.lm_head = value
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
-        """What the decoder reads to predict ``labels`` [B, T], ``<xx> w1 .. wn </s>``: ``<s> <xx> w1 .. wn``."""
+        """The decoder input ``<s> <xx> w1 .. wn`` for ``labels`` ``<xx> w1 .. wn </s>``, [B, T]."""
         shifted = labels.roll(1, dims=1)
         shifted[:, 0] = self.config.decoder_start_token_id
         return shifted.masked_fill(shifted == IGNORED, self.config.pad_token_id)
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As transformers' without ``cache_position``: older releases add it, newer ones warn of models that use it."""
+        """transformers' inputs without ``cache_position``, which older releases add and newer ones warn about."""
         inputs = super().prepare_inputs_for_generation(*args, **kwargs)
         inputs.pop("cache_position", None)
         return inputs
@@ -655,10 +659,10 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         return_dict: bool | None = None,
         cache: EncoderDecoderCache | None = None,
     ) -> Seq2SeqLMOutput | tuple[Any, ...]:
-        """As :meth:`XLMSWCMModel.forward`, to logits [B, T, V], and with ``labels`` [B, T] also the loss.
+        """:meth:`XLMSWCMModel.forward`, then logits [B, T, V] and, with ``labels`` [B, T], the loss.
 
         The loss is the mean cross entropy. As in fairseq's training, the language token is given, not predicted.
-        Labels of -100 do not count, either.
+        Labels of -100 are ignored, too.
         """
         if labels is not None:
             use_cache = False
@@ -690,11 +694,11 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
 
     def generate(self, inputs: Tensor | None = None, generation_config: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As transformers' ``generate``, with a given target language.
+        """transformers' ``generate`` with a given target language.
 
-        ``forced_bos_token_id`` is the id of the language token (``tokenizer.lang_code_to_id["bo"]``), one for the batch
-        or a tensor [B] with one per sentence. It comes from the call or from the generation configuration, follows
-        ``<s>``, has no score and does not count as length, as in fairseq's search.
+        ``forced_bos_token_id`` is the id of the language token (``tokenizer.lang_code_to_id["bo"]``): one for the
+        batch, or a tensor [B] with one per sentence. It comes from the call or from the generation configuration. It
+        follows ``<s>``, has no score and does not count toward the length, as in fairseq's search.
 
         Raises:
             ValueError: no target language is given.
@@ -707,7 +711,7 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         return super().generate(inputs, generation_config, *args, **kwargs)
 
     def _start(self, inputs: Tensor | None, generation_config: Any, kwargs: dict[str, Any]) -> Tensor:
-        """``<s> <xx>`` of every sentence, int64 [B, 2]."""
+        """``<s> <xx>`` for every sentence, int64 [B, 2]."""
         configs = [each for each in (generation_config, self.generation_config) if each is not None]
         said = [kwargs.get("forced_bos_token_id"), *(each.forced_bos_token_id for each in configs)]
         language = next((each for each in said if each is not None), None)
@@ -724,15 +728,15 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         return torch.stack((torch.full_like(languages, self.config.decoder_start_token_id), languages), dim=1)
 
     def _get_logits_processor(self, generation_config: Any, *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        """transformers' processors, after those that end the search and exclude language tokens."""
+        """Our processors, which end the search and exclude language tokens, followed by transformers' own."""
         ours: list[LogitsProcessor] = [NeverWrite(list(self.config.language_token_ids.values()))]
         longest = min(generation_config.max_length, self.config.max_target_positions + 1)
-        if (generation_config.min_length or 0) < longest:  # otherwise </s> is forbidden even there
+        if (generation_config.min_length or 0) < longest:  # otherwise, </s> is forbidden even at the last position
             ours.append(EndAtMaxLength(longest, self.config.eos_token_id))
         return LogitsProcessorList([*ours, *super()._get_logits_processor(generation_config, *args, **kwargs)])
 
 
-# Saving a model that was loaded from a directory also saves these files.
+# Saving a model that was loaded from a directory also saves the code files.
 XLMSWCMConfig.register_for_auto_class()
 XLMSWCMModel.register_for_auto_class("AutoModel")
 XLMSWCMForConditionalGeneration.register_for_auto_class("AutoModelForSeq2SeqLM")

@@ -1,4 +1,4 @@
-"""Text to ids and back, exactly as in training: XLM-SWCM's tokenizer for transformers."""
+"""XLM-SWCM's tokenizer for transformers: converts text to ids and back exactly as in training."""
 
 import os
 import shutil
@@ -26,8 +26,8 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
     training; with ``split_special_tokens=False``, ``<mask>`` in a text is the mask.
 
     Args:
-        vocab_file: the sentencepiece model.
-        dict_file: the pieces in the order of their ids.
+        vocab_file: path of the sentencepiece model.
+        dict_file: path of the list of pieces in id order.
         langs: language codes, in the order of their tokens.
         src_lang: language of sources; may be changed at any time.
         tgt_lang: language of labels; may be changed at any time.
@@ -96,7 +96,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
 
     @property
     def prefix_tokens(self) -> list[int]:
-        """What comes before the text: ``<s> <xx>`` of a source, ``<xx>`` of labels."""
+        """The tokens before the text: ``<s> <xx>`` for sources, ``<xx>`` for labels."""
         name, lang = ("tgt_lang", self.tgt_lang) if self._target else ("src_lang", self.src_lang)
         if lang is None:
             raise ValueError(f"no {name}: set tokenizer.{name} to one of {', '.join(self.langs)}")
@@ -104,7 +104,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
 
     @property
     def suffix_tokens(self) -> list[int]:
-        """What comes after the text."""
+        """The tokens after the text."""
         return [self.eos_token_id]
 
     def _switch_to_input_mode(self) -> None:
@@ -118,7 +118,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
     ) -> object:
         """Called by the translation pipeline (transformers 4)."""
         if src_lang is None or tgt_lang is None:
-            raise ValueError(f"give src_lang and tgt_lang, of {', '.join(self.langs)}")
+            raise ValueError(f"give src_lang and tgt_lang; the languages are {', '.join(self.langs)}")
         self.src_lang, self.tgt_lang = src_lang, tgt_lang
         inputs = self(raw_inputs, return_tensors=return_tensors, **kwargs)
         inputs["forced_bos_token_id"] = self.lang_code_to_id[tgt_lang]
@@ -132,7 +132,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
         return len(self.symbols)
 
     def get_vocab(self) -> dict[str, int]:
-        """Every symbol's id, added tokens included."""
+        """Symbol -> id, including added tokens."""
         return {**self.ids, **self._added_tokens_encoder}
 
     def _tokenize(self, text: str, **kwargs: object) -> list[str]:
@@ -149,7 +149,7 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """A text, or two as one, between :attr:`prefix_tokens` and :attr:`suffix_tokens`."""
+        """Put a text, or two joined texts, between :attr:`prefix_tokens` and :attr:`suffix_tokens`."""
         return [*self.prefix_tokens, *token_ids_0, *(token_ids_1 or []), *self.suffix_tokens]
 
     def get_special_tokens_mask(
@@ -162,19 +162,19 @@ class XLMSWCMTokenizer(PreTrainedTokenizer):
         return [1] * len(self.prefix_tokens) + [0] * pieces + [1] * len(self.suffix_tokens)
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
-        """The text of symbols, as ``fairseq-generate --remove-bpe sentencepiece`` writes it."""
+        """The text of a list of symbols, as ``fairseq-generate --remove-bpe sentencepiece`` writes it."""
         return "".join(tokens).replace(SPACE, " ").strip()
 
     def _decode(
         self, token_ids: int | list[int], skip_special_tokens: bool = False, *args: object, **kwargs: object
     ) -> str:
-        """Text of ids; with ``skip_special_tokens`` all but ``<unk>`` are left out, as fairseq does."""
+        """The text of ids; ``skip_special_tokens`` leaves out all special tokens but ``<unk>``, as in fairseq."""
         numbers = [token_ids] if isinstance(token_ids, int) else token_ids
         kept = [int(number) for number in numbers if not (skip_special_tokens and int(number) in self._skipped)]
         return self.convert_tokens_to_string(self.convert_ids_to_tokens(kept))
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
-        """Copy both files; returns where to."""
+        """Copy both files to a directory; return their new paths."""
         prefix = f"{filename_prefix}-" if filename_prefix else ""
         written = []
         for name, source in (("vocab_file", self.vocab_file), ("dict_file", self.dict_file)):

@@ -1,11 +1,11 @@
-"""Turn an encoder into one directory that --pretrained-encoder and preprocess accept.
+"""Convert an encoder to a directory that --pretrained-encoder and the vocabulary commands accept.
 
-Reads a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq masked_lm/RoBERTa/XLM-R checkpoint or a
-checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq it writes a RoBERTa checkpoint
-instead, for continued masked language modelling.
+The source is a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq checkpoint of masked_lm, RoBERTa or
+XLM-R, or a checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq, the output is a
+RoBERTa checkpoint for continued masked language modelling.
 
-With --to model it reads a whole model, that is, a directory written by swcm export --format huggingface, which
-transformers may have trained further. It writes the directory for fairseq: model.pt, dict.txt and the sentencepiece
+With --to model, the source is a whole model: a directory written by swcm export --format huggingface, which
+transformers may have trained further. The output is a directory for fairseq: model.pt, dict.txt and the sentencepiece
 model. fairseq-train continues from it (--finetune-from-model OUTPUT/model.pt); XLMSWCMModel.from_pretrained loads it.
 """
 
@@ -17,23 +17,23 @@ from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.interop.hub import ENCODER_FILES, MODEL_FILES, download
 from swcm_fairseq.output_files import check_distinct
 
-if TYPE_CHECKING:  # --help does without torch
+if TYPE_CHECKING:  # --help does not import torch
     from swcm_fairseq.interop.encoder_weights import EncoderWeights
 
-DEFAULT_INTERVAL = 3  # of --normal-layer-interval, which may not exceed the number of layers
+DEFAULT_INTERVAL = 3  # default of --normal-layer-interval, which must not exceed the number of layers
 
 
 def _check_flags(args: argparse.Namespace) -> None:
     """Raise :class:`InputError` for options that do not apply to the requested output."""
     whole = args.to == "model"
     if args.lora is not None and not whole:
-        raise InputError("--lora applies to the whole model only; give --to model")
+        raise InputError("--lora applies only to a whole model; give --to model")
     if whole and (args.layers is not None or args.sentencepiece_model is not None):
-        raise InputError("--to model takes the model as it is: leave out --layers and --sentencepiece-model")
+        raise InputError("--to model converts the model unchanged; omit --layers and --sentencepiece-model")
 
 
 def size_flags(weights: "EncoderWeights") -> str:
-    """The options that give fairseq's RoBERTa this size."""
+    """The options that set the size of fairseq's RoBERTa."""
     return (
         f"--encoder-layers {weights.layers} --encoder-embed-dim {weights.embed_dim} \\\n"
         f"  --encoder-ffn-embed-dim {weights.ffn_embed_dim} --encoder-attention-heads {weights.attention_heads}"
@@ -41,7 +41,7 @@ def size_flags(weights: "EncoderWeights") -> str:
 
 
 def properties(weights: "EncoderWeights") -> list[str]:
-    """What was read."""
+    """Lines that describe the encoder."""
     return [
         f"layers            {weights.layers}",
         f"hidden size       {weights.embed_dim}, FFN {weights.ffn_embed_dim}, {weights.attention_heads} heads",
@@ -52,7 +52,7 @@ def properties(weights: "EncoderWeights") -> list[str]:
 
 
 def start_flags(weights: "EncoderWeights", directory: Path) -> str:
-    """The options of a model that starts from the encoder and takes its sizes."""
+    """The options for a model that starts from the encoder."""
     interval = f" --normal-layer-interval {weights.layers}" if weights.layers < DEFAULT_INTERVAL else ""
     return f"--arch xlm_swcm --pretrained-encoder {directory}{interval}"
 
@@ -76,7 +76,7 @@ def summary(weights: "EncoderWeights", directory: Path, rows_left_out: int) -> s
 
 
 def fairseq_summary(weights: "EncoderWeights", path: Path) -> str:
-    """As :func:`summary`, for a RoBERTa checkpoint."""
+    """:func:`summary` for a RoBERTa checkpoint."""
     from swcm_fairseq.interop.write_fairseq import epsilon_note
 
     note = epsilon_note(weights)
@@ -120,17 +120,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--to",
         choices=["directory", "packed", "fairseq", "model"],
         default="directory",
-        help="what to write: a directory, a directory with 4 bits per weight and checksums, a fairseq checkpoint, or "
-        "the whole model from a directory for transformers (default: directory)",
+        help="output: a directory, a directory with 4 bits per weight and checksums, a fairseq checkpoint, or the "
+        "whole model converted from a directory for transformers (default: directory)",
     )
     parser.add_argument(
         "--lora", type=Path, metavar="DIRECTORY", help="with --to model: merge this LoRA adapter, as saved by PEFT"
     )
-    parser.add_argument("--layers", type=int, metavar="K", help="write the first K layers only (default: all)")
+    parser.add_argument("--layers", type=int, metavar="K", help="write only the first K layers (default: all)")
     parser.add_argument("--hub", action="store_true", help="download SOURCE from the Hugging Face hub")
-    parser.add_argument("--revision", help="with --hub: branch, tag or commit; default: the newest")
+    parser.add_argument("--revision", help="with --hub: branch, tag or commit (default: the newest)")
     parser.add_argument(
-        "--sentencepiece-model", type=Path, help="default: sentencepiece.bpe.model beside the source's weights"
+        "--sentencepiece-model",
+        type=Path,
+        help="sentencepiece model (default: sentencepiece.bpe.model beside the weights of SOURCE)",
     )
     return parser
 
@@ -163,7 +165,7 @@ def convert_encoder(source: Path, args: argparse.Namespace) -> None:
         from swcm_fairseq.interop.write_fairseq import write_roberta
 
         if exists(args.output):
-            raise InputError(f"--output {args.output}: exists already; give another file")
+            raise InputError(f"--output {args.output}: already exists; give another file")
         write_roberta(weights, args.output)
         print(fairseq_summary(weights, args.output))
         return
@@ -171,7 +173,7 @@ def convert_encoder(source: Path, args: argparse.Namespace) -> None:
 
     sentencepiece = args.sentencepiece_model or weights.sentencepiece
     if not sentencepiece.is_file():
-        raise InputError(f"{sentencepiece}: no sentencepiece model there; give its path with --sentencepiece-model")
+        raise InputError(f"{sentencepiece}: no such sentencepiece model; give its path with --sentencepiece-model")
     left_out = write_encoder(weights, args.output, sentencepiece, packed=args.to == "packed")
     print(summary(weights, args.output, left_out))
 

@@ -15,7 +15,7 @@ from swcm_fairseq.interop.rows import row_index, with_known_rows
 
 
 class SourceVocabulary(Protocol):
-    """What matching needs to know about a pretrained model's vocabulary."""
+    """The parts of a pretrained model's vocabulary that matching needs."""
 
     @property
     def path(self) -> Path:
@@ -23,32 +23,32 @@ class SourceVocabulary(Protocol):
 
     @property
     def symbols(self) -> list[str]:
-        """Symbol of every embedding row, in order; rows after the last symbol belong to no piece."""
+        """Symbol of every embedding row, in order; rows beyond the last symbol belong to no piece."""
 
     @property
     def sentencepiece(self) -> Path:
-        """Where its sentencepiece model is expected."""
+        """Expected path of its sentencepiece model."""
 
 
 @torch.no_grad()
 def match_rows(
     start: Tensor, source: Tensor, weights: SourceVocabulary, dictionary: Dictionary, from_pieces: bool
 ) -> tuple[Tensor, Counter]:
-    """The embedding table of ``dictionary``.
+    """The embedding table for ``dictionary``.
 
     Args:
         start: [V, C], random; new rows keep these values.
         source: [V', C], the encoder's table, whose row i belongs to ``weights.symbols[i]``.
         weights: the vocabulary of the encoder (or mBART).
         dictionary: our symbols.
-        from_pieces: start each new row as the mean of the rows of the pieces that the encoder's own sentencepiece
-            model splits it into; rows with only unknown pieces stay random.
+        from_pieces: initialize each new row with the mean of the rows of the pieces that the encoder's own
+            sentencepiece model splits it into; rows with only unknown pieces stay random.
 
     Returns:
-        The table [V, C], and counts: rows copied, rows made from pieces, new rows, and rows of the encoder not used.
+        The table [V, C], and the number of rows copied, made from pieces, new, and not used from the encoder.
 
     Raises:
-        InputError: the vocabularies have no piece in common.
+        InputError: the vocabularies have no pieces in common.
     """
     symbols = weights.symbols[: source.size(0)]
     index = row_index(symbols, dictionary.symbols)
@@ -71,7 +71,7 @@ def match_rows(
 def _fill_from_pieces(
     table: Tensor, source: Tensor, weights: SourceVocabulary, dictionary: Dictionary, new: list[int]
 ) -> int:
-    """Fill the ``new`` rows of ``table`` [V, C] where the source has pieces for them; returns how many."""
+    """Fill those of the ``new`` rows of ``table`` [V, C] that the source has pieces for; return how many."""
     processor = inside_words(load_sentencepiece(weights.sentencepiece))
     rows = {symbol: i for i, symbol in enumerate(weights.symbols[: source.size(0)])}
     filled = 0

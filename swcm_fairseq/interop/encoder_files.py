@@ -1,4 +1,4 @@
-"""The files of an encoder's directory: names, checksums, and which are present. Nothing here reads tensors."""
+"""The files of an encoder directory: names, checksums and presence. Nothing in this module reads tensors."""
 
 import hashlib
 from pathlib import Path
@@ -9,12 +9,12 @@ CONFIG_FILE = "config.json"
 SAFETENSORS = "model.safetensors"
 PYTORCH_BIN = "pytorch_model.bin"
 INDEX_SUFFIX = ".index.json"
-FAIRSEQ_MODEL = "model.pt"  # in the directories in which XLM-R and RoBERTa were published
+FAIRSEQ_MODEL = "model.pt"  # as in the published directories of XLM-R and RoBERTa
 CHECKSUMS = "SHA256SUMS"  # in the format of sha256sum; accompanies a distributed model
 
 
 def has_encoder(directory: Path | str) -> bool:
-    """Whether the directory holds an encoder beside its vocabulary."""
+    """Whether the directory contains the weights of an encoder."""
     names = [name + suffix for name in (SAFETENSORS, PYTORCH_BIN) for suffix in ("", INDEX_SUFFIX)]
     return any((Path(directory) / name).is_file() for name in names)
 

@@ -20,7 +20,7 @@ from swcm_fairseq.output_files import whole_file, write_whole
 
 @dataclass
 class CarriedRows:
-    """What happened to an encoder: rows and parameters before and after, and how new rows start."""
+    """Rows and parameters of an encoder before and after the change, and how new rows were initialized."""
 
     rows_before: int
     rows_after: int
@@ -36,19 +36,19 @@ def carry_rows(
 ) -> tuple[dict[str, object], dict[str, Tensor], CarriedRows]:
     """The encoder of ``source`` with one embedding row for each symbol of ``new``.
 
-    Rows of symbols in ``old`` are copied bit for bit. Others start as ``new_rows`` says, or are drawn at random with
-    mean 0; their biases are 0. Rows that belong to no symbol (padding at the end of the table) are dropped. All other
-    tensors stay as they are.
+    Rows of symbols in ``old`` are copied bit for bit. Other rows start as ``new_rows`` specifies, or at random with
+    mean 0; the biases of random rows are 0. Rows that belong to no symbol (padding at the end of the table) are
+    dropped. All other tensors are unchanged.
 
     Args:
         source: Hugging Face directory (``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``).
         old: symbols of the rows of ``source``, in order.
-        new: symbols of the new rows, in order.
-        seed: of the new rows.
-        new_rows: how they start.
+        new: symbols of the rows of the result, in order.
+        seed: random seed for new rows.
+        new_rows: how new rows start.
 
     Returns:
-        its configuration, its tensors by name, and what happened to the rows.
+        configuration, tensors by name, and a summary of the rows.
 
     Raises:
         InputError: a file is damaged, or the embeddings have fewer rows than ``old`` has symbols.
@@ -78,13 +78,13 @@ def carry_rows(
 
 
 def _special_ids(symbols: list[str]) -> dict[str, int]:
-    """Ids in the configuration (some published ones give a padding id that is not their tokenizer's)."""
+    """Ids for the configuration, because the padding id of some published ones differs from their tokenizer's."""
     names = {"bos_token_id": "<s>", "pad_token_id": "<pad>", "eos_token_id": "</s>"}
     return {key: symbols.index(symbol) for key, symbol in names.items()}
 
 
 def _parameters(tensors: dict[str, Tensor]) -> int:
-    """Number of parameters; an output matrix is not counted, because XLM-R ties it to the embeddings."""
+    """Number of parameters without an output matrix, which XLM-R ties to the embeddings."""
     return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith("lm_head.decoder.weight"))
 
 

@@ -1,4 +1,4 @@
-"""Encoders for the vocabulary commands: a directory as it is, or a fairseq checkpoint converted to one."""
+"""Encoders for the vocabulary commands: a directory, or a fairseq checkpoint converted to one."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ def as_directory(vocab: Path) -> Iterator[Path]:
     """A vocabulary or encoder directory; a fairseq checkpoint (or a folder with ``model.pt``) is converted to one.
 
     Args:
-        vocab: directory, or fairseq checkpoint with its sentencepiece model beside it. The converted one is temporary.
+        vocab: directory, or fairseq checkpoint with its sentencepiece model beside it; the latter is converted to a
+            temporary directory.
 
     Raises:
         InputError: the checkpoint cannot be read, its sentencepiece model is missing, or a file does not match
@@ -27,14 +28,14 @@ def as_directory(vocab: Path) -> Iterator[Path]:
     if not (vocab.is_file() or is_folder):
         yield vocab
         return
-    from swcm_fairseq.interop.read import read_encoder  # torch, which vocabularies do without
+    from swcm_fairseq.interop.read import read_encoder  # imports torch, which plain vocabularies do not need
     from swcm_fairseq.interop.write import write_encoder
 
     weights = read_encoder(vocab)
     if not weights.sentencepiece.is_file():
         raise InputError(
-            f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or give its path: "
-            f"swcm convert {vocab} --sentencepiece-model FILE --output DIR"
+            f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or convert the "
+            f"checkpoint: swcm convert {vocab} --sentencepiece-model FILE --output DIR"
         )
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "encoder"

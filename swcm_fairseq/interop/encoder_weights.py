@@ -10,7 +10,7 @@ from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
 
 MAX_LAYERS, MAX_DIGITS = 1000, 6
-# Shapes of the tensors of an encoder with hidden size D, F inner units of the FFNs, V embedding rows, P positions.
+# Shapes of the tensors of an encoder with hidden size D, inner FFN size F, V embedding rows and P positions.
 TABLES = {"embed_tokens.weight": "VD", "embed_positions.weight": "PD", "layernorm_embedding.weight": "D"} | {
     "layernorm_embedding.bias": "D"
 }
@@ -37,20 +37,20 @@ class EncoderSizes:
 
 @dataclass
 class EncoderWeights:
-    """What :func:`~swcm_fairseq.interop.read.read_encoder` returns.
+    """An encoder, as returned by :func:`~swcm_fairseq.interop.read.read_encoder`.
 
     Attributes:
         path: the file or directory.
         tensors: float32, under the names of fairseq's TransformerEncoder (``layers.0.fc1.weight``).
-        names: our name -> the name in the file, for messages.
-        symbols: symbol of every embedding row, in order; rows after the last symbol belong to no piece.
+        names: our name -> name in the file, for messages.
+        symbols: symbol of every embedding row, in order; rows beyond the last symbol belong to no piece.
         layer_norm_eps: epsilon of all layer norms.
-        attention_heads: number of heads.
-        activation_fn: fairseq's name of the activation.
-        left_out: names in the file that were deliberately left out -> the reason.
+        attention_heads: number of attention heads.
+        activation_fn: fairseq's name of the activation function.
+        left_out: name in the file that was deliberately left out -> reason.
         decoder: the decoder's tensors, if the file is a whole checkpoint of our model.
         head: the masked language model head without its output matrix, under the names of fairseq's RobertaLMHead
-            (``dense.weight``); {} if the file has none in XLM-R's form. Its ``bias`` has one number per embedding row.
+            (``dense.weight``); {} if the file has no head in XLM-R's form. ``bias`` has one value per embedding row.
     """
 
     path: Path
@@ -107,17 +107,17 @@ class EncoderWeights:
         self.check_finite()
 
     def check_finite(self) -> None:
-        """Raise :class:`InputError` for the first tensor with a NaN or an infinity."""
+        """Raise :class:`InputError` for the first tensor with NaN or infinite values."""
         for name, tensor in (self.tensors | self.head).items():
             if not torch.isfinite(tensor).all():
                 raise InputError(
-                    f"{self.path}: {self.names.get(name, name)} has NaN or infinite numbers; the model has diverged, "
-                    "or the file is damaged"
+                    f"{self.path}: {self.names.get(name, name)} contains NaN or infinite values; the model has "
+                    "diverged, or the file is damaged"
                 )
 
     @property
     def sentencepiece(self) -> Path:
-        """Where its sentencepiece model is expected."""
+        """Expected path of its sentencepiece model."""
         return (self.path if self.path.is_dir() else self.path.parent) / SENTENCEPIECE_FILE
 
     @property
@@ -126,10 +126,10 @@ class EncoderWeights:
         return 1 + max(map(_layer_number, self.tensors))
 
     def first_layers(self, count: int) -> "EncoderWeights":
-        """The same encoder with only its first ``count`` layers; embeddings and head are kept, a decoder is not.
+        """The encoder reduced to its first ``count`` layers; embeddings and head are kept, a decoder is dropped.
 
         Raises:
-            InputError: there are fewer.
+            InputError: the encoder has fewer layers.
         """
         if not 1 <= count <= self.layers:
             raise InputError(f"--layers {count}: {self.path} has {self.layers} layers; give 1 to {self.layers}")
@@ -138,7 +138,7 @@ class EncoderWeights:
 
     @property
     def positions(self) -> int:
-        """Longest sequence, in tokens: rows of the position table after fairseq's offset."""
+        """Maximum length of a sequence in tokens: the rows of the position table after fairseq's offset."""
         return self.tensors["embed_positions.weight"].size(0) - POSITION_OFFSET
 
     @property
@@ -162,13 +162,13 @@ def renamed_tensors(path: Path, tensors: dict[str, Tensor], rename: dict[str, st
     """``tensors`` under our names, float32; ``rename`` gives the name in the file -> our name.
 
     Raises:
-        InputError: two tensors would get the same name, or one holds integers.
+        InputError: two tensors would get the same name, or a tensor contains integers.
     """
     placed: dict[str, Tensor] = {}
     for name, ours in rename.items():
         if ours in placed:
             raise InputError(f"{path}: {name} and another tensor would both become {ours}")
         if not tensors[name].is_floating_point():
-            raise InputError(f"{path}: {name} holds integers; the file is damaged or belongs to another model")
+            raise InputError(f"{path}: {name} contains integers; the file is damaged or belongs to another model")
         placed[ours] = tensors[name].to(torch.float32)
     return placed

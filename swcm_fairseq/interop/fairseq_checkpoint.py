@@ -1,4 +1,4 @@
-"""fairseq checkpoints: RoBERTa, XLM-R and masked_lm models, and our own."""
+"""Read fairseq checkpoints: RoBERTa, XLM-R and masked_lm models, and our own."""
 
 import re
 from argparse import Namespace
@@ -35,17 +35,17 @@ PARTS: dict[str, tuple[type, ...]] = {
     "args": (Namespace, dict, type(None)),
     "task_state": (dict, type(None)),
 }
-EPS = 1e-5  # of fairseq's layer norms; our own checkpoints contain theirs
+EPS = 1e-5  # epsilon of fairseq's layer norms; our own checkpoints record theirs
 
-# Prefixes of the encoder: RoBERTa and masked_lm, the same in files from 2019, and ours.
+# Prefixes of the encoder's tensors: RoBERTa and masked_lm, the same in files from 2019, and our model.
 PREFIXES = ("encoder.sentence_encoder.", "decoder.sentence_encoder.", "encoder.")
 OUR_PREFIX = "encoder."
 OUR_DECODER_PREFIX = "decoder."
 
-# After the prefix: old fairseq name -> current name.
+# Old fairseq name -> current name, after the prefix.
 OLD_NAMES = {"emb_layer_norm.": "layernorm_embedding."}
 
-# Left out by name. masked_lm's segment embeddings serve sentence pairs only: its task never passes segments.
+# Tensors to leave out by name. masked_lm's segment embeddings are for sentence pairs; its task never passes segments.
 LEFT_OUT = {
     r"(encoder|decoder)\.lm_head\.": HEAD_REASON,
     r"encoder\.(lm_head_transform_weight|layer_norm|lm_output_learned_bias|embed_out)\b": HEAD_REASON,
@@ -64,7 +64,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
     the data directory that the checkpoint records.
 
     Raises:
-        InputError: not a fairseq checkpoint, no dictionary, or a tensor that has no place in an encoder.
+        InputError: the file is not a fairseq checkpoint, has no dictionary, or has a tensor that no encoder has.
     """
     state = _load(path)
     model = state["model"]
@@ -88,7 +88,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
 
 
 def read_fairseq_sizes(path: Path) -> EncoderSizes:
-    """The sizes of the encoder of a fairseq checkpoint; raises :class:`InputError` if there is none."""
+    """The sizes of the encoder in a fairseq checkpoint; raises :class:`InputError` if it has no encoder."""
     state = _load(path, lazily=True)
     options = options_of(state, "model")
     positions = state["model"][f"{_prefix(path, state['model'])}embed_positions.weight"]
@@ -110,16 +110,16 @@ def read_model_options(path: Path) -> Options:
 def _load(path: Path, lazily: bool = False) -> Checkpoint:
     state = load_pickle(path, lazily)
     if not isinstance(state, dict) or "model" not in state:
-        raise InputError(f"{path}: not a fairseq checkpoint (no 'model' in it)")
+        raise InputError(f"{path}: not a fairseq checkpoint (it has no 'model')")
     for part, kinds in PARTS.items():
         if not isinstance(state.get(part), kinds):
-            raise InputError(f"{path}: not a fairseq checkpoint ({part!r} in it is of the wrong type)")
+            raise InputError(f"{path}: not a fairseq checkpoint (its {part!r} has the wrong type)")
     for name, tensor in state["model"].items():
         if not isinstance(name, str) or not (isinstance(tensor, Tensor) or name.endswith("_extra_state")):
-            raise InputError(f"{path}: not a fairseq checkpoint ({name!r} of its model is not a tensor)")
+            raise InputError(f"{path}: not a fairseq checkpoint ({name!r} in its model is not a tensor)")
     symbols = (state.get("task_state") or {}).get("symbols")
     if symbols is not None and not (isinstance(symbols, list) and all(isinstance(each, str) for each in symbols)):
-        raise InputError(f"{path}: not a fairseq checkpoint (its symbols are not a list of text)")
+        raise InputError(f"{path}: not a fairseq checkpoint (its symbols are not a list of strings)")
     return cast(Checkpoint, state)
 
 
@@ -127,12 +127,12 @@ def _prefix(path: Path, model: dict[str, Tensor]) -> str:
     """The prefix of the encoder's tensors."""
     prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in model), None)
     if prefix is None:
-        raise InputError(f"{path}: no encoder in it: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
+        raise InputError(f"{path}: has no encoder: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
     return prefix
 
 
 def options_of(state: Checkpoint, part: str) -> Options:
-    """Options of the model or the task: a namespace in old files, a part of ``cfg`` in new ones."""
+    """Options of the model or the task: a namespace in old files, a part of ``cfg`` in newer ones."""
     cfg = state.get("cfg")
     options = (cfg.get(part) if isinstance(cfg, dict) else None) or state.get("args") or {}
     return vars(options) if isinstance(options, Namespace) else options if isinstance(options, dict) else {}
@@ -141,7 +141,7 @@ def options_of(state: Checkpoint, part: str) -> Options:
 def _number(path: Path, options: Options, name: str) -> int:
     number = options.get(name)
     if not isinstance(number, int) or not 1 <= number < MAX_NUMBER:
-        raise InputError(f"{path}: its options do not give the number of {NUMBERS[name]}")
+        raise InputError(f"{path}: its options lack a valid number of {NUMBERS[name]} ({name})")
     return number
 
 
@@ -156,14 +156,14 @@ def _eps(path: Path, extra: object) -> float:
 def _activation(path: Path, options: Options) -> str:
     activation = options.get("activation_fn", "gelu")
     if not isinstance(activation, str):
-        raise InputError(f"{path}: its options do not give the activation")
+        raise InputError(f"{path}: its options lack a valid activation_fn")
     return activation
 
 
 def _sorted_tensors(
     path: Path, model: dict[str, Tensor], prefix: str
 ) -> tuple[dict[str, Tensor], dict[str, str], dict[str, str], dict[str, Tensor]]:
-    """The encoder's tensors under our names, our name -> name in the file, what was left out, our decoder's tensors."""
+    """The encoder's tensors under our names, our name -> name in the file, names left out, the decoder's tensors."""
     rename, left_out, decoder, split = {}, {}, {}, {}
     for name, tensor in model.items():
         reason = next((reason for pattern, reason in LEFT_OUT.items() if re.match(pattern, name)), None)
@@ -197,9 +197,9 @@ def _own_symbols(state: Checkpoint) -> list[str] | None:
 
 
 def _symbols(path: Path, task: Options, rows: int) -> list[str]:
-    """``dict.txt`` and, if there is one row more, the ``<mask>`` that masked language model tasks append.
+    """The symbols of ``dict.txt`` and, if the table has another row, the ``<mask>`` that masked LM tasks append.
 
-    fairseq's translation task calls it ``dict.<source language>.txt``.
+    fairseq's translation task calls the file ``dict.<source language>.txt``.
     """
     data = str(task.get("data") or "").split(":")[0]
     names = [DICT_FILE, *([f"dict.{task['source_lang']}.txt"] if task.get("source_lang") else [])]

@@ -1,4 +1,4 @@
-"""Read tensor files without ever running code that they contain."""
+"""Read and write tensor files; code in a file is never run."""
 
 import errno
 import pickle
@@ -24,7 +24,7 @@ from swcm_fairseq.interop.encoder_files import INDEX_SUFFIX, PYTORCH_BIN, SAFETE
 from swcm_fairseq.interop.packed_weights import unpack
 
 torch.serialization.add_safe_globals([Namespace])  # all that checkpoints contain besides plain containers and tensors
-# What torch's reader raises for files that torch did not write.
+# Exceptions of torch's reader for files that torch did not write.
 NOT_A_CHECKPOINT = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -35,28 +35,28 @@ NOT_A_CHECKPOINT = (
     AttributeError,
     struct.error,
 )
-HARMLESS = ("argparse", "collections", "fairseq", "numpy", "omegaconf", "torch", "typing")  # what checkpoints name
-NAMED_CODE = re.compile(r"[Uu]nsupported (?:(?:global: )?GLOBAL|class) (\S+)")  # in torch's long message
+HARMLESS = ("argparse", "collections", "fairseq", "numpy", "omegaconf", "torch", "typing")  # modules in checkpoints
+NAMED_CODE = re.compile(r"[Uu]nsupported (?:(?:global: )?GLOBAL|class) (\S+)")  # in torch's error message
 
 
 class DamagedFileError(InputError):
-    """A file that is damaged, incomplete or of another format."""
+    """A file is damaged, incomplete or in another format."""
 
 
 def load_pickle(path: Path, lazily: bool = False) -> Any:
     """``torch.load(weights_only=True)`` on the CPU.
 
-    With ``lazily``, tensors are read from the disk when they are used, if the file's format allows it.
+    With ``lazily``, tensors are read from disk when they are used, if the file's format allows it.
 
     Raises:
         DamagedFileError: the file is truncated or not a pickle.
-        InputError: it is missing or unsafe.
+        InputError: the file is missing or unsafe.
     """
     try:
         mapped = lazily and zipfile.is_zipfile(path)  # the format of torch before 1.6 cannot be mapped
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
-        if error.errno == errno.EINVAL:  # what a file says of itself leads out of it
+        if error.errno == errno.EINVAL:  # an offset in the file points outside it
             raise unreadable(path, error) from error
         raise InputError(f"{path}: {error.strerror or error}") from error
     except NOT_A_CHECKPOINT as error:
@@ -64,20 +64,20 @@ def load_pickle(path: Path, lazily: bool = False) -> Any:
 
 
 def unreadable(path: Path, error: BaseException) -> InputError:
-    """Torch's long message about a file, in short: the file wants to run code, or it is damaged."""
+    """A short replacement for torch's message about a file: it would run code, or it is damaged."""
     named = NAMED_CODE.search(str(error))
     code = named[1] if named else _named_code(path)
     if code is not None:
-        return InputError(f"{path}: refused: it wants to run code ({code}); use a safetensors file of the same model")
+        return InputError(f"{path}: refused: it would run code ({code}); use a safetensors file of the same model")
     return DamagedFileError(
-        f"{path}: not a checkpoint, or a damaged one (cut off?); give a checkpoint or the directory of a model"
+        f"{path}: not a checkpoint, or a damaged one (truncated?); give a checkpoint or the directory of a model"
     )
 
 
 def _named_code(path: Path) -> str | None:
-    """The first function or class named by a pickle that checkpoints do not contain; runs nothing.
+    """The first function or class in a pickle that checkpoints do not contain; found without running anything.
 
-    torch's reader rejects some pickles (of another protocol, for example) before it reaches the names in them.
+    torch's reader rejects some pickles, such as those of other protocols, before it reaches the names in them.
     """
     texts: list[str] = []
     try:
@@ -96,29 +96,29 @@ def _named_code(path: Path) -> str | None:
         LookupError,
         MemoryError,
         OverflowError,
-    ):  # the end of the pickles, or of what can be read of them
+    ):  # the end of the file, or of its readable part
         return None
 
 
 def save_pickle(content: object, path: Path) -> None:
-    """``torch.save``; raises OSError."""
+    """``torch.save``; raises :class:`OSError` if it fails."""
     with _full_disks():
         torch.save(content, path)
 
 
 def save_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """A safetensors file; raises OSError.
+    """Write a safetensors file; raises :class:`OSError` if it fails.
 
-    Tensors that share memory (a tied output matrix in a .bin file) are written separately.
+    Tensors that share memory (such as a tied output matrix from a .bin file) are written separately.
     """
-    with _full_disks():  # safetensors' own writer makes another file, for the owner alone, and renames it
+    with _full_disks():  # not safetensors' own writer, which replaces the file by one that only its owner can read
         whole = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
         path.write_bytes(serialize(whole, {"format": "pt"}))
 
 
 @contextmanager
 def _full_disks() -> Iterator[None]:
-    """Turn what the libraries raise when a file cannot be written into OSError."""
+    """Turn the libraries' exceptions for a file that cannot be written into :class:`OSError`."""
     try:
         yield
     except (RuntimeError, SafetensorError) as error:
@@ -130,11 +130,11 @@ def load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return unpack(load_file(path), str(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable safetensors file (cut off?): {error}; copy it again") from error
+        raise InputError(f"{path}: not a readable safetensors file (truncated?): {error}; copy it again") from error
 
 
 def load_json(path: Path) -> dict[str, Any]:
-    """A JSON object; raises :class:`InputError` if the file is missing or something else."""
+    """A JSON object; raises :class:`InputError` if the file is missing or contains anything else."""
     content = parse_json(read_text(path), path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a JSON object")
@@ -145,7 +145,7 @@ def load_directory(directory: Path) -> dict[str, Tensor]:
     """The tensors of a Hugging Face directory, from one file or shards; safetensors is preferred to pytorch_model.bin.
 
     Raises:
-        InputError: there are none, they cannot be read, or a file does not match ``SHA256SUMS``.
+        InputError: the files are missing or cannot be read, or a file does not match ``SHA256SUMS``.
     """
     check_checksums(directory)
     for name, load in ((SAFETENSORS, load_safetensors), (PYTORCH_BIN, _load_bin)):
@@ -153,13 +153,13 @@ def load_directory(directory: Path) -> dict[str, Tensor]:
             return load(directory / name)
         if (directory / (name + INDEX_SUFFIX)).is_file():
             return _load_shards(directory / (name + INDEX_SUFFIX), load)
-    raise InputError(f"{directory}: neither {SAFETENSORS} nor {PYTORCH_BIN}, nor an index of either")
+    raise InputError(f"{directory}: contains neither {SAFETENSORS} nor {PYTORCH_BIN} nor an index of either")
 
 
 def _load_bin(path: Path) -> dict[str, Tensor]:
     tensors = load_pickle(path, lazily=True)
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise InputError(f"{path}: not a state dict (names to tensors)")
+        raise InputError(f"{path}: not a state dict (a mapping of names to tensors)")
     return tensors
 
 
@@ -170,7 +170,7 @@ def _load_shards(index: Path, load: Callable[[Path], dict[str, Tensor]]) -> dict
     for shard in sorted(set(weight_map.values())):
         path = index.parent / Path(shard).name
         if not path.is_file():
-            raise InputError(f"{index}: lists the shard {shard}, which is missing")
+            raise InputError(f"{index}: lists the shard {shard}, which is missing; copy it into the directory")
         tensors.update(load(path))
     for name, shard in weight_map.items():
         if name not in tensors:

@@ -1,4 +1,4 @@
-"""The whole model in a Hugging Face directory: a table of names and a table of options, used in both directions."""
+"""Names and options of the whole model in a Hugging Face directory, as tables that serve both directions."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from swcm_fairseq.models.model_config import XLMSWCMConfig
 MODEL_TYPE = "xlm_swcm"
 ARCHITECTURES = "xlm_swcm"  # the prefix of our architectures
 
-# fairseq                        swcm_fairseq/huggingface/modeling_xlm_swcm.py; everything else only gets a prefix
+# fairseq                        swcm_fairseq/huggingface/modeling_xlm_swcm.py; all other names only get a prefix
 OUTPUT_MATRIX = {"decoder.output_projection.weight": "lm_head.weight"}
 FEED_FORWARD = {
     "fc1": "ffn1.fc1",
@@ -25,7 +25,7 @@ FEED_FORWARD = {
 }
 PREFIX = "model."
 
-# Option of config.json <- option of the model. Options with the same name in both are listed below.
+# Option of config.json <- option of the model. SAME lists the options that have the same name in both.
 SIZES = {
     "d_model": "encoder_embed_dim",
     "encoder_layers": "encoder_layers",
@@ -54,7 +54,7 @@ ACTIVATIONS = {
     "linear": "linear",
     "swish": "swish",
 }
-# What a fairseq model is built from. config.json stores it for the conversion back, without paths and run options.
+# Options that define a fairseq model, without paths and run options; config.json stores them for the way back.
 MODEL_OPTIONS = (
     "random_inherited_layers",
     "normal_layer_interval",
@@ -85,10 +85,10 @@ def hf_name(name: str) -> str:
 
 
 def model_config(options: Options) -> XLMSWCMConfig:
-    """The model's options from a checkpoint's or from those of ``config.json``.
+    """The model's configuration, from the options of a checkpoint or of ``config.json``.
 
     Raises:
-        InputError: an option has a value that cannot be used.
+        InputError: an option has an unusable value.
     """
     config = XLMSWCMConfig(**{name: options[name] for name in MODEL_OPTIONS if name in options})
     config.check()
@@ -96,7 +96,7 @@ def model_config(options: Options) -> XLMSWCMConfig:
 
 
 def empty_model(config: XLMSWCMConfig, symbols: Sequence[str]) -> XLMSWCMModel:
-    """The model without memory for its weights, but with all names, shapes and ties."""
+    """The model with all names, shapes and ties, but without memory for its weights."""
     dictionary = Dictionary()
     for symbol in symbols[dictionary.nspecial :]:
         dictionary.add_symbol(symbol)
@@ -105,7 +105,7 @@ def empty_model(config: XLMSWCMConfig, symbols: Sequence[str]) -> XLMSWCMModel:
 
 
 def first_names(model: nn.Module) -> dict[str, str]:
-    """Each parameter's name -> the first name of the same parameter; only that one is stored."""
+    """Name of a parameter -> first name of the same parameter; parameters are stored only under their first name."""
     first: dict[int, str] = {}
     pairs = model.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in pairs}
@@ -136,5 +136,5 @@ def check_architecture(arch: str, path: object) -> None:
     """Raise :class:`InputError` for a model that is not one of ours."""
     if not is_ours(arch):
         raise InputError(
-            f"{path}: a model of --arch {arch}; only {ARCHITECTURES} and its sizes can be written for transformers"
+            f"{path}: the model has --arch {arch}; only {ARCHITECTURES} and its sizes can be written for transformers"
         )

@@ -41,18 +41,18 @@ def is_exported(directory: Path) -> bool:
 
 
 def write_checkpoint(source: Path, output: Path, lora: Path | None = None) -> list[str]:
-    """Write ``model.pt``, ``dict.txt`` and the sentencepiece model, as ``swcm_fairseq.export`` does.
+    """Write ``model.pt``, ``dict.txt`` and the sentencepiece model, as ``swcm export`` does.
 
     Args:
-        source: directory that ``swcm export --format huggingface`` or transformers' ``save_pretrained`` wrote.
-        output: directory without a model.
-        lora: directory of a LoRA adapter of ``source``, to merge.
+        source: directory written by ``swcm export --format huggingface`` or transformers' ``save_pretrained``.
+        output: directory to write, which must not contain a model.
+        lora: directory of a LoRA adapter for ``source`` to merge.
 
     Returns:
         The model's languages.
 
     Raises:
-        InputError: not such a directory, a damaged one, or a LoRA adapter of another model.
+        InputError: ``source`` is not such a directory or is damaged, or the LoRA adapter belongs to another model.
     """
     state = read_state(source, lora)
     write_fairseq(state, source, output)
@@ -66,7 +66,7 @@ def read_state(source: Path, lora: Path | None = None) -> Checkpoint:
     symbols = [*Vocabulary(source).dictionary.symbols, MASK, *map(language_token, langs)]
     if len(symbols) != content["vocab_size"]:
         raise InputError(
-            f"{source / DICT_FILE}: gives {len(symbols):,} symbols, {CONFIG_FILE} has {content['vocab_size']:,}; "
+            f"{source / DICT_FILE}: {len(symbols):,} symbols, but {CONFIG_FILE} has {content['vocab_size']:,}; "
             "tokens added by transformers cannot be converted back"
         )
     config = model_config(content["fairseq"]["model"])
@@ -74,8 +74,8 @@ def read_state(source: Path, lora: Path | None = None) -> Checkpoint:
     differing = [name for name, value in ours if name not in FREE and content.get(name, value) != value]
     if differing:
         raise InputError(
-            f"{source / CONFIG_FILE}: {differing[0]} does not agree with the fairseq options in it; take both from the "
-            "export"
+            f"{source / CONFIG_FILE}: {differing[0]} contradicts the fairseq options in the same file; copy both from "
+            "the export"
         )
     tensors = load_directory(source)
     if lora is not None:
@@ -91,18 +91,18 @@ def read_state(source: Path, lora: Path | None = None) -> Checkpoint:
 
 
 def _config(source: Path) -> Options:
-    """``config.json`` of one of our directories; raises :class:`InputError` for any other."""
+    """``config.json`` of one of our directories; raises :class:`InputError` for any other directory."""
     if (source / ADAPTER_CONFIG_FILE).is_file() and not (source / CONFIG_FILE).is_file():
         raise InputError(
-            f"{source}: a LoRA adapter without its model; give the model's directory, and this one with --lora"
+            f"{source}: a LoRA adapter without its model; give the model's directory, and the adapter with --lora"
         )
     is_another = source.is_dir() and not (source / CONFIG_FILE).exists()
     content = {} if is_another else load_json(source / CONFIG_FILE)
-    needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers leaves out default values
+    needed = ("language_token_ids", "vocab_size", "fairseq")  # transformers may omit the rest, if it has default values
     if content.get("model_type") != MODEL_TYPE or any(name not in content for name in needed):
         raise InputError(
-            f"{source}: not one of our models for transformers; give a directory written by swcm export "
-            "--format huggingface, or one saved after training from it"
+            f"{source}: not a model exported for transformers; give a directory written by swcm export "
+            "--format huggingface, or one saved after further training"
         )
     return content
 
@@ -136,7 +136,7 @@ def _weights(
 
 
 def _found(source: Path, tensors: dict[str, Tensor], names: list[str], like: Tensor) -> Tensor:
-    """The tensor that has one of the ``names``."""
+    """The tensor stored under one of ``names``."""
     there = [name for name in names if name in tensors]
     if not there:
         raise InputError(f"{source}: the tensor {names[0]} is missing")
@@ -152,7 +152,7 @@ def _fairseq_config(options: Options, config: XLMSWCMConfig, langs: list[str]) -
     """All of fairseq's options: model and task options from the directory, fairseq's defaults for all others."""
     from swcm_fairseq.tasks.task_config import (
         MultilingualDenoisingMTConfig,
-    )  # imports models, which import this package
+    )  # not at the top: the task imports models, which import this package
 
     task = MultilingualDenoisingMTConfig(
         data=".", langs=",".join(langs), **{name: options["task"][name] for name in TASK_OPTIONS}

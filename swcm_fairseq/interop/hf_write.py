@@ -1,4 +1,4 @@
-"""Write a trained model as a directory that transformers loads without fairseq and without this package."""
+"""Write a trained model as a directory that transformers can load without fairseq or this package."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ CODE_FILES = ("configuration_xlm_swcm.py", "modeling_xlm_swcm.py", "tokenization
 GENERATION_FILE = "generation_config.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 CARD_FILE = "README.md"
-# In the order in which they are written; the last one makes the directory complete.
+# In writing order; the last file makes the directory complete.
 FILES = (
     DICT_FILE,
     SENTENCEPIECE_FILE,
@@ -54,10 +54,10 @@ def write_huggingface(state: Checkpoint, vocabulary: Path, card: str, directory:
 
     Args:
         state: one of our checkpoints, as returned by :func:`swcm_fairseq.export.stripped`.
-        vocabulary: where ``dict.txt`` and the sentencepiece model are.
-        card: the model card.
-        directory: where to.
-        checkpoint: where the state comes from, for messages.
+        vocabulary: directory of ``dict.txt`` and the sentencepiece model.
+        card: text of the model card.
+        directory: directory to write to.
+        checkpoint: file of the state, for messages.
 
     Raises:
         InputError: the model is damaged or has another architecture.
@@ -73,7 +73,7 @@ def write_huggingface(state: Checkpoint, vocabulary: Path, card: str, directory:
         save_file(tensors, directory / SAFETENSORS, metadata={"format": "pt"})
     except SafetensorError as error:  # a full disk, for example
         raise OSError(str(error)) from error
-    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors makes it readable by its owner only
+    shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
     dtype = str(tensors["model.encoder.embed_tokens.weight"].dtype).removeprefix("torch.")
     _write_json(directory / CONFIG_FILE, config_json(state, dtype))
     _write_json(directory / GENERATION_FILE, generation_json(state))
@@ -96,10 +96,10 @@ def named_tensors(state: Checkpoint, checkpoint: Path) -> dict[str, torch.Tensor
 
 
 def fitting_model(state: Checkpoint, checkpoint: Path) -> XLMSWCMModel:
-    """The model of a checkpoint's options, without memory for its weights.
+    """The model described by a checkpoint's options, without memory for its weights.
 
     Raises:
-        InputError: the checkpoint's tensors are not those of its options.
+        InputError: the checkpoint's tensors do not match its options.
     """
     weights, config = state["model"], model_config(state["cfg"]["model"])
     _check_layers(weights, config, checkpoint)
@@ -113,13 +113,13 @@ def fitting_model(state: Checkpoint, checkpoint: Path) -> XLMSWCMModel:
 
 
 def _check_layers(weights: Mapping[str, object], config: XLMSWCMConfig, checkpoint: Path) -> None:
-    """Raise :class:`InputError` for a checkpoint with fewer layers than its options give."""
+    """Raise :class:`InputError` for a checkpoint with fewer layers than its options specify."""
     layers = {"encoder": config.transformer_config().encoder.layers, "decoder": len(config.layer_plan())}
     for half, needed in layers.items():
         found = {name.split(".")[2] for name in weights if name.startswith(f"{half}.layers.")}
         if len(found) < needed:
             raise InputError(
-                f"{checkpoint}: has {len(found)} {half} layers, its options say {needed}: it was pruned by "
+                f"{checkpoint}: has {len(found)} {half} layers, but its options specify {needed}: it was pruned by "
                 "--encoder-layers-to-keep before it was trained, and fairseq does not record which layers were kept; "
                 "export the checkpoint that it was pruned from"
             )
@@ -159,15 +159,15 @@ def config_json(state: Checkpoint, dtype: str) -> dict[str, object]:
 
 
 def positions_of(state: Checkpoint) -> int:
-    """Maximum positions of a text in training; a checkpoint has them in its task state, an older one in its options."""
+    """Maximum length of a text in training, from the task state or, in older checkpoints, from the options."""
     return int(state["task_state"].get("tokens_per_sample") or state["cfg"]["task"]["tokens_per_sample"])
 
 
 def generation_json(state: Checkpoint) -> dict[str, object]:
-    """``generation_config.json``: the same search as fairseq-generate's.
+    """``generation_config.json``: the same search as in fairseq-generate.
 
-    Unlike fairseq's, lengths include ``<s>`` and the language token. An output has at least one word and at most
-    ``--max-len-b`` (200) words or as many as there are positions, and then ``</s>``.
+    Unlike in fairseq, lengths include ``<s>`` and the language token. An output has at least one piece before ``</s>``,
+    and at most ``--max-len-b`` (200) or as many as there are positions.
     """
     languages, target = language_ids(state), state["cfg"]["task"]["target_lang"]
     mask = state["task_state"]["symbols"].index(MASK)

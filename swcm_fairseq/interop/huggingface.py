@@ -1,4 +1,4 @@
-"""Hugging Face directories of XLM-R, RoBERTa and BERT encoders: one table maps fairseq's names to theirs."""
+"""Read Hugging Face directories of XLM-R, RoBERTa and BERT encoders; one table maps fairseq's names to theirs."""
 
 import re
 from pathlib import Path
@@ -36,10 +36,10 @@ NAMES = {
     "layers.{i}.fc2": "encoder.layer.{i}.output.dense",
     "layers.{i}.final_layer_norm": "encoder.layer.{i}.output.LayerNorm",
 }
-TOKEN_TYPES = "embeddings.token_type_embeddings.weight"  # row 0 is folded into the positions
+TOKEN_TYPES = "embeddings.token_type_embeddings.weight"  # row 0 is added to the positions
 
 HEAD_PREFIX = "lm_head."
-# Heads and buffers that an encoder-decoder does not use, after the prefix (roberta., bert.) is removed.
+# Heads and buffers that an encoder-decoder does not use; names without the prefix (roberta., bert.).
 LEFT_OUT = {
     r"lm_head\.": HEAD_REASON,
     r"cls\.": "pretraining head",
@@ -56,7 +56,7 @@ ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_accurate", "gelu_pytorch_tanh":
 
 
 def name_table(layers: int) -> dict[str, str]:
-    """fairseq's tensor name -> Hugging Face's, for an encoder of ``layers`` layers."""
+    """fairseq's tensor name -> Hugging Face's, for an encoder with ``layers`` layers."""
     table = {}
     for ours, theirs in NAMES.items():
         for i in range(layers) if "{i}" in ours else [0]:
@@ -69,7 +69,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
     """Read ``config.json``, the weights and the vocabulary of a directory.
 
     Raises:
-        InputError: a file is missing or damaged, or the layout is not one of ``MODEL_TYPES``.
+        InputError: a file is missing or damaged, or the model type is not in :data:`MODEL_TYPES`.
     """
     config = _config(directory)
     options = _options(directory / CONFIG_FILE, config)
@@ -100,7 +100,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
 
 
 def read_huggingface_sizes(directory: Path) -> EncoderSizes:
-    """The sizes that ``config.json`` names; raises :class:`InputError` as :func:`read_huggingface` does."""
+    """The sizes in ``config.json``; raises :class:`InputError` like :func:`read_huggingface`."""
     config = _config(directory)
     options = _options(directory / CONFIG_FILE, config)
     path = directory / CONFIG_FILE
@@ -126,7 +126,7 @@ def _config(directory: Path) -> dict:
 
 
 def _starts_at_zero(config: dict) -> bool:
-    """Whether the first token of a sequence has row 0 of the position table."""
+    """Whether the first token of a sequence uses row 0 of the position table."""
     return config["model_type"] == "bert"
 
 
@@ -136,7 +136,7 @@ def _whole_number(path: Path, config: dict, key: str) -> int:
         raise InputError(f"{path}: the key {key!r} is missing; this is not the configuration of an encoder")
     value = checked(config[key], int, f"{path}: {key}")
     if not 0 <= value <= MAX_SIZES.get(key, MAX_SIZE):
-        raise InputError(f"{path}: {key}: {value} is not a size of an encoder")
+        raise InputError(f"{path}: {key}: {value} is impossible for an encoder")
     return value
 
 
@@ -154,7 +154,7 @@ def _options(path: Path, config: dict) -> dict:
 
 
 def _without_heads(raw: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The encoder's tensors without their prefix, and what was left out with the reason."""
+    """The encoder's tensors without their prefix, and name of a tensor left out -> reason."""
     marker = "embeddings.word_embeddings.weight"
     prefix = next((prefix for prefix in PREFIXES if prefix + marker in raw), "")
     tensors, left_out = {}, {}
@@ -169,9 +169,9 @@ def _without_heads(raw: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str,
 
 
 def _positions(table: Tensor, types: Tensor | None, starts_at_zero: bool) -> Tensor:
-    """Position embeddings in fairseq's order, with token type 0, which every token has, folded in.
+    """Position embeddings in fairseq's order, plus the embedding of token type 0, which every token has.
 
-    XLM-R and RoBERTa use fairseq's order; BERT's first token has row 0.
+    XLM-R and RoBERTa use fairseq's order; BERT's first token uses row 0.
     """
     if starts_at_zero:
         table = torch.cat([table.new_zeros(POSITION_OFFSET, table.size(1)), table])
@@ -181,7 +181,7 @@ def _positions(table: Tensor, types: Tensor | None, starts_at_zero: bool) -> Ten
 def read_symbols(directory: Path) -> list[str]:
     """The symbol of every embedding row, from dict.txt, sentencepiece.bpe.model or tokenizer.json.
 
-    The first two files have XLM-R's ids: ``<s> <pad> </s> <unk>``, the pieces in order, ``<mask>``.
+    The first two files imply XLM-R's ids: ``<s> <pad> </s> <unk>``, the pieces in order, ``<mask>``.
     """
     if (directory / DICT_FILE).is_file():
         return [*load_dictionary(directory / DICT_FILE).symbols, MASK]
@@ -199,7 +199,7 @@ def read_symbols(directory: Path) -> list[str]:
 
 
 def _tokenizer_symbols(path: Path) -> list[str]:
-    """Symbols by id of a ``tokenizer.json``: its vocabulary and its added tokens."""
+    """The symbols of a ``tokenizer.json`` (vocabulary and added tokens), in id order."""
     content = load_json(path)
     model = checked(content.get("model"), dict[str, object], f"{path}: model")
     pieces = checked(model.get("vocab"), dict[str, int] | list[list[object]], f"{path}: model: vocab")
@@ -214,5 +214,5 @@ def _tokenizer_symbols(path: Path) -> list[str]:
         number = checked(token.get("id"), int, f"{where}: id")
         by_id[number] = checked(token.get("content"), str, f"{where}: content")
     if not by_id or min(by_id) < 0 or max(by_id) >= MAX_SIZE:
-        raise InputError(f"{path}: has impossible ids or none; copy the file again")
+        raise InputError(f"{path}: has no ids or impossible ones; copy the file again")
     return [by_id.get(i, "") for i in range(max(by_id) + 1)]

@@ -15,7 +15,7 @@ ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 PARTS = (".lora_A.weight", ".lora_B.weight")
-# Options that mean more than W + scale * B A.
+# Options that change the formula W + scale * B A.
 UNSUPPORTED = ("use_dora", "modules_to_save", "alpha_pattern", "lora_bias", "fan_in_fan_out", "trainable_token_indices")
 
 
@@ -23,12 +23,12 @@ def merge(tensors: dict[str, Tensor], adapter: Path, base: Path) -> None:
     """Add ``scale * B A`` to each weight that the adapter changes, in place (Hu et al. 2021, equation 3).
 
     Args:
-        tensors: the model's, by name.
+        tensors: the model's tensors, by name.
         adapter: directory with ``adapter_config.json`` and ``adapter_model.safetensors``.
         base: the model's directory.
 
     Raises:
-        InputError: not a plain LoRA adapter, or an adapter of another model.
+        InputError: ``adapter`` is not a plain LoRA adapter, or belongs to another model.
     """
     config = load_json(adapter / ADAPTER_CONFIG_FILE)
     _check(config, adapter, base)
@@ -41,7 +41,7 @@ def merge(tensors: dict[str, Tensor], adapter: Path, base: Path) -> None:
         a, b = (matrices.get(name + part) for part in PARTS)
         weight = tensors.get(f"{name.removeprefix(PREFIX)}.weight")
         if a is None or b is None or weight is None or weight.shape != (b.size(0), a.size(1)):
-            raise InputError(f"{adapter}: a LoRA adapter of another model: {name} does not fit the one in {base}")
+            raise InputError(f"{adapter}: a LoRA adapter of another model: {name} does not match {base}")
         weight += (b @ a * _scale(config, a.size(0))).to(weight)
 
 
@@ -50,7 +50,9 @@ def _check(config: Options, adapter: Path, base: Path) -> None:
         raise InputError(f"{adapter}: an adapter of type {config.get('peft_type')}; only LoRA can be merged here")
     used = [name for name in UNSUPPORTED if config.get(name)] + ["bias"] * (config.get("bias", "none") != "none")
     if used:
-        raise InputError(f"{adapter}: uses {', '.join(used)}; merge it with PEFT's merge_and_unload() and save that")
+        raise InputError(
+            f"{adapter}: uses {', '.join(used)}; merge it with PEFT's merge_and_unload() and convert the saved result"
+        )
     theirs = Path(config.get("base_model_name_or_path") or "") / SAFETENSORS
     ours = base / SAFETENSORS
     if theirs.is_file() and ours.is_file() and not filecmp.cmp(theirs, ours, shallow=False):

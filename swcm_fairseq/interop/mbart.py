@@ -1,7 +1,7 @@
 """Convert an mBART checkpoint to another vocabulary, so that training can continue in this project's task.
 
-Embedding rows follow their piece. Rows of new pieces and of the language tokens <bo>, <kk>, ... are drawn from
-normal(0, 0.02), like XLM-SWCM's. All other tensors stay as they are. MBART_DIR is mBART as published (mbart.cc25):
+Embedding rows follow their pieces. Rows of new pieces and of the language tokens <bo>, <kk>, ... are drawn from
+N(0, 0.02), as in XLM-SWCM. All other tensors are unchanged. MBART_DIR is the published directory of mBART (mbart.cc25):
 model.pt, dict.txt and sentence.bpe.model.
 """
 
@@ -20,7 +20,7 @@ from swcm_fairseq.interop.encoder_files import FAIRSEQ_MODEL
 from swcm_fairseq.interop.row_plans import INIT_STD
 from swcm_fairseq.output_files import check_distinct, whole_file
 
-if TYPE_CHECKING:  # --help does without torch
+if TYPE_CHECKING:  # --help does not import torch
     from torch import Tensor
 
 SENTENCEPIECE_FILES = ("sentence.bpe.model", "sentencepiece.bpe.model")
@@ -34,7 +34,7 @@ class MBart:
 
     Attributes:
         path: its directory.
-        tensors: under fairseq's names, float32.
+        tensors: tensors under fairseq's names, float32.
         symbols: symbol of every embedding row.
     """
 
@@ -53,10 +53,11 @@ def read_mbart(directory: Path) -> MBart:
     """Read a checkpoint of fairseq's mBART and its dictionary.
 
     Raises:
-        InputError: there is none, its embeddings are not shared, or the dictionary belongs to another model.
+        InputError: the checkpoint is missing, its embeddings are not shared, or the dictionary belongs to another
+            model.
     """
     if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory; give the one with {FAIRSEQ_MODEL} and {DICT_FILE} of mBART")
+        raise InputError(f"{directory}: no such directory; give that of mBART's {FAIRSEQ_MODEL} and {DICT_FILE}")
     import torch
 
     from swcm_fairseq.interop.files import load_pickle
@@ -79,7 +80,7 @@ def read_mbart(directory: Path) -> MBart:
 
 
 def _is_tensor(item: tuple[object, object]) -> bool:
-    """Whether an item of a state dict is a name and finite numbers."""
+    """Whether an item of a state dict is a name and a tensor of finite numbers."""
     import torch
     from torch import Tensor
 
@@ -112,12 +113,12 @@ def carry_over(
 
     Args:
         mbart: the checkpoint.
-        dictionary: with ``<mask>`` and language tokens.
-        from_pieces: new rows are the mean of the pieces that mBART would have split them into.
-        seed: of the rows that are drawn.
+        dictionary: the new dictionary, with ``<mask>`` and language tokens.
+        from_pieces: initialize each new row with the mean of the pieces that mBART would have split it into.
+        seed: random seed for new rows.
 
     Returns:
-        All tensors, and counts of the embedding rows by origin.
+        All tensors, and the number of embedding rows by origin.
     """
     import torch
 
@@ -152,7 +153,7 @@ def write_checkpoint(tensors: dict[str, "Tensor"], symbols: Sequence[str], langs
 
 
 def summary(tensors: dict[str, "Tensor"], rows: Counter, output: Path) -> str:
-    """What was written, and the options to continue with."""
+    """A summary of the output, and the next command."""
     layers = [len({name.split(".")[2] for name in tensors if name.startswith(f"{half}.layers.")}) for half in HALVES]
     width, inner = tensors[SHARED_TABLE].size(1), tensors["encoder.layers.0.fc1.weight"].size(0)
     parameters = sum(tensor.numel() for tensor in tensors.values())
@@ -178,15 +179,15 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("mbart", type=Path, metavar="MBART_DIR", help=f"directory with {FAIRSEQ_MODEL} and {DICT_FILE}")
-    parser.add_argument("--vocab", type=Path, required=True, help=f"the new vocabulary: its {DICT_FILE}")
+    parser.add_argument("--vocab", type=Path, required=True, help=f"directory of the new vocabulary ({DICT_FILE})")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")
-    parser.add_argument("--langs", default=",".join(DEFAULT_LANGS), help="as the task's --langs (default: %(default)s)")
+    parser.add_argument("--langs", default=",".join(DEFAULT_LANGS), help="the task's --langs (default: %(default)s)")
     parser.add_argument(
         "--new-rows-from-pieces",
         action="store_true",
-        help="new rows are the mean of the pieces that mBART's own sentencepiece model splits them into",
+        help="initialize each new row with the mean of the pieces that mBART's sentencepiece model splits it into",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the rows that are drawn (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed for new rows (default: %(default)s)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Start the embedding rows of new pieces as means of old rows instead of at random."""
+"""Initialize the embedding rows of new pieces with means of old rows instead of at random."""
 
 import torch
 from torch import Tensor
@@ -6,22 +6,22 @@ from torch import Tensor
 from swcm_fairseq.interop.row_plans import Start
 from swcm_fairseq.interop.rows import generator_of
 
-NOISE = 0.25  # standard deviations of the old rows; two pieces with the same translation need two rows
+NOISE = 0.25  # in standard deviations of the old rows; pieces with the same translation must get different rows
 
 
 def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], push_apart: float, seed: int) -> Tensor:
     """The rows that ``starts`` describe.
 
     A row is the weighted mean of old rows plus noise, rescaled to their average length, because a mean of vectors is
-    shorter. ``push_apart`` moves all rows of a language in one random direction of its own. A piece and its translation
-    start at the same point; with one direction per language the output can tell them apart.
+    shorter. ``push_apart`` moves all rows of a language in one random direction. A piece and its translation start at
+    the same point; with a separate direction per language, the output layer can tell them apart.
 
     Args:
         table: [V, C], or [V] for the output bias, to which only the averaging applies.
         places: row of each old piece.
-        starts: n of them.
-        push_apart: how far, as a share of the mean length of old rows.
-        seed: of noise and directions.
+        starts: n row plans.
+        push_apart: distance, as a share of the mean length of old rows.
+        seed: random seed of noise and directions.
 
     Returns:
         [n, C] or [n], of the same type as ``table``.

@@ -1,13 +1,13 @@
 """Matrices with 4 bits per weight, so that a small encoder fits into a repository.
 
-The format is Q4_0 of ggml: each row is cut into blocks of 32 weights; a block is one float16 scale d and 32 codes q of
-4 bits, and represents the weights d * (q - 8). A matrix ``NAME`` of a safetensors file becomes two tensors:
+The format is Q4_0 of ggml: each row is split into blocks of 32 weights; a block has one float16 scale d and 32 codes q
+of 4 bits, which represent the weights d * (q - 8). A matrix ``NAME`` of a safetensors file becomes two tensors:
 
 * ``NAME.q4_0.codes``, uint8, [rows, columns / 2]: byte j of a block has code j in its low half and code j + 16 in its
   high half;
 * ``NAME.q4_0.scales``, float16, [rows, columns / 32].
 
-Weights that were in this format before are restored bit for bit. Everything else in the file is unchanged.
+Weights that come from this format are restored bit for bit. Everything else in the file is unchanged.
 """
 
 import torch
@@ -24,14 +24,14 @@ def quantize(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Codes and scales of a matrix.
 
     Args:
-        matrix: float32, [R, C], C a multiple of 32.
+        matrix: float32, [R, C], where C is a multiple of 32.
 
     Returns:
-        uint8, [R, C / 2], and float16, [R, C / 32].
+        Codes, uint8, [R, C / 2], and scales, float16, [R, C / 32].
     """
     blocks = matrix.unflatten(1, (-1, BLOCK))
     largest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))
-    scales = (largest / -ZERO).half()  # the weight farthest from 0 has code 0
+    scales = (largest / -ZERO).half()  # the weight with the largest magnitude gets code 0
     steps = scales.float()
     codes = torch.where(steps == 0, float(ZERO), blocks / torch.where(steps == 0, 1.0, steps) + ZERO)
     low, high = codes.round().clamp(0, 2 * ZERO - 1).to(torch.uint8).chunk(2, dim=2)
@@ -46,7 +46,7 @@ def dequantize(codes: Tensor, scales: Tensor) -> Tensor:
 
 
 def pack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with its matrices packed, if their rows are whole blocks; position tables are unchanged."""
+    """A state dict with packed matrices, except position tables and matrices whose rows are not whole blocks."""
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.dim() != 2 or tensor.size(1) % BLOCK or "position" in name:
@@ -60,7 +60,7 @@ def unpack(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     """A state dict in which packed matrices are float32 again; ``source`` names the file in messages.
 
     Raises:
-        InputError: codes without scales, scales without codes, or shapes that do not belong together.
+        InputError: codes or scales are missing, or their shapes do not match.
     """
     plain = {name: tensor for name, tensor in tensors.items() if not name.endswith((CODES, SCALES))}
     for name in dict.fromkeys(name.removesuffix(CODES).removesuffix(SCALES) for name in tensors.keys() - plain.keys()):

@@ -1,4 +1,4 @@
-"""How the embedding rows of new pieces will start, decided before any table is read."""
+"""Plans for initializing the embedding rows of new pieces, made before any table is read."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from swcm_fairseq.checkpoint_state import Options
 
-INIT_STD = 0.02  # of new rows and matrices, as in the code of BERT, RoBERTa and XLM-R
+INIT_STD = 0.02  # standard deviation of new rows and matrices, as in the code of BERT, RoBERTa and XLM-R
 EXAMPLES = 20
 ALIGNED, SPLIT, MEAN, RANDOM = (
     "mean of their translations",
@@ -18,12 +18,12 @@ ALIGNED, SPLIT, MEAN, RANDOM = (
 
 @dataclass(frozen=True)
 class Start:
-    """Where the row of a new piece comes from.
+    """The start of the row of a new piece.
 
     Attributes:
-        lang: the language that it was added for.
+        lang: the language that the piece was added for.
         kind: :data:`ALIGNED`, :data:`SPLIT` or :data:`MEAN`.
-        parts: old pieces and their weights, which sum to 1; empty for the mean of all.
+        parts: old pieces and their weights, which sum to 1; empty for the mean of all old pieces.
         links: expected number of links to its translations.
     """
 
@@ -38,9 +38,9 @@ class NewRows:
     """How all new rows of an encoder start.
 
     Attributes:
-        starts: by piece; pieces that are not among them start at random.
+        starts: piece -> start; other pieces start at random.
         push_apart: see :func:`started_rows`.
-        texts: counts of each parallel text, for the report.
+        texts: counts for each parallel text, for the report.
         std: standard deviation of random rows.
     """
 
@@ -50,7 +50,7 @@ class NewRows:
     std: float = INIT_STD
 
     def report(self, new: Iterable[str]) -> Options:
-        """Counts of ``new`` symbols by how their rows start, and the most frequent translations."""
+        """Number of ``new`` symbols by kind of start, and the translations with the most links."""
         kinds = Counter(dict.fromkeys((ALIGNED, SPLIT, MEAN, RANDOM), 0))
         kinds.update(self.starts[symbol].kind if symbol in self.starts else RANDOM for symbol in new)
         aligned = [(piece, start) for piece, start in self.starts.items() if start.kind == ALIGNED]

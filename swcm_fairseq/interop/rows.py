@@ -1,4 +1,4 @@
-"""Convert tables with one row per symbol to another vocabulary: every row follows its piece, never its index."""
+"""Convert tables with one row per symbol to another vocabulary; every row follows its piece, never its index."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ HUGGINGFACE_TABLES = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bia
 
 
 def generator_of(seed: int) -> torch.Generator:
-    """A generator of random numbers; raises :class:`InputError` for a seed that torch does not accept."""
+    """A random generator; raises :class:`InputError` for a seed that torch does not accept."""
     if not -MAX_SEED <= seed < MAX_SEED:
         raise InputError(f"--seed {seed}: give a number of at most 18 digits")
     return torch.Generator().manual_seed(seed)
 
 
 def row_index(old: Sequence[str], new: Sequence[str]) -> Tensor:
-    """For each symbol of ``new``, its row among ``old``, or -1 if it has none; int64, shape (new,)."""
+    """For each symbol of ``new``, its row in ``old``, or -1 if it has none; int64, shape (new,)."""
     rows = {symbol: row for row, symbol in enumerate(old)}
     return torch.tensor([rows.get(symbol, -1) for symbol in new], dtype=torch.int64)
 
@@ -44,13 +44,13 @@ def with_known_rows(start: Tensor, table: Tensor, index: Tensor) -> Tensor:
 
 
 def carried(table: Tensor, index: Tensor, generator: torch.Generator, std: float = INIT_STD) -> Tensor:
-    """``table[index]``; where the index is -1, a new row with mean 0, or 0 if a row is one number (a bias).
+    """``table[index]``; where the index is -1, a random row with mean 0 or, in a bias, the value 0.
 
     Args:
         table: shape (rows, ...).
         index: see :func:`row_index`.
-        generator: of the new rows.
-        std: their standard deviation.
+        generator: random generator for the new rows.
+        std: standard deviation of the new rows.
 
     Returns:
         shape (new rows, ...), same type as ``table``.

@@ -19,20 +19,20 @@ from swcm_fairseq.interop.packed_weights import pack
 from swcm_fairseq.interop.rows import row_index
 from swcm_fairseq.output_files import whole_directory
 
-ENCODER_PREFIX = "roberta."  # of the encoder's tensors in a model that has a head
+ENCODER_PREFIX = "roberta."  # prefix of the encoder's tensors in a model with a head
 
 
 def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path, packed: bool = False) -> int:
     """Write ``config.json``, ``model.safetensors``, ``dict.txt`` and ``sentencepiece.bpe.model``.
 
-    Rows are written in the dictionary's order: specials, pieces, ``<mask>``. Rows of other symbols
-    (language tokens, spare rows) are left out.
+    Rows are written in the dictionary's order: special symbols, pieces, ``<mask>``. Rows of other symbols (language
+    tokens, spare rows) are left out.
 
     Args:
         weights: the encoder.
-        directory: to write to; must not contain a model.
+        directory: directory to write to; must not contain a model.
         sentencepiece: the sentencepiece model of its vocabulary.
-        packed: write matrices with 4 bits per weight, and ``SHA256SUMS``.
+        packed: whether to write matrices with 4 bits per weight, and ``SHA256SUMS``.
 
     Returns:
         The number of embedding rows left out.
@@ -54,7 +54,7 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path,
 def _write_files(
     weights: EncoderWeights, symbols: list[str], directory: Path, sentencepiece: Path, packed: bool
 ) -> None:
-    """The four files; raises :class:`OSError`."""
+    """Write the four files; raises :class:`OSError` if it fails."""
     shutil.copyfile(sentencepiece, directory / SENTENCEPIECE_FILE)
     _dictionary(symbols).save(str(directory / DICT_FILE))
     Vocabulary(directory)  # refuses files of different vocabularies
@@ -65,16 +65,17 @@ def _write_files(
 
 
 def ordered_symbols(weights: EncoderWeights, with_mask: bool = False) -> list[str]:
-    """Specials, pieces in the encoder's order, and ``<mask>`` if the encoder has it or ``with_mask`` is set.
+    """Special symbols, pieces in the encoder's order, and ``<mask>`` if the encoder has it or ``with_mask`` is set.
 
     Raises:
-        InputError: one of the specials is missing.
+        InputError: a special symbol is missing.
     """
     known = weights.symbols[: weights.tensors["embed_tokens.weight"].size(0)]
     missing = [special for special in SPECIALS if special not in known]
     if missing:
         raise InputError(
-            f"{weights.path}: its vocabulary has no {missing[0]}; only XLM-R's four specials are supported"
+            f"{weights.path}: its vocabulary lacks {missing[0]}; only vocabularies with XLM-R's four special symbols "
+            f"({' '.join(SPECIALS)}) are supported"
         )
     added = {*SPECIALS, MASK, "", *map(language_token, DEFAULT_LANGS)}
     pieces = [symbol for symbol in known if symbol not in added]
@@ -90,7 +91,7 @@ def _dictionary(symbols: list[str]) -> PieceList:
 
 
 def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
-    """Tensors under Hugging Face's names; the token type is already in the positions, so its row is zero."""
+    """Tensors under Hugging Face's names; the token type row is zero because the positions already include it."""
     ours = dict(weights.tensors)
     rows = row_index(weights.symbols, symbols)
     ours["embed_tokens.weight"] = ours["embed_tokens.weight"][rows]
@@ -107,7 +108,7 @@ def _config(weights: EncoderWeights, vocabulary_size: int) -> dict:
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     if weights.activation_fn not in activations:
         raise InputError(
-            f"{weights.path}: the activation {weights.activation_fn!r} has no name in Hugging Face's layout"
+            f"{weights.path}: the activation function {weights.activation_fn!r} has no name in Hugging Face's layout"
         )
     return {
         "architectures": ["XLMRobertaForMaskedLM" if weights.head else "XLMRobertaModel"],

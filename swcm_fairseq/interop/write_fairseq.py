@@ -29,16 +29,16 @@ def roberta_options(weights: EncoderWeights) -> dict[str, object]:
 
 
 def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
-    """Write a checkpoint that ``fairseq-train --arch roberta_base --finetune-from-model`` starts from.
+    """Write a checkpoint that ``fairseq-train --arch roberta_base --finetune-from-model`` can start from.
 
-    The model is fairseq's stock RoBERTa: post-norm, normalized embeddings, tied output matrix. Rows are those of the
-    dictionary: specials, pieces, ``<mask>``. A missing ``<mask>`` or head is drawn from N(0, 0.02), with norms 1 and
-    biases 0.
+    The model is fairseq's stock RoBERTa: post-norm, normalized embeddings, tied output matrix. Rows are in the
+    dictionary's order: special symbols, pieces, ``<mask>``. A missing ``<mask>`` row or head is drawn from N(0, 0.02),
+    with layer norms 1 and biases 0.
 
     Args:
         weights: the encoder.
         path: file to write, atomically.
-        seed: of new tensors.
+        seed: random seed of new tensors.
 
     Raises:
         InputError: the file cannot be written.
@@ -66,7 +66,7 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
 
 
 def epsilon_note(weights: EncoderWeights) -> str | None:
-    """A note if the layer norms change: fairseq's RoBERTa has a fixed epsilon."""
+    """A note if the epsilon of the layer norms changes, because fairseq's RoBERTa has a fixed one."""
     if weights.layer_norm_eps == EPS:
         return None
     return (

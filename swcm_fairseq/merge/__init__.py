@@ -1,1 +1,1 @@
-"""Model merging: several models trained from one become one, without training (``swcm merge``)."""
+"""Model merging: combine several models trained from the same base, without training (``swcm merge``)."""

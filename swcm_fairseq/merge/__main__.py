@@ -7,8 +7,8 @@ safetensors) with the same names and shapes. The output has the same format as t
   task-arithmetic  base + lambda x the weighted sum of the task vectors (model - base)
   ties             trim each task vector to its largest magnitudes, elect a sign for each parameter, and merge the
                    values with that sign (Yadav et al. 2023)
-  ties-sv          the same, but the first and more important model keeps a share of the parameters that it would lose
-                   in the election, those that it loses by the smallest margins (Tao et al. 2024)
+  ties-sv          the same, but the first, most important model keeps a share of the parameters that it would lose in
+                   the election, namely those with the smallest margins (Tao et al. 2024)
   dare             drop a random share of each task vector, rescale the rest, then task arithmetic (Yu et al. 2024)
   dare-ties        the same, but with the election of TIES instead of task arithmetic
 """
@@ -26,7 +26,7 @@ from swcm_fairseq.merge.merge_recipe import DENSITY, SCOPES, SLACK, Recipe, make
 from swcm_fairseq.merge.method_table import METHODS
 from swcm_fairseq.output_files import check_distinct, write_whole
 
-if TYPE_CHECKING:  # --help does without torch
+if TYPE_CHECKING:  # --help does not import torch
     from swcm_fairseq.merge.merging import Merge
 
 
@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--base", type=Path, help="the model that all were trained from; required by every method but average"
     )
     parser.add_argument("--output", type=Path, required=True, help="file or directory to write")
-    parser.add_argument("--weights", type=numbers, metavar="W,W", help="of the models (default: 1 each)")
+    parser.add_argument("--weights", type=numbers, metavar="W,W", help="weights of the models (default: 1 each)")
     parser.add_argument(
         "--densities",
         type=numbers,
@@ -75,12 +75,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         dest="scale",
         metavar="L",
-        help="what the merged task vector is multiplied by (default: 1)",
+        help="factor of the merged task vector (default: 1)",
     )
     parser.add_argument(
         "--normalize",
         action=argparse.BooleanOptionalAction,
-        help="divide by the sum of the weights, so that task vectors are averaged instead of added (default: on for "
+        help="divide by the sum of the weights, which averages task vectors instead of adding them (default: on for "
         "average, ties and ties-sv)",
     )
     parser.add_argument(
@@ -93,16 +93,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--scope",
         choices=SCOPES,
         default=SCOPES[0],
-        help="apply densities and slack to each tensor, as MergeKit does, or to the whole model, as the authors of "
-        "TIES do, which reads the models several times (default: %(default)s)",
+        help="apply densities and slack to each tensor, as in MergeKit, or to the whole model, as the authors of TIES "
+        "do; the latter reads the models several times (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of dare (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of dare and dare-ties (default: %(default)s)")
     parser.add_argument("--shares", type=Path, metavar="FILE", help="also write the table of shares, as JSON")
     return parser
 
 
 def summary(merge: "Merge", output: Path) -> str:
-    """What was merged and written."""
+    """A summary of the merge and its output."""
     from swcm_fairseq.merge.shares import table
 
     recipe, merged = merge.recipe, len(merge.owners)
@@ -125,7 +125,7 @@ def summary(merge: "Merge", output: Path) -> str:
 
 
 def provenance(recipe: Recipe, models: list[Path], base: Path | None) -> dict:
-    """What was merged and how, as plain data."""
+    """The inputs and the recipe, as plain data."""
     return {"models": [str(path) for path in models], "base": None if base is None else str(base), **asdict(recipe)}
 
 
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def write_shares(merge: "Merge", path: Path) -> None:
-    """The table as JSON: one object per model, in percent."""
+    """Write the table of shares as JSON: one object per model, in percent."""
     content = [
         {"model": str(model.path), **shares.percent()} for model, shares in zip(merge.models, merge.shares, strict=True)
     ]

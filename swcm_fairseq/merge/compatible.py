@@ -12,10 +12,10 @@ EXACT_SUFFIX = "_extra_state"  # settings inside a state dict, such as the epsil
 
 
 def check_compatible(models: Sequence[Source], base: Source | None) -> None:
-    """Compare the first model with every other model and with the base.
+    """Compare the first model with all other models and with the base.
 
     Raises:
-        InputError: two models differ; the message names both and the difference.
+        InputError: two models are incompatible; the message names both and the difference.
     """
     first = models[0]
     if not first.tensors:
@@ -27,12 +27,12 @@ def check_compatible(models: Sequence[Source], base: Source | None) -> None:
 
 
 def is_merged(name: str, tensor: Tensor) -> bool:
-    """Whether a tensor holds weights; other tensors (counters, id buffers, settings) must be equal in all models."""
+    """Whether a tensor contains weights; other tensors (counters, id buffers, settings) must be equal in all models."""
     return tensor.is_floating_point() and not name.endswith(EXACT_SUFFIX)
 
 
 def _compare(one: Source, other: Source, refusal: str) -> None:
-    """Raise :class:`InputError` for the first difference; vocabulary and languages explain more than shapes do."""
+    """Raise :class:`InputError` for the first difference; languages and vocabulary first, as they explain the most."""
     for what, ours, theirs in (
         ("languages", one.langs, other.langs),
         ("vocabulary", one.symbols, other.symbols),
@@ -64,7 +64,7 @@ def _compare_tensor(name: str, ours: Tensor, theirs: Tensor | None, refusal: str
 
 
 def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
-    """How two lists differ: both in full if they are short, otherwise their lengths and the first difference."""
+    """How two lists differ: both in full if they are short; otherwise, their lengths and the first difference."""
     if len(ours) + len(theirs) < 40:
         return f"{','.join(map(str, ours))} and {','.join(map(str, theirs))}"
     place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
@@ -75,7 +75,7 @@ def _difference(ours: Sequence[object], theirs: Sequence[object]) -> str:
 def tied(sources: Sequence[Source]) -> dict[str, str]:
     """Each tensor to merge -> the first one that equals it in every model (possibly itself).
 
-    Tied parameters have several names in a state dict. They are counted once and merged once, so that they stay equal
+    Tied parameters have several names in a state dict. They are counted and merged only once, so that they stay equal
     even with random methods.
     """
     first = sources[0]

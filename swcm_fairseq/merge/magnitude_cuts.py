@@ -1,4 +1,4 @@
-"""Find the n largest or smallest of many magnitudes without sorting them or keeping all of them in memory."""
+"""Find the n largest or smallest of many magnitudes without sorting them or holding all of them in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ LOW_VALUES, HIGH_VALUES = 1 << LOW_BITS, 1 << (31 - LOW_BITS)
 
 @dataclass(frozen=True)
 class Cut:
-    """Which values of one tensor are among the n largest (or smallest).
+    """Identifies the values of one tensor that are among the n largest (or smallest).
 
     Attributes:
-        bits: of the last value among them.
-        equal: how many values equal to it are among them; they are the first ones in the tensor.
-        largest: whether the largest or the smallest values are taken.
+        bits: bits of the last value among them.
+        equal: how many values equal to the last one are among them; these are the first ones in the tensor.
+        largest: whether to take the largest or the smallest values.
     """
 
     bits: int
@@ -36,17 +36,17 @@ class Cut:
 def cuts(names: Sequence[str], magnitudes: Callable[[str], Tensor], count: int, largest: bool = True) -> dict[str, Cut]:
     """Find the ``count`` largest (or smallest) values of several tensors together, exactly.
 
-    The bits of non-negative floats have the same order as the floats, so the last value is found from two histograms,
-    one of the upper and one of the lower half of the bits. Of equal values the first ones are taken. Every tensor is
-    requested three times, and none is kept.
+    The bits of non-negative floats have the same order as the floats, so two histograms, one of the upper and one of
+    the lower half of the bits, determine the last value. Of equal values, the first ones are taken. Every tensor is
+    requested three times and never kept.
 
     Args:
-        names: of the tensors.
+        names: names of the tensors.
         magnitudes: returns a tensor by name, float32, non-negative, any shape.
-        count: how many, from 0 to all.
+        count: number of values to find, from 0 to all.
 
     Returns:
-        What to take from each tensor.
+        name -> the cut that takes the values of that tensor.
     """
     high_counts = sum(_histogram(_bits(magnitudes(name)) >> LOW_BITS, HIGH_VALUES) for name in names)
     high, count = _reach(torch.as_tensor(high_counts), count, largest)
@@ -62,7 +62,7 @@ def cuts(names: Sequence[str], magnitudes: Callable[[str], Tensor], count: int, 
 
 
 def _bits(magnitudes: Tensor) -> Tensor:
-    """int32, flat; there is no -0.0 among magnitudes."""
+    """The bits of the values, int32, flat; magnitudes are never -0.0."""
     return magnitudes.reshape(-1).view(torch.int32)
 
 
@@ -75,7 +75,7 @@ def _histogram(values: Tensor, bins: int) -> Tensor:
 
 
 def _reach(counts: Tensor, count: int, largest: bool) -> tuple[int, int]:
-    """The bin of the ``count``-th value, counted from the end, and how many values of that bin are needed."""
+    """The bin of the ``count``-th largest (or smallest) value, and how many values of that bin are needed."""
     order = counts.flip(0) if largest else counts
     sums = order.cumsum(0)
     place = int(torch.searchsorted(sums, count))

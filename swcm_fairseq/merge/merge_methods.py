@@ -1,4 +1,4 @@
-"""The methods' arithmetic: pure functions on the tensors of one parameter.
+"""The arithmetic of the methods, as pure functions on the tensors of one parameter.
 
 Sources: weighted average (Choshen et al. 2022, Wortsman et al. 2022), task arithmetic (Ilharco et al. 2023), TIES
 (Yadav et al. 2023), TIES-SV (Tao et al. 2024, section 6.2), DARE (Yu et al. 2024). All tensors here are float32 and
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def weighted_average(models: Sequence[Tensor], weights: Sequence[float], normalize: bool) -> Tensor:
-    """sum_i w_i theta_i, divided by sum_i w_i with ``normalize``."""
+    """sum_i w_i theta_i; with ``normalize``, divided by sum_i w_i."""
     total = torch.zeros_like(models[0])
     for model, weight in zip(models, weights, strict=True):
         total.add_(model, alpha=weight)
@@ -20,12 +20,12 @@ def weighted_average(models: Sequence[Tensor], weights: Sequence[float], normali
 
 
 def draw(vector: Tensor, density: float, generator: torch.Generator) -> Tensor:
-    """DARE's choice: keep each value with probability ``density``; bool. Kept values are later divided by it."""
+    """DARE's mask: keeps each value with probability ``density``; bool. The caller divides kept values by it."""
     return torch.rand(vector.shape, generator=generator) < density
 
 
 def add_up(vectors: Sequence[Tensor], weights: Sequence[float], normalize: bool) -> Tensor:
-    """Task arithmetic: the sum of weighted task vectors, divided by the sum of their weights with ``normalize``."""
+    """Task arithmetic: the sum of weighted task vectors; with ``normalize``, divided by the sum of their weights."""
     total = torch.zeros_like(vectors[0])
     for vector in vectors:
         total.add_(vector)
@@ -38,7 +38,7 @@ def elect(vectors: Sequence[Tensor]) -> Tensor:
 
 
 def agrees(vector: Tensor, positive: Tensor) -> Tensor:
-    """Where a task vector has the elected sign; bool. A zero, such as a trimmed value, has none."""
+    """Where a task vector has the elected sign; bool. Zeros, such as trimmed values, have no sign."""
     return (vector != 0) & ((vector > 0) == positive)
 
 

@@ -19,7 +19,7 @@ from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.output_files import Workspace, check_distinct, whole_directory, whole_file
 
 KEPT = ("args", "cfg", "task_state")  # parts of the first model's checkpoint
-PROVENANCE = "merge"  # key of what was merged, and how
+PROVENANCE = "merge"  # key of the inputs and the recipe in the output
 SCRATCH = ".tensors"
 
 
@@ -27,15 +27,15 @@ def check_output(output: Path, inputs: list[Path], first: Source) -> None:
     """Refuse an unusable output path before anything is computed.
 
     Raises:
-        InputError: it exists already, is an input, or has the suffix of another format.
+        InputError: the path already exists, is an input, or has the suffix of another format.
     """
     check_distinct(inputs, [output])
     if output.exists():
-        raise InputError(f"--output {output}: exists already; give another {'directory' if _is_dir(first) else 'file'}")
+        raise InputError(f"--output {output}: already exists; give another {'directory' if _is_dir(first) else 'file'}")
     if not _is_dir(first) and (output.suffix == SAFETENSORS_SUFFIX) != first.safetensors:
         kind = "safetensors" if first.safetensors else "torch"
         raise InputError(
-            f"--output {output}: the models are {kind} files, and so is the output; give it the same suffix"
+            f"--output {output}: the output will be a {kind} file like the models; give it the same suffix"
         )
 
 
@@ -45,15 +45,15 @@ def write(merge: Merge, output: Path, provenance: Mapping[str, object]) -> None:
     Until they are written, merged tensors are stored in temporary files beside ``output``, not in memory.
 
     Raises:
-        InputError: the output cannot be written, or a tensor of a model cannot be used.
+        InputError: the output cannot be written, or a tensor of a model is unusable.
     """
     first = merge.models[0]
     with Workspace(output.with_name(output.name + SCRATCH), is_folder=True) as workspace:
         scratch = _Scratch(workspace.place)
         try:
             state = _merged_state(merge, scratch)
-        except (OSError, RuntimeError) as error:  # torch raises the second on a full disk
-            raise InputError(f"{output}: {error}; free some space or give another --output") from error
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
+            raise InputError(f"{output}: {error}; make room or give another --output") from error
         if _is_dir(first):
             _write_directory(first, state, output, provenance, scratch)
         else:
@@ -66,13 +66,13 @@ def _is_dir(first: Source) -> bool:
 
 
 class _Scratch:
-    """A folder to which tensors are moved, so that they take no memory."""
+    """A folder for tensors that should not occupy memory."""
 
     def __init__(self, folder: Path):
         self.folder, self._numbers = folder, itertools.count()
 
     def keep(self, tensor: Tensor) -> Tensor:
-        """The same numbers, mapped to a file."""
+        """Move a tensor to a file; return it memory-mapped."""
         if not tensor.numel():
             return tensor
         path = str(self.folder / str(next(self._numbers)))
@@ -81,7 +81,7 @@ class _Scratch:
 
 
 def _merged_state(merge: Merge, scratch: _Scratch) -> dict[str, Tensor]:
-    """All tensors of the result in the first model's order; tied ones share one tensor if the format allows it."""
+    """All tensors of the result in the first model's order; tied tensors are shared if the format allows it."""
     first = merge.models[0]
     owned = {name: scratch.keep(tensor) for name, tensor in merge.tensors()}
     state = {name: owned[merge.owners.get(name, name)] for name in first.tensors}
@@ -104,11 +104,11 @@ def _write_directory(
 def _write_file(
     first: Source, state: dict[str, Tensor], path: Path, provenance: Mapping[str, object], scratch: _Scratch
 ) -> None:
-    """Raises OSError."""
+    """Write one file; raises :class:`OSError` if it fails."""
     if not first.safetensors:
         save_pickle(state if first.state is None else _checkpoint(first, state, provenance), path)
         return
-    # Not save_safetensors, which keeps all tensors in memory, and not to ``path``, which this writer would replace.
+    # Not save_safetensors, which holds all tensors in memory; not to ``path`` directly, which save_file would replace.
     file = scratch.folder / SAFETENSORS
     try:
         save_file(state, file, metadata={"format": "pt", PROVENANCE: json.dumps(provenance)})
@@ -118,7 +118,7 @@ def _write_file(
 
 
 def _checkpoint(first: Source, state: dict[str, Tensor], provenance: Mapping[str, object]) -> dict[str, object]:
-    """A checkpoint to generate from, export and start training from, without optimizer and progress."""
+    """A checkpoint for generation, export and as a start for training, without optimizer state and progress."""
     return {
         **{key: (first.state or {}).get(key) for key in KEPT},
         "model": {**state, **first.others},

@@ -1,4 +1,4 @@
-"""What the user requests: method, weights, densities, lambda."""
+"""The recipe of a merge: method, weights, densities, lambda."""
 
 import math
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
-DENSITY = 0.2  # used by the authors of TIES where it cannot be tuned on validation data
+DENSITY = 0.2  # used by the authors of TIES if it cannot be tuned on validation data
 SLACK = 0.04  # Tao et al. 2024, section 6.2
 SCOPES = ("tensor", "model")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to merge; one weight and one density for each model.
+    """How to merge; one weight and one density per model.
 
     Attributes:
-        name: of the method.
-        weights: of the models.
-        densities: share of each task vector that is kept, 0 < k <= 1.
-        scale: lambda, what the merged task vector is multiplied by.
-        normalize: divide by the sum of weights.
+        name: name of the method.
+        weights: weights of the models.
+        densities: share of each task vector to keep, 0 < k <= 1.
+        scale: lambda, the factor of the merged task vector.
+        normalize: whether to divide by the sum of the weights.
         slack: share of the parameters lost in the election that the first model keeps.
-        scope: whether shares apply to each tensor, as in MergeKit, or to the whole model.
-        seed: of DARE.
+        scope: whether densities and slack apply to each tensor, as in MergeKit, or to the whole model.
+        seed: random seed of DARE.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Recipe:
         return METHODS[self.name]
 
     def describe(self, model: int) -> str:
-        """Weight of a model, and its density if the method has densities."""
+        """Weight of a model, and its density if the method uses densities."""
         density = "" if self.method.sparsify is Sparsify.NOTHING else f", density {self.densities[model]:g}"
         return f"weight {self.weights[model]:g}{density}"
 
@@ -63,7 +63,7 @@ def make_recipe(
     """Fill in the defaults and refuse combinations that make no sense.
 
     Raises:
-        InputError: one line for the first mistake.
+        InputError: an option is missing, has no effect, or has an invalid value.
     """
     method = METHODS[name]
     if models < 2:
@@ -93,7 +93,7 @@ def _refuse_unused(
     scale: float | None,
     slack: float | None,
 ) -> None:
-    """An option that would have no effect is a mistake."""
+    """Raise :class:`InputError` for an option that would have no effect."""
     unused = [
         ("--base", base is not None and not method.needs_base),
         ("--densities", densities is not None and method.sparsify is Sparsify.NOTHING),
@@ -102,14 +102,14 @@ def _refuse_unused(
     ]
     for option, found in unused:
         if found:
-            raise InputError(f"{option} has no effect with --method {name}; leave it out or choose another method")
+            raise InputError(f"{option} has no effect with --method {name}; omit it or choose another method")
 
 
 def _one_each(option: str, numbers: list[float] | None, models: int, default: float) -> tuple[float, ...]:
     """One number per model; a single number applies to all."""
     numbers = [default] if numbers is None else numbers
     if len(numbers) not in (1, models):
-        raise InputError(f"{option}: {len(numbers)} numbers for {models} models; give one for each, or one for all")
+        raise InputError(f"{option}: {len(numbers)} numbers for {models} models; give one per model, or one for all")
     return tuple(numbers * models if len(numbers) == 1 else numbers)
 
 
@@ -119,10 +119,10 @@ def _check_ranges(recipe: Recipe) -> None:
             raise InputError(f"--weights and --lambda must be finite numbers, not {number}")
     for density in recipe.densities:
         if not 0 < density <= 1:
-            raise InputError(f"--densities {density:g}: this is the share of a task vector to keep; give 0 < k <= 1")
+            raise InputError(f"--densities {density:g}: must be the share of a task vector to keep, 0 < k <= 1")
     if not 0 <= recipe.slack <= 1:
         raise InputError(
-            f"--slack {recipe.slack:g}: this is a share of the parameters that the first model would lose; give 0 to 1"
+            f"--slack {recipe.slack:g}: must be a share, from 0 to 1, of the parameters that the first model would lose"
         )
     if recipe.normalize and sum(recipe.weights) == 0:
         raise InputError(

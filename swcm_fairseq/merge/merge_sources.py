@@ -1,4 +1,4 @@
-"""Models to merge. Their files are memory-mapped, so no tensor is read before it is used."""
+"""Open the models to merge. Their files are memory-mapped, so tensors are read only when they are used."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +17,15 @@ from swcm_fairseq.interop.files import load_directory, load_json, load_pickle, l
 from swcm_fairseq.interop.huggingface import TOKENIZER_FILE, read_symbols
 
 SAFETENSORS_SUFFIX = ".safetensors"
-# Options that change what a model computes but not the names or shapes of its tensors, so only they show that two
-# models differ. fairseq's, then Hugging Face's.
+# Options that change what a model computes but not the names or shapes of its tensors, so that only they reveal a
+# difference between two models: first fairseq's, then Hugging Face's.
 COMPARED = (
     *("encoder_attention_heads", "decoder_attention_heads", "activation_fn", "no_scale_embedding"),
     *("encoder_normalize_before", "decoder_normalize_before", "separate_embeddings", "output_matrix"),
     *("tie_self_attention", "tie_ffn", "tie_duplicates", "duplicate_inserted_layers"),
     *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "position_embedding_type"),
 )
-# Files of a directory that are copied along with the weights.
+# Files of a directory to copy along with the weights.
 COMPANIONS = ("*.json", "*.txt", "*.model")
 
 
@@ -34,15 +34,15 @@ class Source:
     """One model.
 
     Attributes:
-        path: as given by the user.
-        tensors: by name, as stored in the file.
-        others: everything in the state dict that is not a tensor.
+        path: path given by the user.
+        tensors: tensors by name, as stored in the file.
+        others: entries of the state dict that are not tensors.
         state: the rest of a fairseq checkpoint; None for a bare state dict or a Hugging Face directory.
-        symbols: of the embedding rows, if the file or its directory has them.
-        langs: languages of one of our checkpoints.
-        options: those of :data:`COMPARED` that it records.
-        safetensors: its weights are a safetensors file, or (Hugging Face directory) will be written as one.
-        companions: files that belong to it, if it is a directory.
+        symbols: symbols of the embedding rows, if the file or its directory has them.
+        langs: languages, if it is one of our checkpoints.
+        options: the options of :data:`COMPARED` that it records.
+        safetensors: whether the output is a safetensors file, as for safetensors inputs and Hugging Face directories.
+        companions: files to copy along, if it is a directory.
     """
 
     path: Path
@@ -57,18 +57,18 @@ class Source:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a directory; then the output is one, too."""
+        """Whether the model, and thus the output, is a directory."""
         return self.path.is_dir()
 
     def read(self, name: str) -> Tensor:
-        """One tensor in float32, a copy.
+        """A copy of one tensor, in float32.
 
         Raises:
-            InputError: it contains infinities or NaN.
+            InputError: the tensor contains infinite values or NaN.
         """
         tensor = self.tensors[name].to(torch.float32, copy=True)
         if not tensor.isfinite().all():
-            raise InputError(f"{self.path}: {name} contains numbers that are not finite; give another checkpoint")
+            raise InputError(f"{self.path}: {name} contains NaN or infinite values; give another checkpoint")
         return tensor
 
 
@@ -76,7 +76,7 @@ def open_model(path: Path) -> Source:
     """Open a fairseq checkpoint, a state dict (torch or safetensors), or a directory with one of them.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: the model is missing or cannot be read.
     """
     if path.is_dir():
         return _open_directory(path)
@@ -90,11 +90,11 @@ def open_model(path: Path) -> Source:
 def _open_torch_file(path: Path) -> Source:
     state = load_pickle(path, lazily=True)
     if not isinstance(state, dict):
-        raise InputError(f"{path}: neither a checkpoint of fairseq nor a state dict (names to tensors)")
+        raise InputError(f"{path}: neither a fairseq checkpoint nor a state dict (a mapping of names to tensors)")
     model = state.pop("model", None)
     if not isinstance(model, dict):
         if not all(isinstance(value, Tensor) for value in state.values()):
-            raise InputError(f"{path}: neither a checkpoint of fairseq nor a state dict (names to tensors)")
+            raise InputError(f"{path}: neither a fairseq checkpoint nor a state dict (a mapping of names to tensors)")
         return Source(path, state, symbols=_symbols_beside(path))
     task = checked(state.get("task_state") or {}, dict[str, object], f"{path}: task_state")
     known = {
@@ -113,7 +113,7 @@ def _open_torch_file(path: Path) -> Source:
 
 
 def _open_directory(path: Path) -> Source:
-    """A Hugging Face directory, or one with ``model.pt`` as written by swcm export."""
+    """Open a Hugging Face directory, or a directory with ``model.pt`` as written by swcm export."""
     companions = sorted({file for pattern in COMPANIONS for file in path.glob(pattern)})
     companions = [file for file in companions if not file.name.endswith(".index.json")]
     if (path / FAIRSEQ_MODEL).is_file() and not (path / CONFIG_FILE).is_file():

@@ -16,18 +16,18 @@ from swcm_fairseq.merge.shares import Shares, count
 
 
 class Merge:
-    """Merges models, one parameter at a time, and counts what was trimmed and lost.
+    """Merges models, one parameter at a time, and counts trimmed and lost values.
 
-    At most one parameter of each model is in memory. Values that depend on all tensors (``scope`` "model") are
-    computed in earlier passes over them.
+    At most one parameter of each model is in memory. With ``scope`` "model", values that depend on all tensors are
+    computed in earlier passes.
 
     Args:
-        models: at least two.
-        base: the model that they were trained from; None if the method needs none.
+        models: at least two models.
+        base: the model that they were trained from; None if the method needs no base.
         recipe: how to merge.
 
     Raises:
-        InputError: the models do not fit together.
+        InputError: the models are incompatible.
     """
 
     def __init__(self, models: Sequence[Source], base: Source | None, recipe: Recipe):
@@ -43,11 +43,11 @@ class Merge:
 
     @property
     def parameters(self) -> int:
-        """Number of merged parameters; tied ones count once."""
+        """Number of merged parameters; tied parameters count once."""
         return sum(self.models[0].tensors[name].numel() for name in self.names)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor of the result that is not tied to an earlier one, in the first model's data type."""
+        """Every tensor of the result that is not tied to an earlier one, in the first model's dtype."""
         for name, tensor in self.models[0].tensors.items():
             if not is_merged(name, tensor):
                 yield name, tensor
@@ -70,12 +70,12 @@ class Merge:
         return self.base.read(name).add_(mixed.mul_(recipe.scale))
 
     def _change(self, model: int, name: str) -> Tensor:
-        """What a model learned after the base: the difference between the two."""
+        """The difference between a model and the base."""
         assert self.base is not None
         return self.models[model].read(name).sub_(self.base.read(name))
 
     def _task_vectors(self, name: str) -> tuple[list[Tensor], list[int]]:
-        """The task vectors of one parameter after sparsifying and weighting, and how many values are left of each."""
+        """The sparsified and weighted task vectors of one parameter, and the number of values kept in each."""
         vectors, kept = [], []
         for i, (density, weight) in enumerate(zip(self.recipe.densities, self.recipe.weights, strict=True)):
             vector = self._change(i, name)
@@ -90,7 +90,7 @@ class Merge:
         return vectors, kept
 
     def _taken(self, model: int, name: str, vector: Tensor) -> Tensor:
-        """Which values of a task vector are kept; bool."""
+        """Mask of the values of a task vector to keep; bool."""
         density = self.recipe.densities[model]
         if self.recipe.method.sparsify is Sparsify.DROP:
             return draw(vector, density, self._generator(model, name))
@@ -122,7 +122,7 @@ class Merge:
         return cuts([name], lambda _: margins, round(self.recipe.slack * margins.numel()), largest=False)[name]
 
     def _look_ahead(self) -> None:
-        """Find what to trim in each whole model, and which parameters the slack variable saves."""
+        """Find the values to trim over each whole model, and the parameters that the slack variable saves."""
         if self.recipe.method.sparsify is Sparsify.TRIM:
             for i, density in enumerate(self.recipe.densities):
                 self.trims[i] = self._cuts_of_vector(i, _share(density, self.parameters))
@@ -139,14 +139,14 @@ class Merge:
 
 
 def _share(density: float, size: int) -> int:
-    """How many of ``size`` values are kept: at least one, as in MergeKit."""
+    """Number of values to keep out of ``size``: at least one, as in MergeKit."""
     return max(1, int(density * size))
 
 
 def _margins(vectors: Sequence[Tensor], losing: Tensor) -> Tensor:
     """The margins by which the first model lost the election, one per lost parameter, flat.
 
-    For two models, a margin is the difference of their magnitudes, which the paper uses for ranking.
+    For two models, the margin is the difference of their magnitudes, by which the paper ranks parameters.
     """
     total: Tensor = sum(vectors)  # type: ignore[assignment]
     return total[losing].abs()

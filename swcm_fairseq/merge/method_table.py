@@ -1,11 +1,11 @@
-"""The table of methods, without tensors; :mod:`swcm_fairseq.merge.merge_methods` gives their sources."""
+"""The table of methods, importable without torch; :mod:`swcm_fairseq.merge.merge_methods` lists their sources."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Sparsify(Enum):
-    """What is removed from a task vector before merging."""
+    """How task vectors are sparsified before merging."""
 
     NOTHING = "nothing"
     TRIM = "trim"  # keep the largest magnitudes (TIES)
@@ -14,15 +14,15 @@ class Sparsify(Enum):
 
 @dataclass(frozen=True)
 class Method:
-    """One way to merge.
+    """One merging method.
 
     Attributes:
         title: its name in messages.
-        needs_base: it merges task vectors instead of the models themselves.
-        sparsify: what is first removed from each task vector.
-        elects: a sign is elected for each parameter, and only values of that sign are merged.
-        slack: the first model keeps some of the parameters that it would lose in the election.
-        normalize: by default, divide by the sum of the weights (as MergeKit does).
+        needs_base: whether it merges task vectors instead of the models themselves.
+        sparsify: how task vectors are sparsified first.
+        elects: whether a sign is elected for each parameter and only values with that sign are merged.
+        slack: whether the first model keeps some of the parameters that it would lose in the election.
+        normalize: whether, by default, the result is divided by the sum of the weights (as in MergeKit).
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""How much of each model trimming and the election remove, as in Figure 4 of Tao et al. 2024."""
+"""The shares of each model that trimming and the election remove, as in Figure 4 of Tao et al. 2024."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ LEGEND = (
 
 @dataclass
 class Shares:
-    """Counts of one model's parameters; tied ones count once.
+    """Counts of one model's parameters; tied parameters count once.
 
     Attributes:
-        parameters: all.
+        parameters: all parameters.
         kept: parameters left after trimming (or dropping).
-        conflict: those of them that have the opposite sign in another model.
-        lost: those of them that the election discarded.
-        slack: those of them that the slack variable saved.
+        conflict: kept parameters that have the opposite sign in another model.
+        lost: kept parameters that the election discarded.
+        slack: kept parameters that the slack variable saved.
     """
 
     parameters: int = 0
@@ -34,7 +34,7 @@ class Shares:
     slack: int = 0
 
     def percent(self) -> dict[str, float]:
-        """The four shares in percent."""
+        """The four shares, in percent."""
         kept = max(self.kept, 1)
         return {
             "trimmed": 100 * (1 - self.kept / max(self.parameters, 1)),
@@ -48,10 +48,10 @@ def count(shares: Sequence[Shares], vectors: Sequence[Tensor], kept: Sequence[in
     """Add the parameters of one tensor.
 
     Args:
-        shares: of the models.
-        vectors: their task vectors, trimmed.
-        kept: how many values of each are left after trimming.
-        positive: the elected signs; None if there was no election.
+        shares: counts of each model, added to.
+        vectors: trimmed task vector of each model.
+        kept: number of values of each vector left after trimming.
+        positive: the elected signs; None without an election.
     """
     conflict = in_conflict(vectors)
     for share, vector, left in zip(shares, vectors, kept, strict=True):
@@ -63,7 +63,7 @@ def count(shares: Sequence[Shares], vectors: Sequence[Tensor], kept: Sequence[in
 
 
 def table(paths: Sequence[Path], shares: Sequence[Shares], elects: bool, slack: bool) -> str:
-    """One line per model."""
+    """The table of shares, one line per model."""
     wanted = ["trimmed", "in conflict", *(["lost at the election"] if elects else []), *(["kept by slack"] * slack)]
     rows = [
         [path, *(f"{share.percent()[name]:.2f}" for name in wanted)] for path, share in zip(paths, shares, strict=True)

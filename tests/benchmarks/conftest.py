@@ -1,4 +1,4 @@
-"""Runs a benchmark's command line in this process."""
+"""Run a benchmark's command line in this process."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture()
 def run(tmp_path, monkeypatch) -> Callable[..., dict[str, Any]]:
-    """Run ``module.main`` with these arguments; what its JSON file says, after a look at its Markdown."""
+    """Run ``module.main`` with arguments, check its Markdown, and return the content of its JSON file."""
 
     def call(module, *arguments: object) -> dict[str, Any]:
         question = module.__name__

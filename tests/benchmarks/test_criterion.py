@@ -1,4 +1,4 @@
-"""The criterion's benchmark: one loss for both criterions, inputs replaced where it says so."""
+"""The criterion benchmark: both criterions have the same loss, and inputs are replaced as reported."""
 
 import criterion
 import pytest

@@ -1,4 +1,4 @@
-"""Binarization and noise beside fairseq's, at tiny size."""
+"""Benchmarks of binarization and noise against fairseq, at tiny size."""
 
 import binarize_throughput
 import noise_throughput

@@ -1,4 +1,4 @@
-"""The decoding benchmark at tiny size: equal words, and a whole report."""
+"""The decoding benchmark at tiny size: equal outputs, and a complete report."""
 
 import argparse
 
@@ -24,16 +24,16 @@ OPTIONS = argparse.Namespace(
 @pytest.mark.parametrize("peer", [decoding.NO_CACHE, decoding.STOCK, decoding.HUGGINGFACE, decoding.STATIC])
 def test_peers_write_the_same_words(peer, beam):
     if peer in (decoding.HUGGINGFACE, decoding.STATIC):
-        pytest.importorskip("transformers", reason="the peer is transformers' (pip install .[benchmarks])")
+        pytest.importorskip("transformers", reason="the comparison needs transformers (pip install .[benchmarks])")
     ours = decoding.one_turn(decoding.OURS, OPTIONS, beam, batch=3)
     theirs = decoding.one_turn(peer, OPTIONS, beam, batch=3)
     assert ours["words"] == theirs["words"]
     assert {len(words) for words in ours["words"]} == {OPTIONS.words + 1}
-    assert len(set(map(tuple, ours["words"]))) == 3, "all sentences came out alike, so nothing was shown"
+    assert len(set(map(tuple, ours["words"]))) == 3, "all outputs are equal, so the test shows nothing"
 
 
 def test_huggingface_model_has_our_logits():
-    pytest.importorskip("transformers", reason="the peer is transformers' (pip install .[benchmarks])")
+    pytest.importorskip("transformers", reason="the comparison needs transformers (pip install .[benchmarks])")
     from huggingface_decoder import huggingface_model
 
     model = decoding.our_model(OPTIONS, decoding.models.make_task(OPTIONS.vocabulary))
@@ -51,7 +51,7 @@ def test_huggingface_model_has_our_logits():
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_ctranslate2_has_our_size_and_our_work(precision):
-    pytest.importorskip("ctranslate2", reason="the peer is CTranslate2 (pip install ctranslate2)")
+    pytest.importorskip("ctranslate2", reason="the comparison needs CTranslate2 (pip install ctranslate2)")
     from ctranslate2_decoder import same_size_transformer
 
     options = argparse.Namespace(**{**vars(OPTIONS), "precision": precision, "threads": 1})

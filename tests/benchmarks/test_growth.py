@@ -1,4 +1,4 @@
-"""Exponents, and a run over the layers alone."""
+"""Growth exponents, and a run that varies only the layers."""
 
 import growth
 import pytest

@@ -1,4 +1,4 @@
-"""Loading without a model, with and without worker processes."""
+"""Data loading without a model, with and without worker processes."""
 
 import loader_workers
 import pytest

@@ -1,4 +1,4 @@
-"""The benchmark of masked language modelling: the three variants, and a loss that only the vocabulary changes."""
+"""The benchmark of masked language modelling: three variants, whose losses differ only by their vocabulary."""
 
 import masked_lm
 

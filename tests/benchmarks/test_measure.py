@@ -1,4 +1,4 @@
-"""What the benchmarks share."""
+"""The functions that all benchmarks share."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A few updates, and how the log is read."""
+"""The benchmark of a pretraining run: a few updates, and reading the log."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The scripts that run several benchmarks: their pieces, and what they do where one is done, unknown or fails."""
+"""The scripts that run several benchmarks: their pieces, and pieces that are done, unknown or fail."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def python(tmp_path) -> Path:
 
 @pytest.mark.parametrize("scale", ["full", "smoke"])
 def test_a_gpu_session(tmp_path, python, scale):
-    """Every piece runs once, in order; the one that fails is named, and alone tried again."""
+    """Every piece runs once, in order; a failing piece is named, and only it is tried again."""
     out = tmp_path / "out"
     done = run("gpu_session.sh", out, PYTHON=str(python), SCALE=scale)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The table in benchmarks/README.md is what the committed results say."""
+"""The table in benchmarks/README.md matches the committed results."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Contestants that should compute the same do, and the report says what was measured."""
+"""Contestants that should compute the same result do so, and the report states what was measured."""
 
 import contestants
 import pytest
@@ -36,7 +36,7 @@ def test_the_report(run):
     rows = {row[0]: row[1:] for row in content["rows"]}
     assert "without Liger's loss: it needs a GPU" in content["settings"]
     peers = {train_step.STOCK, *train_step.VARIANTS} - {train_step.COMPILED}
-    assert rows.keys() - {train_step.HUGGINGFACE} == peers  # that one where transformers is installed
+    assert rows.keys() - {train_step.HUGGINGFACE} == peers  # HUGGINGFACE only if transformers is installed
     loss = {name: row[-1] for name, row in rows.items()}
     assert loss[train_step.STOCK] == loss[train_step.OURS] == loss["ours, checkpointed activations"]
     assert loss["ours, restricted vocabulary"] < loss[train_step.OURS]
@@ -65,15 +65,15 @@ def test_liger_is_named_where_it_is_missing(monkeypatch):
 
 
 def fused_loss(features, weight, target, *, ignore_index, reduction, accum_dtype, chunk_mem_const):
-    """What Liger's kernel computes."""
+    """The result of Liger's kernel, in plain PyTorch."""
     return torch.nn.functional.cross_entropy(
         features @ weight.t(), target, ignore_index=ignore_index, reduction=reduction
     )
 
 
 def test_ligers_loss_is_that_of_the_model():
-    """Also at the fastest chunk, chosen in the first call, which is the one for the loss at the start."""
-    pytest.importorskip("transformers", reason="the peer is transformers' (pip install .[benchmarks])")
+    """Also with the fastest chunk size, which the first call chooses when it computes the initial loss."""
+    pytest.importorskip("transformers", reason="the comparison needs transformers (pip install .[benchmarks])")
     import liger_loss
     from huggingface_decoder import huggingface_model
 
@@ -97,12 +97,12 @@ def test_ligers_loss_is_that_of_the_model():
 
 
 def test_work_is_that_of_the_matrix_products():
-    """6 operations a weight and token, and attention's products, forward and backward."""
+    """6 operations per weight and token, plus attention's products, forward and backward."""
     options = train_step.build_parser().parse_args(SIZE)
     counted = train_step.one_turn(train_step.STOCK, options, {})["flops"]
     model = contestants.our_model(options, contestants.make_task(options.vocabulary))
     linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
-    attention = 12 * 64 * 8 * (4 + 5 + 5)  # 2 products of 2 * width * keys operations a token, three times
+    attention = 12 * 64 * 8 * (4 + 5 + 5)  # 2 products of 2 * width * keys operations per token, three times
     assert counted == 2 * 8 * (6 * linear + attention)
 
 

@@ -1,4 +1,4 @@
-"""All four ways of sharing the work, on very little of it."""
+"""The benchmark of two processes: all four ways to share the work, on very little data."""
 
 import two_processes
 

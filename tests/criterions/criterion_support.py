@@ -1,4 +1,4 @@
-"""A small model with the forward that the criterion needs, and batches for it."""
+"""A small model with the ``forward`` that the criterion needs, and batches for it."""
 
 import torch
 from fairseq.data import Dictionary
@@ -10,7 +10,7 @@ LANGS = ("<bo>", "<ug>", "<zh>")
 
 
 class Task:
-    """As much of a task as models and criterions look at."""
+    """The attributes of a task that models and criterions use."""
 
     def __init__(self, words=20, group_names=None):
         self.target_dictionary = Dictionary()
@@ -69,7 +69,7 @@ def build_model(task, tied=True, seed=0, **options):
 
 
 def make_batch(task, lengths, groups=None, seed=0, first_id=0):
-    """A batch as the task's collater gives it: ``<s> <xx> words </s>``, languages mixed, padded on the right."""
+    """A batch like the task's: ``<s> <xx> words </s>``, mixed languages, padding on the right."""
     random = torch.Generator().manual_seed(seed)
     d = task.target_dictionary
     size, width = len(lengths), max(lengths) + 3
@@ -100,13 +100,13 @@ def make_batch(task, lengths, groups=None, seed=0, first_id=0):
 
 
 def build_criterion(task, **options):
-    """The criterion with its defaults; the decay, if there is one, ends at update 100."""
+    """The criterion with its defaults; a decay ends at update 100."""
     defaults = {"sentence_avg": False, "seed": 1, "teacher_forcing_decay_end": 100}
     return SWCMCrossEntropyCriterion(SWCMCrossEntropyConfig(**{**defaults, **options}), task)
 
 
 def gradients(model, criterion, *samples):
-    """Loss, sample size, logging output (of the last sample) and the gradients of all samples in sum."""
+    """Loss, sample size and logging output of the last sample, and the summed gradients of all samples."""
     model.zero_grad()
     loss = torch.zeros(())
     for sample in samples:
@@ -117,7 +117,7 @@ def gradients(model, criterion, *samples):
 
 
 def assert_close(ours, theirs):
-    """Gradients agree to 1e-5; that of the keys' bias is 0 and comes out as rounding error."""
+    """Check that gradients agree to 1e-5; the gradient of the key bias is 0, so only rounding errors remain."""
     assert ours.keys() == theirs.keys()
     for name, gradient in ours.items():
         assert (gradient - theirs[name]).norm() <= 1e-5 * theirs[name].norm() + 1e-6, name

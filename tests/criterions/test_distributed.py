@@ -1,4 +1,4 @@
-"""One process and two give the gradients of the stock criterion, with one batch an update and with four."""
+"""One and two processes give the gradients of the stock criterion, with one and with four batches per update."""
 
 from contextlib import nullcontext
 
@@ -27,12 +27,12 @@ def build(task, tied, updates):
 
 
 def wrap(model, find_unused):
-    """As fairseq's DistributedFairseqModel does, whose device_ids torch refuses on a CPU."""
+    """Wrap a model like fairseq's DistributedFairseqModel, whose device_ids torch refuses on a CPU."""
     return ModuleProxyWrapper(DistributedDataParallel(model, find_unused_parameters=find_unused))
 
 
 def compare(rank, world, tied, smoothing, update_freq, find_unused):
-    """The gradients of ``world`` processes equal those of one that sees all batches."""
+    """Check that the gradients of ``world`` processes equal those of one process with all batches."""
     task = Task()
     everything = batches(task, world * update_freq)
     own = everything[rank::world]
@@ -54,7 +54,7 @@ def compare(rank, world, tied, smoothing, update_freq, find_unused):
 
 
 def check_reductions(rank, world):
-    """The tied embedding's gradient is reduced once; gradients that are views of the buckets are the same."""
+    """Check that the tied embedding's gradient is reduced once, and that gradients as bucket views are the same."""
     task = Task()
     everything = batches(task, world)
     model = build(task, True, 0)
@@ -70,9 +70,9 @@ def check_reductions(rank, world):
 
         wrapped.register_comm_hook(None, hook)
         proxy = ModuleProxyWrapper(wrapped)
-        for _ in range(2):  # the buckets are built anew after the first
+        for _ in range(2):  # the buckets are rebuilt after the first step
             for parameter in wrapped.parameters():
-                parameter.grad = None  # as fairseq's optimizer
+                parameter.grad = None  # like fairseq's optimizer
             reduced.clear()
             criterion(proxy, everything[rank])[0].backward()
             table = wrapped.module.decoder.embed_tokens.weight

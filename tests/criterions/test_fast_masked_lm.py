@@ -1,4 +1,4 @@
-"""The softmax over one language's pieces: the numbers, the work that is saved, and what is refused."""
+"""The softmax over the pieces of one language: its values, the work it saves, and refused inputs."""
 
 from argparse import Namespace
 
@@ -20,7 +20,7 @@ from tests.tasks.conftest import NODES
 from tests.tasks.task_data import PIECES, fill
 
 SIZE = len(PIECES) + 4
-BO = range(4, 20)  # what the text in bo is counted to have; zh has all pieces
+BO = range(4, 20)  # pieces counted in the text in bo; zh has all pieces
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_whole_vocabulary_is_fairseqs_masked_lm(counted):
 
 
 def test_the_softmax_runs_over_the_language_and_other_logits_are_not_made(counted, monkeypatch):
-    """Equation 4, with the masked pieces that were not counted in the vocabulary of their batch."""
+    """Equation 4; masked pieces that were not counted are added to the vocabulary of their batch."""
     task = make_task(counted)
     criterion = FastMaskedLMCriterion(MaskedLmConfig(), task)
     model, batch = make_model(task), batch_in(task, "bo")

@@ -54,7 +54,7 @@ def test_float64_agrees_to_its_last_digits():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_accumulates_in_float32(dtype, monkeypatch):
-    """On a CPU without bfloat16 arithmetic every product is one of float32."""
+    """On a CPU without bfloat16 arithmetic, every product is computed in float32."""
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     features, weight, target = operands(rows=400, words=300)
     half = [t.detach().to(dtype).requires_grad_() for t in (features, weight)]
@@ -70,7 +70,7 @@ def test_half_precision_accumulates_in_float32(dtype, monkeypatch):
 
 
 def test_bfloat16_arithmetic_of_a_cpu(monkeypatch):
-    """The loss is exact; the gradients are those of factors and products in bfloat16."""
+    """The loss is exact; gradients use factors and products in bfloat16."""
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     features, weight, target = operands(rows=40, words=3000)
     half = [t.detach().bfloat16().requires_grad_() for t in (features, weight)]
@@ -105,7 +105,7 @@ def test_torch_is_used_only_for_what_it_can_do():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_products(dtype, monkeypatch):
-    """What CUDA does with half precision, on a CPU: factors are rounded, products add up in float32."""
+    """Emulates CUDA's half precision on a CPU: factors are rounded, products are summed in float32."""
 
     def widening(left, right, out=None):
         return torch.mm(left.float(), right.float(), out=out)
@@ -172,7 +172,7 @@ def test_rows_of_logits_are_aligned(dtype, width):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_loss_to_be_compiled_is_the_loss(smoothing, dtype):
-    """Loss, nll and scaled gradient; in float32 in place of the logits, in half precision beside them."""
+    """Loss, nll and scaled gradient; in float32, the gradient replaces the logits, in half precision it does not."""
     torch.manual_seed(0)
     logits, target = 3 * torch.randn(7, 101), torch.randint(101, (7,))
     results = []
@@ -188,7 +188,7 @@ def test_the_loss_to_be_compiled_is_the_loss(smoothing, dtype):
 
 
 def test_the_loss_is_one_graph(monkeypatch):
-    """Traced as on a GPU, where a compiler then makes kernels of it: no breaks, and shapes may change."""
+    """Traced as on a GPU, where the compiler generates kernels: no graph breaks, and shapes may change."""
     loss = module._FusedLoss(backend="eager")
     monkeypatch.setattr(module, "fused_loss", lambda: loss)
     features, weight, target = operands(rows=23)
@@ -196,7 +196,7 @@ def test_the_loss_is_one_graph(monkeypatch):
         expected = linear_cross_entropy(features, weight, target, 0.1, chunk_rows, fused=False)
         gradients = torch.autograd.grad(expected.loss, [features, weight])
         ours = linear_cross_entropy(features, weight, target, 0.1, chunk_rows, fused=True)
-        assert loss._compiled is not None, "the compiler has failed"
+        assert loss._compiled is not None, "the compiler failed"
         torch.testing.assert_close(ours.loss, expected.loss, rtol=1e-5, atol=0)
         for mine, theirs in zip(torch.autograd.grad(ours.loss, [features, weight]), gradients, strict=True):
             assert (mine - theirs).norm() <= 1e-5 * theirs.norm()

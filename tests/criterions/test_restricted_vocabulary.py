@@ -6,7 +6,7 @@ from tests.criterions.criterion_support import Task, build_criterion, build_mode
 
 
 class CountedTask(Task):
-    """Has counted the words of <bo> (and of nothing else)."""
+    """A task that has counted only the words of <bo>."""
 
     def __init__(self, words):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Scheduled sampling through fairseq-train: killed in the middle of the decay and resumed, nothing changes."""
+"""Scheduled sampling in fairseq-train: killing and resuming the run in the middle of the decay changes nothing."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ OPTIONS = """
 
 
 def updates(log: str) -> dict[int, dict]:
-    """What was logged for each update, without times, and without corpora that the update has nothing of (None)."""
+    """The log of each update, without times and without corpora that do not occur in the update (None)."""
     rows = [json.loads(line[line.index("{") :]) for line in log.splitlines() if "| train_inner |" in line]
     timed = ("wps", "ups", "wall", "train_wall")
     return {int(row["num_updates"]): {k: v for k, v in row.items() if k not in timed and v is not None} for row in rows}

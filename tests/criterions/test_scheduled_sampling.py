@@ -44,7 +44,7 @@ def test_replaced_share(ratio):
 
 def test_choices_depend_on_seed_update_rank_and_samples_alone():
     def draw(*key):
-        torch.rand(3)  # global state has no say
+        torch.rand(3)  # the global random state has no effect
         return draw_positions(torch.ones(4, 50, dtype=torch.bool), 0.5, seeded_generator(CPU, *batch_key(*key)))
 
     ids = torch.tensor([7, 3])
@@ -55,7 +55,7 @@ def test_choices_depend_on_seed_update_rank_and_samples_alone():
 
 
 def words(prediction, chunk_rows=64, forbidden=NONE):
-    """What is predicted 4,000 times from the probabilities 0.1, 0.2, 0.3, 0.4."""
+    """4,000 predictions from the probabilities 0.1, 0.2, 0.3 and 0.4."""
     features = torch.ones(4000, 1)
     weight = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().unsqueeze(1)
     return predict(features, weight, forbidden, prediction, seeded_generator(CPU, 1), chunk_rows).bincount(minlength=4)

@@ -137,7 +137,7 @@ def test_a_ratio_of_one_is_plain_training_bit_by_bit(share_dropout):
 
 
 def perfect_model(task, sample):
-    """A model that has learnt ``sample`` by heart."""
+    """A model that has memorized ``sample``."""
     model, criterion = build_model(task).train(), build_criterion(task)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(60):
@@ -248,7 +248,7 @@ def test_checkpointed_activations(tied):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_models(dtype):
-    """As under --bf16 and --fp16: loss and gradients are as close to float32 as the stock criterion's are."""
+    """With --bf16 and --fp16, loss and gradients are as close to float32 as those of the stock criterion."""
     task = Task()
     sample = make_batch(task, [5, 2, 9])
     model = build_model(task, tied=False).to(dtype)
@@ -276,7 +276,7 @@ def test_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         loss, *_ = build_criterion(task, label_smoothing=0.1)(model, sample)
     model.zero_grad()
-    (loss * 1024).backward()  # as a loss scaler does
+    (loss * 1024).backward()  # like a loss scaler
     assert loss.dtype == torch.float32
     for name, parameter in model.named_parameters():
         assert parameter.grad.dtype == torch.float32

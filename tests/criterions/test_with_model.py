@@ -1,4 +1,4 @@
-"""The criterion on XLM-SWCM itself: one forward, two passes, tied and own output matrix."""
+"""The criterion with XLM-SWCM: one forward, two passes, tied and separate output matrix."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def test_shared_dropout_and_perfect_predictions_are_plain_training_bit_by_bit():
     learnt, model = build(task), build(task, dropout=0.05)
     criterion = build_criterion(task)
     optimizer = torch.optim.Adam(learnt.parameters(), lr=0.01)
-    for _ in range(100):  # by heart
+    for _ in range(100):  # until it is memorized
         optimizer.zero_grad()
         criterion(learnt, sample)[0].backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Documents cut into blocks or truncated: nothing lost unsaid, nothing too long."""
+"""Documents split into blocks or truncated: every loss is reported, and nothing is too long."""
 
 from itertools import chain
 
@@ -21,7 +21,7 @@ END = DICTIONARY.index("。")
 
 
 class Documents(list):
-    """Stands for an indexed dataset."""
+    """A stand-in for an indexed dataset."""
 
     def __init__(self, texts, bos: bool = False):
         super().__init__(torch.tensor([*([BOS] if bos else []), *text, EOS]) for text in texts)
@@ -47,7 +47,7 @@ def test_blocks_are_the_documents(texts, limit, bos):
 def test_cuts_are_at_sentence_ends():
     text = [4, 5, END, 4, END, 4, 5, 5, 5, 5, 5, 5, END]
     cut = Blocks(Documents([text]), 6, BOS, EOS, PIECES)
-    # Two sentences together; then one that is longer than a block, cut where the block is full.
+    # Two sentences in one block; then a sentence longer than a block, which is cut where the block is full.
     assert [cut[i].tolist() for i in range(len(cut))] == [text[:5], text[5:11], text[11:]]
     assert cut.full(2).tolist() == text
 

@@ -18,7 +18,7 @@ from swcm_fairseq.errors import InputError
 PAPER = {"bo": 184_045, "ug": 90_441, "kk": 57_827, "mn": 171_847, "zh": 836_075}
 
 
-# CINO, Table 6: tokens, and their mean number in a text.
+# CINO, Table 6: number of tokens, and mean number of tokens per text.
 CINO_TOKENS = {
     "bo": (130e6, 13.4),
     "kk": (238e6, 60.7),
@@ -42,9 +42,9 @@ def test_formula():
 
 
 def test_paper_corpora_give_the_papers_steps():
-    """8 epochs of all samples once in sum, at batch 600: 17,864 steps."""
+    """8 epochs, each as long as all samples together, with batch size 600: 17,864 steps."""
     total = sum(PAPER.values())
-    assert 8 * -(-total // 600) == 17_872  # every epoch's last batch counts; without it 8 * 2233 = 17,864
+    assert 8 * -(-total // 600) == 17_872  # with the last batch of every epoch; without it, 8 * 2233 = 17,864
     assert 8 * (total // 600) == 17_864
     assert quotas(by_corpus(list(PAPER.values()), 0.3), total).sum() == total
 
@@ -52,7 +52,7 @@ def test_paper_corpora_give_the_papers_steps():
 @pytest.mark.parametrize("by", SamplingBy)
 @pytest.mark.parametrize(("beta", "bo", "zh"), [(0.0, 3.9, 44.7), (0.3, 6.0, 28.6)])
 def test_shares_of_tokens_that_cino_sees(by, beta, bo, zh):
-    """Its section 3.2.1, at its alpha of 0.7: equation 1, and equation 2 with beta = 1 - alpha."""
+    """CINO's section 3.2.1 with its alpha of 0.7: equation 1, and equation 2 with beta = 1 - alpha."""
     tokens, lengths = np.array(list(CINO_TOKENS.values())).T
     p = Temperature(0.7, beta, by).probabilities(tokens / lengths, tokens, list(CINO_TOKENS))
     seen = p * lengths / (p * lengths).sum()
@@ -64,7 +64,7 @@ def test_shares_of_tokens_that_cino_sees(by, beta, bo, zh):
 
 @pytest.mark.parametrize(("by", "percent", "passes"), [("language", 1.5, 1.44), ("corpus", 28.9, 24.5)])
 def test_share_of_translation_in_the_papers_data(by, percent, passes):
-    """2,000 pairs of zh and each other language, both ways."""
+    """2,000 pairs of zh and each other language, in both directions."""
     langs = [*PAPER, *(lang for lang in PAPER if lang != "zh"), *["zh"] * 4]
     samples = [*PAPER.values(), *[2000] * 8]
     p = Temperature(0.3, by=SamplingBy[by]).probabilities(samples, samples, langs)
@@ -114,7 +114,7 @@ def test_quotas_follow_p(sizes, alpha, total):
 
 @given(st.integers(1, 50), st.lists(st.integers(0, 70), min_size=1, max_size=6), st.integers(0, 5))
 def test_walk_repeats_nothing_until_all_is_used_up(length, numbers, seed):
-    """Over epochs of any size: every round through the corpus is a permutation."""
+    """With epochs of any size, every pass over the corpus is a permutation."""
     first, places = 0, []
     for number in numbers:
         places.append(walk(length, first, number, seed, 0))

@@ -1,4 +1,4 @@
-"""Documents joined and cut at a fixed length: every token once, in order."""
+"""Documents joined and cut at a fixed length: every token occurs once, in order."""
 
 from itertools import chain
 

@@ -1,4 +1,4 @@
-"""The noise: its statistics, and what holds for any input and any option."""
+"""The noise: its statistics, and its invariants for any input and options."""
 
 import math
 
@@ -28,14 +28,14 @@ IDS = NoiseIds(mask=MASK, first_piece=FIRST, end_piece=END)
 
 
 def chi_square(observed: np.ndarray, expected: np.ndarray) -> float:
-    """The statistic in standard deviations above its mean (Wilson-Hilferty): below 3 in 999 of 1,000 cases."""
+    """The statistic in standard deviations above its mean (Wilson-Hilferty); below 3 in 999 of 1,000 cases."""
     freedom = len(observed) - 1
     statistic = float(((observed - expected) ** 2 / expected).sum())
     return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
 
 
 def poisson(mean: float, last: int) -> np.ndarray:
-    """Probabilities of 0 .. last - 1, and of last or more."""
+    """Probabilities of 0 .. last - 1, and of values >= last."""
     p = np.array([math.exp(-mean) * mean**k / math.factorial(k) for k in range(last)])
     return np.append(p, 1 - p.sum())
 
@@ -58,7 +58,7 @@ def test_short_texts_are_masked_as_much(words):
     assert masked / (words * 20_000) == pytest.approx(0.35, abs=0.03)
 
 
-SYLLABLES = {  # pieces that begin a word, and pieces that go on with one
+SYLLABLES = {  # pieces that begin a word, and pieces that continue one
     "bo": (["བོད་", "ཡིག་", "▁དང་"], ["འི", "ས"]),
     "kk": (["▁бұл", "▁жақсы"], ["кі", "тап", "."]),
     "mn": (["▁энэ", "▁сайн"], ["ном", "."]),
@@ -69,7 +69,7 @@ SYLLABLES = {  # pieces that begin a word, and pieces that go on with one
 
 @pytest.mark.parametrize("lang", SYLLABLES)
 def test_ten_thousand_texts_of_each_language(lang):
-    """Measured on what comes out: words that are gone, and masks that stand for them."""
+    """Measured on the result: missing words, and the masks that replace them."""
     begin, inside = SYLLABLES[lang]
     dictionary = Dictionary()
     for piece in (*begin, *inside):
@@ -84,7 +84,7 @@ def test_ten_thousand_texts_of_each_language(lang):
         starts = table.word_starts(text)
         if lang != "zh":
             assert 0 < starts.sum() < len(text)
-        # Every token gets its position as id, so that it can be told which words are left.
+        # The id of every token is its position, which identifies the words that are left.
         left = add_noise(np.arange(len(text)), starts, starts, noise, ids, len(text), rng)
         masks += int((left == ids.mask).sum())
         words += int(starts.sum())
@@ -100,7 +100,7 @@ def test_one_text_is_near_its_share():
 
 
 def test_chi_square_sees_shortened_spans():
-    """fairseq cuts the last span to fit; on texts of 100 words the test above would not pass with it."""
+    """fairseq shortens the last span to fit; with texts of 100 words, it would fail the test above."""
     rng = np.random.default_rng(0)
     lengths = []
     for _ in range(10_000):
@@ -120,7 +120,7 @@ def test_every_word_is_masked_as_often():
         for first, length in zip(place_spans(lengths, 20, rng), lengths, strict=True):
             hits[first : first + length] += 1
     assert hits.mean() / 4000 == pytest.approx(0.35, abs=0.01)
-    # Spans lie within the text, so the words at its edges are in somewhat fewer of them.
+    # Spans lie within the text, so words near its edges are in slightly fewer spans.
     assert hits[5:-5].std() / hits[5:-5].mean() < 0.05
 
 
@@ -184,11 +184,11 @@ def test_any_text_any_option(text, noise, seed, room):
     result = add_noise(tokens, words, sentences, noise, IDS, limit, np.random.default_rng(seed))
     assert len(result) <= min(limit, int(noise.longest(np.asarray(len(tokens)))))
     assert ((result == MASK) | ((result >= FIRST) & (result < END))).all()
-    if noise.mask_random == 0:  # what is left of the text is its own: nothing doubled, nothing invented
+    if noise.mask_random == 0:  # remaining tokens come from the text: none is duplicated or invented
         left, had = (np.bincount(a, minlength=MASK + 1)[:MASK] for a in (result, tokens))
         assert (left <= had).all()
     for array, old in zip((tokens, words, sentences), before, strict=True):
-        assert np.array_equal(array, old)  # the text is not changed in place: it is the target too
+        assert np.array_equal(array, old)  # the text is not changed in place, because it is also the target
     again = add_noise(tokens, words, sentences, noise, IDS, limit, np.random.default_rng(seed))
     assert np.array_equal(result, again)
 

@@ -10,7 +10,7 @@ from swcm_fairseq.data.piece_boundaries import PieceTable
 
 
 def starts(lang: str, pieces: str, what: str, unit: WordUnit | None = None) -> list[int]:
-    """Positions where words (or sentences) begin in pieces separated by single spaces."""
+    """Positions at which words (or sentences) begin; ``pieces`` are separated by single spaces."""
     dictionary = Dictionary()
     for piece in ["▁other", *pieces.split(" ")]:
         dictionary.add_symbol(piece)

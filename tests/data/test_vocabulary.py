@@ -34,7 +34,7 @@ def test_ids_are_those_of_xlmr(directory):
     vocab = Vocabulary(directory)
     special = [vocab.dictionary.index(s) for s in ("<s>", "<pad>", "</s>", "<unk>")]
     assert special == [0, 1, 2, 3]
-    # XLM-R: dictionary id = sentencepiece id + 1 for every piece (<unk> <s> </s> come first there).
+    # XLM-R: dictionary id = sentencepiece id + 1 for every piece (sentencepiece has <unk> <s> </s> first).
     for i in range(3, vocab.processor.get_piece_size()):
         assert vocab.dictionary.index(vocab.processor.id_to_piece(i)) == i + 1
 

@@ -1,4 +1,4 @@
-"""A directory in which every command of the documentation finds what it names, at the smallest size."""
+"""A directory with all files that the documented commands name, at the smallest size."""
 
 import gzip
 import os
@@ -77,14 +77,14 @@ def _make_encoder(sample: Path) -> None:
 
 @pytest.fixture
 def workplace(prepared, tmp_path, monkeypatch, sample_data) -> Path:
-    """A copy of it for one page, as working directory, with the text files that the pages mention."""
+    """A copy of ``prepared`` for one page, as working directory, with the text files that the pages mention."""
     root = shutil.copytree(prepared, tmp_path / "root", symlinks=True)
     write_texts(root, sample_data)
     monkeypatch.chdir(root)
     return root
 
 
-# Text files under the names that the pages use, each with the lines of a file of the sample.
+# Name of a text file on the pages -> the sample file that provides its lines.
 TEXTS = {
     "bo.txt": "mono.bo.train.txt",
     "zh.txt": "mono.zh.train.txt",
@@ -99,7 +99,7 @@ TEXTS = {
     "titles.txt": "title.bo.train.title",
     "articles.valid.txt": "title.bo.valid.article",
     "titles.valid.txt": "title.bo.valid.title",
-    # No text in Zhuang is at hand; English takes its place.
+    # The sample has no text in Zhuang, so English replaces it.
     "za.txt": "LICENSE",
     "za.valid.txt": "README.md",
     "pairs.zh": "title.zh.train.title",
@@ -107,7 +107,7 @@ TEXTS = {
     "za.articles.txt": "title.zh.valid.article",
     "za.titles.txt": "title.zh.valid.title",
 }
-# Copies of what lies elsewhere in the directory.
+# Copies of other files in the directory.
 COPIES = {
     "bo-crawl-only-release-20231112.jsonl": "corpora/mc2/bo-crawl-only-release-20231112.jsonl",
     "THUCNews.zip": "corpora/THUCNews.zip",
@@ -119,7 +119,7 @@ COPIES = {
 
 
 def write_texts(root: Path, sample: Path) -> None:
-    """The files of both tables; a published mBART; another system's output; a translation memory."""
+    """Write the files of both tables, a published mBART, the output of another system, and a translation memory."""
     for name, source in TEXTS.items():
         shutil.copy(sample / source, root / name)
     for name, source in COPIES.items():

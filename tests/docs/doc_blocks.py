@@ -1,4 +1,4 @@
-"""What a page of Markdown tells its reader to type."""
+"""The commands that a Markdown page tells its reader to type."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _TYPED = re.compile(rf"^\s*(?:\$ )?(?:[A-Z_]+=\S* )*{_PROGRAM} ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its first line in the page, the language after the fence, and its content."""
+    """A fenced block: its first line on the page, the language after the fence, and its content."""
 
     line: int
     language: str
@@ -34,7 +34,7 @@ def commands(block: Block) -> list[str]:
 
 
 def overlooked(page: Path) -> list[str]:
-    """Lines that look like commands but stand in a block that nobody runs."""
+    """Lines that look like commands but are in a block that no test runs."""
     text = page.read_text("utf-8")
     elsewhere = [block.text for block in blocks(page) if block.language not in ("sh", "python")]
     indented = re.findall(r"^    .*$", _FENCE.sub("", text), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Corpora in the files in which their authors publish them, made of the sample text, where the manifests look."""
+"""Corpora made from the sample text, in their published formats and at the paths that the manifests expect."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def write_corpora(folder: Path, sample: Path) -> None:
 
 
 def _write_labelled(folder: Path, lines: Callable[[str], list[str]]) -> None:
-    """WCM: each line with one of ten labels."""
+    """Write WCM: each line with one of ten labels."""
     files = {f"zh/{name}.txt": "zh" for name in ("train", "dev", "test")} | {"minority/bo.txt": "bo"}
     for name, lang in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def _write_labelled(folder: Path, lines: Callable[[str], list[str]]) -> None:
 
 
 def _write_questions(folder: Path, tibetan: list[tuple[str, str]], chinese: list[tuple[str, str]]) -> None:
-    """TibetanQA and CMRC 2018; the answer is the section's title."""
+    """Write TibetanQA and CMRC 2018; each answer is the title of a section."""
     (folder / "TibetanQA").mkdir()
     book = openpyxl.Workbook()
     book.active.append(["问题", "答案", "文本"])

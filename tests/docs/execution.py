@@ -1,4 +1,4 @@
-"""Commands and Python of a page, run in the working directory."""
+"""Run the commands and Python code of a page in the working directory."""
 
 import os
 import shlex
@@ -17,19 +17,19 @@ LAUNCHED = "$(which fairseq-train)"
 
 
 def arguments(command: str, repository: Path) -> list[str]:
-    """The words of a command as the shell would make them of it; with one process where it starts several."""
+    """Split a command into words like the shell; commands that start several processes get one."""
     if "|" in command or ">" in command or "&" in command:
-        raise AssertionError(f"pipes and redirections are not understood here: {command}")
+        raise AssertionError(f"pipes and redirections are not supported: {command}")
     command = command.replace(PLUGIN, str(repository / "swcm_fairseq")).replace(LAUNCHED, "fairseq-train")
     words = shlex.split(command, comments=True)
-    if "--user-dir" in words:  # relative to the root of the repository, where the reader is
+    if "--user-dir" in words:  # relative to the root of the repository, the reader's working directory
         place = words.index("--user-dir") + 1
         words[place] = str(repository / words[place])
     return words[words.index("fairseq-train") :] if words[0] == "torchrun" else words
 
 
 def small(words: list[str]) -> list[str]:
-    """The same command at the smallest size (see :mod:`tests.docs.smoke`)."""
+    """The command at the smallest size (see :mod:`tests.docs.smoke`)."""
     program = words[2] if words[1] == "-m" else words[0]
     if program == "swcm":
         program = smoke.SWCM.get(words[1], words[1])
@@ -38,7 +38,7 @@ def small(words: list[str]) -> list[str]:
 
 
 def why_not_run(words: list[str]) -> str | None:
-    """The reason why a command is not run, or None if it is."""
+    """The reason for not running a command, or None if it is run."""
     for beginning, reason in smoke.NOT_RUN.items():
         program = beginning.split()
         flags = [word for word in program if word.startswith("--")]
@@ -49,11 +49,11 @@ def why_not_run(words: list[str]) -> str | None:
 
 
 def execute(command: str, repository: Path) -> None:
-    """Run a command, or check what can be checked of one that cannot be run.
+    """Run a command, or check it as far as possible if it cannot be run.
 
     Raises:
-        AssertionError: it is of a kind that is neither run nor listed.
-        Exception: it fails.
+        AssertionError: the kind of command is neither run nor listed.
+        Exception: the command fails.
     """
     words = arguments(command, repository)
     environment = {}
@@ -63,20 +63,20 @@ def execute(command: str, repository: Path) -> None:
     if why_not_run(words):
         check(words, repository)
     elif words[0] in FAIRSEQ or words[0] in ("python", "swcm"):
-        if "--save-dir" in words:  # the prepared checkpoint of that name is for other pages
+        if "--save-dir" in words:  # a prepared checkpoint of that name is for other pages
             shutil.rmtree(words[words.index("--save-dir") + 1], ignore_errors=True)
         run(*small(words))
     elif words[0] == "make":
         shell(["make", "-n", *words[1:]], repository, environment)
     elif words[0].startswith("examples/"):
-        # Whole recipes are run by their own tests.
+        # Other tests run whole recipes.
         shell([words[0], "--dry-run", *words[1:]], repository, environment)
     else:
         raise AssertionError(f"neither run nor listed in tests/docs/smoke.py: {command}")
 
 
 def check(words: list[str], repository: Path) -> None:
-    """What is known of a command without running it: its file is there, or its arguments can be parsed."""
+    """Check a command without running it: its file exists, or its arguments can be parsed."""
     if words[0] == "swcm":
         import_module(COMMANDS[words[1]].module).build_parser().parse_args(words[2:])
     for word in words:
@@ -85,7 +85,7 @@ def check(words: list[str], repository: Path) -> None:
 
 
 def shell(words: list[str], repository: Path, environment: dict[str, str]) -> None:
-    """A program from the root of the repository, with this Python's programs first on the path."""
+    """Run a program from the root of the repository, with this Python's programs first on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         words, cwd=repository, env={**os.environ, **environment, "PATH": path}, capture_output=True, text=True

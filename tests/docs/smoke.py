@@ -1,9 +1,9 @@
-"""How the commands of the documentation are run at the smallest size: one table.
+"""How tests run the documented commands at the smallest size, as one table.
 
-Names of files and all other options stay as the reader sees them.
+File names and all other options remain as documented.
 """
 
-# Added to each command of a program; where an option comes twice, the last one counts.
+# Options to add to each command of a program; if an option is given twice, the last one counts.
 ADDED = {
     "fairseq-train": [
         *("--max-update", "2", "--batch-size", "4", "--update-freq", "1", "--samples-per-epoch", "4", "--cpu"),
@@ -17,11 +17,11 @@ ADDED = {
     "vocab-extend": ["--size", "400"],
     "score": ["--bootstrap", "20", "--trials", "20"],
 }
-SWCM = {"train": "fairseq-train"}  # commands of swcm that are in the table by another name
-REPLACED = {"xlm_swcm": "xlm_swcm_tiny", "xlm_swcm_base": "xlm_swcm_tiny"}  # the encoder of the tests is as small
+SWCM = {"train": "fairseq-train"}  # command of swcm -> its name in the table
+REPLACED = {"xlm_swcm": "xlm_swcm_tiny", "xlm_swcm_base": "xlm_swcm_tiny"}  # to match the size of the tests' encoder
 LEFT_OUT = {"--fp16"}
 
-# Commands that cannot be run here, by their beginning, and why.
+# Beginning of a command that cannot be run -> reason.
 NOT_RUN = {
     "swcm convert --hub": "downloads; its arguments are parsed",
     "sbatch": "needs SLURM; its script is there",

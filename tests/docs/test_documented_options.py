@@ -1,4 +1,4 @@
-"""Every option that the documentation mentions, also outside of commands, is an option of some command."""
+"""Every option that the documentation mentions, even outside commands, is an option of some command."""
 
 import contextlib
 import io
@@ -13,24 +13,24 @@ from tests.commands import FAIRSEQ, run
 from tests.docs.test_pages import PAGES
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
-# Options that no help of these commands lists.
+# Options that the help texts of these commands do not list.
 OTHERS = {
     "--nproc_per_node", "--no-python",  # torchrun
     "--nodes", "--gpus-per-node",  # sbatch
     "--chrf-word-order",  # sacrebleu
     "--srcdict",  # fairseq-preprocess
     "--full-help", "--copy",  # swcm train, swcm recipes
-    "--encoder-normalize-before", "--decoder-layers", "--adaptive-softmax-cutoff",  # said to be refused
+    "--encoder-normalize-before", "--decoder-layers", "--adaptive-softmax-cutoff",  # documented as refused
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def known(repository) -> set[str]:
-    """Every option of fairseq's commands with the plugin, of swcm's commands, of recipes and benchmarks."""
+    """All options of fairseq's commands with the plugin, swcm's commands, the recipes and the benchmarks."""
     texts = [command_help.text()] + [help_of(program) for program in FAIRSEQ]
     texts += [
         f"--{name.replace('_', '-')}" for name in FairseqAdamConfig.__dataclass_fields__
-    ]  # help shows no optimizer's
+    ]  # the help text lists no options of optimizers
     texts += [help_of("swcm", name) for name in COMMANDS]
     texts += [path.read_text("utf-8") for path in (repository / "examples").rglob("*.sh")]
     texts += [path.read_text("utf-8") for path in (repository / "benchmarks").glob("*.py")]

@@ -1,4 +1,4 @@
-"""The study's numbers on the front page are those of its committed results."""
+"""The study's numbers on the front page match its committed results."""
 
 import json
 import re

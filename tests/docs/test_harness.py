@@ -1,4 +1,4 @@
-"""What runs the documentation finds its commands, and does not let a wrong one pass."""
+"""The code that runs the documentation finds all commands, and fails for wrong ones."""
 
 import pytest
 

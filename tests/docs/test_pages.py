@@ -1,4 +1,4 @@
-"""Every command in the documentation is run as it is written, at the smallest size."""
+"""Every documented command runs as written, at the smallest size."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_no_command_is_hidden_from_this_test(page, repository):
 
 
 def test_what_is_not_run_is_still_documented(repository):
-    """No reason is left in the table for a command that no page has."""
+    """The table has no reasons for commands that are not on any page."""
     found = [command for page in PAGES for block in blocks(repository / page) if block.language == "sh"
              for command in commands(block)]  # fmt: skip
     reasons = {why_not_run(arguments(command, repository)) for command in found}

@@ -1,4 +1,4 @@
-"""The whole way through the real command lines, at the smallest size: text in, scored titles out."""
+"""The whole pipeline with the real command lines, at the smallest size: from text to scored titles."""
 
 import json
 import os
@@ -24,7 +24,7 @@ ADAM = "--optimizer adam --lr 1e-3 --lr-scheduler fixed --clip-norm 1.0".split()
 
 
 def run(*command: object, status: int = 0) -> subprocess.CompletedProcess:
-    """Run a command to its end and check its exit status."""
+    """Run a command and check its exit status."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(PLUGIN).parent)}
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
     assert done.returncode == status, done.stdout[-3000:] + done.stderr[-3000:]
@@ -76,7 +76,7 @@ def workspace(tmp_path_factory, sample_data) -> Path:
 
 @pytest.fixture(scope="module")
 def pretrained(workspace) -> dict[int, str]:
-    """Losses of 8 unbroken updates of pretraining; the checkpoint is in ``pretrained/``."""
+    """Losses of 8 uninterrupted pretraining updates; the checkpoint is in ``pretrained/``."""
     encoder = workspace / "encoder/checkpoint_last.pt"
     done = train(workspace / "pretrain", workspace / "pretrained", 8, "--pretrained-encoder", encoder)
     return losses(done.stdout)
@@ -108,7 +108,7 @@ def test_finetune_generate_and_score(workspace, pretrained):
     assert not any("<bo>" in text for text in [*hypotheses.values(), *references.values()])
     assert "rougeL|lang:bo|tok:bo-syllable" in output
 
-    # The command that scores any system's output agrees with fairseq-generate's own line.
+    # The scoring command agrees with the score that fairseq-generate prints.
     for name, texts in (("ref", references), ("hyp", hypotheses)):
         (workspace / name).write_text("".join(texts[i] + "\n" for i in range(15)), encoding="utf-8")
     files = ("--ref", workspace / "ref", "--hyp", workspace / "hyp")
@@ -120,13 +120,13 @@ def test_finetune_generate_and_score(workspace, pretrained):
 
 
 def test_bf16_trains_what_fp32_trains(workspace, pretrained):
-    """fairseq-train itself takes --bf16 to mean TPUs."""
+    """Without the plugin, fairseq-train uses --bf16 only for TPUs."""
     options = ("--pretrained-encoder", workspace / "encoder/checkpoint_last.pt", "--bf16")
     program = (sys.executable, "-m", "swcm_fairseq.train")
     done = train(workspace / "pretrain", workspace / "bf16", 4, *options, program=program)
     found = losses(done.stdout)
     assert sorted(found) == [1, 2, 3, 4]
-    # fairseq's optimizer for half precision keeps 32-bit copies of the parameters, whichever format that is.
+    # For both half-precision formats, fairseq's optimizer keeps 32-bit copies of the parameters.
     history = torch.load(workspace / "bf16/checkpoint_last.pt", weights_only=True)["optimizer_history"]
     assert history[-1]["optimizer_name"] == "FP16Optimizer"
     for update, loss in found.items():

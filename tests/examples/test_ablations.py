@@ -1,4 +1,4 @@
-"""The grid of ablations: its options, its parts, and the commands that it comes to."""
+"""The grid of ablations: its options, its parts, and the resulting commands."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GRID = {row["system"]: row for row in read_grid()}
 TRAIN = "--user-dir swcm_fairseq --task multilingual_denoising_mt --arch xlm_swcm_base --criterion swcm_cross_entropy"
 TASKS = ["summarization", "reading_comprehension", "translation"]
-# System -> decoder layers over the twelve of the encoder: 12 + floor(12 / X), or what the ablation makes of it.
+# System -> number of decoder layers for twelve encoder layers: 12 + floor(12 / X), unless the ablation changes it.
 LAYERS = {"cino-transformer": 12, "base-a": 12, "x1": 24, "x2": 18, "x3": 16, "x4": 15, "x5": 14, "x6": 14}
 
 
@@ -104,7 +104,7 @@ def test_dry_run_prints_every_training(tmp_path):
         if row["pretraining"] != "-":
             line = found[f"pretraining/{row['pretraining']}"]
             assert line.endswith(" ".join(flags(system, "pretraining_options", "common_options")))
-            assert "--samples-per-epoch 1340235 " in f"{line} "  # the same number of updates for all
+            assert "--samples-per-epoch 1340235 " in f"{line} "  # the same number of updates for all systems
             assert "--pretrained-encoder encoders/cino-base-v2" in line
     assert not (tmp_path / "my runs").exists()
 

@@ -1,4 +1,4 @@
-"""The recipe of model merging: the commands that it prints, each of which its parser accepts."""
+"""The model merging recipe: the commands it prints, each of which the command's parser accepts."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ def recipe(repository, tmp_path):
 
 
 def of(program: str, done: subprocess.CompletedProcess) -> list[list[str]]:
-    """The commands with that program, as words."""
+    """The printed commands that run ``program``, as words."""
     assert done.returncode == 0, done.stderr
     lines = [shlex.split(line) for line in done.stdout.splitlines() if line and not line.startswith("#")]
     return [words for words in lines if f" {program} " in f" {' '.join(words)} "]

@@ -1,4 +1,4 @@
-"""The recipes: the commands they print, what they refuse, and the sizes they compute. Nothing is trained here."""
+"""The recipes: the commands they print, the inputs they refuse, and the sizes they compute. Nothing is trained here."""
 
 import os
 import re
@@ -22,7 +22,7 @@ SHELL_ONLY = "/usr/bin:/bin"  # neither fairseq-train nor the environment's pyth
 
 @pytest.fixture
 def recipe(repository, tmp_path):
-    """Run a recipe from another directory; returns the finished process. Runs go to a path with a space."""
+    """Run a recipe from another directory and return the finished process. The path of the runs contains a space."""
 
     def run(name: str, *options: str, path: str = SHELL_ONLY, **variables: str) -> subprocess.CompletedProcess:
         environment = {"PATH": path, "RUNS": str(tmp_path / "my runs"), **variables}
@@ -33,23 +33,23 @@ def recipe(repository, tmp_path):
 
 
 def commands(done: subprocess.CompletedProcess) -> list[list[str]]:
-    """The commands that --dry-run printed, as their words."""
+    """The commands that --dry-run printed, as lists of words."""
     assert done.returncode == 0, done.stderr
     return [shlex.split(line) for line in done.stdout.splitlines() if line and not line.startswith("#")]
 
 
 def of(program: str, printed: list[list[str]]) -> list[list[str]]:
-    """Those that run ``program``."""
+    """The commands that run ``program``."""
     return [words for words in printed if f" {program} " in f" {' '.join(words)} "]
 
 
 def value(option: str, words: list[str]) -> str:
-    """What follows the option; the last one counts."""
+    """The value of an option; its last occurrence counts."""
     return words[len(words) - words[::-1].index(option)]
 
 
 def error_line(done: subprocess.CompletedProcess, status: int) -> str:
-    """The only line of a refusal."""
+    """The error message, which must be a single line."""
     assert done.returncode == status, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: "), done.stderr
     return done.stderr
@@ -66,7 +66,7 @@ def test_a_dry_run_prints_commands_and_runs_nothing(recipe, tmp_path, name, scal
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_both_scales_have_the_same_commands(recipe, name):
-    """But for what the table of sizes in lib.sh adds, and the encoder that the smoke scale makes itself."""
+    """Except for the options from the table of sizes in lib.sh, and the encoder that the smoke scale makes."""
     added = {"--fp16", "--cpu", "--samples-per-epoch", "--eval-samples", "--eval-args", "--max-len-b"}
 
     def shape(scale: str) -> list[list[str]]:
@@ -121,13 +121,13 @@ def test_the_batch_is_600_on_any_number_of_gpus(recipe, name, gpus, machines, pe
     processes = int(gpus or 2) * int(machines)
     assert (int(value("--batch-size", words)), int(value("--update-freq", words))) == (batch, updates)
     assert batch * updates * processes == 600
-    assert value("--distributed-world-size", words) == str(processes)  # fairseq would take all GPUs that it sees
+    assert value("--distributed-world-size", words) == str(processes)  # otherwise, fairseq would use all visible GPUs
     assert (words[0] == "torchrun") == (processes > 1)
 
 
 @pytest.mark.parametrize(("mebibytes", "each"), [("143771", 300), ("81559", 150), ("24576", 75), ("none", 75)])
 def test_the_memory_of_the_gpu_decides_how_many_samples_at_a_time(recipe, tmp_path, mebibytes, each):
-    """H200, H100, a GPU of 24 GB, and no answer; the total batch stays."""
+    """H200, H100, a GPU with 24 GB, and unknown memory; the total batch size stays the same."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\necho {mebibytes}\n")
     (tmp_path / "bin" / "nvidia-smi").chmod(0o755)

@@ -1,4 +1,4 @@
-"""Recipes run whole at SCALE=smoke, and what they refuse once they look into files."""
+"""Complete runs of recipes at SCALE=smoke, and bad files that they refuse."""
 
 import json
 import os
@@ -16,7 +16,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def recipe(repository, tmp_path):
-    """Run a recipe; runs go to a path with a space."""
+    """Run a recipe; the path of the runs contains a space."""
     environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
     environment["RUNS"] = str(tmp_path / "my runs")
 
@@ -32,7 +32,7 @@ def recipe(repository, tmp_path):
 def test_pretraining_goes_on_with_two_processes_then_fine_tuning_and_scores(recipe, tmp_path):
     pretraining = tmp_path / "my runs/pretraining/xlm-swcm"
     recipe("pretraining/single_gpu.sh", "--", "--max-update", "2", SCALE="smoke")
-    (pretraining / "done/train").unlink()  # as if it had been stopped after the first epoch
+    (pretraining / "done/train").unlink()  # as if it had been interrupted after the first epoch
     resumed = recipe("pretraining/multi_gpu.sh", SCALE="smoke")
     assert "[data] done before, skipped" in resumed.stdout
     log = (pretraining / "train.log").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Steps of a run: what a command says goes to its log, and what it says when it fails to the terminal."""
+"""Steps of a run: the output of a command goes to its log, and errors go to the terminal."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ CHATTER = "echo 2026 DEBUG:hydra >&2; echo loading"
 
 
 def program(path: Path, script: str) -> None:
-    """An executable that does what the shell script says."""
+    """Write an executable shell script."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What the environment says to a recipe is checked before it is used; bash would run a command in a "number"."""
+"""Recipes check environment variables before using them, because bash would run a command inside a "number"."""
 
 import os
 import subprocess
@@ -67,7 +67,7 @@ def test_values(setting, fix, repository):
 
 
 def test_every_variable_with_a_default_is_checked(repository):
-    """The one function names all that recipes take from the environment."""
+    """A single function checks all variables that recipes read from the environment."""
     import re
 
     checked = re.search(r"check_variables\(\) \{.*?\n\}", (repository / "examples/steps.sh").read_text(), re.DOTALL)[0]

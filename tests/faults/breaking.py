@@ -1,4 +1,4 @@
-"""Ways to break a valid command line: damage in a file, odd values, odd places for output, odd options."""
+"""Ways to break a valid command line: damaged files, invalid values, output paths and options."""
 
 import json
 import random
@@ -18,7 +18,7 @@ ODD_TEXTS = ("", " ", "-", "--", "bo-", "xx", "../..", "\udcff", "x" * 300, "a\n
 
 
 def break_bytes(content: bytes, chance: random.Random) -> bytes:
-    """A file with damage."""
+    """Damage the content of a file."""
     place, length = chance.randrange(len(content) or 1), chance.randrange(1, 64)
     match chance.randrange(8):
         case 0:
@@ -44,7 +44,7 @@ def break_bytes(content: bytes, chance: random.Random) -> bytes:
 
 
 def break_value(content: Any, chance: random.Random) -> Any:
-    """A value with one of its parts, at any depth, of another type, gone, or under another key."""
+    """Change the type of a part of a value at any depth, remove the part, or move it to another key."""
     if isinstance(content, (dict, list)) and content and chance.random() < 0.85:
         content = content.copy()
         key = chance.choice(list(content)) if isinstance(content, dict) else chance.randrange(len(content))
@@ -81,7 +81,7 @@ def break_file(path: Path, kind: str, chance: random.Random) -> None:
 
 
 def break_output(argv: list[str], folder: Path, chance: random.Random) -> list[str]:
-    """Arguments with an odd place for output."""
+    """Replace the output path by an invalid one."""
     places = [i + 1 for i, each in enumerate(argv) if each in ("--output", "--rejects", "--work", "--png")]
     if not places:
         return [*argv, "--png", str(folder / "out/bo")]
@@ -105,7 +105,7 @@ def break_output(argv: list[str], folder: Path, chance: random.Random) -> list[s
 
 
 def break_option(argv: list[str], chance: random.Random) -> list[str]:
-    """Arguments with one odd value, one missing, or one too many."""
+    """Change one argument to an invalid value, remove it, or add one."""
     argv = list(argv)
     place = chance.randrange(len(argv))
     match chance.randrange(4):

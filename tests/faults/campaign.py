@@ -1,9 +1,9 @@
-"""Broken inputs for every command, and a table of what came of them.
+"""Run every command on broken inputs, and tabulate the outcomes.
 
     python -m tests.faults.campaign [--cases 5000] [--seed 1] [--workers 2] [--output tests/faults/RESULTS.md]
 
-A case takes a valid command line and breaks one thing of it: bytes of a file, the type of a value in JSON or YAML, the
-place of the output, or an option. It is drawn from (seed, number of the case) and judged by ``tests.faults.oracle``.
+A case breaks one part of a valid command line: bytes of a file, a value in JSON or YAML, the output path, or an option.
+It is drawn from (seed, case number) and judged by ``tests.faults.oracle``.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tests.faults.breaking import break_file, break_option, break_output
 from tests.faults.oracle import Verdict, judge
 from tests.faults.valid_commands import COMMANDS, make_inputs
 
-PART = 50  # cases that a worker process gets at a time
+PART = 50  # number of cases sent to a worker process at a time
 KINDS = ("bytes", "values", "output", "option")
 FAULTS = ("traceback", "hang", "loss", "unclear")
 
@@ -42,7 +42,7 @@ class Case:
 
 
 def run_case(seed: int, number: int, inputs: Path, folder: Path) -> Case:
-    """Make and judge a case in an empty folder."""
+    """Make, run and judge a case in an empty folder."""
     chance = random.Random(f"{seed} {number}")
     name = chance.choice([name for name, command in COMMANDS.items() for _ in range(command.weight)])
     command, kind = COMMANDS[name], chance.choices(KINDS, (4, 4, 1, 1))[0]
@@ -59,19 +59,19 @@ def run_case(seed: int, number: int, inputs: Path, folder: Path) -> Case:
     else:
         argv = break_output(argv, folder, chance) if kind == "output" else break_option(argv, chance)
     counted = command.counted and kind in ("bytes", "values")
-    with chdir(folder / "out"):  # relative places of output are in there
+    with chdir(folder / "out"):  # for relative output paths
         verdict = judge(command.main, argv, [folder / "in"], folder / "out/r" if counted else None)
     return Case(name, kind, what, argv, verdict)
 
 
 def _relocate(folder: Path, inputs: Path) -> None:
-    """A manifest names its inputs by their paths, which are those of this case's folder."""
+    """Replace the input paths in a manifest with those in the folder of this case."""
     path = folder / "in/manifest.yaml"
     path.write_bytes(path.read_bytes().replace(str(inputs).encode(), str(folder / "in").encode()))
 
 
 def run_cases(seed: int, numbers: range, inputs: Path) -> list[tuple[int, Case]]:
-    """Cases, each in a folder of its own; for worker processes."""
+    """Run cases, each in a separate folder; for worker processes."""
     found = []
     for number in numbers:
         folder = inputs.parent / f"case{number}"
@@ -82,7 +82,7 @@ def run_cases(seed: int, numbers: range, inputs: Path) -> list[tuple[int, Case]]
 
 
 def campaign(cases: int, seed: int, show: Callable[[int, Case], None], workers: int = 1) -> dict[str, Counter[str]]:
-    """Run the cases; returns command -> counts of verdicts."""
+    """Run the cases; return command -> counts of verdicts."""
     table: dict[str, Counter[str]] = {name: Counter() for name in COMMANDS}
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:
         inputs = Path(place) / "valid"
@@ -99,7 +99,7 @@ def campaign(cases: int, seed: int, show: Callable[[int, Case], None], workers: 
 
 
 def as_table(table: dict[str, Counter[str]], cases: int, seed: int) -> str:
-    """The counts as Markdown."""
+    """The counts as a Markdown table."""
     heads = ("done", "refused in one line", "tracebacks", "hangs", "losses", "unclear")
     kinds = ("ok", "refused", *FAULTS)
     lines = [f"# {cases:,} broken inputs, seed {seed}", "", f"| command | cases | {' | '.join(heads)} |"]
@@ -111,12 +111,12 @@ def as_table(table: dict[str, Counter[str]], cases: int, seed: int) -> str:
 
 
 def main() -> None:
-    """Run the campaign and print the table; exit status 1 if there is a fault."""
+    """Run the campaign and print the table; exit with status 1 if a case is a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument("--output", type=Path, help="write the table there, too")
+    parser.add_argument("--output", type=Path, help="also write the table to this file")
     args = parser.parse_args()
     start = time.monotonic()
 

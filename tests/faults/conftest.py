@@ -1,4 +1,4 @@
-"""What fairseq's commands say at the terminal, and a trained checkpoint to damage."""
+"""Fixtures: the terminal output of fairseq's commands, and a trained checkpoint to damage."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from tests.tasks.task_data import fill
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory) -> Path:
-    """A data directory of a few lines."""
+    """A data directory with a few lines."""
     return fill(tmp_path_factory.mktemp("data-bin"), train=6, longest=9)
 
 
@@ -30,22 +30,22 @@ def _trained(data, tmp_path_factory) -> Path:
 
 @pytest.fixture()
 def trained(_trained, tmp_path) -> Path:
-    """The directory of a training run of two updates, which the test may change."""
+    """The directory of a training run of two updates, which tests may change."""
     return shutil.copytree(_trained, tmp_path / "trained")
 
 
 @pytest.fixture()
 def error_line(capsys, monkeypatch) -> Callable[..., str]:
-    """Run a fairseq command that must be refused; return the one line that it ends with at the terminal."""
-    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)  # and back after the test
-    install_excepthook()  # as in a process of fairseq's, of which the plugin knows by its name
+    """Run a fairseq command that must fail; return the single error line that it prints last."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)  # restored after the test
+    install_excepthook()  # as in fairseq's processes, which the plugin recognizes by their name
     hook = sys.excepthook
 
     def of(program: str, *arguments: str | int | Path) -> str:
         try:
             run(program, *map(str, arguments))
         except SystemExit as end:
-            assert end.code, "the command has succeeded"
+            assert end.code, "the command succeeded, but it must fail"
             return capsys.readouterr().err.strip().splitlines()[-1]
         except Exception as error:
             capsys.readouterr()
@@ -56,6 +56,6 @@ def error_line(capsys, monkeypatch) -> Callable[..., str]:
             assert capsys.readouterr().err == f"error: {line}\n"
             assert not re.search(r"Traceback|weights_only|\n", str(line))
             return str(line)
-        pytest.fail("the command has succeeded")
+        pytest.fail("the command succeeded, but it must fail")
 
     return of

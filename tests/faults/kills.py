@@ -1,10 +1,10 @@
-"""Kill trainings at random, start them again with the same command, and compare what comes out with a run that lived.
+"""Kill training runs at random, restart them with the same command, and compare the results with uninterrupted runs.
 
     python -m tests.faults.kills [--kills 30] [--seed 1]
 
-Trainings of both tasks, with and without loading processes, which save a checkpoint every second update. A third of
-the kills come at any time, a third while a checkpoint is written, a third while it is copied. Nothing is repaired
-between a kill and the next start. The table at the end counts what the kills have hit.
+The runs train both tasks, with and without worker processes, and save a checkpoint every second update. A third of the
+kills happen at any time, a third while a checkpoint is written, and a third while it is copied. Nothing is repaired
+between a kill and the restart. The final table counts what the kills have hit.
 """
 
 import argparse
@@ -31,19 +31,19 @@ UPDATES, PATIENCE_S, POLL_S = 12, 600, 0.0005
 WRITING, COPYING = "while a checkpoint was written", "while a checkpoint was copied"
 ANY_TIME = "at any time"
 BEFORE, BETWEEN = "before the first checkpoint", "between two checkpoints"
-# Checkpoints of some MB, so that there is time to kill while one is written.
+# Checkpoints of a few MB, so that a run can be killed while one is written.
 SIZE = ("--encoder-embed-dim", 128, "--encoder-ffn-embed-dim", 256)
 OFTEN = ("--save-interval-updates", 2, "--keep-interval-updates", 2, "--samples-per-epoch", 80, "--disable-validation")
 
 
 @dataclass
 class Victim:
-    """A training that is killed.
+    """A training run to kill.
 
     Attributes:
-        task, workers: what is trained, and the number of loading processes.
-        data, place: its data directory and the directory of this training.
-        hit: what the kills have come upon.
+        task, workers: the task, and the number of worker processes.
+        data, place: its data directory and the directory of the run.
+        hit: counts of what the kills have hit.
     """
 
     task: str
@@ -53,7 +53,7 @@ class Victim:
     hit: Counter[str] = field(default_factory=Counter)
 
     def start(self) -> BaseProcess:
-        """The training in a process of its own: the same command each time."""
+        """Start the run in a separate process, always with the same command."""
         more = ("--num-workers", self.workers, *SIZE, *OFTEN, "--max-update", UPDATES)
         arguments = (self.data, self.place / "run", self.task, *more)
         process = multiprocessing.get_context("fork").Process(target=_run, args=(self.place / "log", arguments))
@@ -61,7 +61,7 @@ class Victim:
         return process
 
     def finish(self) -> dict[str, torch.Tensor]:
-        """Let it run to its end; its parameters and the state of its optimizer."""
+        """Let the run finish; return its parameters and optimizer state."""
         process = self.start()
         process.join(PATIENCE_S)
         if process.exitcode != 0:
@@ -69,7 +69,7 @@ class Victim:
         return tensors(self.place / "run/checkpoint_last.pt")
 
     def kill(self, when: str, rng: random.Random, seconds: float) -> bool:
-        """Start it and kill it, at the latest after some time; False if it was finished before."""
+        """Start the run and kill it, at the latest after ``seconds``; False if it finishes before."""
         process = self.start()
         state = deque(self._moments(process, when, rng, seconds), maxlen=1)
         process.kill()
@@ -80,9 +80,9 @@ class Victim:
         return True
 
     def _moments(self, process: BaseProcess, when: str, rng: random.Random, seconds: float) -> Iterator[str]:
-        """What the training is at, until the time to kill it has come."""
+        """Yield the state of the run until it is time to kill it."""
         end = time.monotonic() + (rng.uniform(0, seconds) if when == ANY_TIME else PATIENCE_S)
-        skip = rng.randrange(4) if when != ANY_TIME else 0  # not always the first of a run
+        skip = rng.randrange(4) if when != ANY_TIME else 0  # not always the first one of a run
         seen = ""
         while process.is_alive() and time.monotonic() < end:
             time.sleep(POLL_S)
@@ -96,7 +96,7 @@ class Victim:
             seen = state
 
     def state(self) -> str:
-        """What the files say that the training is at."""
+        """The state of the run, according to its files."""
         try:
             names = os.listdir(self.place / "run")
         except FileNotFoundError:
@@ -114,7 +114,7 @@ def _run(log: Path, arguments: tuple) -> None:
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a checkpoint, by the way to them."""
+    """All tensors of a checkpoint, by their path in it."""
     found: dict[str, torch.Tensor] = {}
 
     def walk(name: str, value: object) -> None:
@@ -131,21 +131,21 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    """Whether two trainings have come to the same, bit for bit."""
+    """Whether the results of two runs are equal, bit for bit."""
     return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 def campaign(place: Path, kills: int, seed: int, workers: Sequence[int] = (0, 2)) -> tuple[Counter[str], int]:
-    """Kill so many trainings.
+    """Kill training runs.
 
     Args:
         place: an empty directory.
-        kills: how many.
-        seed: of when they come.
-        workers: numbers of loading processes; each task is trained with each of them.
+        kills: number of kills.
+        seed: random seed of their times.
+        workers: numbers of worker processes; each task is trained with each of them.
 
     Returns:
-        what the kills have hit, and how many of them were in trainings whose result is the same.
+        counts of what the kills have hit, and the number of kills in runs whose result is unchanged.
     """
     data, rng, hit, unharmed = fill(place / "data", train=30, longest=9), random.Random(seed), Counter[str](), 0
     kinds = [(task, number) for task in TASKS for number in workers]
@@ -173,7 +173,7 @@ def campaign(place: Path, kills: int, seed: int, workers: Sequence[int] = (0, 2)
 
 
 def main() -> None:
-    """The command."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""What every command must do with whatever it is given: the one place that judges a case of the campaign."""
+"""Judge a case of the campaign: defines what every command must do with any input."""
 
 import contextlib
 import hashlib
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from swcm_fairseq.errors import run_command
 
-CPU_SECONDS = 20  # of a case; all take well below one
-# Never shown to a user: Python's and its libraries' own words.
+CPU_SECONDS = 20  # limit per case; all cases take well below one second
+# Messages of Python and its libraries that users must never see.
 INTERNALS = re.compile(
     r"Traceback|<class |object at 0x|\b(Key|Type|Value|Attribute|Index|Runtime|Assertion)Error\b|NoneType|weights_only"
     r"|recursion|codec can't|argument of type|not subscriptable|positional argument"
@@ -21,16 +21,16 @@ INTERNALS = re.compile(
 
 
 class HangError(BaseException):
-    """A case that does not end."""
+    """A case does not end."""
 
 
 @dataclass
 class Verdict:
-    """What a case did.
+    """The outcome of a case.
 
     Attributes:
         kind: ok, refused, traceback, hang, loss or unclear.
-        detail: what was wrong, or the message.
+        detail: the defect, or the message.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Verdict:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a folder."""
+    """SHA-256 of every file in a folder."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -55,7 +55,7 @@ def judge(main: Callable[[list[str]], None], argv: list[str], inputs: list[Path]
         main: the command.
         argv: its arguments.
         inputs: folders that it must not change.
-        rejects: its list of what was left out, if ``argv[1]`` and its output are text to be counted.
+        rejects: its list of rejects, if the lines of ``argv[1]`` and of its output must be counted.
     """
     before = [contents(folder) for folder in inputs]
     status, err, defect = _run(main, argv)
@@ -98,7 +98,7 @@ def _run(main: Callable[[list[str]], None], argv: list[str]) -> tuple[int, str, 
 
 
 def _refusal(err: str) -> Verdict:
-    """A refusal is one line, or argparse's usage and one line."""
+    """Judge an error message, which must be one line, possibly after argparse's usage."""
     lines = [line for line in err.splitlines() if "error: " in line]
     if len(lines) != 1 or (err.startswith("error: ") and len(err.splitlines()) != 1):
         return Verdict("unclear", f"not one line: {err[:300]!r}")
@@ -108,7 +108,7 @@ def _refusal(err: str) -> Verdict:
 
 
 def _counted(argv: list[str], rejects: Path) -> Verdict:
-    """Every line of the input is in the output or in the list of what was left out."""
+    """Check that every line of the input is in the output or in the list of rejects."""
     source, output = (Path(argv[argv.index(option) + 1]) for option in ("--input", "--output"))
     read = source.read_bytes()
     lines = read.count(b"\n") + (not read.endswith(b"\n"))

@@ -1,4 +1,4 @@
-"""A small campaign; ``make faults`` runs the big one (tests/faults/campaign.py)."""
+"""A small campaign; ``make faults`` runs the full one (tests/faults/campaign.py)."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from tests.faults.campaign import COMMANDS, campaign, make_inputs, run_case
 from tests.faults.oracle import contents, judge
 
 CASES = 300
-# What the command line says of a case is what the campaign saw in its process: one of each outcome.
+# Outcomes for which the command line must agree with the verdict that the campaign reached in its own process.
 CONFIRMED = ("refused", "ok")
 
 
@@ -24,7 +24,7 @@ def inputs(tmp_path_factory):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_unbroken_command_works(inputs, tmp_path, name):
-    """Otherwise every refusal of the campaign would be worth nothing."""
+    """Otherwise, the refusals in the campaign would be meaningless."""
     command = COMMANDS[name]
     argv = [part.format(**{"in": inputs, "out": tmp_path}) for part in command.line.split()]
     verdict = judge(command.main, argv, [inputs], tmp_path / "r" if command.counted else None)
@@ -56,7 +56,7 @@ def test_the_command_line_says_the_same(inputs, tmp_path):
             assert "Traceback" not in done.stderr and before == contents(folder / "in")
         if all(wanted.values()):
             return
-    pytest.fail(f"no case for {wanted}")
+    pytest.fail(f"no case with the outcome {wanted}")
 
 
 def test_the_oracle_sees_faults(inputs, tmp_path):

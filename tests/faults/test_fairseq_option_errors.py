@@ -1,4 +1,4 @@
-"""fairseq's own commands with our task: whatever is wrong with an option or a file, one line says it."""
+"""fairseq's own commands with our task: any problem with an option or a file is reported in one line."""
 
 import io
 import os
@@ -20,7 +20,7 @@ TASK = "multilingual_denoising_mt"
 
 
 class Hostile:
-    """A pickle that runs a command when it is read by the usual means."""
+    """A pickle that runs a command when it is loaded in the usual way."""
 
     def __reduce__(self):
         return os.system, ("touch executed",)
@@ -39,7 +39,7 @@ def test_a_hostile_pickle_is_called_what_it_is(protocol, tmp_path, monkeypatch):
     else:
         write_hostile("x.pt", protocol)
     for lazily in (True, False):
-        with pytest.raises(InputError, match=r"^x.pt: refused: it wants to run code \(posix.system\)"):
+        with pytest.raises(InputError, match=r"^x.pt: refused: it would run code \(posix.system\)"):
             load_pickle(Path("x.pt"), lazily)
     assert not (tmp_path / "executed").exists()
 
@@ -105,7 +105,7 @@ def test_hostile_and_damaged_starts(option, data, tmp_path, error_line, monkeypa
     write_hostile("hostile.pt")
     command = options(data, "run", TASK, "--max-update", 1, option)
     assert error_line("fairseq-train", *command, "hostile.pt").startswith(
-        "hostile.pt: refused: it wants to run code (posix.system)"
+        "hostile.pt: refused: it would run code (posix.system)"
     )
     (tmp_path / "cut.pt").write_bytes(b"PK\3\4")
     assert "cut.pt: not a checkpoint" in error_line("fairseq-train", *command, "cut.pt")
@@ -117,7 +117,7 @@ class TestDecoding:
 
     @pytest.fixture()
     def refused(self, data, trained, error_line, monkeypatch, tmp_path):
-        """The error line of one of them, with some options more or others."""
+        """Run one of them with additional or changed options; return its error line."""
         monkeypatch.chdir(tmp_path)
 
         def of(program, *more, path=trained / "checkpoint_last.pt", stdin=b"\xe2\x96\x81a\n"):
@@ -131,7 +131,7 @@ class TestDecoding:
     def test_checkpoints(self, program, refused, tmp_path):
         assert refused(program, path="gone.pt").startswith("--path gone.pt: no such file")
         write_hostile("hostile.pt")
-        assert "refused: it wants to run code (posix.system)" in refused(program, path="hostile.pt")
+        assert "refused: it would run code (posix.system)" in refused(program, path="hostile.pt")
         assert not (tmp_path / "executed").exists()
         (tmp_path / "cut.pt").write_bytes((tmp_path / "trained/checkpoint_last.pt").read_bytes()[:-100])
         assert "cut.pt: not a checkpoint that can be read" in refused(program, path="cut.pt")
@@ -208,7 +208,7 @@ def test_lines():
 
 
 def test_bugs_keep_their_traceback():
-    """Only what has passed through a command of fairseq's is explained, and no KeyError ever."""
+    """Only exceptions that pass through a fairseq command are explained, and never a KeyError."""
     try:
         raise ValueError("of a user's own program")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A finished training is finished: the same command again says so, and changes nothing."""
+"""Repeating the command of a finished training run reports that it is finished and changes nothing."""
 
 import logging
 
@@ -42,7 +42,7 @@ def test_by_epochs_and_by_patience(data, tmp_path, caplog):
     train(data, tmp_path / "epochs", task, "--max-epoch", 2, "--disable-validation", *small)
     assert "it has 2 epochs, --max-epoch 2" in caplog.text and contents(tmp_path / "epochs") == before
 
-    # A learning rate so high that validation gets worse and worse.
+    # The learning rate is so high that validation keeps getting worse.
     command = (data, tmp_path / "patience", task, "--max-epoch", 9, "--patience", 2, "--lr", 3, *small)
     train(*command)
     before, number = contents(tmp_path / "patience"), updates(tmp_path / "patience")
@@ -52,7 +52,7 @@ def test_by_epochs_and_by_patience(data, tmp_path, caplog):
 
 
 def test_another_start_counts_from_zero(data, trained, tmp_path):
-    """--finetune-from-model and --reset-optimizer begin anew, whatever the checkpoint has."""
+    """--finetune-from-model and --reset-optimizer start from update 0, whatever the checkpoint contains."""
     task, last = "multilingual_denoising_mt", trained / "checkpoint_last.pt"
     options = ("--max-update", 2, "--disable-validation", "--no-epoch-checkpoints")
     train(data, tmp_path / "tuned", task, *options, "--finetune-from-model", last)

@@ -1,4 +1,4 @@
-"""A few kills of every kind; ``make faults`` does many (tests/faults/kills.py)."""
+"""A few kills of every kind; ``make faults`` performs many (tests/faults/kills.py)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Checkpoints are whole at any time, are found again after a kill, and belong to one training."""
+"""Checkpoints are complete at any time, are found again after a kill, and belong to one training run."""
 
 import logging
 import os
@@ -33,12 +33,12 @@ def test_the_second_training_into_a_directory_is_refused(data, trained, error_li
         line = error_line("fairseq-train", *options(data, trained, TASK, "--max-update", 3))
         assert f"--save-dir {trained}: another training saves into it" in line
         other.kill()
-    lock(str(trained))  # however it ended
+    lock(str(trained))  # the lock is released, however the run ended
 
 
 @pytest.mark.parametrize("damage", ["cut off", "empty", "missing"])
 def test_a_kill_while_the_last_checkpoint_was_copied(damage, data, tmp_path, caplog):
-    """Training continues by itself from the whole checkpoint beside it, bit for bit as if nothing had been."""
+    """Training automatically continues from the other, complete checkpoint, bit for bit as without the kill."""
     every = ("--save-interval-updates", 2, "--disable-validation")
     train(data, tmp_path / "whole", TASK, "--max-update", 4, *every)
     train(data, tmp_path / "killed", TASK, "--max-update", 2, *every)
@@ -62,8 +62,8 @@ def test_nothing_whole_to_continue_from(data, trained, error_line):
 
 
 def test_fairseq_copies_no_checkpoint_in_place(tmp_path, monkeypatch):
-    """The name gets a new file, and the old one, which another process may read, stays; so it does on a full disk."""
-    pytest.importorskip("iopath", reason="without iopath fairseq copies in place")
+    """The name gets a new file; the old file, which another process may be reading, is unchanged, as on a full disk."""
+    pytest.importorskip("iopath", reason="without iopath, fairseq copies in place")
     from fairseq.file_io import PathManager
 
     (tmp_path / "new.pt").write_bytes(b"new")
@@ -85,8 +85,8 @@ def test_fairseq_copies_no_checkpoint_in_place(tmp_path, monkeypatch):
 
 
 def test_a_file_that_cannot_grow(data, trained, error_line, caplog):
-    """The save itself fails: one line, no half of a file, and the checkpoint that was there is whole."""
-    pytest.importorskip("iopath", reason="without iopath fairseq leaves its .tmp file")
+    """Saving fails: one error line, no partial file, and the previous checkpoint is intact."""
+    pytest.importorskip("iopath", reason="without iopath, fairseq leaves its .tmp file")
     before = (trained / "checkpoint_last.pt").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))

@@ -1,4 +1,4 @@
-"""Long runs: after the second epoch neither the number of processes nor the memory they use grows."""
+"""Long runs: after the second epoch, neither the number of processes nor their memory grows."""
 
 import gc
 import logging
@@ -15,22 +15,22 @@ EPOCHS = int(os.environ.get("SWCM_SOAK_EPOCHS", 6))  # make faults: 30
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it has started."""
+    """A process and all its descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def memory(pids: list[int]) -> float:
-    """MB that processes use together beside mapped files; what they share is counted once.
+    """Total memory of processes in MB, without mapped files; shared memory is counted once.
 
-    Files are left out: how much of a library counts here depends on who else on the machine has it open.
+    Mapped files are not counted, because the share of a library depends on which other processes have it open.
     """
     lines = [line for pid in pids for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:")) / 1024
 
 
 class EachEpoch(logging.Handler):
-    """Sends (processes, MB) at the beginning of each epoch."""
+    """Sends the number of processes and MB at the beginning of each epoch."""
 
     def __init__(self, to: Connection):
         super().__init__()
@@ -44,9 +44,9 @@ class EachEpoch(logging.Handler):
 
 def measured_training(to: Connection, log: Path, *arguments) -> None:
     quiet(log)
-    gc.freeze()  # the collector would write to pages that are still the parent's, once, and so make them our own
+    gc.freeze()  # otherwise, the collector would write to pages shared with the parent, which copies them
     logger = logging.getLogger("fairseq.trainer")
-    logging.disable(logging.NOTSET)  # tests that ran before in this process may have silenced it
+    logging.disable(logging.NOTSET)  # earlier tests in this process may have disabled it
     logger.disabled = False
     logger.setLevel(logging.INFO)
     logger.addHandler(EachEpoch(to))
@@ -73,6 +73,6 @@ def test_processes_and_memory_are_flat(task, workers, data, tmp_path):
     assert process.exitcode == 0, (tmp_path / "log").read_text()[-3000:]
     assert len(epochs) == EPOCHS
     processes, megabytes = zip(*epochs, strict=True)
-    # One set of workers for training and one for validation, which lives as long as the training.
+    # One set of workers for training, and one for validation that lives as long as the training run.
     assert set(processes[2:]) == {processes[2]} and processes[2] <= 1 + 2 * workers
     assert max(megabytes[2:]) < 1.05 * megabytes[2] + 10

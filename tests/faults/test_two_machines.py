@@ -1,4 +1,4 @@
-"""Two "machines", network namespaces with a cable between them; one dies in the middle of an epoch."""
+"""Two "machines" (connected network namespaces), one of which dies in the middle of an epoch."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.faults.test_soak import family
 from tests.faults.trainings import options
 
 ADDRESSES = ("10.199.77.1", "10.199.77.2")
-ALL = 60  # updates of the training, three epochs
+ALL = 60  # total number of updates: three epochs
 UPDATES = re.compile(r'"num_updates": "(\d+)"')
 
 
@@ -30,7 +30,7 @@ def ip(*arguments: str) -> None:
 
 @pytest.fixture()
 def machines() -> Iterator[list[tuple[str, str]]]:
-    """Two namespaces that reach each other: their names, and the device of each."""
+    """Two connected namespaces: the name and network device of each."""
     if shutil.which("ip") is None:
         pytest.skip("ip (iproute2) is not installed")
     names = [f"swcm-{os.getpid()}-{number}" for number in (0, 1)]
@@ -66,7 +66,7 @@ def machines() -> Iterator[list[tuple[str, str]]]:
 
 
 class Machine:
-    """One of the two: torchrun with one process, in its namespace."""
+    """One of the two machines: torchrun with one process, in its namespace."""
 
     def __init__(self, name: str, device: str, number: int, command: list[str], repository: Path):
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node_rank", str(number)]
@@ -97,12 +97,12 @@ class Machine:
                 self.updates = int(found[1])
 
     def die(self) -> None:
-        """The power fails: nothing of it lives on."""
+        """Simulate a power failure: kill all processes of the machine."""
         for pid in family(self.process.pid):
             os.kill(pid, signal.SIGKILL)
 
     def end(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait until it ends; return the exit status."""
         status = self.process.wait()
         self.reader.join()
         return status
@@ -111,7 +111,7 @@ class Machine:
 @pytest.mark.e2e
 @pytest.mark.timeout(1200)
 def test_a_machine_dies_and_both_start_again(machines, data, repository, tmp_path):
-    """The other one stops and says why; started again, they end as two that lived."""
+    """The other machine stops and reports why; after a restart, both end as if nothing had happened."""
 
     def start(place: str) -> list[Machine]:
         more: list[str | int] = ["--user-dir", "swcm_fairseq"]

@@ -1,4 +1,4 @@
-"""Trainings of both tasks that take a second, on a data directory made on the spot."""
+"""Training runs of both tasks that take a second, on a generated data directory."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ TASKS = {
 
 
 def options(data: Path, save_dir: Path, task: str, *more: str | int | Path) -> list[str]:
-    """The options of a training of ``task`` into ``save_dir``."""
+    """The options of a training run of ``task`` that saves to ``save_dir``."""
     return [
         str(data),
         "--task",
@@ -42,7 +42,7 @@ def train(data: Path, save_dir: Path, task: str, *more: str | int | Path) -> Non
 
 
 def quiet(log: Path) -> None:
-    """Send what this process and those that it starts write to ``log``."""
+    """Redirect the output of this process and its children to ``log``."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

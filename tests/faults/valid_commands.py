@@ -1,4 +1,4 @@
-"""What the campaign runs: a valid command line for each command and format, and the inputs that they read."""
+"""The command lines of the campaign: a valid one for each command and format, and their inputs."""
 
 import json
 import lzma
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _argv(program: Callable[[], None]) -> Callable[[list[str]], None]:
-    """A command that reads ``sys.argv`` as one that is given its arguments."""
+    """Turn a command that reads ``sys.argv`` into one that takes its arguments as a parameter."""
 
     def main(arguments: list[str]) -> None:
         before, sys.argv = sys.argv, ["command", *arguments]
@@ -47,10 +47,10 @@ class Command:
     """A valid command line.
 
     Attributes:
-        main: what runs it.
-        line: its arguments; ``{in}`` is the folder of inputs, ``{out}`` that of outputs.
-        files: inputs in ``{in}`` that are broken.
-        counted: whether its lines are counted by the oracle.
+        main: function that runs it.
+        line: its arguments; ``{in}`` is the input folder and ``{out}`` the output folder.
+        files: inputs in ``{in}`` to break.
+        counted: whether the oracle counts its lines.
     """
 
     main: Callable[[list[str]], None]
@@ -65,7 +65,7 @@ VOCABULARY = ("vocab/dict.txt", "vocab/sentencepiece.bpe.model")
 PACKED = ("packed/config.json", "packed/model.safetensors", "packed/dict.txt", "packed/SHA256SUMS")
 MODEL = "model/checkpoint_last.pt"
 DATA = ("bin/corpora.json", "bin/dict.txt", "bin/bo/train.idx", "bin/bo/train.bin", "bin/train.zh-bo.zh.idx")
-# Arguments of extract, and the files that they read: every format.
+# Arguments of extract and the files that they read, for every format.
 EXTRACTIONS = (
     ("mc2 --input {in}/mc2.jsonl --lang bo", "mc2.jsonl"),
     ("thucnews --input {in}/THUCNews --lang zh", "THUCNews/体育/1.txt"),
@@ -199,7 +199,7 @@ COMMANDS = {
 
 
 def make_corpora(folder: Path, bo: list[str], zh: list[str]) -> None:
-    """A corpus in every format."""
+    """Write a corpus in every format."""
     rows = [{"title": f"{i}", "text": text, "url": ""} for i, text in enumerate(bo)]
     _json_lines(folder / "mc2.jsonl", rows)
     _json_lines(folder / "xlsum.jsonl", [{"id": row["title"], "summary": row["title"], **row} for row in rows])
@@ -252,7 +252,7 @@ def _json_lines(path: Path, rows: Iterable[object]) -> None:
 
 
 def make_inputs(folder: Path) -> None:
-    """Valid inputs of all commands."""
+    """Write valid inputs for all commands."""
     bo, zh = made_up("bo", 30), made_up("zh", 30)
     write_lines(folder / "kk", [f"Қазақстан {i} ғылым" for i in range(30)])
     texts = {"bo": write_lines(folder / "bo", bo), "zh": write_lines(folder / "zh", zh)}

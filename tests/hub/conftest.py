@@ -1,4 +1,4 @@
-"""A small model with a data directory, as training leaves them."""
+"""A small trained model with its data directory."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ TRAIN = (
 
 @pytest.fixture(scope="session")
 def data_bin(tmp_path_factory, sample_data) -> Path:
-    """Pairs of Chinese and Tibetan with a vocabulary of their own."""
+    """Chinese-Tibetan pairs and their vocabulary."""
     root = tmp_path_factory.mktemp("hub-data")
     langs, splits = ("zh", "bo"), ("train", "test")
     sides = {split: [str(sample_data / f"zh-bo.{split}.{lang}") for lang in langs] for split in splits}
@@ -33,7 +33,7 @@ def data_bin(tmp_path_factory, sample_data) -> Path:
 
 
 def train(data_bin: Path, save_dir: Path, *options: object) -> Path:
-    """One update; returns the checkpoint, with weights drawn anew, so large that texts and beams differ."""
+    """Train for one update; return the checkpoint, with new random weights so large that texts and beams differ."""
     run("fairseq-train", data_bin, *TRAIN, "--save-dir", save_dir, *options)
     path = save_dir / "checkpoint_last.pt"
     state = torch.load(path, weights_only=True)
@@ -58,5 +58,5 @@ def model(checkpoint, data_bin):
 
 @pytest.fixture(scope="session")
 def texts(sample_data) -> list[str]:
-    """Chinese sentences of many lengths, in no order; some are longer than the model reads."""
+    """Chinese sentences of many lengths, unsorted; some are longer than the model's maximum."""
     return (sample_data / "zh-bo.test.zh").read_text("utf-8").splitlines()

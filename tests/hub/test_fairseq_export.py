@@ -1,4 +1,4 @@
-"""A directory that is all it takes to write."""
+"""Exported directories contain everything needed to generate text."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Text in, text out: as fairseq-generate writes it, in the order of the input."""
+"""The text interface: the same outputs as fairseq-generate, in the order of the input."""
 
 import logging
 import shutil
@@ -18,7 +18,7 @@ SEARCH = {"beam": 3, "max_len_b": 8}
 
 
 def generated(data_bin, checkpoint, folder, source, target, *options) -> list[str]:
-    """What fairseq-generate writes for the test set."""
+    """The output of fairseq-generate for the test set."""
     run("fairseq-generate", data_bin, "--task", "multilingual_denoising_mt", "--path", checkpoint, "--cpu",
         "--gen-subset", "test", "--source-lang", source, "--target-lang", target, "--batch-size", 7,
         "--remove-bpe", "sentencepiece", "--results-path", folder, *options)  # fmt: skip
@@ -31,7 +31,7 @@ def test_writes_what_fairseq_generate_writes(model, checkpoint, data_bin, sample
     theirs = generated(data_bin, checkpoint, tmp_path, source, target, "--beam", 3, "--max-len-b", 8)
     ours = model.generate(texts, source_lang=source, target_lang=target, **SEARCH)
     assert ours == theirs
-    assert len(set(ours)) > len(ours) / 2  # they do depend on the source
+    assert len(set(ours)) > len(ours) / 2  # outputs depend on the source
 
 
 @pytest.mark.parametrize("batches", [{"batch_size": 1}, {"max_tokens": 2 * POSITIONS}], ids=str)
@@ -51,7 +51,7 @@ def test_texts_may_come_from_an_iterator(model, texts):
 
 
 def test_interactive_reads_as_many_tokens(model, checkpoint, data_bin, texts, tmp_path, capsys):
-    """A model that was trained with fewer than --tokens-per-sample's default and has room for more."""
+    """A model that was trained with a smaller --tokens-per-sample than the default, but has more positions."""
     export = ["-m", "swcm_fairseq.export", checkpoint, "--output", tmp_path / "export"]
     run("python", *export, "--vocab", data_bin)
     state = torch.load(tmp_path / "export/model.pt", weights_only=True)

@@ -1,4 +1,4 @@
-"""--cpu-precision for fairseq-generate and from_pretrained, and the report on how much it changes."""
+"""--cpu-precision in fairseq-generate and from_pretrained, and the report on its effect."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ def test_both_ways_write_the_same(checkpoint, data_bin, texts, tmp_path, precisi
     options = ("--beam", 3, "--max-len-b", 8, "--cpu-precision", precision)
     theirs = generated(data_bin, checkpoint, tmp_path, "zh", "bo", *options)
     ours = model.generate(texts, **DIRECTION, **SEARCH, batch_size=7)
-    # Not the same batches, and in few bits their rounding decides between words that are as good as each other.
+    # The batches differ, and at low precision, rounding decides between equally good words.
     assert sum(one == other for one, other in zip(ours, theirs, strict=True)) >= 0.7 * len(ours)
 
 

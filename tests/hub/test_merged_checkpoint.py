@@ -1,4 +1,4 @@
-"""A merged checkpoint is one like any other: it generates, exports and is trained on."""
+"""A merged checkpoint works like any other: it can generate, be exported, and be trained further."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Small models with real vocabulary, exported, and what fairseq computes with them, to compare with."""
+"""Small exported models with a real vocabulary, and fairseq's results with them for comparison."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ from tests.commands import run
 ROOT = Path(__file__).resolve().parents[2]
 LANGS = ("bo", "kk", "mn", "ug", "zh")
 DIRECTIONS = (("zh", "bo"), ("bo", "zh"), ("kk", "zh"), ("zh", "mn"), ("ug", "zh"))
-SENTENCES = 40  # of each direction
+SENTENCES = 40  # per direction
 POSITIONS = 64
 SMALL = {
     "encoder_layers": 2,
@@ -40,7 +40,7 @@ TRAIN = (
     *("--tokens-per-sample", POSITIONS, "--optimizer", "adam", "--lr", "1e-3", "--batch-size", 8, "--max-update", 1),
     *("--cpu", "--num-workers", 0, "--disable-validation", "--no-epoch-checkpoints", "--no-progress-bar"),
 )
-# Every ablation's layout: what is not said is as in SMALL.
+# The layout of every ablation, as differences from SMALL.
 LAYOUTS: dict[str, dict[str, Any]] = {
     "paper": {},
     "plain": {"plain_decoder": True},
@@ -58,12 +58,12 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 SIZES = ("xlm_swcm_tiny", "xlm_swcm_small", "xlm_swcm_base", "xlm_swcm_large", "xlm_swcm_released")
 VERSIONS = ("oldest", "newest")
 
-collect_ignore = ["with_transformers"]  # runs in environments of its own
+collect_ignore = ["with_transformers"]  # runs in separate environments
 
 
 @pytest.fixture(scope="session")
 def data_bin(tmp_path_factory, sample_data) -> Path:
-    """Pairs of Chinese and four languages with a vocabulary of their own."""
+    """Pairs of Chinese and four languages, and their vocabulary."""
     root = tmp_path_factory.mktemp("huggingface-data")
     texts = [f"{lang}={sample_data}/mono.{lang}.train.txt" for lang in LANGS]
     run("python", "-m", "preprocess.vocab", "--input", *texts, "--size", 2000, "--output", root / "vocab")
@@ -81,7 +81,7 @@ def data_bin(tmp_path_factory, sample_data) -> Path:
 
 
 def draw(model: XLMSWCMModel) -> None:
-    """Weights with which outputs differ from sentence to sentence, and end at many lengths."""
+    """Draw weights that make outputs differ between sentences and end at many lengths."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -96,7 +96,7 @@ def draw(model: XLMSWCMModel) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoint(data_bin, tmp_path_factory) -> Path:
-    """A checkpoint of fairseq-train with weights drawn anew."""
+    """A checkpoint of fairseq-train with new random weights."""
     folder = tmp_path_factory.mktemp("huggingface-checkpoint")
     run("fairseq-train", data_bin, *TRAIN, "--save-dir", folder)
     path = folder / "checkpoint_last.pt"
@@ -104,7 +104,7 @@ def checkpoint(data_bin, tmp_path_factory) -> Path:
 
 
 def layout_checkpoint(template: Path, path: Path, changes: dict[str, Any]) -> Path:
-    """``template`` with other options of the model and new weights, written to ``path``."""
+    """Write ``template`` with changed model options and new weights to ``path``."""
     state = torch.load(template, weights_only=True)
     state["cfg"]["model"].update(changes)
     options = {field.name: state["cfg"]["model"][field.name] for field in fields(XLMSWCMConfig)}
@@ -124,7 +124,7 @@ def layout_checkpoint(template: Path, path: Path, changes: dict[str, Any]) -> Pa
 
 @pytest.fixture(scope="session")
 def exports(checkpoint, data_bin, sample_data, tmp_path_factory) -> Path:
-    """``LAYOUT/export`` and ``LAYOUT/reference.pt`` of every layout, ``outputs.json`` and ``sizes.json``."""
+    """A directory with ``LAYOUT/export``, ``LAYOUT/reference.pt``, ``outputs.json`` and ``sizes.json``."""
     root = tmp_path_factory.mktemp("huggingface-exports")
     batch = None
     for name, changes in LAYOUTS.items():
@@ -141,7 +141,7 @@ def exports(checkpoint, data_bin, sample_data, tmp_path_factory) -> Path:
 
 
 def outputs(hub: Any, sample: Path) -> list[dict[str, Any]]:
-    """What fairseq's search writes for real sentences in five languages, and their ids."""
+    """Outputs of fairseq's search for real sentences in five languages, and their ids."""
     rows: list[dict[str, Any]] = []
     for source, target in DIRECTIONS:
         pair = f"zh-{target if source == 'zh' else source}"
@@ -157,9 +157,9 @@ def outputs(hub: Any, sample: Path) -> list[dict[str, Any]]:
 
 
 def reference(model: XLMSWCMModel, task: Any, texts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Encoder states, logits and the loss of a batch with padding: the first half of the texts into the second.
+    """Encoder states, logits and loss of a batch with padding: the first half of the texts into the second.
 
-    ``bfloat16`` are the logits of the same model in bfloat16.
+    ``bfloat16`` has the logits of the same model in bfloat16.
     """
     half, pad = len(texts) // 2, task.dictionary.pad()
     source_lang, target_lang = torch.tensor([task.language_id("zh")]), torch.tensor([task.language_id("bo")])
@@ -182,7 +182,7 @@ def reference(model: XLMSWCMModel, task: Any, texts: list[torch.Tensor]) -> dict
 
 
 def sizes(checkpoint: Path) -> dict[str, Any]:
-    """For every named size the options in ``config.json`` and the shapes of all tensors."""
+    """For every named size, the options in ``config.json`` and the shapes of all tensors."""
     symbols = torch.load(checkpoint, weights_only=True)["task_state"]["symbols"]
     found = {}
     for arch in SIZES:
@@ -197,9 +197,9 @@ def sizes(checkpoint: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def in_transformers(exports, tmp_path_factory):
-    """Run the checks of ``with_transformers`` in an environment; returns what pytest says and where files were written.
+    """Run the checks of ``with_transformers`` in an environment; return pytest's process and the folder of its files.
 
-    The fixture is a function of the environment's name; each runs once.
+    The fixture is a function of the environment's name; each environment runs once.
     """
     done: dict[str, tuple[subprocess.CompletedProcess, Path]] = {}
 

@@ -1,4 +1,4 @@
-"""The Hugging Face hub, by its own library: what is pushed, what is read from its cache, and no network."""
+"""The Hugging Face hub through its library: uploads, reading from the cache, and no network."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(params=VERSIONS)
 def hub_library(request, tmp_path, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
-    """huggingface_hub of a tested environment, to be imported with a cache of its own and no network."""
+    """huggingface_hub of a tested environment, with a separate cache and without network."""
     packages = list((ROOT / ".venv-transformers" / request.param).glob("lib/python3*/site-packages"))
     if not packages:
         pytest.skip(f"huggingface_hub ({request.param}) is not installed: make .venv-transformers")
@@ -34,13 +34,13 @@ def hub_library(request, tmp_path, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
     for name, value in (("HF_HOME", tmp_path / "home"), ("HF_ENDPOINT", NOWHERE), ("HF_HUB_DISABLE_TELEMETRY", 1)):
         monkeypatch.setenv(name, str(value))
     yield monkeypatch
-    for name in set(sys.modules) - before:  # its settings are read when it is imported
+    for name in set(sys.modules) - before:  # it reads its settings when it is imported
         if any(str(getattr(sys.modules[name], "__file__", "")).startswith(str(path)) for path in packages):
             del sys.modules[name]
 
 
 class Hub(ThreadingHTTPServer):
-    """A server of this machine that keeps what is uploaded to it."""
+    """A local server that stores uploads."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Endpoint)
@@ -49,7 +49,7 @@ class Hub(ThreadingHTTPServer):
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """The part of the hub that an upload uses."""
+    """The part of the hub's API that uploads use."""
 
     server: Hub
 
@@ -82,7 +82,7 @@ class Endpoint(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -108,7 +108,10 @@ def test_push_uploads_the_directory(hub_library, endpoint, checkpoint, tmp_path,
 
 def test_without_a_network_the_directory_stays_and_one_line_says_so(hub_library, tmp_path):
     (tmp_path / "README.md").write_text("x")
-    with pytest.raises(InputError, match=rf"^--push org/name: .*; {tmp_path} is complete: hf upload org/name") as error:
+    with pytest.raises(
+        InputError,
+        match=rf"^--push org/name: .*; {tmp_path} is complete, so you can upload it later: hf upload org/name",
+    ) as error:
         push(tmp_path, "org/name", private=False)
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"^--push no name at all: ") as error:
@@ -143,5 +146,5 @@ def test_both_kinds_of_directories_are_read_from_the_hub(hub_library, checkpoint
 
 def test_without_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r"^--push needs one more library: pip install huggingface_hub"):
+    with pytest.raises(InputError, match=r"^--push needs huggingface_hub: pip install huggingface_hub"):
         push(tmp_path, "org/name", private=False)

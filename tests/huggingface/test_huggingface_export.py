@@ -1,4 +1,4 @@
-"""The directory for transformers: its files, and what is refused."""
+"""The directory for transformers: its files, and refused inputs."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_bad_input_is_one_line(checkpoint, tmp_path):
     mbart = {**state["cfg"], "model": {**state["cfg"]["model"], "_name": "mbart_large"}}
     for change, message in (
         ({"task_state": {}}, "not trained with --task multilingual_denoising_mt"),
-        ({"cfg": mbart}, "a model of --arch mbart_large; only xlm_swcm"),
+        ({"cfg": mbart}, "the model has --arch mbart_large; only xlm_swcm"),
     ):
         torch.save({**state, **change}, tmp_path / "odd.pt")
         with pytest.raises(InputError, match=message):
@@ -85,7 +85,7 @@ def test_an_encoder_is_no_model_to_export(repository, tmp_path):
 
 
 def test_a_checkpoint_that_was_pruned_before_its_training(checkpoint, tmp_path):
-    """fairseq's --encoder-layers-to-keep leaves options of the whole model in the checkpoint of a pruned one."""
+    """With fairseq's --encoder-layers-to-keep, a pruned checkpoint keeps the options of the whole model."""
     state = torch.load(checkpoint, weights_only=True)
     for half, kept in (("encoder", 1), ("decoder", 3)):
         layers = {name: value for name, value in state["model"].items() if name.startswith(f"{half}.layers.")}
@@ -94,7 +94,7 @@ def test_a_checkpoint_that_was_pruned_before_its_training(checkpoint, tmp_path):
     torch.save(state, tmp_path / "pruned.pt")
     for write in (export, export_huggingface):
         with pytest.raises(
-            InputError, match=r"has 1 encoder layers, its options say 2: it was pruned by --encoder-layers"
+            InputError, match=r"has 1 encoder layers, but its options specify 2: it was pruned by --encoder-layers"
         ):
             write(tmp_path / "pruned.pt", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The checks of ``with_transformers``, in each supported release's own environment."""
+"""Run the checks of ``with_transformers`` in an environment of each supported release."""
 
 import pytest
 

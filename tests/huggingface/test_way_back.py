@@ -77,11 +77,11 @@ def test_bad_directories_are_one_line(exports, data_bin, tmp_path):
         write_checkpoint(tmp_path / "nothing", tmp_path / "out")
     for another in (tmp_path, data_bin):
         with pytest.raises(
-            InputError, match="not one of our models for transformers; give a directory written by swcm export"
+            InputError, match="not a model exported for transformers; give a directory written by swcm export"
         ):
             write_checkpoint(another, tmp_path / "out")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(InputError, match="not one of our models for transformers"):
+    with pytest.raises(InputError, match="not a model exported for transformers"):
         write_checkpoint(tmp_path, tmp_path / "out")
     adapter = tmp_path / "adapter"
     adapter.mkdir()
@@ -92,14 +92,14 @@ def test_bad_directories_are_one_line(exports, data_bin, tmp_path):
         write_checkpoint(exports / "paper/export", tmp_path / "out", adapter)
     cut = shutil.copytree(exports / "paper/export", tmp_path / "cut")
     (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:1000])
-    with pytest.raises(InputError, match="cut off"):
+    with pytest.raises(InputError, match="truncated"):
         write_checkpoint(cut, tmp_path / "out")
-    with pytest.raises(InputError, match="--lora applies to the whole model"):
+    with pytest.raises(InputError, match="--lora applies only to a whole model"):
         run_convert("--lora", adapter)
     assert not (tmp_path / "out").exists()
 
 
 def run_convert(*options: object) -> None:
-    """The command's own function, so that its error can be caught."""
+    """Run the command's function, so that its error can be caught."""
     with patch("sys.argv", ["convert", "source", "--output", "out", *map(str, options)]):
         convert.main()

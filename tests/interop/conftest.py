@@ -1,4 +1,4 @@
-"""The committed fixtures, and how a model is started from a directory."""
+"""The committed fixtures, and a function that starts a model from a directory."""
 
 import shutil
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SIZE = {
 
 @pytest.fixture
 def fixture_copy(tmp_path) -> Callable[[str], Path]:
-    """A copy of a fixture directory, to be changed."""
+    """Copy a fixture directory, so that the test can change it."""
 
     def copy(name: str) -> Path:
         return Path(shutil.copytree(FIXTURES / name, tmp_path / name))
@@ -38,7 +38,7 @@ def fixture_copy(tmp_path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def dictionary() -> Dictionary:
-    """The fixtures' vocabulary, as the task makes it of dict.txt."""
+    """The fixtures' vocabulary, as the task builds it from dict.txt."""
     dictionary = dictionary_from_sentencepiece(load_sentencepiece(FIXTURES / "xlmr" / "sentencepiece.bpe.model"))
     dictionary.add_symbol(MASK)
     return dictionary

@@ -1,9 +1,9 @@
-"""Write tests/interop/fixtures: tiny random XLM-R and BERT directories with what transformers computes for a batch.
+"""Write tests/interop/fixtures: tiny random XLM-R and BERT directories, and transformers' results for a batch.
 
     python tests/interop/make_fixtures.py
 
-Needs transformers (5.x), which the tests themselves do not. Layer norms, biases, token types and padding rows are
-random, and weights are large, so that a wrong mapping shows in the first decimal.
+This script needs transformers (5.x); the tests do not. Layer norms, biases, token types and padding rows are random,
+and weights are large, so that a wrong mapping shows in the first decimal.
 """
 
 import io
@@ -59,7 +59,7 @@ def randomise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
 
 
 def batch(model: bytes, lines: list[str]) -> torch.Tensor:
-    """Right-padded ids of the lines, <s> ... </s>; the first is the shortest possible one."""
+    """Right-padded ids of the lines, <s> ... </s>; the first row is the shortest possible one."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     ids = [[0, *(3 if i == 0 else i + 1 for i in x[: POSITIONS - 2]), 2] for x in processor.encode(lines)]
     ids[0] = [0, 2]
@@ -99,7 +99,7 @@ def main() -> None:
         max_position_embeddings=POSITIONS,
         type_vocab_size=2,
         layer_norm_eps=1e-12,
-        pad_token_id=0,  # as multilingual-e5-small says, though its tokenizer pads with 1
+        pad_token_id=0,  # as in multilingual-e5-small, although its tokenizer pads with 1
         **SIZE,
     )
     save("xlmr", randomise(XLMRobertaForMaskedLM(roberta), 0), model, ids)

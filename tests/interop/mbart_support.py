@@ -1,4 +1,4 @@
-"""A tiny mBART as fairseq publishes it: model.pt, dict.txt and, if wanted, a sentencepiece model."""
+"""A tiny mBART in the published layout: model.pt, dict.txt and, optionally, a sentencepiece model."""
 
 import shutil
 from argparse import Namespace
@@ -26,7 +26,7 @@ def dictionary_of(symbols: Sequence[str]) -> Dictionary:
 def write_mbart(
     directory: Path, pieces: Sequence[str], sentencepiece: Path | None = None, langs: Sequence[str] = ("[kk_KZ]",)
 ) -> BARTModel:
-    """Languages and <mask> have rows, but no line in dict.txt, as in mbart.cc25."""
+    """Write mBART; languages and <mask> have rows but no lines in dict.txt, as in mbart.cc25."""
     directory.mkdir(parents=True)
     dictionary_of(pieces).save(str(directory / "dict.txt"))
     dictionary = dictionary_of([*pieces, *langs, "<mask>"])

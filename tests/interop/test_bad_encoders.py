@@ -1,4 +1,4 @@
-"""Every bad encoder is one line that says what, where and how to fix it."""
+"""Every bad encoder is reported in one line that says what is wrong, where, and how to fix it."""
 
 import json
 import pickle
@@ -80,7 +80,7 @@ BAD = [
     (other_shape, r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\].*layers\.1\.fc1\.weight \[32, 16\]"),
     (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight has no place"),
     (cut_off, r"model\.safetensors: not a readable safetensors file"),
-    (code, r"pytorch_model\.bin: refused: it wants to run code \(print\); use a safetensors file"),
+    (code, r"pytorch_model\.bin: refused: it would run code \(print\); use a safetensors file"),
     (no_weights, r"neither model\.safetensors nor pytorch_model\.bin"),
     (no_shard, r"lists the shard model-1\.safetensors, which is missing"),
     (no_vocabulary, r"no vocabulary"),
@@ -131,7 +131,7 @@ def test_not_a_checkpoint(start, tmp_path):
         start(tmp_path / "x.pt")
 
 
-# Each kind of failure of torch's reader: unpickling, end of file, key, index, zip, text.
+# One file for each kind of failure of torch's reader: unpickling, end of file, key, index, zip, text.
 OTHER_FILES = [
     b"import torch\n",
     b"not a checkpoint",

@@ -1,4 +1,4 @@
-"""python -m swcm_fairseq.interop.convert"""
+"""``swcm convert``."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def test_writes_one_directory(run, tmp_path, name, spare):
 
 @pytest.mark.parametrize("name", ["xlmr", "bert"])
 def test_first_layers(run, tmp_path, name):
-    """They compute what they compute in the whole encoder: every tensor but the other layers' is as it was."""
+    """They compute the same as in the whole encoder: only the tensors of the other layers are missing."""
     said = run(FIXTURES / name, "--output", tmp_path / "one", "--layers", "1")
     before, after = read_encoder(FIXTURES / name), read_encoder(tmp_path / "one")
     assert (before.layers, after.layers) == (2, 1)
@@ -64,7 +64,7 @@ def test_first_layers(run, tmp_path, name):
 
 
 def test_first_layers_of_fairseqs_checkpoints(run, tmp_path):
-    """Both ways: a checkpoint is cut, and a cut one is written."""
+    """In both directions: from a fairseq checkpoint, and to one."""
     run(FIXTURES / "xlmr", "--output", tmp_path / "one.pt", "--layers", "1", "--to", "fairseq")
     state = torch.load(tmp_path / "one.pt", weights_only=True)
     assert state["cfg"]["model"]["encoder_layers"] == 1
@@ -85,7 +85,7 @@ def test_layers_that_are_not_there(run, tmp_path, layers):
 
 
 def test_own_checkpoint(run, start, dictionary, tmp_path):
-    """A trained encoder goes out again; the language tokens stay behind."""
+    """The encoder of a trained model is exported without language tokens."""
     dictionary.add_symbol("<bo>")
     model, _ = start(FIXTURES / "bert", dictionary)
     options = {key: value for key, value in vars(model.cfg).items() if key.startswith("encoder_")}
@@ -103,7 +103,7 @@ def test_own_checkpoint(run, start, dictionary, tmp_path):
 
 
 def test_other_order_of_rows(run, tmp_path):
-    """tokenizer.json gives every symbol any row; ids written are the dictionary's."""
+    """tokenizer.json may list symbols in any order; rows are written in the dictionary's order."""
     source = Path(shutil.copytree(FIXTURES / "xlmr", tmp_path / "source"))
     before = read_encoder(source)
     vocabulary = [[symbol, 0.0] for symbol in before.symbols]
@@ -135,7 +135,7 @@ def test_another_vocabulary_is_not_overwritten(run, tmp_path):
 
 
 def test_a_directory_with_the_same_vocabulary_gets_the_model(run, tmp_path):
-    """As a run that was killed while the files were moved leaves it."""
+    """As left by a run that was killed while it moved the files."""
     run(FIXTURES / "xlmr", "--output", tmp_path / "out")
     files = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     (tmp_path / "out" / "config.json").unlink()
@@ -159,7 +159,7 @@ def test_hub_names_are_never_fetched_unasked(run, tmp_path, monkeypatch):
 
 
 def test_hub(run, tmp_path, monkeypatch):
-    """Only data files are asked for, at the revision given."""
+    """Only data files are requested, at the given revision."""
     asked = {}
 
     def snapshot_download(name, revision, allow_patterns):
@@ -176,7 +176,7 @@ def test_hub(run, tmp_path, monkeypatch):
 
 
 def test_cannot_be_written(run, tmp_path, monkeypatch):
-    """One line, and nothing half-written."""
+    """One error line, and nothing half-written."""
     occupied = tmp_path / "file"
     occupied.write_text("mine")
     for target in (occupied, occupied / "encoder"):

@@ -1,4 +1,4 @@
-"""Rows follow their piece, whatever its index."""
+"""Rows follow their pieces, whatever their index."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_another_vocabulary_altogether(encoder):
 
 
 def test_inside_of_words(encoder):
-    """With a space in front it splits as the model does; without one, no piece with a space comes up."""
+    """With a leading space, it splits like the model; without one, no piece with a space occurs."""
     processor = load_sentencepiece(XLMR / "sentencepiece.bpe.model")
     inside = inside_words(processor)
     for line in ("abcde", "中国人民", "абвгдеабв", "ཀཁགངཅ", "jihgfedcba"):

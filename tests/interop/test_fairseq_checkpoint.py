@@ -1,4 +1,4 @@
-"""Encoders from fairseq checkpoints: RoBERTa of today and of 2019, masked_lm, and our own."""
+"""Encoders from fairseq checkpoints: current and 2019 RoBERTa, masked_lm, and our own model."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -46,7 +46,7 @@ def hidden(model) -> torch.Tensor:
 
 
 def save(directory: Path, dictionary: Dictionary, model: dict, **state) -> Path:
-    """A checkpoint with dict.txt beside it; the dictionary's last symbol, <mask>, is not in dict.txt."""
+    """Write a checkpoint and dict.txt, which lacks the dictionary's last symbol, <mask>."""
     directory.mkdir(exist_ok=True)
     path = directory / "checkpoint_last.pt"
     torch.save({"model": model, **state}, path)
@@ -99,7 +99,7 @@ def test_names_of_2019(start, dictionary, tmp_path):
             joined = torch.cat([getattr(attention, f"{x}_proj").get_parameter(part) for x in "qkv"])
             state[f"decoder.sentence_encoder.layers.{i}.self_attn.in_proj_{part}"] = joined.detach()
     save(tmp_path, dictionary, state, args=args).rename(tmp_path / "model.pt")
-    ours, _ = start(tmp_path)  # the directory, as XLM-R is published
+    ours, _ = start(tmp_path)  # the directory, as in XLM-R's publication
     torch.testing.assert_close(hidden(ours), expected(model), atol=1e-5, rtol=0)
 
 
@@ -143,7 +143,7 @@ def own_checkpoint(model, dictionary, tmp_path) -> Path:
 
 @pytest.fixture
 def own(start, dictionary, tmp_path):
-    """One of our models with random weights and BERT's epsilon, and its checkpoint."""
+    """One of our models, with random weights and BERT's epsilon, and its checkpoint."""
     source, _ = start(Path(__file__).with_name("fixtures") / "bert")
     randomised(source)
     return source, own_checkpoint(source, dictionary, tmp_path)

@@ -1,4 +1,4 @@
-"""mBART goes over to another vocabulary piece by piece, and nothing else of it changes."""
+"""mBART is converted to another vocabulary piece by piece, and nothing else changes."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ def pieces(dictionary):
 
 @pytest.fixture
 def vocab(tmp_path, pieces):
-    """Some pieces of mBART in another order, and two new ones that are spelled with pieces of mBART."""
+    """Some pieces of mBART in another order, and two new ones that pieces of mBART can spell."""
     (tmp_path / "vocab").mkdir()
     dictionary_of([*pieces[20:5:-1], "▁abcdeabcde", "中国人民大学天地"]).save(str(tmp_path / "vocab/dict.txt"))
     return tmp_path / "vocab"
@@ -139,7 +139,7 @@ def test_bad_options(tmp_path, vocab, pieces):
     [(250_001, 610.8), (135_359, 493.4)],  # its own pieces, or CINO's; <mask> and five languages are added
 )
 def test_sizes_that_the_report_names(pieces, millions):
-    """mbart.cc25: 12 + 12 layers, 1,024 wide, pre-norm; the paper's 611M is that of its own vocabulary."""
+    """mbart.cc25: 12 + 12 layers, hidden size 1,024, pre-norm; the paper's 611M are with mBART's own vocabulary."""
     width, inner = 1024, 4096
     attention, norm = 4 * (width**2 + width), 2 * width
     ffn = 2 * width * inner + inner + width

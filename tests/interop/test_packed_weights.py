@@ -1,4 +1,4 @@
-"""Matrices in 4 bits a weight: exact for what was in that format before, close for all else, refused when damaged."""
+"""Matrices with 4 bits per weight: exact if they come from this format, close otherwise, refused if damaged."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parents[2] / "examples" / "quickstart" / "encoder"
 
 
 def test_worked_example():
-    """One block: the weight farthest from 0 is -8 d, so d = 0.5; codes are w / 0.5 + 8."""
+    """One block: the weight with the largest magnitude is -8 d, so d = 0.5; codes are w / 0.5 + 8."""
     weights = torch.zeros(1, BLOCK)
     weights[0, 0], weights[0, 1], weights[0, 16], weights[0, 17] = -4.0, 3.5, 0.5, -0.7
     codes, scales = quantize(weights)
@@ -37,11 +37,11 @@ def test_worked_example():
 def test_round_trip(seed, rows, blocks, scale):
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randn(rows, blocks * BLOCK, generator=generator) * scale
-    weights[0, :BLOCK] = 0  # a block of zeros has the scale 0
+    weights[0, :BLOCK] = 0  # a block of zeros has scale 0
     once = dequantize(*quantize(weights))
     assert torch.equal(dequantize(*quantize(once)), once)
     largest = weights.unflatten(1, (-1, BLOCK)).abs().amax(2, keepdim=True)
-    # The side without code 16 loses up to a whole step of 1/8 of the largest weight.
+    # The sign without a code 16 has errors of up to a whole step, 1/8 of the largest weight.
     assert ((once - weights).unflatten(1, (-1, BLOCK)).abs() <= largest / 8 * 1.01).all()
 
 
@@ -70,7 +70,7 @@ def test_half_a_matrix_is_refused():
 
 
 def test_a_packed_directory_is_an_encoder(tmp_path, monkeypatch):
-    """What it gives back is packed again without any change."""
+    """The unpacked weights are packed again without any change."""
     out, again = tmp_path / "packed", tmp_path / "again"
     for source, target in ((FIXTURES / "xlmr", out), (out, again)):
         monkeypatch.setattr(sys, "argv", ["convert", str(source), "--to", "packed", "--output", str(target)])

@@ -1,4 +1,4 @@
-"""The encoder computes what Hugging Face's computes: last hidden states at real positions, float32."""
+"""The encoder computes the same last hidden states as Hugging Face's (non-padding positions, float32)."""
 
 import json
 from pathlib import Path
@@ -46,13 +46,13 @@ def test_wrong_epsilon_would_show(start):
 
 @pytest.fixture(params=["old bin", "safetensors shards", "bin shards", "roberta type", "no prefix"])
 def layout(request, fixture_copy):
-    """The xlmr fixture in the other shapes that such directories have."""
+    """The xlmr fixture in other layouts of Hugging Face directories."""
     directory = fixture_copy("xlmr")
     tensors = load_file(directory / "model.safetensors")
     (directory / "model.safetensors").unlink()
     half = len(tensors) // 2
     shards = [dict(list(tensors.items())[:half]), dict(list(tensors.items())[half:])]
-    if request.param == "old bin":  # as files of 2019 to 2021: buffers, the tied matrix again, torch's old format
+    if request.param == "old bin":  # like files of 2019 to 2021: buffers, a copy of the tied matrix, old torch format
         rows = tensors["roberta.embeddings.word_embeddings.weight"]
         tensors |= {"roberta.embeddings.position_ids": torch.arange(42)[None], "lm_head.decoder.weight": rows}
         torch.save(tensors, directory / "pytorch_model.bin", _use_new_zipfile_serialization=False)
@@ -80,7 +80,7 @@ def test_other_layouts(start, layout):
 
 
 def test_converted_directory(start, tmp_path):
-    """Reading what we wrote gives the same encoder, and BERT's layout has become XLM-R's."""
+    """Reading the converted directory gives the same encoder; BERT's layout is converted to XLM-R's."""
     from swcm_fairseq.interop.read import read_encoder
     from swcm_fairseq.interop.write import write_encoder
 

@@ -1,9 +1,9 @@
-"""Write tests/merge/fixtures: three tiny XLM-R encoders, and what MergeKit makes of them.
+"""Write tests/merge/fixtures: three tiny XLM-R encoders, and MergeKit's results for them.
 
     python tests/merge/make_mergekit_fixtures.py
 
-Needs mergekit (0.1.5) and transformers (5.x), which the tests themselves do not. Every case is a whole run of MergeKit
-on Hugging Face directories; CASES is what the test gives to both sides.
+This script needs mergekit (0.1.5) and transformers (5.x); the tests do not. Every case is a complete run of MergeKit on
+Hugging Face directories; CASES lists the options that the test gives to both sides.
 """
 
 import json
@@ -42,7 +42,7 @@ CASES: dict[str, tuple[str, dict, list[float], list[float] | None]] = {
 
 
 def models() -> dict[str, XLMRobertaModel]:
-    """A base and two models trained from it: one changed everywhere a little, one in half the places and more."""
+    """A base and two models trained from it: one changed slightly everywhere, one changed more in half the values."""
     torch.manual_seed(1)
     found = {name: XLMRobertaModel(CONFIG, add_pooling_layer=True) for name in ("base", "a", "b")}
     with torch.no_grad():
@@ -68,7 +68,7 @@ def recipe(place: Path, method: str, options: dict, weights: list[float], densit
 
 
 def main() -> None:
-    """Make the models, run MergeKit on each case, keep the tensors."""
+    """Make the models, run MergeKit on each case, and save the tensors."""
     from mergekit.config import MergeConfiguration
     from mergekit.merge import run_merge
     from mergekit.options import MergeOptions

@@ -1,4 +1,4 @@
-"""``python -m swcm_fairseq.merge``: kinds of files, refusals, and the memory that it takes."""
+"""``swcm merge``: kinds of files, refused inputs, and memory use."""
 
 import json
 import multiprocessing
@@ -42,7 +42,7 @@ def checkpoint(seed: int, heads: int = 2, **task) -> dict:
 
 @pytest.fixture
 def files(tmp_path, monkeypatch) -> Path:
-    """A base and two models as checkpoints, as bare state dicts and as safetensors."""
+    """A base and two models, as checkpoints, as bare state dicts and as safetensors files."""
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("base", "a", "b"), 1):
         torch.save(checkpoint(seed), f"{name}.pt")
@@ -110,19 +110,19 @@ def change(state: dict, **changes) -> dict:
         ("a.pt b.pt --method average --base base.pt", "--base has no effect with --method average"),
         ("a.pt b.pt --method average --densities 0.5", "--densities has no effect with --method average"),
         ("a.pt b.pt --method ties --base base.pt --slack 0.1", "--slack has no effect with --method ties"),
-        ("a.pt b.pt --method ties --base base.pt --densities 0,1", "--densities 0: .* give 0 < k <= 1"),
-        ("a.pt b.pt --method ties --base base.pt --densities 1.5", "--densities 1.5: .* give 0 < k <= 1"),
-        ("a.pt b.pt --method ties --base base.pt --densities -0.1,1", "--densities -0.1: .* give 0 < k <= 1"),
-        ("a.pt b.pt --method ties --base base.pt --densities nan", "--densities nan: .* give 0 < k <= 1"),
+        ("a.pt b.pt --method ties --base base.pt --densities 0,1", "--densities 0: must be the share .* 0 < k <= 1"),
+        ("a.pt b.pt --method ties --base base.pt --densities 1.5", "--densities 1.5: must be the share .* 0 < k <= 1"),
+        ("a.pt b.pt --method ties --base base.pt --densities -0.1,1", "--densities -0.1: must be the share .* 0 < k <= 1"),
+        ("a.pt b.pt --method ties --base base.pt --densities nan", "--densities nan: must be the share .* 0 < k <= 1"),
         ("a.pt b.pt --method ties --base base.pt --densities 1,1,1", "--densities: 3 numbers for 2 models"),
-        ("a.pt b.pt --method ties-sv --base base.pt --slack 2", "--slack 2: .* give 0 to 1"),
+        ("a.pt b.pt --method ties-sv --base base.pt --slack 2", "--slack 2: must be a share, from 0 to 1"),
         ("a.pt b.pt --method average --weights 1,-1", "--weights add up to 0"),
         ("a.pt b.pt --method average --weights inf,1", "must be finite numbers, not inf"),
         ("a.pt none.pt --method average", "none.pt: no such model"),
         ("a.pt b.pt --method average --output a.pt", "a.pt: would overwrite its own input"),
-        ("a.pt b.pt --method average --output base.pt", "--output base.pt: exists already"),
-        ("a.pt b.pt --method average --output x.safetensors", "the models are torch files"),
-        ("a.safetensors b.safetensors --method average --output x.pt", "the models are safetensors files"),
+        ("a.pt b.pt --method average --output base.pt", "--output base.pt: already exists"),
+        ("a.pt b.pt --method average --output x.safetensors", "the output will be a torch file"),
+        ("a.safetensors b.safetensors --method average --output x.pt", "the output will be a safetensors file"),
         ("a.pt langs.pt --method average", "a.pt and langs.pt cannot be merged: languages: bo,zh and bo,kk"),
         ("a.pt symbols.pt --method average", "a.pt and symbols.pt cannot be merged: vocabulary: .*p5 and .*q"),
         ("a.pt heads.pt --method average", "encoder_attention_heads is 2 and 4"),
@@ -131,7 +131,7 @@ def change(state: dict, **changes) -> dict:
         ("more.pt a.pt --method average", "more.pt has the tensor encoder.extra, a.pt does not"),
         ("a.pt eps.pt --method average", r"encoder._extra_state differs \(1e-05 and 1e-12\)"),
         ("a.pt kind.pt --method average", "encoder.bias has different types"),
-        ("a.pt nan.pt --method average", "nan.pt: encoder.bias contains numbers that are not finite"),
+        ("a.pt nan.pt --method average", "nan.pt: encoder.bias contains NaN or infinite values"),
         ("a.pt b.pt --method ties --base more.pt", "--base more.pt is not an ancestor of a.pt: more.pt has the tensor"),
         (
             "a.pt b.pt --method ties --base shape.pt",
@@ -139,8 +139,8 @@ def change(state: dict, **changes) -> dict:
         ),
         ("a.pt junk.pt --method average", "junk.pt: not a checkpoint, or a damaged one"),
         ("a.pt junk.safetensors --method average", "junk.safetensors: not a readable safetensors file"),
-        ("a.pt list.pt --method average", "list.pt: neither a checkpoint of fairseq nor a state dict"),
-        ("a.pt text.pt --method average", "text.pt: neither a checkpoint of fairseq nor a state dict"),
+        ("a.pt list.pt --method average", "list.pt: neither a fairseq checkpoint nor a state dict"),
+        ("a.pt text.pt --method average", "text.pt: neither a fairseq checkpoint nor a state dict"),
         ("a.pt . --method average", r"config.json: No such file"),
     ],
 )
@@ -194,7 +194,7 @@ MIB = 2**20
 
 
 def peak_of_merging(directory: str, pipe) -> None:
-    """In a child process: the most private memory that merging adds, in MiB."""
+    """In a child process, measure the peak of private memory that merging adds, in MiB."""
     torch.set_num_threads(1)
     found, done = [], threading.Event()
 
@@ -218,7 +218,7 @@ def peak_of_merging(directory: str, pipe) -> None:
 
 
 def test_memory_is_that_of_a_tensor_and_not_of_a_model(tmp_path):
-    tensors, size = 32, 2 * MIB // 4  # 64 MiB a model, 192 MiB in all
+    tensors, size = 32, 2 * MIB // 4  # 64 MiB per model, 192 MiB in total
     for seed, name in enumerate(("base", "a", "b")):
         generator = torch.Generator().manual_seed(seed)
         torch.save({f"t{i}": torch.randn(size, generator=generator) for i in range(tensors)}, tmp_path / f"{name}.bin")

@@ -1,4 +1,4 @@
-"""The methods on numbers small enough to follow by hand, and the selection of magnitudes."""
+"""The methods on examples small enough to compute by hand, and the selection of magnitudes."""
 
 import pytest
 import torch
@@ -14,12 +14,12 @@ from swcm_fairseq.merge.merging import Merge
 from swcm_fairseq.merge.method_table import METHODS
 
 BASE = tensor([1.0, 1.0, 1.0, 1.0, 1.0])
-A = tensor([0.5, -0.4, 0.3, 0.0, 0.25])  # what each has learned
+A = tensor([0.5, -0.4, 0.3, 0.0, 0.25])  # task vectors
 B = tensor([-0.75, -0.2, 0.6, 0.5, -0.125])
 
 
 def merge(method, a=A, b=B, base=BASE, **options):
-    """The merged values less the base, rounded to what can be written down, and the shares."""
+    """The merged values minus the base, rounded, and the shares."""
     sources = [Source(None, {"w": base + each}) for each in (a, b)]  # type: ignore[arg-type]
     recipe = make_recipe(method, 2, base=None if method == "average" else "base", **options)
     found = Merge(sources, None if method == "average" else Source(None, {"w": base}), recipe)  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def test_pure_functions():
         ("average", {"weights": [3, 1]}, [0.1875, -0.35, 0.375, 0.125, 0.1562]),
         ("task-arithmetic", {}, [-0.25, -0.6, 0.9, 0.5, 0.125]),
         ("task-arithmetic", {"normalize": True, "scale": 2}, [-0.25, -0.6, 0.9, 0.5, 0.125]),
-        ("task-arithmetic", {"weights": [1, -1]}, [1.25, -0.2, -0.3, -0.5, 0.375]),  # forgetting what b has learned
+        ("task-arithmetic", {"weights": [1, -1]}, [1.25, -0.2, -0.3, -0.5, 0.375]),  # subtracts what b has learned
         ("ties", {"densities": [1]}, [-0.75, -0.3, 0.45, 0.5, 0.25]),
         ("ties", {"densities": [0.4, 1]}, [-0.75, -0.3, 0.6, 0.5, -0.125]),  # a keeps 0.5 and -0.4
         ("ties", {"densities": [1], "scale": 0.5}, [-0.375, -0.15, 0.225, 0.25, 0.125]),
@@ -62,7 +62,7 @@ def test_methods_by_hand(method, options, expected):
 
 def test_shares_are_those_of_the_papers_figure():
     shares = merge("ties", densities=[0.4, 1])[1]
-    # Trimmed: 3 of 5. Of the two that a keeps, 0.5 meets -0.75 and loses; of b's five one is in that conflict and wins.
+    # Trimmed: 3 of 5. Of the two values that a keeps, 0.5 conflicts with -0.75 and loses; b keeps all five.
     assert shares[0].percent() == {
         "trimmed": pytest.approx(60), "in conflict": 50, "lost at the election": 50, "kept by slack": 0,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The same tensors as MergeKit's, on whole runs of it: see make_mergekit_fixtures.py."""
+"""Merged tensors equal those of complete MergeKit runs (see make_mergekit_fixtures.py)."""
 
 import json
 import shutil

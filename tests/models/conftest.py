@@ -31,7 +31,7 @@ def dictionary() -> Dictionary:
 
 @pytest.fixture
 def build(dictionary) -> Callable[..., XLMSWCMModel]:
-    """Build a small model whose parameters are all random and large enough for a mistake to show."""
+    """Build a small model whose parameters are all random and large enough to reveal mistakes."""
 
     def build(seed: int = 0, **options) -> XLMSWCMModel:
         torch.manual_seed(seed)

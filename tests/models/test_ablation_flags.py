@@ -1,4 +1,4 @@
-"""Each ablation flag changes exactly the tensors that it names."""
+"""Each ablation flag changes exactly the tensors that it should."""
 
 from itertools import product
 
@@ -39,12 +39,12 @@ def test_parameter_counts(name):
     assert layers == {"xlm_swcm_tiny": 5, "xlm_swcm_large": 32, "xlm_swcm_released": 15}.get(name, 16)
 
 
-ABLATIONS = [  # docs/models.md: options of the base model, millions of parameters
+ABLATIONS = [  # docs/models.md: options of the base model -> millions of parameters
     *zip(
         ({"normal_layer_interval": x} for x in range(7)), (359.7, 473.1, 416.4, 397.5, 388.1, 378.6, 378.6), strict=True
     ),
-    ({"duplicate_inserted_layers": True}, 416.4),  # against the 397.5 of XLM-SWCM
-    ({"duplicate_inserted_layers": True, "tie_duplicates": True}, 359.7),  # the numbers of BASE-A, in 16 layers
+    ({"duplicate_inserted_layers": True}, 416.4),  # XLM-SWCM: 397.5
+    ({"duplicate_inserted_layers": True, "tie_duplicates": True}, 359.7),  # as many as BASE-A, in 16 layers
     ({"random_inherited_layers": True}, 397.5),
     ({"plain_decoder": True}, 303.0),
     ({"tie_self_attention": True}, 369.2),
@@ -64,7 +64,7 @@ def test_parameter_counts_of_ablations(options, millions):
 
 
 def block_names(layer: int, blocks=INHERITED_FROM) -> set[str]:
-    """State dict names of some blocks of an inherited decoder layer."""
+    """Names of some blocks of an inherited decoder layer in the state dict."""
     linear = {"self_attn": "qkvo", "encoder_attn": "qkvo"}
     names = set()
     for block in blocks:
@@ -85,7 +85,7 @@ def start(build, dictionary, **options) -> XLMSWCMModel:
 
 
 def values_not_inherited(model: XLMSWCMModel) -> set[str]:
-    """Parameters of inherited layers that differ from what the encoder would give."""
+    """Parameters of inherited layers that differ from their source in the encoder."""
     different = set()
     for i, planned in enumerate(model.decoder.plan):
         if planned.encoder_layer is None:
@@ -107,7 +107,7 @@ def tied_to_encoder(model: XLMSWCMModel) -> set[str]:
     }
 
 
-# Layers of the base model here: inherit 0, inherit 1, normal, inherit 2.
+# The decoder layers of the base model in these tests are inherit 0, inherit 1, normal, inherit 2.
 INHERITED = (0, 1, 3)
 
 
@@ -143,10 +143,10 @@ def test_tying(build, dictionary, options, blocks):
 
 
 def test_457_million_fits_no_layout_of_ours():
-    """Section 4.1 of the paper says 457M, Table 1 492M. Which layout comes to 457M?
+    """The paper has 457M parameters in section 4.1 but 492M in Table 1. Which layout has 457M?
 
-    The released one, with 15 layers and an output matrix of its own, has 492M; if self- and cross-attention share
-    their weights in all of its 15 layers, 457M are left. No combination of this model's flags comes within 2M of it.
+    The released layout, with 15 layers and a separate output matrix, has 492M. If self-attention and cross-attention
+    shared their weights in all 15 layers, 457M would be left. No combination of this model's flags is within 2M of it.
     """
     width = XLMSWCMConfig().encoder_embed_dim
     attention = 4 * (width**2 + width)  # queries, keys, values, outputs, with biases
@@ -170,7 +170,7 @@ def test_457_million_fits_no_layout_of_ours():
 
 
 def layout_size(config: XLMSWCMConfig) -> int:
-    """Parameters of a layout with CINO's vocabulary, by arithmetic."""
+    """Number of parameters of a layout with CINO's vocabulary, computed arithmetically."""
     width, inner, plan = config.encoder_embed_dim, config.encoder_ffn_embed_dim, config.layer_plan()
     attention, norm = 4 * (width**2 + width), 2 * width
     ffn = 2 * width * inner + inner + width
@@ -305,7 +305,7 @@ def test_layers_to_keep_out_of_range(keep):
 
 
 def test_random_start_is_berts(dictionary):
-    """normal(0, 0.02), as BERT's and RoBERTa's authors draw; new embedding rows keep it."""
+    """N(0, 0.02), as in the code of BERT and RoBERTa; also for new embedding rows."""
     torch.manual_seed(0)
     model = XLMSWCMModel.from_config(XLMSWCMConfig(encoder_layers=1, normal_layer_interval=1), dictionary)
     for parameter in model.parameters():
@@ -315,7 +315,7 @@ def test_random_start_is_berts(dictionary):
 
 
 def test_layers_to_keep_are_for_decoding(build):
-    """A checkpoint that is trained after pruning could not be loaded, whatever it started from."""
+    """A checkpoint that is trained after pruning could not be loaded, whatever it was started from."""
     config = XLMSWCMConfig(encoder_layers_to_keep="0", decoder_layers_to_keep="0", finetune_from_model="model.pt")
     assert "prunes a checkpoint for decoding (in --model-overrides), not for training" in (
         missing_weights(config) or ""

@@ -1,4 +1,4 @@
-"""scaled_dot_product_attention gives what fairseq's own attention gives, without its masks and weights."""
+"""scaled_dot_product_attention gives the same results as fairseq's own attention, without its masks and weights."""
 
 import pytest
 import torch
@@ -26,11 +26,11 @@ def test_cross_attention_equals_fairseqs():
     expected, _ = theirs(**arguments)
     torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
     assert weights is None
-    torch.testing.assert_close(ours(**arguments)[1], theirs(**arguments)[1])  # weights where they are asked for
+    torch.testing.assert_close(ours(**arguments)[1], theirs(**arguments)[1])  # weights on request
 
 
 def test_half_precision_on_a_cpu_attends_in_float32():
-    """What comes out is the float32 result of the rounded projections, rounded once."""
+    """The output is the float32 result for the rounded projections, rounded once."""
     ours, _ = pair(self_attention=True)
     half = Attention(16, 2, self_attention=True).eval().bfloat16()
     half.load_state_dict(ours.state_dict())
@@ -64,7 +64,7 @@ def test_causal_mask_equals_fairseqs(side):
 
 
 def test_training_builds_no_mask_over_target_pairs(build, batch, monkeypatch):
-    """Right-padded batch: every decoder self-attention takes the is_causal path with no mask at all."""
+    """In a right-padded batch, every decoder self-attention uses is_causal and no mask at all."""
     calls = []
     original = F.scaled_dot_product_attention
 
@@ -73,7 +73,7 @@ def test_training_builds_no_mask_over_target_pairs(build, batch, monkeypatch):
         return original(q, k, v, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal)
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
-    monkeypatch.setattr(MultiheadAttention, "forward", None)  # fairseq's own is never taken
+    monkeypatch.setattr(MultiheadAttention, "forward", None)  # fairseq's own attention is never used
     model = build().train()
     model(**batch)
     decoder_layers, encoder_layers = len(model.decoder.layers), len(model.encoder.layers)
@@ -108,7 +108,7 @@ def test_attention_dropout_is_applied():
 
 @pytest.fixture
 def masks(monkeypatch):
-    """The masks that attention is given, in order."""
+    """The masks passed to attention, in order."""
     seen = []
     original = F.scaled_dot_product_attention
 
@@ -122,7 +122,7 @@ def masks(monkeypatch):
 
 @pytest.mark.parametrize("said", [True, False])
 def test_no_mask_without_padding(build, batch, masks, said):
-    """Neither in the encoder nor in cross-attention; whether the model is told or looks itself."""
+    """Neither the encoder nor cross-attention gets a mask, whether or not the caller reports the lack of padding."""
     model, lengths = build().train(), batch["src_lengths"]
     source = batch["src_tokens"][:, : int(lengths.min())]
     flags = {"source_padded": False, "left_padded": False} if said else {}
@@ -146,7 +146,7 @@ def test_projections_of_one_input_are_one_product(build, batch, monkeypatch):
 
 
 def test_scheduled_sampling_computes_keys_and_values_once(build, batch, monkeypatch):
-    """The same result and gradients as without sharing, and half the products."""
+    """Results and gradients are the same as without sharing, with half the products."""
     model = build()
     calls = []
     original = Attention.project
@@ -165,7 +165,7 @@ def test_scheduled_sampling_computes_keys_and_values_once(build, batch, monkeypa
         return x, [p.grad.clone() for p in model.parameters()], sum(calls)
 
     shared = run()
-    monkeypatch.setattr(model.decoder.cfg, "checkpoint_activations", True)  # has every pass compute its own
+    monkeypatch.setattr(model.decoder.cfg, "checkpoint_activations", True)  # makes every pass compute its own
     apart = run()
     assert (shared[2], apart[2]) == (len(model.decoder.layers), 2 * len(model.decoder.layers))
     assert torch.equal(shared[0], apart[0])

@@ -67,6 +67,6 @@ def test_another_architecture_is_one_line(build, trained, message):
 
 
 def test_checks_survive_a_copy_of_the_model(build):
-    """fairseq's moving average of weights keeps a deep copy."""
+    """fairseq's moving average of weights makes a deep copy of the model."""
     with pytest.raises(InputError, match="is missing"):
         copy.deepcopy(build()).load_state_dict(dict(build(encoder_layers=2).state_dict()))

@@ -1,4 +1,4 @@
-"""fairseq's own command lines with its stock translation task: start, resume, fine-tune, generate, two processes."""
+"""fairseq's own command lines and stock translation task: start, resume, fine-tune, generate, two processes."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def vocabulary() -> Dictionary:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """A data directory as fairseq-preprocess writes it: 40 pairs, the target is the source backwards."""
+    """A data directory in fairseq-preprocess's layout: 40 pairs, whose targets are the reversed sources."""
     directory = tmp_path_factory.mktemp("data-bin")
     generator, dictionary = random.Random(0), vocabulary()
     for split in ("train", "test"):
@@ -60,7 +60,7 @@ def data(tmp_path_factory) -> Path:
 
 
 def run(main, *arguments: str) -> None:
-    """A fairseq command in this process."""
+    """Run a fairseq command in this process."""
     argv = sys.argv
     sys.argv = ["fairseq", *map(str, arguments)]
     try:
@@ -80,7 +80,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory) -> tuple[Path, Path]:
-    """Three updates from a pretrained encoder, whose directory is deleted afterwards; (save dir, encoder)."""
+    """Train for three updates from an encoder, then delete the encoder's directory; (save dir, encoder)."""
     save_dir = tmp_path_factory.mktemp("trained")
     encoder = Path(shutil.copytree(XLMR, save_dir / "encoder"))
     done = subprocess_run(
@@ -120,7 +120,7 @@ def test_other_ways_to_start_from_a_checkpoint(data, trained, tmp_path, flag):
 
 
 def test_finetuning_another_architecture_is_one_line(data, trained, tmp_path):
-    """fairseq wraps what goes wrong in an exception of its own; the line shown is ours."""
+    """fairseq wraps errors in an exception of its own, but the line shown is ours."""
     source = trained[0] / "checkpoint_last.pt"
     with pytest.raises(Exception, match="Cannot load model parameters") as caught:
         run(train, data, *TRAIN, "--finetune-from-model", source, "--save-dir", tmp_path, "--tie-ffn")
@@ -128,7 +128,7 @@ def test_finetuning_another_architecture_is_one_line(data, trained, tmp_path):
 
 
 def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
-    """Half precision with weight decay: refused where fairseq's optimizer would decay them, exact elsewhere."""
+    """Half precision with weight decay: refused if fairseq's optimizer would decay them, exact otherwise."""
     source = trained[0] / "checkpoint_last.pt"
     command = [
         data, *TRAIN, "--finetune-from-model", source, "--save-dir", tmp_path, "--max-update", "3", "--fp16",
@@ -145,7 +145,7 @@ def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
 
 
 def test_half_precision_goes_on_exactly(data, tmp_path):
-    """fairseq's own adam would continue from the rounded parameters; see --optimizer fused_adamw."""
+    """fairseq's own adam would resume from rounded parameters; see --optimizer fused_adamw."""
     command = [data, *TRAIN, "--pretrained-encoder", XLMR, "--bf16", "--optimizer", "fused_adamw"]
 
     def states(name: str, *updates: str) -> list[torch.Tensor]:
@@ -160,7 +160,7 @@ def test_half_precision_goes_on_exactly(data, tmp_path):
 
 
 def test_generate_and_from_pretrained_after_moving(data, trained, tmp_path, capsys):
-    """The checkpoint alone: neither the encoder nor the training directory is where it was."""
+    """The checkpoint suffices: the encoder and the training directory are gone."""
     save_dir, _ = trained
     shutil.copy(save_dir / "checkpoint_last.pt", tmp_path / "model.pt")
     hidden = save_dir.rename(tmp_path / "hidden")
@@ -182,7 +182,7 @@ def test_generate_and_from_pretrained_after_moving(data, trained, tmp_path, caps
 
 
 def test_generate_with_fewer_layers(data, trained, capsys):
-    """LayerDrop's pruning: a smaller model out of a checkpoint, by fairseq's own flag."""
+    """LayerDrop's pruning: fairseq's own flag makes a smaller model from a checkpoint."""
     save_dir, _ = trained
     keep = "{'encoder_layers_to_keep': '1', 'decoder_layers_to_keep': '1,2'}"
     arguments = [data, *TASK, "--path", save_dir / "checkpoint_last.pt", "--gen-subset", "test", "--beam", "2"]
@@ -191,7 +191,7 @@ def test_generate_with_fewer_layers(data, trained, capsys):
 
 
 def test_average_of_checkpoints(data, trained, tmp_path):
-    """As fairseq's scripts/average_checkpoints.py does: clone, add, divide every entry of the state dict."""
+    """Like fairseq's scripts/average_checkpoints.py: clone, add and divide every entry of the state dict."""
     save_dir, _ = trained
     state = torch.load(save_dir / "checkpoint_last.pt", weights_only=True)
     averaged = {}
@@ -246,7 +246,7 @@ hydra: {{run: {{dir: {save_dir}/hydra}}}}
 
 
 def test_hydra_trains_what_the_command_line_trains(data, trained, tmp_path):
-    """Same options, same seed, every other option left to its default: the same weights."""
+    """The same options and seed, with defaults for all other options, give the same weights."""
     save_dir, _ = trained
     text = HYDRA.format(root=ROOT, data=data, encoder=XLMR, save_dir=tmp_path / "out")
     (tmp_path / "run.yaml").write_text(text)
@@ -259,11 +259,11 @@ def test_hydra_trains_what_the_command_line_trains(data, trained, tmp_path):
 
 
 def test_two_processes_train_like_one(data, tmp_path):
-    """Same global batch, five updates, no dropout: the same parameters to 1e-6.
+    """With the same global batch and no dropout, parameters after five updates agree to 1e-6.
 
-    SGD, because Adam blows up the rounding error of gradients that are zero but for it (key biases).
-    fairseq infers GPUs from torchrun's environment, so on the CPU ranks are given, and legacy_ddp, which takes CPU
-    tensors.
+    The optimizer is SGD because Adam amplifies the rounding error of gradients that should be zero (key biases).
+    fairseq infers GPUs from torchrun's environment, so on the CPU, the test sets the ranks and uses legacy_ddp, which
+    accepts CPU tensors.
     """
     common = [
         data, *TRAIN, "--dropout", "0", "--attention-dropout", "0", "--pretrained-encoder", XLMR, "--max-update", "5",

@@ -1,4 +1,4 @@
-"""--compile-layers: the same numbers, few graphs, the same checkpoints."""
+"""--compile-layers: the same results, few graphs, the same checkpoints."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ from tests.models.test_incremental_decoding import step_by_step
 
 @pytest.fixture
 def compiled(build, monkeypatch):
-    """A model with compiled layers, traced as by the compiler and then run as it is."""
+    """A model with compiled layers, which are traced as for the compiler and then run unchanged."""
     monkeypatch.setattr(compilation, "BACKEND", "eager")
     monkeypatch.setattr("swcm_fairseq.models.model_config.compile_problem", lambda device_type: "")
     torch._dynamo.reset()
@@ -98,13 +98,13 @@ def worker(rank, world, address):
 
 
 def test_two_processes(tmp_path):
-    """Gradients of two processes are those of one without compilation, with checkpointed activations, too."""
+    """Gradients of two processes equal those of one without compilation, even with checkpointed activations."""
     spawn(worker, (2, tmp_path / "store"), nprocs=2)
 
 
 @pytest.mark.skipif(bool(compile_problem("cpu")), reason=compile_problem("cpu"))
 def test_generated_code(build):
-    """The compiler itself: a layer's results and gradients at two lengths, by one set of graphs."""
+    """The compiler itself: results and gradients of a layer at two lengths, from one set of graphs."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     plain, ours = (build(dropout=0.0, attention_dropout=0.0).decoder.layers[0].train() for _ in range(2))

@@ -13,7 +13,7 @@ ARCHITECTURES = [name for name in MODEL_DATACLASS_REGISTRY if name.startswith("x
 
 
 def command_line(name: str, *flags: str) -> dict:
-    """The model's options as fairseq-train makes them."""
+    """The model's options as built by fairseq-train."""
     parser = options.get_training_parser()
     arguments = ["data", "--arch", name, "--task", "translation", "--save-dir", "here", *flags]
     cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, arguments))
@@ -21,7 +21,7 @@ def command_line(name: str, *flags: str) -> dict:
 
 
 def dataclass(name: str, **options) -> dict:
-    """The model's options as fairseq-hydra-train makes them: the registered dataclass in the whole configuration."""
+    """The model's options as built by fairseq-hydra-train: the registered dataclass in the whole configuration."""
     cfg = OmegaConf.create(
         {**vars(FairseqConfig()), "model": {"_name": name, **options}}, flags={"allow_objects": True}
     )

@@ -1,4 +1,4 @@
-"""--cpu-precision: what is computed in fewer bits, how close it is, and what is refused."""
+"""--cpu-precision: which layers use fewer bits, how close the results are, and refused options."""
 
 import copy
 
@@ -16,7 +16,7 @@ def test_int8_product(shape):
     torch.manual_seed(0)
     linear, x = torch.nn.Linear(48, 32), torch.randn(*shape)
     with torch.no_grad():
-        linear.weight[3] = 0.0  # as the row of padding
+        linear.weight[3] = 0.0  # like the row of padding
         expected, found = linear(x), Int8Linear(linear.weight, linear.bias)(x)
     assert found.shape == expected.shape
     assert (found - expected).norm() < 0.03 * expected.norm()
@@ -24,7 +24,7 @@ def test_int8_product(shape):
 
 @pytest.fixture
 def model(build):
-    """Its scores are as far apart as those of a trained model."""
+    """A model whose scores are as far apart as those of a trained model."""
     model = build(encoder_embed_dim=64, encoder_ffn_embed_dim=128)
     with torch.no_grad():
         model.decoder.embed_tokens.weight.mul_(3)
@@ -54,7 +54,7 @@ def test_agreement_with_float32(model, batch, dictionary, precision, agree):
 def test_int8_reaches_every_linear_layer(model):
     set_cpu_precision(model, CPUPrecision.int8)
     left = {name.rpartition(".")[2] for name, module in model.named_modules() if type(module) is torch.nn.Linear}
-    assert left == {"q_proj", "k_proj", "v_proj"}  # their joined products are in int8, these for attention weights only
+    assert left == {"q_proj", "k_proj", "v_proj"}  # their joint product is in int8; these serve attention weights
     assert isinstance(model.decoder.output_projection, Int8Linear)
 
 

@@ -1,4 +1,4 @@
-"""--arch xlm_swcm: what is not given follows the checkpoint or the encoder that the model starts from."""
+"""--arch xlm_swcm: sizes that are not given follow the checkpoint or encoder that the model starts from."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def sizes(options: dict) -> dict:
 
 
 def one_line(error: pytest.ExceptionInfo) -> str:
-    """The line that is shown at the terminal."""
+    """The line shown on the terminal."""
     found = input_error(error.value)
     assert found is not None
     return str(found)
@@ -94,7 +94,7 @@ def test_another_size_is_one_line_with_every_flag(data, tmp_path):  # noqa: F811
 
 
 def test_a_checkpoint_knows_them(data, tmp_path, capsys):  # noqa: F811
-    """Training, resuming, fine-tuning and generating, with the encoder gone after the start and no size repeated."""
+    """Train, resume, fine-tune and generate, without the encoder after the start and without repeating sizes."""
     encoder = Path(shutil.copytree(XLMR, tmp_path / "encoder"))
     from_encoder = [*TRAIN, "--pretrained-encoder", encoder, "--save-dir", tmp_path / "first"]
     with pytest.raises(InputError, match=r"--normal-layer-interval 3: use a number from 0 .* to 2"):
@@ -118,6 +118,6 @@ def test_a_checkpoint_knows_them(data, tmp_path, capsys):  # noqa: F811
 
 
 def test_hydra_follows_too():
-    """The registered dataclass in fairseq's whole configuration, as fairseq-hydra-train makes it."""
+    """The registered dataclass in fairseq's whole configuration, as in fairseq-hydra-train."""
     assert sizes(dataclass("xlm_swcm", pretrained_encoder=str(XLMR))) == SIZES
     assert sizes(dataclass("xlm_swcm", pretrained_encoder=str(XLMR), encoder_layers=5))["encoder_layers"] == 5

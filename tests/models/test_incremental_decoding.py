@@ -35,7 +35,7 @@ def test_steps_equal_full_forward(build, batch, dictionary: Dictionary, kind):
 @pytest.mark.parametrize("beams", [1, 4, 5])
 @pytest.mark.parametrize(("size", "need_attn"), [(1, False), (2, False), (2, True)])
 def test_beams_and_ensembles(build, batch, beams, size, need_attn):
-    """Beams follow random orders; every step must equal the full forward of the tokens each beam now holds."""
+    """Beams are reordered at random; every step must equal the full forward pass of each beam's tokens."""
     ensemble = EnsembleModel([build(seed=seed) for seed in range(size)])
     for model in ensemble.models:
         model.make_generation_fast_(need_attn=need_attn)  # True for --print-alignment
@@ -63,15 +63,15 @@ def test_beams_and_ensembles(build, batch, beams, size, need_attn):
             torch.testing.assert_close(log_probs.exp(), torch.stack(full).mean(0), atol=1e-5, rtol=0)
     for state in states:
         cached = [buffer["prev_key"].size(0) for buffer in state.values()]
-        assert set(cached) == {3, 3 * beams}, "cross-attention caches sources, self-attention caches beams"
+        assert set(cached) == {3, 3 * beams}, "cross-attention caches one row per source, self-attention one per beam"
 
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_search_in_a_batch_equals_search_alone(build, batch, dictionary, size):
-    """Sentences leave the batch as they finish, generators of several beam sizes take turns on the same models."""
+    """Sentences leave the batch when they finish; generators with several beam sizes take turns on the same models."""
     models = [build(seed=seed, output_matrix="own") for seed in range(size)]
     for model in models:
-        bias = model.decoder.layers[-1].final_layer_norm.bias.data  # in all features, so sentences do end
+        bias = model.decoder.layers[-1].final_layer_norm.bias.data  # part of all features, so that sentences end
         model.output_weight.data[dictionary.eos()] = 0.8 * bias
     lengths = set()
     for beams in (5, 1, 4, 5):
@@ -86,4 +86,4 @@ def test_search_in_a_batch_equals_search_alone(build, batch, dictionary, size):
                 assert one["tokens"].tolist() == other["tokens"].tolist()
                 torch.testing.assert_close(one["positional_scores"], other["positional_scores"], atol=1e-5, rtol=0)
             lengths.add(len(expected[0]["tokens"]))
-    assert len(lengths) > 1, "all sentences finished together, so nothing was shown"
+    assert len(lengths) > 1, "all sentences finished together, so the test shows nothing"

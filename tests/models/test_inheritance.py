@@ -1,4 +1,4 @@
-"""Inherited layers: what they copy, what they compute, and an independent reading of the paper."""
+"""Inherited layers: the tensors they copy, the results they compute, and an independent reading of the paper."""
 
 import math
 
@@ -41,9 +41,9 @@ class Nothing(nn.Module):
 
 @pytest.mark.parametrize("half", ["self-attention and FFN1", "cross-attention and FFN2"])
 def test_each_half_is_the_encoder_layer(build, batch, monkeypatch, half):
-    """With the other half skipped and no causal mask, it computes exactly what its encoder layer computes.
+    """Without the other half and the causal mask, each half computes exactly the same as its encoder layer.
 
-    Cross-attention is given the layer's own input to attend to.
+    Cross-attention attends to the layer's own input.
     """
     model = build()
     inherit(model.encoder, model.decoder, model.cfg)
@@ -67,7 +67,7 @@ def test_each_half_is_the_encoder_layer(build, batch, monkeypatch, half):
 
 
 class PaperLayer(nn.Module):
-    """Section 3.2 read again, without fairseq: batch first, plain matrices, explicit softmax."""
+    """An independent implementation of section 3.2 without fairseq: batch first, plain matrices, explicit softmax."""
 
     def __init__(self, width: int, inner: int, heads: int):
         super().__init__()
@@ -110,7 +110,7 @@ class PaperLayer(nn.Module):
         return self.norms[3](x + self.feed_forward(2, x))
 
 
-# Our parameters -> the independent layer's.
+# Our parameter -> parameter of the independent layer.
 PAPER_NAMES = {
     **{f"self_attn.{letter}_proj": f"projections.self_{letter}" for letter in "qkv"},
     "self_attn.out_proj": "projections.self_o",

@@ -1,4 +1,4 @@
-"""What training needs of forward: two passes, output heads, dropout, freezing, checkpointing, the epsilon."""
+"""Requirements of training on ``forward``: two passes, output heads, dropout, freezing, checkpointing, epsilon."""
 
 import copy
 
@@ -155,7 +155,7 @@ def test_a_smaller_dictionary_is_refused(build, dictionary):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_decoding_after_reloading_in_bf16(build, batch, dictionary, dtype, tmp_path):
-    """Weights saved in bf16: decoding in float32 agrees to 1e-5; in bf16 itself, to bf16's precision."""
+    """With weights saved in bf16, decoding agrees to 1e-5 in float32 and to bf16's precision in bf16."""
     torch.save(build().bfloat16().state_dict(), tmp_path / "model.pt")
     model = build(seed=1)
     model.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))

@@ -1,4 +1,4 @@
-"""torch's fused AdamW behind fairseq's interface."""
+"""torch's fused AdamW with fairseq's interface."""
 
 import copy
 
@@ -65,7 +65,7 @@ def test_parameters_without_gradient_stay():
 
 
 def half_precision_run(model, updates, state=None, seed=1):
-    """Train a bfloat16 model as fairseq's trainer does under --bf16; returns the optimizer's state."""
+    """Train a bfloat16 model like fairseq's trainer with --bf16; return the optimizer's state."""
     optimizer = OmegaConf.structured(FusedAdamWConfig)
     optimizer._name = "fused_adamw"
     cfg = OmegaConf.structured(FairseqConfig())
@@ -98,7 +98,7 @@ def test_a_half_precision_training_goes_on_exactly():
     found = half_precision_run(resumed, 30, copy.deepcopy(state), seed=2)["full_precision"]
     without = half_precision_run(forgetful, 30, rounded, seed=2)["full_precision"]
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(without, expected, strict=True)), "nothing was to be restored"
+    assert not all(torch.equal(a, b) for a, b in zip(without, expected, strict=True)), "there was no state to restore"
 
 
 def test_copies_of_other_weights_are_not_used(caplog):

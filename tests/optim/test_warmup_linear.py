@@ -15,7 +15,7 @@ from swcm_fairseq.optim.warmup_linear import WarmupLinearLRSchedule, WarmupLinea
 
 
 def schedule(updates=None, **options):
-    """The schedule, in a run whose task has announced so many ``updates`` per epoch."""
+    """The schedule in a run whose task has announced ``updates`` per epoch."""
     values = {"lr": [1e-4], "max_update": 0, "max_epoch": 0, **options}
     cfg = OmegaConf.merge(OmegaConf.structured(WarmupLinearLRScheduleConfig), values)
     adam = SimpleNamespace(lr=[1e-4], adam_betas="(0.9, 0.999)", adam_eps=1e-8, weight_decay=0.0, use_old_adam=True)
@@ -97,7 +97,7 @@ TOO_LONG = [
 
 @pytest.mark.parametrize(("options", "message"), TOO_LONG)
 def test_too_long_a_warmup_is_refused_before_anything_is_loaded(options, message):
-    """As soon as fairseq makes its configuration of the flags, and where there are none."""
+    """As soon as fairseq builds its configuration from the flags, and also without flags."""
     flags = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     parser = get_training_parser()
     arguments = ["data", "--arch", "xlm_swcm_tiny", "--optimizer", "adam", "--lr-scheduler", "warmup_linear", *flags]

@@ -1,4 +1,4 @@
-"""The wheel, and a fresh environment with it: the packages of this one, and nothing of the checkout."""
+"""The wheel, and a fresh environment with it, which has this environment's packages but nothing from the checkout."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta
 
 
 def _copy_sources(repository: Path, target: Path) -> None:
-    """What a build reads; building in the checkout would leave files there."""
+    """Copy the inputs of a build, because building in the checkout would leave files there."""
     target.mkdir()
     ignored = shutil.ignore_patterns("__pycache__", "runs", "data-bin")
     for name in SOURCES:
@@ -28,7 +28,7 @@ def _copy_sources(repository: Path, target: Path) -> None:
 
 @pytest.fixture(scope="session")
 def build(repository, tmp_path_factory) -> Callable[[str], Path]:
-    """Build by one of setuptools' hooks, ``build_wheel`` or ``build_editable``; returns the wheel."""
+    """Build with one of setuptools' hooks, ``build_wheel`` or ``build_editable``; return the wheel."""
     sources = tmp_path_factory.mktemp("build") / "sources"
     _copy_sources(repository, sources)
 
@@ -51,12 +51,12 @@ def wheel(build) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheel, tmp_path_factory) -> Path:
-    """The ``bin`` of an environment with the wheel."""
+    """The ``bin`` directory of an environment with the wheel."""
     place = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     scheme = sysconfig.get_preferred_scheme("prefix")
     purelib = Path(sysconfig.get_path("purelib", scheme, {"base": str(place), "platbase": str(place)}))
-    # A directory in a .pth file is only put on the path: its own .pth files, the checkout's among them, are not read.
+    # A directory in a .pth file is only added to the path; its own .pth files, such as the checkout's, are not read.
     (purelib / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin/python"), "install", "--quiet"]
     subprocess.run([*pip, "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)], check=True)
@@ -73,7 +73,7 @@ def hostile(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def run(installed, hostile) -> Callable[..., subprocess.CompletedProcess]:
-    """Run a program of the environment there, with its commands first on the path; it must succeed."""
+    """Run a program of the environment in that directory, with its commands first on the path; it must succeed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment["PATH"] = f"{installed}{os.pathsep}{environment['PATH']}"
 

@@ -1,4 +1,4 @@
-"""Run in a process of its own: every command's help, then the chain from text to scores, without torch and fairseq."""
+"""Run every command's help and the chain from text to scores without torch and fairseq, in a separate process."""
 
 import contextlib
 import io
@@ -10,10 +10,10 @@ FORBIDDEN = ("torch", "fairseq", "preprocess")
 
 
 class Refused:
-    """An import finder, the first of all: none of these may be imported."""
+    """The first import finder, which fails for forbidden modules."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Raises for what is forbidden."""
+        """Raise :class:`AssertionError` for forbidden modules."""
         if name.partition(".")[0] in FORBIDDEN:
             raise AssertionError(f"{name} is imported")
 
@@ -26,7 +26,7 @@ from swcm_fairseq import cli  # noqa: E402
 
 
 def call(*arguments: str) -> str:
-    """What a command prints; it must succeed."""
+    """Run a command, which must succeed; return its output."""
     sys.argv = ["/usr/bin/swcm", *arguments]
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
@@ -37,7 +37,7 @@ def call(*arguments: str) -> str:
 
 
 def chain(sample: Path) -> Iterator[str]:
-    """Text to ids to statistics, and scores."""
+    """From text to ids to statistics, and to scores."""
     text = f"bo={sample / 'mono.bo.train.txt'}"
     yield call("clean", "--lang", "bo", "--input", str(sample / "mono.bo.train.txt"), "--output", "bo.txt")
     yield call("sentences", "--lang", "bo", "--input", "bo.txt", "--output", "sentences.txt")

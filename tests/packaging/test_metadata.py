@@ -1,4 +1,4 @@
-"""What is in the wheel and in an editable install."""
+"""The contents of the wheel and of an editable install."""
 
 import re
 import zipfile

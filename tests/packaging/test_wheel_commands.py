@@ -63,7 +63,7 @@ def test_a_copied_recipe_runs_the_installed_commands(run, installed):
 
 
 def test_full_help_names_our_options_and_nothing_is_noise(run):
-    """fairseq sets the root logger to DEBUG and asks for tensorboardX when it is imported."""
+    """When it is imported, fairseq sets the root logger to DEBUG and asks for tensorboardX."""
     hide = "import sys; sys.modules['tensorboardX'] = None; sys.argv = ['/bin/swcm', 'train', '--full-help']; "
     done = run("python", "-c", f"{hide}from swcm_fairseq.cli import main; main()")
     assert done.stderr == ""

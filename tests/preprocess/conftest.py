@@ -28,7 +28,7 @@ def write_lines(path: Path, lines: list[str]) -> Path:
 
 
 def refused(match: str, commands: str) -> None:
-    """Each command, one per line, ends with an error that matches."""
+    """Check that each command (one per line) ends with an error that matches."""
     for command in commands.strip().splitlines():
         name, *arguments = command.split()
         module = mbart if name == "mbart" else import_module(f"preprocess.{name}")

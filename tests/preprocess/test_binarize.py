@@ -1,4 +1,4 @@
-"""Adding, replacing, resuming, interrupting, sharing work, refusing."""
+"""Binarization: adding, replacing, resuming, interrupting, parallel work, refused inputs."""
 
 import gzip
 import lzma
@@ -94,7 +94,7 @@ def test_what_is_there_is_not_made_again(run, texts, capsys):
     run("--mono", f"bo:train={texts['bo']}")
     assert (data_bin / "bo/train.bin").stat().st_mtime_ns == written
     assert "existed" in capsys.readouterr().out
-    run("--mono", f"bo:train={texts['bo']}", "--max-chars", "99999")  # another option, maybe other bytes
+    run("--mono", f"bo:train={texts['bo']}", "--max-chars", "99999")  # another option could change the output
     assert (data_bin / "bo/train.bin").stat().st_mtime_ns > written
 
 
@@ -122,14 +122,14 @@ def test_an_error_in_a_worker_is_one_line(run, tmp_path):
 
 
 def binarize_with_a_lock_of_its_own(arguments):
-    """tqdm's lock is shared by forked processes: one that is killed while it holds it would stop this one for ever."""
+    """Forked processes share tqdm's lock: if one were killed while holding it, this process would wait forever."""
     tqdm.set_lock(threading.RLock())
     binarize.main(arguments)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupted_at_ten_random_moments(vocabulary_dir, tmp_path, workers):
-    """Killed at any moment, the directory holds complete files only; repeating gives those of an undisturbed run."""
+    """After a kill at any moment, the directory has only complete files; repeating gives the files of an unbroken run."""
     text = {lang: write_lines(tmp_path / lang, sentences(lang, 4000)) for lang in ("bo", "zh")}
 
     def arguments(output):
@@ -210,7 +210,7 @@ def test_a_failed_split_leaves_no_empty_folder(run, texts, tmp_path):
 
 
 def test_next_line_characters_end_no_line(run, tmp_path, vocabulary_dir):
-    """U+0085 is text, here as in the file: one sentence, no piece lost."""
+    """U+0085 is ordinary text: one sentence, no piece lost."""
     lines = ["ཡིག་ཆ་\x85ཉར་ཚགས།", "\x85", "ཀ\u2028ཁ"]
     data_bin = run("--mono", f"bo:train={write_lines(tmp_path / 'text', lines)}")
     expected = [[*ids.tolist(), 2] for ids in Vocabulary(vocabulary_dir).encode(lines)]
@@ -295,7 +295,7 @@ def test_bad_command_lines(run, texts, args, message):
 
 def test_a_name_keeps_its_languages(run, texts):
     run("--pair", f"zh-bo:news:train={texts['zh']},{texts['bo']}")
-    with pytest.raises(InputError, match="'news' is pair zh-bo there, not pair zh-ug"):
+    with pytest.raises(InputError, match="already has a corpus 'news' of pair zh-bo, not pair zh-ug"):
         run("--pair", f"zh-ug:news:train={texts['zh']},{texts['ug']}")
 
 
@@ -307,7 +307,7 @@ LINES = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(source=LINES, target=LINES, last=st.sampled_from([b"", b"\n"]))
 def test_any_bytes_are_counted_or_refused_in_one_line(vocabulary_dir, tmp_path, source, target, last):
-    """Arbitrary bytes never end in another exception than InputError, and every line is kept or counted."""
+    """Arbitrary bytes raise no exception but InputError, and every line is kept or counted."""
     files = []
     for name, lines in (("source", source), ("target", target)):
         files.append(tmp_path / name)

@@ -1,4 +1,4 @@
-"""The files are those of ``spm_encode | fairseq-preprocess``."""
+"""The files equal those of ``spm_encode | fairseq-preprocess``."""
 
 import shutil
 
@@ -12,7 +12,7 @@ from tests.preprocess.conftest import SENTENCES
 
 
 def stock_chain(vocabulary_dir, text_files, folder):
-    """Encode to pieces, one file a language, and binarize them with fairseq's own command."""
+    """Encode to pieces, one file per language, and binarize them with fairseq's own command."""
     vocabulary = Vocabulary(vocabulary_dir)
     for lang, path in text_files.items():
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -1,4 +1,4 @@
-"""Compressed files are read to their end, and nothing that a small file says takes all memory or time."""
+"""Compressed files are read to the end, and small files can use neither excessive memory nor time."""
 
 import bz2
 import gzip
@@ -84,7 +84,7 @@ def test_an_excel_file_is_no_bomb(tmp_path):
 
 
 def test_sentences_and_parts_take_time_in_proportion():
-    """Twice the text, twice the time (with room for a busy machine); quadratic, it would be 64 times."""
+    """Time is proportional to length (with room for a busy machine); if it were quadratic, it would be 64 times."""
     splitter, seconds = SentenceSplitter("kk"), []
     for times in (1, 8):
         text = "А. б 3.14 " * (10_000 * times) + " " * 1000 * times + "соңы"
@@ -116,7 +116,7 @@ def test_questions_and_answers_are_counted_apart(write, tmp_path, capsys):
 
 
 def test_lines_are_counted_after_a_damaged_file(tmp_path):
-    """Nothing is kept of a file whose end is lost."""
+    """Nothing is kept from a file whose end is lost."""
     path = tmp_path / "text.xz"
     path.write_bytes(lzma.compress("ཀ་ཁ\n".encode()) + lzma.compress("ག་ང\n".encode())[:-3])
     with pytest.raises(InputError, match="damaged compressed file"):

@@ -1,4 +1,4 @@
-"""Arbitrary text through the whole chain: extract, clean, sentences, binarize. Nothing is lost, no traceback."""
+"""Arbitrary text in the whole chain (extract, clean, sentences, binarize): nothing is lost, no tracebacks."""
 
 import json
 
@@ -9,7 +9,7 @@ from preprocess import binarize, clean, extract, sentences
 from swcm_fairseq.data.corpora import Corpora
 from swcm_fairseq.errors import InputError
 
-# Whatever JSON may hold, and text in the scripts of the project.
+# Any content of JSON, and text in the scripts of the project.
 SIGNS = st.sampled_from("ཀ་། абв ئې\u200c\u180e\u202f中。\n\u2028\0")
 LETTERS = st.text(alphabet=st.one_of(st.characters(), SIGNS), max_size=30)
 RECORDS = st.lists(st.one_of(LETTERS, st.none(), st.floats(), st.integers()), max_size=12)
@@ -29,7 +29,7 @@ def test_every_record_is_kept_or_counted(vocabulary_dir, tmp_path, texts, raw):
             f"--lang bo --input {tmp_path}/text.bo --output {cleaned} --rejects {tmp_path}/r2 --without script".split()
         )
         left_out += (tmp_path / "r2").read_bytes().count(b"\n")
-        parts = tmp_path / "parts"  # so long that a document is one part: the lines stay countable
+        parts = tmp_path / "parts"  # so long that each document is one part, so that lines can be counted
         sentences.main(
             f"--lang bo --input {cleaned} --output {parts} --part-chars 100000 --rejects {tmp_path}/r3".split()
         )

@@ -1,4 +1,4 @@
-"""What is read from JSON, YAML, checkpoints and data directories is checked in one place."""
+"""Values from JSON, YAML, checkpoints and data directories are checked in one place."""
 
 import json
 import struct
@@ -88,7 +88,7 @@ def test_a_right_value_comes_back_as_its_type():
 
 
 CONFIG = [
-    ({"num_hidden_layers": 10_000_000}, "num_hidden_layers: 10000000 is not a size of an encoder"),
+    ({"num_hidden_layers": 10_000_000}, "num_hidden_layers: 10000000 is impossible for an encoder"),
     ({"num_hidden_layers": "2"}, "num_hidden_layers: '2' is not a whole number"),
     ({"num_attention_heads": None}, "num_attention_heads: null is not a whole number"),
     ({"layer_norm_eps": [1]}, "layer_norm_eps: .* is not a number"),
@@ -115,8 +115,8 @@ def test_configurations_of_no_encoder(encoder, change, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"model": {"vocab": {"a": 10**13}}}, "has impossible ids"),
-        ({"model": {"vocab": {"a": -1}}}, "has impossible ids"),
+        ({"model": {"vocab": {"a": 10**13}}}, "has no ids or impossible ones"),
+        ({"model": {"vocab": {"a": -1}}}, "has no ids or impossible ones"),
         ({"model": {"vocab": 3}}, "model: vocab: 3 is not a mapping or a list"),
         ({"model": []}, "model: .* is not a mapping"),
         (
@@ -136,12 +136,12 @@ def test_an_encoder_that_has_diverged_or_is_damaged(encoder):
     whole = load_file(encoder / "model.safetensors")
     name = "roberta.encoder.layer.1.intermediate.dense.weight"
     for change, message in (
-        ({name: torch.full_like(whole[name], torch.nan)}, "has NaN or infinite numbers"),
+        ({name: torch.full_like(whole[name], torch.nan)}, "contains NaN or infinite values"),
         (
             {name: whole[name][:-1].contiguous()},
             r"has the shape \[31, 16\], but an encoder of this size needs \[32, 16\] for layers.1.fc1.weight",
         ),
-        ({name: whole[name].to(torch.int64)}, "holds integers"),
+        ({name: whole[name].to(torch.int64)}, "contains integers"),
     ):
         save_file(whole | change, encoder / "model.safetensors")
         with pytest.raises(InputError, match=message):
@@ -158,9 +158,7 @@ def test_checkpoints_with_odd_parts(tmp_path):
         {"cfg": {"model": {"encoder_attention_heads": 10**9}}},
     ):
         torch.save({**state, **change}, tmp_path / "x.pt")
-        with pytest.raises(
-            InputError, match=r"x\.pt: (not a fairseq checkpoint|its options do not give|its dictionary)"
-        ):
+        with pytest.raises(InputError, match=r"x\.pt: (not a fairseq checkpoint|its options lack|its dictionary)"):
             read_encoder(tmp_path / "x.pt")
 
 

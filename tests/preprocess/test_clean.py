@@ -1,4 +1,4 @@
-"""Each cleaning step alone, and the command on broken input: everything is counted."""
+"""Each cleaning step by itself, and the command on broken input: everything is counted."""
 
 import unicodedata
 from pathlib import Path
@@ -20,7 +20,7 @@ DIRTY = Path(__file__).parent / "dirty"
 
 @pytest.fixture
 def run(tmp_path):
-    """Clean files; returns the lines of each output and FILE:LINE:REASON of the rejects as {line: reason}."""
+    """Clean files; return the lines of each output, and the rejects as {line: reason}."""
 
     def run_clean(lang, *files, args=()):
         output = [tmp_path / f"out{i}" for i in range(len(files))]
@@ -38,7 +38,7 @@ def run(tmp_path):
 def test_presentation_forms_become_letters():
     assert unicode_form("\ufeb3\ufefc") == "\u0633\u0644\u0627"  # seen medial, lam with alef
     assert unicode_form("\u0f79") == unicodedata.normalize("NFKC", "\u0f79") == "\u0fb3\u0f71\u0f80"
-    assert unicode_form("й ２ ²") == "й ２ ²"  # composed; width and superscripts are left alone
+    assert unicode_form("й ２ ²") == "й ２ ²"  # composed; width and superscripts are unchanged
 
 
 def test_controls():
@@ -122,7 +122,7 @@ def test_addresses_are_found_wherever_they_begin(text):
 
 @pytest.mark.parametrize(("part", "reason"), [("བོད", None), ("@", None), ("a@", None), ("@a.@", "boilerplate")])
 def test_long_text_without_spaces_is_read_once(part, reason):
-    """Reading the rest again from every character would take an hour, so that this test would not end."""
+    """Rescanning the rest from every character would take an hour, so this test would not end."""
     assert LineFilters(("boilerplate",)).reason("中" + 300_000 * part, "zh") == reason
 
 
@@ -148,7 +148,7 @@ def test_zero_width_and_bidi(run):
     lines, rejects = run("ug", DIRTY / "zero_width_bidi.ug.txt")
     assert (len(lines), rejects) == (9, {})
     assert not any(mark in "".join(lines) for mark in "\u200b\u200e\u200f\u061c\u202a\u202b\u202c\u2066\u2067\u2069")
-    assert " " in lines[3]  # zero-width spaces stood in place of all spaces
+    assert " " in lines[3]  # its only spaces were zero-width spaces
 
 
 def test_composed_and_decomposed_lines_become_the_same(run):
@@ -255,7 +255,7 @@ def test_folded_text_is_never_empty_for_text():
 
 
 def test_script_of_the_code(run, tmp_path):
-    """kk_arab is Kazakh in Arabic script: Cyrillic lines are another script, for kk they are not."""
+    """Cyrillic lines are in another script for kk_arab (Kazakh in Arabic script), but not for kk."""
     lines = ["Пайдаланушы файлды сақтауы керек", "پايدالانۋشى فايلدى ساقتاۋى كەرەك"]
     text = write_lines(tmp_path / "kk", lines)
     kept, rejects = run("kk_arab", text, args=["--without", "language"])

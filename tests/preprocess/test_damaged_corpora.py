@@ -1,4 +1,4 @@
-"""Corpora with what is no record: it is counted, or refused in one line."""
+"""Corpora with invalid records, which are counted or refused in one line."""
 
 import json
 import zipfile
@@ -24,7 +24,7 @@ from tests.preprocess.test_readers import read
     ],
 )
 def test_lines_that_are_too_long_are_counted(write, monkeypatch, name, lines, langs):
-    """A line that was cut would lose text, or look like an invalid one."""
+    """A truncated line would lose text or look like an invalid record."""
     monkeypatch.setattr(readers_source, "MAX_RECORD_BYTES", 20)
     path = write("file", "\n".join([*lines[:2], "བ" * 7, *lines[2:]]))
     found = read(name, path, langs=langs)
@@ -81,7 +81,7 @@ def test_an_excel_file_with_damaged_bytes(tmp_path):
     book.save(tmp_path / "x.xlsx")
     content = bytearray((tmp_path / "x.xlsx").read_bytes())
     name = b"xl/worksheets/sheet1.xml"
-    start = content.index(name) + len(name)  # of its packed bytes
+    start = content.index(name) + len(name)  # start of its compressed bytes
     content[start : start + 20] = bytes(20)
     (tmp_path / "x.xlsx").write_bytes(content)
     with pytest.raises(InputError, match=r"x.xlsx: not a readable Excel file"):
@@ -89,7 +89,7 @@ def test_an_excel_file_with_damaged_bytes(tmp_path):
 
 
 def test_articles_that_cannot_be_read(write, tmp_path):
-    """A link to nothing is counted, a folder is no article; a superscript is a digit, but no number."""
+    """A broken link is counted, a folder is not an article; a superscript is a digit, but not a number."""
     write("THUCNews/体育/².txt", "标题\n正文。")
     write("THUCNews/体育/folder.txt/1.txt", "标题\n正文。")
     (tmp_path / "THUCNews/体育/3.txt").symlink_to("nothing")

@@ -1,4 +1,4 @@
-"""Every kind of broken input gives what its row in dirty/manifest.json says a user would expect."""
+"""Every kind of broken input is handled as its row in dirty/manifest.json expects."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ DIRTY = Path(__file__).parent / "dirty"
 
 @pytest.fixture
 def mono(run, tmp_path):
-    """Binarize one file as Tibetan text, whatever it holds; returns the split and its sentences."""
+    """Binarize one file as Tibetan text, whatever it contains; return the split and its sentences."""
 
     def mono_run(name: str | Path, *args: str) -> tuple[Split, list[list[int]]]:
         data_bin = run("--mono", f"bo:train={DIRTY / name}", *args)

@@ -1,4 +1,4 @@
-"""Kazakh in Cyrillic and Arabic script: words, the way back, real text, and the command."""
+"""Kazakh in Cyrillic and Arabic script: words in both directions, real text, and the command."""
 
 import lzma
 import re
@@ -14,14 +14,14 @@ from preprocess.text.kazakh import FOREIGN, HAMZA, OTHER, SILENT_LETTERS, Kazakh
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import write_lines
 
-# Words as China's Kazakh papers and Unicode CLDR write them.
+# Words as written in Kazakh newspapers of China and in Unicode CLDR.
 BOTH_WAYS = [
     ("қазақстан", "قازاقستان"),
     ("бала", "بالا"),
     ("үй", "ٴۇي"),
     ("тіл", "ٴتىل"),
     ("әдіс", "ٴادىس"),
-    ("өнер", "ونەر"),  # е says that it is front
+    ("өнер", "ونەر"),  # е marks the vowels as front
     ("күн", "كۇن"),  # so does к
     ("гүл", "گۇل"),
     ("қасиеті", "قاسيەتى"),  # back, then front
@@ -61,7 +61,7 @@ def test_all_codings_of_the_hamza_are_read(arabic):
 
 
 def words_of(consonants: str, first: str, others: str) -> st.SearchStrategy[str]:
-    """Native words in vowel harmony. Without ш at the end of a syllable: шш is read as щ, which sounds so."""
+    """Native words with vowel harmony, without ш at the end of a syllable because шш is read as щ."""
 
     def syllable(vowels: str) -> st.SearchStrategy[str]:
         start = st.sampled_from(consonants)
@@ -105,7 +105,7 @@ def test_what_is_lost_is_counted():
 
 
 def test_real_text_reads_back(sample_data):
-    """What does not is of Russian or Arabic origin: экран, параметр, қазір."""
+    """Exceptions are words of Russian or Arabic origin: экран, параметр, қазір."""
     text = (sample_data / "mono.kk.train.txt").read_text("utf-8").lower()
     words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
     same = sum(to_cyrillic(to_arabic(word)) == word for word in words)
@@ -115,7 +115,7 @@ def test_real_text_reads_back(sample_data):
 
 
 def test_labels_of_cldr_in_both_scripts(datapack):
-    """97% of the words are spelled as in CLDR's own labels in the other script, 93% the other way."""
+    """97% of the words are spelled as in CLDR's own labels in Arabic script, and 93% in the other direction."""
 
     def rows(name: str) -> list[str]:
         return lzma.open(datapack / f"full/{name}.xz", "rt", encoding="utf-8").read().split("\n")[:-1]
@@ -148,7 +148,7 @@ def run(tmp_path, lang, lines, *options):
 
 def test_the_step(tmp_path, capsys):
     lines = ["Пайдаланушы файлды сақтауы керек.", "پايدالانۋشى فايلدى ساقتاۋى كەرەك."]
-    assert run(tmp_path, "kk", lines, "--kazakh-script", "arabic") == [lines[1]]  # a duplicate by now
+    assert run(tmp_path, "kk", lines, "--kazakh-script", "arabic") == [lines[1]]  # the other is now a duplicate
     out = capsys.readouterr().out
     assert re.search(r"changed by kazakh +1 ", out) and re.search(r"left out: duplicate +1 ", out)
     assert re.search(r"\nkazakh +words\n-.*\nwords +4 +100.00%\n", out)

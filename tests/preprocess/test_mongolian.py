@@ -1,4 +1,4 @@
-"""Traditional Mongolian: codings of one visible word become the most frequent one."""
+"""Traditional Mongolian: all encodings of a visible word become the most frequent one."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ from preprocess.text.mongolian import RESPELLED, UNKNOWN, learn_spellings
 from swcm_fairseq.errors import InputError
 from tests.preprocess.conftest import write_lines
 
-# "Good", and "Mongolian", each as three people type it.
+# "Good" and "Mongolian", each typed in three ways.
 SAIN = ["ᠰᠠᠢᠨ", "ᠰᠡᠢᠨ", "ᠰᠠᠶ\u180bᠢᠨ"]
 MONGGOL = ["ᠮᠣᠩᠭᠣᠯ", "ᠮᠣᠩᠭᠤᠯ", "ᠮᠤᠩᠭᠤᠯ"]
 

@@ -1,4 +1,4 @@
-"""Rows of new pieces: which old rows they start from, what is written and said, and bad input."""
+"""Rows of new pieces: the old rows they start from, files, output and bad input."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ WIDTH = 32
 
 @pytest.fixture(scope="module")
 def encoder(sample_data, tmp_path_factory):
-    """An encoder without Tibetan: random rows about a mean, a tied output matrix and a bias."""
+    """An encoder without Tibetan: random rows around a mean, a tied output matrix and a bias."""
     directory = tmp_path_factory.mktemp("encoder") / "encoder"
     vocab.main(f"--size 1200 --output {directory} --input zh={sample_data}/zh-bo.train.zh".split())
     rows = len(symbols(read_model(directory)))
@@ -60,7 +60,7 @@ def aligned(extend, pair):
 
 
 def rows_of(directory):
-    """Symbol -> its row, and symbol -> its bias; embeddings and output matrix are the same."""
+    """Symbol -> row, and symbol -> bias; checks that embeddings and output matrix are the same."""
     tensors = load_file(directory / "model.safetensors")
     table = tensors["roberta.embeddings.word_embeddings.weight"]
     assert torch.equal(table, tensors["lm_head.decoder.weight"])
@@ -85,7 +85,7 @@ def test_a_piece_lies_beside_its_translation(aligned, encoder):
     for piece, translation in TRANSLATIONS.items():
         similar = table @ torch.nn.functional.normalize(rows[piece], dim=0)
         assert list(old)[similar.argmax()] == translation
-        assert abs(biases[piece] - old_biases[translation]) < 1, "random ones differ by 1.4, zero by 3"
+        assert abs(biases[piece] - old_biases[translation]) < 1, "random biases differ by 1.4, zero biases by 3"
     assert all(torch.equal(rows[symbol], row) for symbol, row in old.items())
 
 
@@ -108,7 +108,7 @@ def test_what_is_said(extend, pair, capsys):
 
 
 def test_the_same_seed_gives_the_same_rows(extend, aligned, pair, monkeypatch):
-    """Also where texts are sampled."""
+    """Also if texts are sampled."""
     again = extend("--align", pair)
     assert (again / "model.safetensors").read_bytes() == (aligned / "model.safetensors").read_bytes()
     monkeypatch.setattr(bitext, "MAX_PAIRS", 100)
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_rows(extend, aligned, pair, monkeypatch):
 
 
 def test_packed_text_and_several_pairs(extend, aligned, sample_data, pair, tmp_path):
-    """What two texts say is added up; the order of the languages is free."""
+    """Links of two texts are added up; languages may be given in either order."""
     for side in ("zh", "bo"):
         content = (sample_data / f"zh-bo.train.{side}").read_bytes()
         (tmp_path / f"half.{side}.gz").write_bytes(gzip.compress(content))
@@ -129,9 +129,10 @@ def test_packed_text_and_several_pairs(extend, aligned, sample_data, pair, tmp_p
 
 
 def test_random_and_mean_rows(extend, encoder, aligned):
-    """CINO's rows; and the mean of the old ones, of which noise keeps the rows apart."""
+    """Random rows as in CINO, and means of old rows, which noise keeps distinct."""
     random, mean = extend(), extend("--new-rows", "mean")
-    variance = extend("--new-rows-std", 0.02**0.5)  # as CINO's text has it, where its peers' code has the deviation
+    # CINO's paper says variance 0.02; in BERT's code, 0.02 is the standard deviation.
+    variance = extend("--new-rows-std", 0.02**0.5)
     old = rows_of(encoder)[0]
     new = [symbol for symbol in rows_of(random)[0] if symbol not in old]
     assert report_of(random)["rows"][RANDOM] == report_of(mean)["rows"][MEAN] == len(new)
@@ -148,14 +149,14 @@ def test_random_and_mean_rows(extend, encoder, aligned):
 
 
 def test_pieces_that_the_old_vocabulary_spells(sample_data, encoder, tmp_path):
-    """Chinese text adds words whose characters are known; their rows are the mean of these."""
+    """Chinese text adds words whose characters are known; their rows are the means of the characters' rows."""
     arguments = f"--vocab {encoder} --input zh={sample_data}/mono.zh.train.txt --size 1000 --new-rows mean"
     vocab_extend.main([*arguments.split(), "--output", str(tmp_path / "out")])
     assert report_of(tmp_path / "out")["rows"][SPLIT] > 10
 
 
 def test_pushed_apart(extend, aligned, encoder, pair):
-    """All rows of the language go the same way: their mean moves, what lies between them stays."""
+    """All rows of the language move in the same direction: their mean moves, their differences stay."""
     pushed, (old, _) = extend("--align", pair, "--push-apart", "0.5"), rows_of(encoder)
     before, after = rows_of(aligned)[0], rows_of(pushed)[0]
     new = [symbol for symbol in before if symbol not in old]
@@ -165,7 +166,7 @@ def test_pushed_apart(extend, aligned, encoder, pair):
     direction = torch.nn.functional.normalize(moves.mean(0), dim=0)
     assert (torch.nn.functional.normalize(moves, dim=1) @ direction).median() > 0.8
     norms = [torch.stack([rows[symbol] for symbol in new]).norm(dim=1) for rows in (before, after)]
-    assert torch.allclose(*norms, rtol=1e-3), "their length is as before"
+    assert torch.allclose(*norms, rtol=1e-3), "their length must be unchanged"
 
 
 def test_a_row_is_the_weighted_mean_as_long_as_its_parts():

@@ -1,4 +1,4 @@
-"""Where output is written: nothing that is there is lost, nothing is half-written, no two runs are mixed."""
+"""Output paths: no existing file is lost, nothing is half-written, and two runs are never mixed."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def test_an_encoder_named_as_an_output_is_made_stays(repository, tmp_path, monke
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_is_followed(text, tmp_path, there):
-    """What it leads to is replaced when the new content is complete, and the link stays one."""
+    """The target is replaced when the new content is complete; the link remains a link."""
     target = tmp_path / "elsewhere/target"
     target.parent.mkdir()
     if there:

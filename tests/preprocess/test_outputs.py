@@ -13,7 +13,7 @@ from tests.preprocess.conftest import refused, sentences, write_lines
 
 
 class FullDisk:
-    """Files are opened under their names, but what is written goes to /dev/full."""
+    """Files are opened under their names, but all writes go to /dev/full."""
 
     def __init__(self, monkeypatch):
         self._open = builtins.open
@@ -22,7 +22,7 @@ class FullDisk:
 
     def __call__(self, file, mode="r", *args, **options):
         if set(mode) & {"w", "x"} and ".partial" in str(file):
-            self._open(file, mode, *args, **options).close()  # the name is there
+            self._open(file, mode, *args, **options).close()  # creates the name
             return self._open("/dev/full", mode.replace("+", "").replace("x", "w"), *args, **options)
         return self._open(file, mode, *args, **options)
 

@@ -1,4 +1,4 @@
-"""Paragraphs that many documents of a corpus have: found, counted, written, kept once."""
+"""Paragraphs that occur in many documents of a corpus are found, counted, listed, and kept once."""
 
 import json
 
@@ -15,7 +15,7 @@ MENU, NOTICE = "首页 | 新闻 | 视频", "版权所有,未经许可不得转�
 
 @pytest.fixture
 def corpus(tmp_path):
-    """12 documents with a menu, 4 of them with a notice twice; one that is the menu alone."""
+    """12 documents with a menu, 4 of them also with a notice twice; and one document with only the menu."""
     texts = [f"{MENU}\n\n正文第{i}段。\n " + f"{NOTICE}\n{NOTICE}" * (i % 3 == 0) for i in range(12)]
     rows = [json.dumps({"title": "", "text": text, "url": ""}) for text in [*texts, MENU]]
     return write_lines(tmp_path / "corpus.jsonl", rows)

@@ -1,4 +1,4 @@
-"""Commands in processes of their own: by their path, on a full disk, in an unwritable place, interrupted by Ctrl-C."""
+"""Commands in separate processes: run by their path, on a full disk, with unwritable paths, interrupted by Ctrl-C."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from tests.preprocess.conftest import refused, sentences, write_lines
 
 
 def test_a_manifest_by_the_path_of_its_command(repository, tmp_path):
-    """From a checkout, without installing it; whatever lies beside the command is no module of others."""
+    """From a checkout without installation; files beside the command do not shadow other modules."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, str(repository / "preprocess/run.py"), "examples/manifests/pretraining.yaml"]
     done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
@@ -30,7 +30,7 @@ def test_a_manifest_by_the_path_of_its_command(repository, tmp_path):
     ],
 )
 def test_no_file_may_grow_further(command, vocabulary_dir, tmp_path):
-    """The system refuses to write more than 64 kB to a file, as a full disk would: one line, nothing half-written."""
+    """The system limits files to 64 kB, as a full disk would: one error line, nothing half-written."""
     text, out = write_lines(tmp_path / "text", sentences("bo", 3000)), tmp_path / "out"
     arguments = command.format(text=text, out=out, vocabulary=vocabulary_dir).split()
     command = ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash", sys.executable, "-m", f"preprocess.{arguments[0]}"]
@@ -43,7 +43,7 @@ def test_no_file_may_grow_further(command, vocabulary_dir, tmp_path):
 
 
 def test_places_that_cannot_be_written(texts, tmp_path):
-    """A file where a folder would have to be; no permission matters to the administrator, this does."""
+    """A file in place of a folder, which fails even for root, unlike missing permissions."""
     occupied = write_lines(tmp_path / "file", ["mine"])
     refused(
         f"{occupied}.*(Not a directory|File exists)",
@@ -74,7 +74,7 @@ def test_pipes_where_text_is_read_twice(texts, vocabulary_dir, tmp_path):
 
 
 def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
-    """As in a folder that may not be entered, asking whether such a file is there fails."""
+    """Checking whether such a file exists fails, as in a folder without access."""
     long, text, out = "x" * 300, texts["bo"], tmp_path / "out"
     refused(
         r"^x+: File name too long$",
@@ -90,7 +90,7 @@ def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
 
 
 def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
-    """The text comes from a pipe that stays open, so the command is at work when the interrupt comes."""
+    """The text comes from a pipe that stays open, so the command is still running when it is interrupted."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     arguments = f"-m swcm_fairseq.cli clean --lang bo --input {pipe} --output {tmp_path}/out"
@@ -98,14 +98,14 @@ def test_ctrl_c_at_work_is_one_line_and_leaves_nothing(tmp_path):
         [sys.executable, *arguments.split()],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored if tests run in the background
     )
-    with open(pipe, "w", encoding="utf-8") as feed:  # waits until the command opens it
+    with open(pipe, "w", encoding="utf-8") as feed:  # blocks until the command opens it
         feed.writelines(f"{line}\n" for line in sentences("bo", 2000))
         feed.flush()
         while not list(tmp_path.glob(".out.*.partial")):
             time.sleep(0.02)
-        for _ in range(5):  # on a busy machine the first can be lost, as it can be at the terminal: press it again
+        for _ in range(5):  # on a busy machine, the first interrupt can be lost, as in a terminal
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=20)

@@ -1,4 +1,4 @@
-"""Every reader against a small file in the real format, and the question answering files of the data pack whole."""
+"""Every reader on a small file in the real format, and on the complete question answering files of the data pack."""
 
 import gzip
 import json
@@ -257,7 +257,7 @@ def test_cmrc_of_the_data_pack(datapack):
         assert sum(isinstance(each, Reject) for each in plain) == numbers
         assert len(squad) == questions
         asked = [{each.question for each in found if isinstance(each, Question)} for found in (plain, squad)]
-        assert len(asked[0] ^ asked[1]) < 10  # the two layouts were typed apart
+        assert len(asked[0] ^ asked[1]) < 10  # the two layouts were typed separately
 
 
 def test_kazqad_of_the_data_pack(datapack):
@@ -324,7 +324,7 @@ def test_cmhg(write, tmp_path, lang, name):
         assert first == Document((str(path), 2), lang, "مەزمۇن.\nئىككى.", "ماۋزۇ")
         assert isinstance(second, Document) and isinstance(third, Document)
     found = read("cmhg", path, langs=(lang,), min_label=4)
-    assert [each.reason for each in found[1:]] == ["average_score below 4, or none"] * 2
+    assert [each.reason for each in found[1:]] == ["average_score below 4 or missing"] * 2
     with pytest.raises(InputError, match="CMHG has no kk, only bo, mn, ug"):
         read("cmhg", tmp_path / "CMHG", langs=("kk",))
 
@@ -333,7 +333,7 @@ def test_cmhg(write, tmp_path, lang, name):
 
 
 def write_table(path, columns, kind="parquet"):
-    """A file as `datasets` writes it: Parquet in two row groups, an Arrow file, or an Arrow stream in two batches."""
+    """Write a file like `datasets`: Parquet with two row groups, an Arrow file, or an Arrow stream with two batches."""
     table = pyarrow.table(columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "parquet":
@@ -350,7 +350,7 @@ DOCUMENTS = {"text": ["ཀ།\nཁ།", None, "ག།"], "title": ["མིང་
 
 @pytest.mark.parametrize(("kind", "name"), [("parquet", "parquet"), ("file", "arrow"), ("stream", "arrow")])
 def test_tables(tmp_path, kind, name):
-    path = write_table(tmp_path / "part", DOCUMENTS, kind)  # known by its content
+    path = write_table(tmp_path / "part", DOCUMENTS, kind)  # recognized by its content
     for reader in (name, "parquet", "mc2", "jsonl"):
         first, second, third = read(reader, path)
         assert first == Document((str(path), 1), "bo", "ཀ།\nཁ།", "མིང་")
@@ -395,7 +395,7 @@ def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch
     for kind in ("parquet", "file", "stream"):
         content = write_table(tmp_path / "whole", {"text": ["ཀ" * 1000] * 50}, kind).read_bytes()
         random.seed(kind)
-        for _ in range(30):  # pyarrow crashes on wrong offsets that nobody checks
+        for _ in range(30):  # pyarrow crashes on wrong offsets unless they are checked
             wrong = bytearray(content)
             wrong[random.randrange(8, len(content))] ^= 1 << random.randrange(8)
             (tmp_path / "wrong").write_bytes(wrong)
@@ -418,14 +418,14 @@ def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch
     [
         ("mc2 --input {file} --lang bo-zh", "this format has one language"),
         ("sft-pairs --input {file} --lang bo", "this format has two languages"),
-        ("mc2 --input {file} --lang bo --use answer", "mc2 gives text or summary"),
+        ("mc2 --input {file} --lang bo --use answer", "mc2 supports text or summary"),
         ("mc2 --input /no/such --lang bo", "/no/such: no such file"),
         ("mc2 --input {file} --lang bo --fields body=x", "with NAME one of text, title"),
         ("mc2 --input {file} --lang bo", r"no records are left \(not JSON 1\)"),
         ("cmrc2018 --input {file} --lang zh", "not JSON"),
         ("thucnews --input {folder} --lang zh", "contains no .txt files"),
         ("thucnews --input {file} --lang zh", "neither a folder nor a readable zip file"),
-        ("plain-pairs --input {file} --lang zh-bo", "--input has 1 file; give two: source, then target"),
+        ("plain-pairs --input {file} --lang zh-bo", r"--input has 1 file\(s\); give two: source, then target"),
     ],
 )
 def test_bad_command_lines(write, tmp_path, args, message):
@@ -448,7 +448,7 @@ def test_zip_of_one_file_is_read_and_others_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"two.zip: cannot be unpacked: 2 files in the archive"):
         read("plain", tmp_path / "two.zip")
     locked = bytearray((tmp_path / "one.zip").read_bytes())
-    locked[6] |= 1  # the flag of encryption, in the file's header and in the directory
+    locked[6] |= 1  # the encryption flag, in the file's header and in the directory
     locked[locked.find(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "locked.zip").write_bytes(locked)
     for name in ("plain", "thucnews"):

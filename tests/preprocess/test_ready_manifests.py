@@ -1,4 +1,4 @@
-"""Every ready manifest runs whole on small files in the real formats, put where it expects the corpora."""
+"""Every ready manifest runs completely on small files in the real formats, at the paths that it names."""
 
 import json
 import zipfile
@@ -88,7 +88,7 @@ WRITERS = {
 
 
 def write_corpus(entry: CorpusEntry, texts: dict[str, list[str]]) -> None:
-    """Small files in the format of a corpus, where the manifest looks for them."""
+    """Write small files in the format of a corpus at the paths that the manifest names."""
     paths = [Path(path) for path in entry.input]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def run_manifest(path: Path, vocabulary: Path, folder: Path, monkeypatch) -> Cor
     manifest = read_manifest(path)
     for entry in manifest.corpora:
         write_corpus(entry, texts)
-    # The sample text has few tokens to divide: shares as small as LCSTS' would leave a split empty.
+    # The sample text is short, so shares as small as those of LCSTS would leave a split empty.
     monkeypatch.setattr(CorpusEntry, "shares", property(lambda self: _even(self.split)))
     run.main([str(path), "--vocabulary", str(vocabulary), "--workers", "1"])
     return Corpora.read(manifest.output)

@@ -1,4 +1,4 @@
-"""Manifests: the whole chain from one file, skipped when done, and what is refused."""
+"""Manifests: the whole chain from one file, skipped steps, and refused manifests."""
 
 import json
 
@@ -21,7 +21,7 @@ def write_manifest(path, **content):
 
 @pytest.fixture
 def manifest(vocabulary_dir, tmp_path):
-    """A manifest of documents, pairs and summaries; returns its path and its content."""
+    """A manifest with documents, pairs and summaries; its path and content."""
     records = [{"title": f"ཁ་བྱང་ {i}།", "text": text, "url": ""} for i, text in enumerate(sentences("bo", 200))]
     write_lines(tmp_path / "mc2.jsonl", [json.dumps(record) for record in records] + ["not json"])
     for lang in ("zh", "bo"):
@@ -61,7 +61,7 @@ def manifest(vocabulary_dir, tmp_path):
 
 def test_everything_from_one_file(manifest, tmp_path, capsys):
     run.main([str(manifest[0])])
-    assert capsys.readouterr().out.count("next: ") == 1, "only the last step says what comes next"
+    assert capsys.readouterr().out.count("next: ") == 1, "only the last step must print the next command"
     corpora = {corpus.name: corpus.splits for corpus in Corpora.read(tmp_path / "data-bin").corpora}
     assert list(corpora) == ["bo", "titles", "zh-bo"]
     assert {split: 0 < part.samples < 200 for split, part in corpora["bo"].items()} == {"train": True, "valid": True}
@@ -85,7 +85,7 @@ def test_a_changed_corpus_is_read_again(manifest, tmp_path):
 
 
 def test_a_changed_file_of_a_folder_is_read_again(vocabulary_dir, tmp_path):
-    """The folder of a category does not change when an article in it is written again."""
+    """The folder of a category does not change when an article in it is rewritten."""
     article = tmp_path / "THUCNews/体育/1.txt"
     article.parent.mkdir(parents=True)
     article.write_text("标题\n正文一。", encoding="utf-8")
@@ -116,7 +116,7 @@ def test_a_line_that_is_too_long_to_divide_is_not_cut(manifest, monkeypatch):
 
 
 def test_work_that_failed_is_not_taken_for_done(tmp_path):
-    """Its outputs may be of the failed work, so those of the work before count no longer."""
+    """Outputs may come from the failed work, so the record of the earlier work is no longer valid."""
     record, output = tmp_path / "record.json", tmp_path / "output"
 
     def fail():
@@ -215,7 +215,7 @@ def test_keys_are_checked(manifest, change, message):
         ({"clean": ["near"]}, "give true, false or options"),
         ({"limit": 0}, "limit: 0: must be at least 1"),
         ({"limit": True}, "limit: True is not a number"),
-        ({"split": "dev"}, "'dev' is not a split; use train, valid, test"),
+        ({"split": "dev"}, "'dev' is not a split; use train, valid or test"),
         ({"split": {"train": 0.5, "trial": 0.5}}, "'trial' is not a split"),
         ({"lang": "zh-bo"}, "lang 'zh-bo': mc2 as text needs one"),
         ({"lang": False}, "put it in quotes"),

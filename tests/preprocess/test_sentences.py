@@ -1,4 +1,4 @@
-"""Sentence ends per script; parts keep every character but spaces."""
+"""Sentence ends by script; parts keep every character except spaces."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The statistics are those of the files, for our directories and for stock ones."""
+"""The statistics match the files, in our data directories and in stock ones."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_numbers_are_those_of_the_files(data_bin):
 
 
 def test_how_often_corpora_are_drawn(data_bin):
-    """60 texts in bo, 10 in ug, 60 pairs of zh and bo that go both ways."""
+    """60 texts in bo, 10 in ug, and 60 pairs of zh and bo used in both directions."""
 
     def drawn(temperature):
         return {side.group: side.probability for side in stats.read_directory(data_bin, "train", temperature)}
@@ -50,7 +50,7 @@ def test_how_often_corpora_are_drawn(data_bin):
 
 @pytest.mark.parametrize("by", SamplingBy)
 def test_numbers_are_those_of_the_tasks_table(data_bin, capsys, caplog, by):
-    """Name by name, digit by digit, for the same data directory."""
+    """Names and digits are equal for the same data directory."""
     options = {**NODES, "data": str(data_bin), "seed": 1, "update_freq": [1], "train_subset": "train"}
     cfg = OmegaConf.structured(MultilingualDenoisingMTConfig)
     task = MultilingualDenoisingMTTask.setup_task(OmegaConf.merge(cfg, options, {"sampling_by": by.name}))
@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_tasks_table(data_bin, capsys, caplog, by):
 
 @pytest.mark.parametrize("unit", ["samples", "tokens"])
 def test_beta_and_unit_as_in_training(data_bin, unit):
-    """CINO's equation 2; the flags and the task's table give the same numbers (see above for the table)."""
+    """CINO's equation 2; the flags give the same numbers as the task's table, which the test above covers."""
     options = stats.StatsOptions(alpha=0.7, sampling_beta=0.3, sampling_unit=unit)
     temperature = Temperature(0.7, 0.3, by_tokens=unit == "tokens")
     assert options.temperature == temperature
@@ -120,7 +120,7 @@ def test_what_is_refused(data_bin, tmp_path):
     whole = index.read_bytes()
     for content, message in (
         (b"x", "not a memory-mapped index"),
-        (whole[:20], r"bo/train.idx: 20 bytes instead of"),  # cut inside its header
+        (whole[:20], r"bo/train.idx: 20 bytes instead of"),  # truncated inside its header
         (whole[:-1], r"bo/train.idx: \d+ bytes instead of"),
         (whole[:9] + b"\2" + whole[10:], "version 2 with ids of type 8 is not known"),
         (whole[:17] + b"\xff" + whole[18:], "version 1 with ids of type 255 is not known"),

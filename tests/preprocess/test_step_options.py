@@ -1,4 +1,4 @@
-"""Every step is a function on option dataclasses: a command line adds places to read and write, and nothing else."""
+"""Every step is a function of option dataclasses; its command line adds only the paths to read and write."""
 
 import argparse
 import dataclasses
@@ -20,7 +20,7 @@ STEPS = {
     vocab_extend: vocab_extend.extend_vocabulary,
     vocab_prune: vocab_prune.prune_vocabulary,
 }
-# What a step reads and writes, as arguments of its function.
+# Arguments of a step's function that name its inputs and outputs.
 PLACES = {
     *("help", "input", "output", "lang", "vocab", "check", "mono", "pair", "plain", "again"),
     *("directory", "format", "use", "set", "place"),
@@ -50,7 +50,7 @@ def test_flags_are_fields(module):
 
 @pytest.mark.parametrize("module", STEPS, ids=lambda module: module.__name__)
 def test_a_manifest_could_give_the_same(module):
-    """Each dataclass loads from a mapping, with the same defaults as its command line."""
+    """Each dataclass loads from a mapping, with the same defaults as on the command line."""
     for kind in dataclasses_of(STEPS[module]):
         required = {field.name: 7 for field in dataclasses.fields(kind) if _required(field)}
         assert loaded(kind, required, "manifest") == kind(**required)

@@ -33,7 +33,7 @@ def chunk_bytes(request, monkeypatch):
         (b"a\x0b\xe2\x80\xa8b\rc\nd\n", [b"a\x0b\xe2\x80\xa8b\rc", b"d"]),
         (b"\xef\xbb\xbf" + b"x" * 10 + b"\r\n", [b"x" * 10]),
         (b"\xef\xbb\xbf" + b"x" * 11 + b"\ny", [b"x" * 11, b"y"]),
-        (b"x" * 10 + b"\rz" * 9 + b"\nb", [b"x" * 10 + b"\r", b"b"]),  # cut, and still seen to be too long
+        (b"x" * 10 + b"\rz" * 9 + b"\nb", [b"x" * 10 + b"\r", b"b"]),  # cut, but still recognizable as too long
         (b"x" * 99, [b"x" * 11]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Training a vocabulary: XLM-R's ids, determinism, balance, what is refused."""
+"""Training a vocabulary: XLM-R's ids, determinism, balance, refused inputs."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ from tests.preprocess.conftest import SENTENCES, write_lines
 
 @pytest.fixture(scope="module")
 def real_vocabulary(sample_data, tmp_path_factory) -> Vocabulary:
-    """2,000 pieces of the committed sample of all five languages."""
+    """2,000 pieces learned from the committed sample of all five languages."""
     directory = tmp_path_factory.mktemp("real") / "vocab"
     files = [f"{lang}={sample_data}/mono.{lang}.train.txt" for lang in SENTENCES]
     vocab.main(["--size", "2000", "--output", str(directory), "--input", *files])

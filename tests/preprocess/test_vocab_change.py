@@ -1,4 +1,4 @@
-"""Extending and pruning: ids, rows, segmentation, unknown tokens, report."""
+"""Extending and pruning vocabularies: ids, rows, segmentation, unknown tokens, report."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ XLMR = Path(__file__).parents[1] / "interop/fixtures/xlmr"
 
 @pytest.fixture(scope="module")
 def encoder(sample_data, tmp_path_factory):
-    """A Hugging Face directory whose vocabulary has no Tibetan; its rows are numbered, some belong to no symbol."""
+    """A Hugging Face directory without Tibetan pieces; its rows are numbered, and some belong to no symbol."""
     directory = tmp_path_factory.mktemp("encoder") / "encoder"
     files = [f"{lang}={sample_data}/mono.{lang}.train.txt" for lang in ("zh", "kk", "mn", "ug")]
     vocab.main(["--size", "2500", "--output", str(directory), "--input", *files])
@@ -67,7 +67,7 @@ def rows_by_symbol(directory):
 
 
 def assert_rows_carried(source, target):
-    """Every row of a piece that both know is the same, bit for bit."""
+    """Check that the rows of all common pieces are equal, bit for bit."""
     old, _ = rows_by_symbol(source)
     new, rows = rows_by_symbol(target)
     assert len(new) == rows == json.loads((target / "config.json").read_text())["vocab_size"]
@@ -114,7 +114,7 @@ def test_pruning_keeps_segmentation_and_rows(extended, sample_data, tmp_path):
     assert_rows_carried(extended, tmp_path / "small")
     order = [symbol for symbol in before.dictionary.symbols if symbol in small.dictionary]
     assert order == small.dictionary.symbols
-    unused = (sample_data / "mono.zh.valid.txt").read_text(encoding="utf-8").split("\n")  # text that was not counted
+    unused = (sample_data / "mono.zh.valid.txt").read_text(encoding="utf-8").split("\n")  # text not counted
     for line in unused:
         pieces = before.processor.encode(line, out_type=str)
         if all(piece in small.dictionary for piece in pieces):
@@ -147,13 +147,13 @@ def test_rows_of_old_and_sharded_files_are_carried_too(encoder, sample_data, tmp
 
 
 def test_the_model_starts_from_a_changed_encoder(encoder, sample_data, tmp_path):
-    """What is written is read by swcm_fairseq.interop, symbol by symbol."""
+    """swcm_fairseq.interop reads the written encoder, symbol by symbol."""
     vocab_prune.main(f"--vocab {encoder} --input {sample_data}/mono.kk.train.txt --output {tmp_path / 'small'}".split())
     assert read_symbols(tmp_path / "small") == symbols(read_model(tmp_path / "small"))
 
 
 def test_a_fairseq_checkpoint_is_taken_too(sample_data, tmp_path):
-    """The same files come out as from the directory that it was made of, the language model's head included."""
+    """The result has the same files as from the directory the checkpoint was made from, including the LM head."""
     for name in ("directory", "checkpoint"):
         shutil.copytree(XLMR, tmp_path / name)
     weights = read_encoder(XLMR)
@@ -201,7 +201,7 @@ def contents(directory):
 
 @pytest.mark.parametrize("files", range(6))
 def test_the_same_command_goes_on_where_it_was_interrupted(encoder, texts, tmp_path, monkeypatch, files):
-    """Ctrl-C when so many files have their names; then the same command writes what it writes without."""
+    """Ctrl-C after some files got their names; the same command then writes the same files as without it."""
     arguments = f"--vocab {encoder} --input {texts['zh']} --output".split()
     calls, replace = itertools.count(), os.replace
 

@@ -1,4 +1,4 @@
-"""IBM model 1, against a plain reading of Brown et al. (1993) and on texts whose translations are known."""
+"""IBM model 1, compared with a direct implementation of Brown et al. (1993), and on texts with known translations."""
 
 from collections import defaultdict
 
@@ -15,7 +15,7 @@ NULL = -1
 
 
 def plain_model_1(of, given_side, iterations):
-    """Token by token: t(f|e), with a null word in every sentence; all start equal."""
+    """t(f|e), computed token by token with a null word in every sentence, from equal start values."""
     table = defaultdict(lambda: 1.0)
     for _ in range(iterations):
         counts, totals = defaultdict(float), defaultdict(float)
@@ -64,7 +64,7 @@ def test_equals_the_plain_model(pairs):
 
 
 def test_finds_the_translations_of_a_shuffled_language():
-    """Every word has one translation, sentences have another order of words."""
+    """Every word has one translation; the word order of sentences differs."""
     generator = np.random.default_rng(0)
     known = [generator.integers(0, 40, generator.integers(2, 9)) for _ in range(400)]
     translation = generator.permutation(40)

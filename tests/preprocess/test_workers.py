@@ -18,7 +18,7 @@ from tests.preprocess.conftest import SENTENCES, sentences, write_lines
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """Content by name; paths inside files, which differ in the folder's name, are made the same."""
+    """File name -> content; paths inside files are normalized, because they contain the folder's name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes().replace(str(folder).encode(), b"") for path in files}
 
@@ -80,7 +80,7 @@ def tenfold(number):
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize(("last", "expected"), [(3, [0, 10, 20, "3 is invalid"]), (2, [0, 10, "no item 2"])])
 def test_the_first_error_comes_after_the_results_before_it(workers, last, expected):
-    """Whether the work or its items raise it, and however many items are read ahead."""
+    """Whether the work or its items raise the error, and however many items are read ahead."""
 
     def items():
         yield from range(last)
@@ -95,7 +95,7 @@ def test_the_first_error_comes_after_the_results_before_it(workers, last, expect
 
 
 def test_ctrl_c_while_processes_start_is_not_lost():
-    """It comes in a function that runs after the fork, where Python ignores what is raised."""
+    """The interrupt comes in a function that runs after the fork, where Python ignores exceptions."""
     code = """import os, signal
 from preprocess.steps.parallel import ordered_map
 from swcm_fairseq.errors import run_command
@@ -105,7 +105,7 @@ run_command(lambda: list(ordered_map(abs, range(9), 2)))"""
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored if tests run in the background
     )
     assert (done.returncode, done.stderr) == (130, "interrupted; the same command continues where it stopped\n")
 
@@ -121,7 +121,7 @@ def test_statistics_with_four_workers(run, texts, capsys):
 
 
 def test_the_manifests_workers_reach_every_step(corpus, vocabulary_dir, tmp_path, monkeypatch):
-    """The option of the command line goes before the manifest's; both give the same files as one process."""
+    """The command line option overrides the manifest's; both give the same files as one process."""
     asked: dict[str, set[int]] = {}
     for step in (run.extract, run.clean, run.binarize):
 

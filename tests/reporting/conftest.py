@@ -1,4 +1,4 @@
-"""Made-up runs, and the report on them."""
+"""Artificial runs, and the report on them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ SIGNATURE = "rougeL|lang:{}|tok:{}|v:1"
 
 
 def evaluation(f1: float, lang: str = "bo", tok: str = "bo-syllable", segments: int = 50, **options) -> Evaluation:
-    """Scores of one system: F1, and P and R that follow from it."""
+    """Scores of one system: F1, and P and R derived from it."""
     interval = options.get("interval", 1.25)
     values = {f"rougeL {part}": Value(f1 + more, interval) for part, more in (("F1", 0), ("P", 1), ("R", -1))}
     return Evaluation(lang, segments, [SystemScores("ours", values)], {"rougeL": SIGNATURE.format(lang, tok)})
@@ -29,7 +29,7 @@ def runs(tmp_path) -> Path:
 
 @pytest.fixture
 def scored(runs) -> Callable[..., Path]:
-    """Leave a scores file, e.g. ``scored("finetuning/summarization/no-mt", "bo", 20.0)``; returns it."""
+    """Write a scores file, such as ``scored("finetuning/summarization/no-mt", "bo", 20.0)``; return its path."""
 
     def write(run: str, scores: str, f1: float, **options) -> Path:
         path = runs / run / "scores" / f"{scores}.json"
@@ -42,7 +42,7 @@ def scored(runs) -> Callable[..., Path]:
 
 @pytest.fixture
 def trained(runs) -> Callable[..., Path]:
-    """Leave a checkpoint as fairseq writes it, and a log of every tenth update; returns the run."""
+    """Write a fairseq checkpoint and a log of every tenth update; return the directory of the run."""
 
     def write(run: str, updates: int, max_update: int = 0, epoch: int = 1, max_epoch: int = 0) -> Path:
         state = {
@@ -62,7 +62,7 @@ def trained(runs) -> Callable[..., Path]:
 
 @pytest.fixture
 def report(runs, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Run the report; returns its exit status, what it printed, and its error lines."""
+    """Run the report; return its exit status, output and error lines."""
 
     def run(*options: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""What fine-tuning and merging check before they train."""
+"""Checks of fine-tuning and merging before they train."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Losses out of fairseq's logs."""
+"""Losses from fairseq's logs."""
 
 import pytest
 

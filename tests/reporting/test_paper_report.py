@@ -1,4 +1,4 @@
-"""Tables, figures and the list of what is missing, from made-up runs."""
+"""Tables, figures and the list of unfinished runs, from artificial runs."""
 
 import csv
 import json

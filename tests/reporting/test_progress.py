@@ -1,4 +1,4 @@
-"""The progress bar over fairseq-train's log."""
+"""The progress bar for fairseq-train's log."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ DONE = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | done training in 1.0 se
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, capsys):
-    """Feed lines to the script; returns its exit status and what the terminal shows. The log must be the lines."""
+    """Feed lines to the script; return its exit status and terminal output. Checks that the log equals the lines."""
 
     def feed(lines: list[str], *arguments) -> tuple[int, str]:
         monkeypatch.setattr(sys, "stdin", io.StringIO("".join(lines)))

@@ -1,4 +1,4 @@
-"""The end of the demonstration: what it says follows from the numbers."""
+"""The report of the demonstration: its conclusion follows from the numbers."""
 
 import json
 import sys

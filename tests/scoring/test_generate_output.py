@@ -1,4 +1,4 @@
-"""Outputs of fairseq-generate, and plain files, become aligned texts."""
+"""Reading outputs of fairseq-generate and plain files as aligned texts."""
 
 import bz2
 from argparse import Namespace
@@ -50,7 +50,7 @@ def test_segments_come_back_in_the_order_of_the_input(tmp_path):
     [
         ("T-0\ta\n", r"no hypotheses \(D- lines\).*without --quiet"),
         ("plain text\n", "give plain text files with --hyp"),
-        ("S-0\ta\nD-0\t-1\tb\nS-1\tc\n", "segment 1 has no hypothesis .*cut off"),
+        ("S-0\ta\nD-0\t-1\tb\nS-1\tc\n", "segment 1 has no hypothesis .*interrupted"),
         ("S-0\ta\nD-0\t-1\tb\nS-0\ta\n", "run.txt:3: second line S-0"),
         ("S-0\ta\nD-0\tword\n", "run.txt:2: D- line without a score"),
     ],
@@ -80,7 +80,7 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path):
     other = write(tmp_path, "other.txt", RUN.replace("reference two", "another"))
     short = write(tmp_path, "short.ref", "r0\nr1\n")
     none = write(tmp_path, "none.txt", "S-0\ta\nD-0\t-1\tc\n")
-    with pytest.raises(InputError, match=r"fewer.txt has 1 segments and .*run.txt has 2"):
+    with pytest.raises(InputError, match=r"fewer.txt and .*run.txt contain different segments \(1 and 2\)"):
         read_inputs(arguments(generated=[run, fewer]))
     with pytest.raises(InputError, match=r"the reference of segment 2 differs from"):
         read_inputs(arguments(generated=[run, other]))
@@ -120,7 +120,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path):
     damaged = bz2.compress(b"a\n")[:10] + bytes(30)
     with pytest.raises(InputError, match=r"damaged: damaged compressed file: Invalid data stream"):
         read_lines(write(tmp_path, "damaged", damaged))
-    with pytest.raises(InputError, match="none: cannot read it"):
+    with pytest.raises(InputError, match="none: cannot be read"):
         read_lines(tmp_path / "none")
-    with pytest.raises(InputError, match="cannot read it"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_lines(tmp_path)

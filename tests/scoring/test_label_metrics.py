@@ -1,4 +1,4 @@
-"""Scores of labels: scikit-learn's numbers, intervals and tests, and what is refused."""
+"""Scores of labels: comparison with scikit-learn, intervals and tests, refused inputs."""
 
 import json
 
@@ -19,7 +19,7 @@ labels = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, m
 @given(labels)
 def test_the_numbers_are_scikit_learns(pairs):
     references, predictions = np.array(pairs).T
-    counts = label_counts(references, predictions, 7)  # class 6 is nowhere
+    counts = label_counts(references, predictions, 7)  # class 6 does not occur
     assert accuracy(counts) == pytest.approx(accuracy_score(references, predictions))
     assert macro_f1(counts) == pytest.approx(f1_score(references, predictions, average="macro", zero_division=0))
     assert weighted_f1(counts) == pytest.approx(f1_score(references, predictions, average="weighted", zero_division=0))

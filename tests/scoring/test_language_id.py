@@ -1,4 +1,4 @@
-"""Script and language of texts, on examples and on the sentences of the data pack."""
+"""Script and language identification on examples and on sentences of the data pack."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_nothing_to_identify():
 @needs_identifier
 @pytest.mark.parametrize("code", ["bo", "kk", "mn", "ug", "zh"])
 def test_real_sentences(sample_data, code):
-    """All sentences of 20 characters or more of the committed text."""
+    """All sentences of at least 20 characters in the committed text."""
     accuracy = language_accuracy(sentences(sample_data, code), code)
     assert accuracy.script == accuracy.language == 100
 
@@ -73,7 +73,7 @@ def test_real_sentences(sample_data, code):
 @needs_identifier
 @pytest.mark.parametrize("code", ["bo", "kk", "mn", "ug", "zh"])
 def test_real_sentences_of_the_larger_collection(datapack, code):
-    """Formulas and commands among them; docs/evaluation.md has the confusions."""
+    """Includes formulas and commands; docs/evaluation.md lists the confusions."""
     accuracy = language_accuracy(sentences(datapack / "libreoffice", code), code)
     assert accuracy.script >= 99.5
     assert accuracy.language >= 98.8

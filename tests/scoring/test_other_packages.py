@@ -1,9 +1,9 @@
-"""The same numbers as rouge-chinese and rouge-mongolian where their definition is the same.
+"""Scores equal those of rouge-chinese and rouge-mongolian where the definitions agree.
 
-Given our tokens, their ROUGE-L and their ROUGE-N with ``exclusive=False`` are the same numbers, but for 1e-8 in
-their F1's denominator. They differ on purpose in three ways: they compare everything between spaces
-(punctuation and upper case included), their ROUGE-N counts a repeated n-gram once by default, and they raise an
-error for an empty text.
+Given our tokens, their ROUGE-L and their ROUGE-N with ``exclusive=False`` give the same numbers, except for the 1e-8 in
+the denominator of their F1. Three differences are intended: they compare everything between spaces (including
+punctuation and upper case), their ROUGE-N counts a repeated n-gram once by default, and they raise an error for an
+empty text.
 """
 
 from importlib import import_module
@@ -63,7 +63,7 @@ def test_botok_words(tmp_path):
 
 
 def word_list(pack: Path) -> Path:
-    """A dialect pack of botok with two words."""
+    """Write a botok dialect pack with two words."""
     for folder in ("dictionary/words", "dictionary/words_non_inflected", "dictionary/rules", "adjustments/rules"):
         (pack / folder).mkdir(parents=True)
     words = "བཀྲ་ཤིས\tNOUN\t\t\t\nབདེ་ལེགས\tNOUN\t\t\t\n"

@@ -75,7 +75,7 @@ def test_corpus_is_the_mean_as_rouge_scores_aggregator_takes_it():
     for reference, hypothesis in zip(references, hypotheses, strict=True):
         aggregator.add_scores(RougeScorer(["rougeL"]).score(reference, hypothesis))
     middle = aggregator.aggregate()["rougeL"].mid
-    # rouge-score reports the median of resampled means: near the mean, not on it
+    # rouge-score reports the median of resampled means, which is close to the mean but not equal
     score = Rouge(L, "en", build_tokenizer("en")).corpus_score(hypotheses, [references])
     assert score.score == pytest.approx(100 * (0.8 + 0.4 + 0) / 3)
     assert score.score == pytest.approx(100 * middle.fmeasure, abs=5)

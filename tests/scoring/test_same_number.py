@@ -14,7 +14,7 @@ SYLLABLES = ["བོད་", "ཡིག་", "གི་", "ཡི་"]
 
 
 def fairseq(command, *argv):
-    """Run one of fairseq's command lines; returns what it printed."""
+    """Run one of fairseq's command lines; return its output."""
     code = f"from fairseq_cli.{command} import cli_main; cli_main()"
     done = subprocess.run([sys.executable, "-c", code, *map(str, argv)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -22,7 +22,7 @@ def fairseq(command, *argv):
 
 
 def write_text(folder):
-    """A few syllables in random order: even an untrained model hits some."""
+    """Write a few syllables in random order, so that even an untrained model matches some."""
     rng = random.Random(1)
     for split, lines in (("train", 40), ("test", 21)):
         for language in ("zh", "bo"):

@@ -1,4 +1,4 @@
-"""The two commands: reports, samples, and what they refuse."""
+"""The two commands: reports, samples, and refused inputs."""
 
 import gzip
 import json
@@ -148,7 +148,7 @@ def test_compressed_files_score_the_same(files, tmp_path, capsys, pack):
 
 
 def test_as_a_command(files, tmp_path):
-    """Exit status and streams, in a process of its own."""
+    """Exit status and output streams, in a separate process."""
     output = tmp_path / "report.md"
     argv = ["--ref", files["ref.bo"], "--lang", "bo", "--bootstrap", "0", "--output", str(output)]
     command = [sys.executable, "-m", "swcm_fairseq.scoring", *argv, "--hyp"]

@@ -1,4 +1,4 @@
-"""Intervals and p-values against sacreBLEU's and against exact enumeration."""
+"""Intervals and p-values, compared with sacreBLEU and with exact enumeration."""
 
 from itertools import product
 
@@ -40,7 +40,7 @@ def test_interval_of_rouge_does_not_depend_on_the_order():
     expected = metric.corpus_score(WORSE, [REFERENCES], n_bootstrap=500)
     score, mirrored = (score_with_interval(metric, rows, 500) for rows in (stats, stats[::-1]))
     assert score.intervals == mirrored.intervals
-    assert score._ci == pytest.approx(expected._ci, rel=0.15)  # another sample than sacreBLEU's
+    assert score._ci == pytest.approx(expected._ci, rel=0.15)  # the resamples differ from sacreBLEU's
 
 
 def test_interval_where_some_resamples_score_zero():

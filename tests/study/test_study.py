@@ -1,4 +1,4 @@
-"""The study: its plan, the order of its runs, its statistics and what it says of the paper's orders."""
+"""The study: its plan, the order of its runs, its statistics, and its verdicts on the paper's claims."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def result(system="xlm-swcm", rate=0.1, seed=1, loss=1.0, outputs=None) -> RunRe
 
 @pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu"])
 def test_the_plan_names_real_options(scale):
-    """Every option of the plan is one of fairseq-train's or fairseq-generate's."""
+    """Every option in the plan is an option of fairseq-train or fairseq-generate."""
     from fairseq import options
     from fairseq.utils import import_user_module
 
@@ -115,7 +115,7 @@ def test_a_result_must_have_its_name(tmp_path):
 
 
 def test_intervals_cover_items_and_seeds():
-    """Two seeds that differ widen the interval; two that agree leave the spread of the items."""
+    """Two different seeds widen the interval; with two equal seeds, only the spread of the items remains."""
     metric = metric_named("rougeL F1", "zh")
     random = np.random.default_rng(0)
     same = np.ones((2, 50, 4)) * random.random((1, 50, 1))
@@ -147,7 +147,7 @@ def test_what_became_of_an_order(ours, theirs, word):
 
 
 def test_an_order_that_seeds_disagree_on_is_not_confirmed():
-    """Every item is better in one of three runs, and none in the others: significant over items, not over seeds."""
+    """All items are better in one of three runs, none in the others: significant over items, but not over seeds."""
     metric = metric_named("rougeL F1", "zh")
     texts = {"xlm-swcm": [REFERENCES, ["别的"] * 10, ["别的"] * 10], "no-ws": [["别的"] * 10] * 3}
     scores = {

@@ -1,4 +1,4 @@
-"""A data directory made on the spot, the task on top of it, and fairseq's command lines."""
+"""A generated data directory, the task that reads it, and fairseq's command lines."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def data_bin(tmp_path_factory) -> Path:
 
 @pytest.fixture()
 def make_task(data_bin) -> Callable[..., MultilingualDenoisingMTTask]:
-    """The task with some options set, on ``data_bin`` unless told otherwise."""
+    """Make the task with some options, by default on ``data_bin``."""
 
     def make(data: Path | str | None = None, **options) -> MultilingualDenoisingMTTask:
         values = {
@@ -64,7 +64,7 @@ TRAIN = """
 
 @pytest.fixture(scope="session")
 def run_fairseq(repository) -> Callable[..., subprocess.CompletedProcess]:
-    """Run a fairseq command line as its users do, and return what it printed."""
+    """Run a fairseq command line in a subprocess; return the finished process."""
 
     def run(command: str, *arguments, stdin: str | None = None, ok: bool = True) -> subprocess.CompletedProcess:
         done = subprocess.run(
@@ -88,7 +88,7 @@ def environment(repository: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def train_options() -> list[str]:
-    """Options of a training that takes seconds."""
+    """Options of a training run that takes seconds."""
     return TRAIN.split()
 
 
@@ -103,7 +103,7 @@ UPDATES = """
 
 @pytest.fixture
 def trainer(data_bin, repository, monkeypatch):
-    """A trainer in this process, with some more options, and the first epoch in groups of four batches."""
+    """Build a trainer in this process with additional options, and the first epoch in groups of four batches."""
     monkeypatch.chdir(repository)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 

@@ -1,4 +1,4 @@
-"""Data directories made on the spot."""
+"""Generated data directories."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def write_dictionary(path: Path, pieces: Sequence[str] = PIECES) -> Dictionary:
 
 
 def write_indexed(prefix: Path, texts: Sequence[Sequence[int]], eos: int = 2) -> int:
-    """Write texts as fairseq-preprocess does, each ended by </s>; returns the tokens written."""
+    """Write texts like fairseq-preprocess, each followed by </s>; return the number of tokens written."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     builder = MMapIndexedDatasetBuilder(f"{prefix}.bin", dtype=np.uint16)
     for text in texts:
@@ -44,7 +44,7 @@ def random_texts(number: int, longest: int, seed: int, vocabulary: int = len(PIE
 
 
 def fill(directory: Path, train: int = 40, longest: int = 20, extra: Sequence[Corpus] = ()) -> Path:
-    """A data directory with corpora.json: text in bo and zh, zh-bo pairs, and the named pair ti_sum in bo."""
+    """Write a data directory with corpora.json: text in bo and zh, zh-bo pairs, and the pairs ti_sum within bo."""
     dictionary = write_dictionary(directory / "dict.txt")
     corpora = [
         Corpus("bo", Kind.MONO, "bo", "bo"),

@@ -1,4 +1,4 @@
-"""Every mistake gets one line that says what, where and how to fix it."""
+"""Every mistake is reported in one line that says what is wrong, where, and how to fix it."""
 
 import json
 import shutil
@@ -169,7 +169,7 @@ def test_pieces_like_language_tokens(make_task, tmp_path):
 
 
 class TestCheckpoints:
-    """A checkpoint and data that do not belong together."""
+    """Checkpoints and data that do not match."""
 
     @pytest.fixture()
     def checkpoint(self, make_task, tmp_path):
@@ -212,7 +212,7 @@ class TestCheckpoints:
             make_task(tmp_path / "other", **flags)._check_restored()
 
     def test_training_with_more_languages(self, make_task, checkpoint):
-        """A new run may add languages behind the old ones; resuming may not, and no run may reorder them."""
+        """A new run may append languages; a resumed run may not, and no run may reorder them."""
         make_task(langs="bo,kk,mn,ug,zh,za", finetune_from_model=str(checkpoint))._check_restored()
         for langs, how, fix in (
             ("bo,kk,mn,ug,zh,za", {"save_dir": str(checkpoint.parent)}, "--finetune-from-model"),

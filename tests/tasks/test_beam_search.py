@@ -1,4 +1,4 @@
-"""The search with one wait a step writes what fairseq's loop writes."""
+"""The search that waits once per step gives the same outputs as fairseq's loop."""
 
 import itertools
 from types import SimpleNamespace
@@ -40,7 +40,7 @@ class Operators(TorchDispatchMode):
 
 
 class FairseqsRepeatBlock(NGramRepeatBlock):
-    """fairseq's, given what is written alone."""
+    """fairseq's block, which sees only the generated tokens."""
 
     def forward(self, tokens, lprobs, bsz, beam_size, step):
         written = tokens[:, : step + 1]
@@ -56,7 +56,7 @@ def task(make_task):
 
 @pytest.fixture
 def build(task):
-    """A model whose sentences end at various lengths."""
+    """Build a model whose outputs end at various lengths."""
 
     def build(seed: int = 0) -> XLMSWCMModel:
         torch.manual_seed(seed)
@@ -82,7 +82,7 @@ def batch(task):
 
 
 def both(task, models, batch, monkeypatch, prefix=None, **options):
-    """Hypotheses of our loop and of fairseq's, and how often each was asked for."""
+    """Hypotheses of our loop and of fairseq's; checks that each ran."""
     search = SimpleNamespace(**{"beam": 3, "max_len_a": 0, "max_len_b": 9, **options})
     generator = task.build_generator(models, search)
     ours = generator.generate(models, batch, prefix_tokens=prefix)
@@ -128,7 +128,7 @@ def test_the_same_hypotheses(task, build, batch, monkeypatch, options):
     ours, theirs = both(task, [build()], batch, monkeypatch, **options)
     assert_same(ours, theirs)
     lengths = {len(hypothesis["tokens"]) for hypotheses in ours for hypothesis in hypotheses}
-    assert len(lengths) > 1, "all hypotheses ended together, so nothing was shown"
+    assert len(lengths) > 1, "all hypotheses ended together, so the test shows nothing"
 
 
 def test_ensembles(task, build, batch, monkeypatch):
@@ -138,7 +138,7 @@ def test_ensembles(task, build, batch, monkeypatch):
 @pytest.mark.parametrize("ended", [False, True])
 @pytest.mark.parametrize("beam", [1, 3])
 def test_prefixes(task, build, batch, monkeypatch, beam, ended):
-    """Of several lengths, and with ``</s>`` in them."""
+    """Prefixes of several lengths, also with ``</s>`` in them."""
     prefix = batch["target"][:, 1:4].clone()
     prefix[0, 1:] = prefix[1] = task.dictionary.pad()
     if ended:
@@ -189,7 +189,7 @@ def test_blocked_ngrams(size):
 
 @pytest.mark.parametrize("options", [{}, {"beam": 1}, {"no_repeat_ngram_size": 2}, {"prefix": True}], ids=str)
 def test_a_step_waits_once(task, build, batch, options):
-    """Which candidates end is asked; model, cache, order, prefix, n-grams and ended hypotheses add nothing."""
+    """The only wait asks which candidates end; model, cache, order, prefix, n-grams and ended hypotheses add none."""
     prefix = batch["target"][:, 1:4] if options.pop("prefix", False) else None
     models = [build()]
     generator = task.build_generator(models, SimpleNamespace(**{"beam": 3, "max_len_a": 0, "max_len_b": 9, **options}))
@@ -205,7 +205,7 @@ def test_a_step_waits_once(task, build, batch, options):
 
 
 def static_and_growing(task, models, batch, **options):
-    """Hypotheses of the search on static buffers and of that on growing ones."""
+    """Hypotheses of the search with static buffers and with growing ones."""
     prefix = options.pop("prefix", None)
     generator = task.build_generator(models, SimpleNamespace(**{"beam": 3, "max_len_a": 0, "max_len_b": 9, **options}))
     growing = generator.generate(models, batch, prefix_tokens=prefix)
@@ -234,7 +234,7 @@ def assert_close(ours, theirs):
     ids=str,
 )
 def test_static_buffers(task, build, batch, options):
-    """Sentences end one by one, and stay in the batch; an ensemble has buffers of its own."""
+    """Sentences end one by one but stay in the batch; each model of an ensemble has its own buffers."""
     if "prefix" in options:
         options = {"prefix": batch["target"][:, 1:4]}
     for models in ([build()], [build(0), build(1)]):
@@ -244,7 +244,7 @@ def test_static_buffers(task, build, batch, options):
 
 
 def test_static_buffers_never_move(task, build, batch):
-    """What a CUDA graph needs: every step has the same tensors and operators, and waits for nothing."""
+    """As CUDA graphs require, every step has the same tensors and operators, and never waits."""
     models = [build()]
     generator = task.build_generator(models, SimpleNamespace(beam=3, max_len_a=0, max_len_b=9))
     generator.static_steps = True
@@ -263,7 +263,7 @@ def test_static_buffers_never_move(task, build, batch):
         patch.setattr(StaticSteps, "_compute", watched)
         generator.generate(models, batch)
     assert len(steps) == 11
-    assert all(step == steps[1] for step in steps[1:]), "only the first, which is not captured, may differ"
+    assert all(step == steps[1] for step in steps[1:]), "only the first step, which is not captured, may differ"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")

@@ -23,12 +23,12 @@ from swcm_fairseq.tasks import classification_task
 from tests.commands import run
 
 FIXTURE = Path(__file__).parents[1] / "interop/fixtures/xlmr"
-WORDS = ["天中", "大学", "地地", "国人"]  # one for each class
+WORDS = ["天中", "大学", "地地", "国人"]  # one per class
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
-    """An encoder's directory, and ``start.pt`` beside it."""
+    """The directory of an encoder, and ``start.pt`` beside it."""
     place = tmp_path_factory.mktemp("encoder")
     weights = read_encoder(FIXTURE)
     write_encoder(weights, place / "directory", FIXTURE / "sentencepiece.bpe.model")
@@ -37,7 +37,7 @@ def encoder(tmp_path_factory) -> Path:
 
 
 def write(path: Path, labels, gap: str = " ") -> Path:
-    """Texts whose word tells their class, which is written as ``text<TAB>label``."""
+    """Write ``text<TAB>label`` lines whose text contains the word of its class."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{gap.join([WORDS[label % 4]] * (2 + k % 3))}\t{label}" for k, label in enumerate(labels)]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -185,7 +185,7 @@ OPTIONS = """
 
 
 def test_from_an_encoder_to_the_report(encoder, tmp_path, capsys, caplog):
-    """The sizes are those of the encoder; its checkpoint is an encoder again; the words are learned."""
+    """Sizes follow the encoder; the checkpoint can serve as an encoder again; the words are learned."""
     caplog.set_level("INFO")
     data, place = tmp_path / "data", tmp_path / "runs/classification/wcm/tiny/seed-1"
     prepare("wcm", wcm(tmp_path / "wcm"), encoder, data, "--classes", "a,b,c,d")

@@ -1,4 +1,4 @@
-"""--compile-layers through fairseq's trainer: a resumed run equals the unbroken one, and the model generates."""
+"""--compile-layers in fairseq's trainer: a resumed run equals an uninterrupted one, and the model generates."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ COMPILED = ["--compile-layers", "--dropout", "0.1"]
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """Layers are traced as by the compiler and then run as they are."""
+    """Layers are traced as for the compiler and then run unchanged."""
     monkeypatch.setattr(compilation, "BACKEND", "eager")
     monkeypatch.setattr("swcm_fairseq.models.model_config.compile_problem", lambda device_type: "")
     torch._dynamo.reset()

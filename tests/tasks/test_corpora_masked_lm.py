@@ -1,4 +1,4 @@
-"""Masked language modelling on corpora: what is masked, what is drawn, exact resume, and an encoder's whole way."""
+"""Masked language modelling on corpora: masking, sampling, exact resume, and continued training of an encoder."""
 
 import shutil
 from argparse import Namespace
@@ -86,7 +86,7 @@ def test_pairs_are_left_out_and_texts_have_no_language(make):
 
 
 def test_with_beta_the_tokens_of_a_language_are_drawn_with_the_temperature(make):
-    """Equation 3 of CINO: tokens seen are in proportion to (tokens that there are)^alpha."""
+    """Equation 3 of CINO: the tokens seen are proportional to (number of tokens)^alpha."""
     dataset = make(sampling_alpha=0.5, sampling_beta=0.5, samples_per_epoch=20_000).dataset("train")
     texts = [stream.target.sizes[dataset.index_of[dataset.stream_of == k]] for k, stream in enumerate(dataset.streams)]
     seen = np.array([sizes.sum() for sizes in texts])
@@ -128,7 +128,7 @@ def test_a_checkpoint_of_other_pieces_is_refused(make, tmp_path):
 
 
 def stock_roberta(path: Path) -> RobertaModel:
-    """fairseq's own model with the weights of a checkpoint, strictly loaded."""
+    """fairseq's own model with the weights of a checkpoint, loaded strictly."""
     state = torch.load(path, weights_only=True)
     args = Namespace(**state["cfg"]["model"])
     base_architecture(args)
@@ -186,7 +186,7 @@ OPTIONS = """
 
 @pytest.mark.e2e
 def test_training_goes_on_from_an_encoder_and_resumes_exactly(run_fairseq, tmp_path):
-    """Six updates at once equal four and two more; the sizes are the encoder's, and the result is an encoder again."""
+    """Six updates equal four plus two; sizes follow the encoder, and the result can serve as an encoder again."""
     data = tmp_path / "data-bin"
     symbols = read_encoder(FIXTURES / "xlmr").symbols
     write_dictionary(data / "dict.txt", symbols[4:-1])

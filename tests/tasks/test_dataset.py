@@ -1,4 +1,4 @@
-"""The stream of samples: exact, counted, nothing lost."""
+"""The stream of samples is exact and counted, and loses nothing."""
 
 from multiprocessing import active_children
 
@@ -34,22 +34,22 @@ def train(make_task):
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_workers_change_nothing(train, workers):
-    """Epochs in a row too: the workers see the new epoch."""
+    """Also over several epochs, because the workers see the new epoch."""
     plain, parallel = train(), train()
     before = len(active_children())
     for epoch in (1, 2):
         expected = [as_lists(batch) for batch in iterator(plain, epoch=epoch)]
-        np.random.seed(epoch)  # global state plays no part
+        np.random.seed(epoch)  # the global random state has no effect
         torch.manual_seed(7 * epoch)
         found = [as_lists(batch) for batch in iterator(parallel, epoch=epoch, num_workers=workers)]
         assert found == expected
-        assert len(active_children()) == before + workers  # the workers of the epoch before have ended
+        assert len(active_children()) == before + workers  # the workers of the previous epoch have ended
     iterator(parallel, epoch=3)
     assert len(active_children()) == before
 
 
 def test_an_iterator_that_is_used_again_knows_its_epoch(train):
-    """fairseq keeps the iterator of a dataset whose batches are the same in every epoch."""
+    """fairseq reuses the iterator of a dataset whose batches are the same in every epoch."""
     task = train()
     task.load_dataset("valid", epoch=1)
     task.datasets["train"] = task.datasets["valid"]
@@ -122,7 +122,7 @@ def test_counts_by_hand(train):
 @pytest.mark.parametrize("beta", [0.0, 0.7])
 @pytest.mark.parametrize("by", ["language", "corpus"])
 def test_sampling_frequencies(train, by, beta):
-    """Over 10,000 samples every corpus comes as often as p says: chi-square far below its 4 degrees of freedom."""
+    """Over 10,000 samples, corpus frequencies follow p: chi-square is far below its 4 degrees of freedom."""
     dataset = train(samples_per_epoch=10_000, sampling_by=by, sampling_beta=beta).dataset("train")
     streams = dataset.streams
     p = Temperature(0.3, beta, SamplingBy[by]).probabilities(
@@ -177,7 +177,7 @@ def test_homogeneous_batches(train, by):
         assert len(set(batch[key].tolist())) == 1
         kinds.append(batch[key][0].item())
     assert len(set(kinds)) == {"language": 2, "corpus": 5}[by]
-    assert kinds != sorted(kinds)  # shuffled among each other
+    assert kinds != sorted(kinds)  # shuffled
 
 
 @pytest.mark.parametrize("documents", ["blocks", "truncate"])
@@ -255,14 +255,14 @@ def test_words_of_a_language_come_from_the_counts(make_task, tmp_path):
 
 
 def test_batches_have_like_targets_and_like_sources(make_task):
-    """Buckets of eight target positions; within one, sources as they are expected; the same order in every process."""
+    """Buckets of eight target positions, sorted by expected source length within; the same order in every process."""
     dataset = make_task(samples_per_epoch=400)
     dataset.load_dataset("train")
     dataset = dataset.dataset("train")
     order = dataset.ordered_indices()
     buckets, sources = dataset.sizes[order, 1] // 8, dataset.expected_sources[order]
     assert sorted(order.tolist()) == list(range(400))
-    up = 1 - 2 * (buckets[1:] % 2)  # there and back
+    up = 1 - 2 * (buckets[1:] % 2)  # alternating directions
     assert (np.diff(buckets) >= 0).all() and (up * np.diff(sources))[np.diff(buckets) == 0].min() >= 0
     assert np.array_equal(order, dataset.ordered_indices())
     dataset.set_epoch(2)

@@ -1,4 +1,4 @@
-"""40 updates in one go equal 20, kill -9, and 20 more: the same losses, bit for bit the same parameters."""
+"""40 uninterrupted updates equal 20, kill -9, and 20 more: the same losses, and bit for bit the same parameters."""
 
 import json
 import os
@@ -26,13 +26,13 @@ def losses(log: str) -> dict[int, str]:
 
 
 def family(pid: int) -> list[int]:
-    """A process, its children (data loading workers, the other processes), and theirs."""
+    """A process and all its descendants (data loading workers, other training processes)."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def run(command, repository, processes: int = 1, kill_after: int | None = None) -> str:
-    """Run a training command to its end, or kill it and all its children once it is past an update."""
+    """Run a training command to the end, or kill it and all its descendants after an update."""
     log = ""
     environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
     with socket.socket() as free:
@@ -69,7 +69,7 @@ def run(command, repository, processes: int = 1, kill_after: int | None = None) 
 @pytest.mark.e2e
 @pytest.mark.parametrize("setup", ["two workers", "two processes"])
 def test_kill_and_resume_is_exact(setup, data_bin, train_options, repository, tmp_path):
-    # An epoch has 33 updates: the run is resumed in the middle of one and continues into the next.
+    # An epoch has 33 updates: the run is resumed in the middle of an epoch and continues into the next.
     command = [sys.executable, "-m", "fairseq_cli.train", str(data_bin), *train_options]
     command += ["--save-interval-updates", "20", "--no-epoch-checkpoints", "--total-num-update", "60"]
     processes = 1

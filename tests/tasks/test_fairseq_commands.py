@@ -21,7 +21,7 @@ SWCM = """
 
 @pytest.fixture(scope="module")
 def stock_data(tmp_path_factory, run_fairseq):
-    """A data directory that stock fairseq-preprocess has written, from text that is cut into pieces."""
+    """A data directory written by stock fairseq-preprocess from text that is split into pieces."""
     text = tmp_path_factory.mktemp("text")
     data = tmp_path_factory.mktemp("stock-data-bin")
     (text / "dict.txt").write_text("".join(f"{piece} 1\n" for piece in PIECES), encoding="utf-8")
@@ -41,7 +41,7 @@ def stock_data(tmp_path_factory, run_fairseq):
 
 @pytest.fixture(scope="module")
 def trained(stock_data, run_fairseq, tmp_path_factory):
-    """Two epochs on it, with a score to choose the checkpoint by."""
+    """Train for two epochs on it, with a score that selects the best checkpoint."""
     place = tmp_path_factory.mktemp("checkpoints")
     best = ["--best-checkpoint-metric", "mt_zh-bo_rouge_l", "--maximize-best-checkpoint-metric"]
     evaluation = ["--eval-metric", "rouge_l", "--eval-samples", "3", "--eval-args", "{'beam': 2}", *best]

@@ -1,4 +1,4 @@
-"""Decoding starts from <s> <xx>, and nothing of the forced token is left in what comes out."""
+"""Decoding starts from <s> <xx>, and the output has no trace of the forced token."""
 
 from argparse import Namespace
 
@@ -28,7 +28,7 @@ def tiny_transformer(task, seed: int = 0) -> TransformerModel:
     )
     base_architecture(args)
     model = TransformerModel.build_model(args, task)
-    for parameter in model.parameters():  # logits far apart, so that beams differ
+    for parameter in model.parameters():  # makes logits differ strongly, so that beams differ
         parameter.data.mul_(3)
     return model.eval()
 
@@ -41,7 +41,7 @@ def batch_of_the_test_set(task):
 
 @pytest.fixture()
 def decode(make_task):
-    """Decode the test set (all directions in one batch) with some options of fairseq-generate."""
+    """Decode the test set (all directions in one batch) with options of fairseq-generate."""
 
     def run(models: int = 1, prefix_size: int = 0, task=None, **options):
         task = task or make_task()
@@ -85,7 +85,7 @@ def test_hypotheses_have_no_special_tokens(decode, options):
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_no_ngram_is_repeated(decode, size):
-    """Random weights write the same tokens again and again, unless they are kept from it."""
+    """Random weights repeat the same tokens unless that is prevented."""
 
     def repeats(**options) -> int:
         _, _, _, hypotheses = decode(**options)
@@ -98,7 +98,7 @@ def test_no_ngram_is_repeated(decode, size):
 
 
 def test_scores_are_the_models_own(decode):
-    """Summed log-probabilities of words and </s>, divided by their number: the language token counts for nothing."""
+    """Summed log-probabilities of words and </s>, divided by their number; the language token does not count."""
     task, (model,), batch, hypotheses = decode(lenpen=1.0)
     d = task.dictionary
     for row, beams in enumerate(hypotheses):
@@ -161,7 +161,7 @@ def test_constraints_are_met(make_task):
 
 
 def what_the_encoder_reads(task, monkeypatch, decode) -> list[list[int]]:
-    """The rows that the encoder is given while ``decode`` runs a model."""
+    """The rows that the encoder gets while ``decode`` runs a model."""
     model, read = tiny_transformer(task), []
     forward = model.encoder.forward
 

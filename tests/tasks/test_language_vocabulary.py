@@ -1,4 +1,4 @@
-"""The pieces of a language, as corpora.json counts them."""
+"""The pieces of a language, as counted in corpora.json."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""fairseq's own mBART in this task: carried over to the data's vocabulary, trained on and decoded."""
+"""fairseq's own mBART in this task: converted to the data's vocabulary, trained further and decoded."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def test_trains_and_decodes(data_bin, run_fairseq, tmp_path):
     run_fairseq("train", data_bin, *TASK, *TRAIN, *MBART_SIZE, *where)
     before, after = (torch.load(path, weights_only=True)["model"] for path in (start, tmp_path / "checkpoint_last.pt"))
     assert before.keys() == after.keys()
-    for name, tensor in before.items():  # it started from the file: steps at that rate lead nowhere
+    for name, tensor in before.items():  # training started from the file: steps at this rate change almost nothing
         torch.testing.assert_close(after[name], tensor, atol=1e-7, rtol=0)
     assert any(not torch.equal(after[name], tensor) for name, tensor in before.items())
     checkpoint = ["--path", tmp_path / "checkpoint_last.pt", "--cpu", "--beam", "2", "--max-len-b", "10"]

@@ -1,4 +1,4 @@
-"""A language that nobody has thought of is one row of the table: from its text to its scores."""
+"""A new language needs only one row in the language table, from its text to its scores."""
 
 import pytest
 

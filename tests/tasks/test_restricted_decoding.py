@@ -1,4 +1,4 @@
-"""--restrict-decoding: no word of another language can be written."""
+"""--restrict-decoding: no word of another language can be generated."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ SEARCH = {"beam": 3, "max_len_a": 0, "max_len_b": 9}
 
 @pytest.fixture()
 def setup(make_task):
-    """A task, a random model (whose outputs are spread out), and a batch into bo."""
+    """A task, a random model with varied outputs, and a batch with target language bo."""
     task = make_task(corpora="dae_bo")
     torch.manual_seed(3)
     config = XLMSWCMConfig(**tiny.ENCODER, normal_layer_interval=1)
@@ -101,7 +101,7 @@ def test_missing_counts_are_refused(setup):
 
 
 def test_the_search_has_the_words_alone(setup, monkeypatch):
-    """Ids, logits and scores of the small vocabulary; afterwards everything is as before."""
+    """The search sees ids, logits and scores of the small vocabulary; afterwards, everything is restored."""
     task, model, sample = setup
     monkeypatch.setattr(task, "language_vocabulary", lambda lang: torch.tensor([6, 7, 8, 20, 21]))
     task.cfg.restrict_decoding = True
@@ -123,7 +123,7 @@ def test_given_words_may_be_of_another_language(setup, monkeypatch):
     monkeypatch.setattr(task, "language_vocabulary", lambda lang: torch.tensor([6, 7, 8, 20, 21]))
     task.cfg.restrict_decoding = True
     generator = task.build_generator([model], SimpleNamespace(**SEARCH))
-    prefix = torch.tensor([[30], [31], [1], [6]])  # padding: nothing is given
+    prefix = torch.tensor([[30], [31], [1], [6]])  # padding: no prefix
     hypotheses = generator.generate([model], sample, prefix_tokens=prefix)
     first = [found[0]["tokens"][0].item() for found in hypotheses]
     assert first[0] == 30 and first[1] == 31 and first[3] == 6

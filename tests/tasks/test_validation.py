@@ -9,7 +9,7 @@ from tests.tasks.test_language_generator import tiny_transformer
 
 
 class Echo:
-    """A generator that returns the reference, or nothing, and counts what it was asked for."""
+    """A generator that returns the references, or nothing, and counts its calls."""
 
     def __init__(self, right: bool, pad: int):
         self.right, self.pad, self.asked = right, pad, 0
@@ -23,7 +23,7 @@ class Echo:
 @pytest.mark.parametrize("metric", list(EvalMetric))
 @pytest.mark.parametrize("right", [True, False])
 def test_perfect_and_empty_hypotheses(make_task, metric, right):
-    task = make_task(tokens_per_sample=10)  # references that are cut for the loss are scored whole
+    task = make_task(tokens_per_sample=10)  # references that are truncated for the loss are scored whole
     task.load_dataset("valid", epoch=1)
     echo = Echo(right, task.dictionary.pad())
     names = [name for name in task.group_names if name.startswith("mt_")]
@@ -40,7 +40,7 @@ def test_perfect_and_empty_hypotheses(make_task, metric, right):
 
 
 def test_a_batch_has_one_target_language(make_task):
-    """Restricted decoding needs it, and data may have several."""
+    """Restricted decoding needs it, and the data may have several."""
     task = make_task()
     task.load_dataset("valid", epoch=1)
     dataset = task.dataset("valid")
@@ -68,7 +68,7 @@ def test_samples_are_capped_for_each_corpus(make_task):
         (EvalMetric.chrf, "bo", "nw:2"),
         (EvalMetric.bleu, "bo", "tok:char"),
         (EvalMetric.rouge_l, "bo", "tok:bo-syllable"),
-        (EvalMetric.rouge_l, "za", "tok:word"),  # a language that the table of tokenizers does not have
+        (EvalMetric.rouge_l, "za", "tok:word"),  # a language without a tokenizer
     ],
 )
 def test_scores_are_those_of_the_scoring_command(metric, lang, expected):

@@ -1,4 +1,4 @@
-"""How often an update waits for the GPU: counted on a CPU, so that it cannot creep back."""
+"""How often an update waits for the GPU, counted on a CPU to prevent regressions."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import torch
 
 from tests.waits import Waits
 
-UPDATE = 12  # the most waits of an update of four batches with scheduled sampling
+UPDATE = 12  # maximum number of waits in an update of four batches with scheduled sampling
 
 
 def test_waits_are_seen():

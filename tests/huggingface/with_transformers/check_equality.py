@@ -1,4 +1,4 @@
-"""The export computes what fairseq computes."""
+"""The export computes the same results as fairseq."""
 
 import json
 
@@ -12,7 +12,7 @@ PAD = 1
 
 
 def difference(ours: torch.Tensor, theirs: torch.Tensor, tokens: torch.Tensor) -> float:
-    """The largest one where there is no padding."""
+    """The largest difference outside padding."""
     return (ours.float() - theirs)[tokens != PAD].abs().max().item()
 
 
@@ -68,7 +68,7 @@ def test_attention_implementations_and_padding_on_the_left(directory, reference,
 
 
 def left_padded(rows: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
-    """The same with the padding in front."""
+    """Rows with the padding moved to the left."""
     tokens = rows if tokens is None else tokens
     shifts = tokens.eq(PAD).sum(1).tolist()
     return torch.stack([row.roll(shift, 0) for row, shift in zip(rows, shifts, strict=True)])
@@ -77,10 +77,10 @@ def left_padded(rows: torch.Tensor, tokens: torch.Tensor | None = None) -> torch
 @torch.no_grad()
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_bfloat16(layout):
-    """As near to float32 as fairseq's own model in bfloat16.
+    """The export is as close to float32 as fairseq's own model in bfloat16.
 
-    Measured with the paper's layout, both: at most 0.21 from float32, root mean square 0.011, where the logits have a
-    standard deviation of 1.1; bfloat16 has 8 bits, so numbers from 2 to 4 are 0.016 apart.
+    Measured with the paper's layout, both differ from float32 by at most 0.21 (root mean square 0.011), where the
+    logits have a standard deviation of 1.1; bfloat16 has 8 bits, so numbers from 2 to 4 are 0.016 apart.
     """
     expected = torch.load(EXPORTS / layout / "reference.pt", weights_only=True)
     model = load(EXPORTS / layout / "export", torch_dtype=torch.bfloat16)

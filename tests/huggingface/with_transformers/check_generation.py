@@ -1,4 +1,4 @@
-"""``generate`` writes what ``fairseq-generate`` writes, and whatever else transformers can do."""
+"""``generate`` gives the same outputs as ``fairseq-generate``, and supports transformers' other features."""
 
 import copy
 
@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 
 def options(search: dict, language: int) -> dict:
-    """transformers' names of fairseq's options; its lengths also count ``<s>`` and the language token."""
+    """fairseq's options under transformers' names; its lengths also count ``<s>`` and the language token."""
     given = {"num_beams": search["beam"], "forced_bos_token_id": language, "length_penalty": search.get("lenpen", 1.0)}
     if "max_len_b" in search:
         given["max_length"] = search["max_len_b"] + 3
@@ -28,10 +28,11 @@ def write(model, tokenizer, texts, batch_size=20, **given) -> list[str]:
 
 
 def test_greedy_and_beam_outputs_word_for_word(model, tokenizer, outputs):
-    """All are equal, but for searches that the rounding of float32 decides: one of the 800 here, ug -> zh.
+    """All outputs are equal, except for searches that float32 rounding decides: one of the 800 here, ug -> zh.
 
-    Its 17th step has two candidates for the last place in the beam whose log-probabilities, -71.6, differ by 1.2e-6 in
-    float64, where float32's numbers are 7.6e-6 apart. fairseq keeps one of them and transformers the other.
+    In its 17th step, two candidates for the last place in the beam have log-probabilities of -71.6 that differ by
+    1.2e-6 in float64, while neighboring float32 numbers are 7.6e-6 apart. fairseq keeps one of them, transformers the
+    other.
     """
     sentences, rounded, written = 0, 0, set()
     for each in outputs:
@@ -47,7 +48,7 @@ def test_greedy_and_beam_outputs_word_for_word(model, tokenizer, outputs):
         written.update(found)
     assert sentences == 200
     assert rounded <= 2
-    assert len(written) > 200  # they do depend on the source
+    assert len(written) > 200  # outputs depend on the source
 
 
 @torch.no_grad()
@@ -148,7 +149,7 @@ def test_lengths(model, tokenizer, outputs):
     batch = tokenizer(outputs[0]["texts"][:3], return_tensors="pt", padding=True)
     exact = model.generate(**batch, forced_bos_token_id=language, min_new_tokens=5, max_new_tokens=5)
     assert exact.shape == (3, 7) and not exact.eq(2).any()
-    longest = model.generate(**batch, forced_bos_token_id=language, max_length=1000)  # more than there are positions
+    longest = model.generate(**batch, forced_bos_token_id=language, max_length=1000)  # more than the model's positions
     assert longest.size(1) <= model.config.max_target_positions + 1
     with pytest.raises(ValueError, match=r"70 tokens, but the model has 64 positions; truncate"):
         model.generate(input_ids=torch.full((1, 70), 5), forced_bos_token_id=language)

@@ -1,4 +1,4 @@
-"""Ids are exactly those of training."""
+"""The tokenizer gives exactly the same ids as training."""
 
 import pickle
 
@@ -65,7 +65,7 @@ def test_the_mask_on_demand(tokenizer):
 
 def test_decoding(tokenizer, outputs):
     ids = tokenizer("书\U0001f600")["input_ids"]
-    assert tokenizer.decode(ids, skip_special_tokens=True).endswith("<unk>")  # as fairseq shows it
+    assert tokenizer.decode(ids, skip_special_tokens=True).endswith("<unk>")  # as in fairseq
     assert tokenizer.decode([0, 2005, 2]) == "<s><bo></s>"
     text = outputs[2]["texts"][1]
     again = tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True)

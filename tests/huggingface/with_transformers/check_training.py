@@ -1,4 +1,4 @@
-"""The export trains: Seq2SeqTrainer, gradient checkpointing, LoRA through PEFT; what is saved loads again."""
+"""Training the export: Seq2SeqTrainer, gradient checkpointing, LoRA with PEFT, saving and loading."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def trainable(directory):
 
 
 def train(model, tokenizer, outputs, folder, **options) -> Seq2SeqTrainer:
-    """A few steps on real pairs."""
+    """Train for a few steps on real pairs."""
     texts = outputs[0]["texts"][:16]
     encoded = tokenizer(texts, text_target=texts[::-1], truncation=True)
     rows = [{name: encoded[name][i] for name in encoded} for i in range(len(texts))]

@@ -1,4 +1,4 @@
-"""Runs where transformers is installed; fairseq and this package cannot be imported here."""
+"""Fixtures for environments with transformers, in which fairseq and this package cannot be imported."""
 
 import json
 import os
@@ -18,7 +18,7 @@ LAYOUTS = sorted(path.parent.name for path in EXPORTS.glob("*/reference.pt"))
 
 
 def load(directory: Path, **options: Any) -> Any:
-    """The model, for use."""
+    """Load the model for inference."""
     return AutoModelForSeq2SeqLM.from_pretrained(directory, trust_remote_code=True, **options).eval()
 
 
@@ -28,7 +28,7 @@ def load_tokenizer(directory: Path, **options: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def written() -> Path:
-    """Where the project's own tests look for what was trained here."""
+    """Folder in which the project's tests look for the models trained here."""
     return WRITTEN
 
 
@@ -50,11 +50,11 @@ def tokenizer(directory) -> Any:
 
 @pytest.fixture(scope="session")
 def outputs() -> list[dict[str, Any]]:
-    """What fairseq has written."""
+    """Outputs of fairseq."""
     return json.loads((EXPORTS / "outputs.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="session")
 def reference() -> dict[str, torch.Tensor]:
-    """What fairseq has computed with the paper's layout."""
+    """fairseq's results with the paper's layout."""
     return torch.load(EXPORTS / "paper" / "reference.pt", weights_only=True)
