@@ -112,7 +112,10 @@ def change(state: dict, **changes) -> dict:
         ("a.pt b.pt --method ties --base base.pt --slack 0.1", "--slack has no effect with --method ties"),
         ("a.pt b.pt --method ties --base base.pt --densities 0,1", "--densities 0: must be the share .* 0 < k <= 1"),
         ("a.pt b.pt --method ties --base base.pt --densities 1.5", "--densities 1.5: must be the share .* 0 < k <= 1"),
-        ("a.pt b.pt --method ties --base base.pt --densities -0.1,1", "--densities -0.1: must be the share .* 0 < k <= 1"),
+        (
+            "a.pt b.pt --method ties --base base.pt --densities -0.1,1",
+            "--densities -0.1: must be the share .* 0 < k <= 1",
+        ),
         ("a.pt b.pt --method ties --base base.pt --densities nan", "--densities nan: must be the share .* 0 < k <= 1"),
         ("a.pt b.pt --method ties --base base.pt --densities 1,1,1", "--densities: 3 numbers for 2 models"),
         ("a.pt b.pt --method ties-sv --base base.pt --slack 2", "--slack 2: must be a share, from 0 to 1"),

@@ -129,7 +129,7 @@ def binarize_with_a_lock_of_its_own(arguments):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_interrupted_at_ten_random_moments(vocabulary_dir, tmp_path, workers):
-    """After a kill at any moment, the directory has only complete files; repeating gives the files of an unbroken run."""
+    """After a kill at any moment, only complete files exist; repeating gives the files of an uninterrupted run."""
     text = {lang: write_lines(tmp_path / lang, sentences(lang, 4000)) for lang in ("bo", "zh")}
 
     def arguments(output):
