@@ -47,7 +47,7 @@ def imports(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_arrows_go_one_way(package):
+def test_dependencies_have_one_direction(package):
     found = [
         f"{module} imports {other}"
         for module in FILES
@@ -58,7 +58,7 @@ def test_arrows_go_one_way(package):
     assert found == []
 
 
-def test_no_import_goes_round_in_a_circle():
+def test_imports_have_no_cycles():
     try:
         TopologicalSorter({module: imports(module) for module in FILES}).prepare()
     except CycleError as error:
@@ -86,7 +86,7 @@ def test_names_of_modules_are_unique():
     ] == []
 
 
-def test_preprocess_goes_by_any_name():
+def test_preprocess_works_under_any_name():
     """Installed, it is called swcm_preprocess."""
     source = {module: path.read_text("utf-8") for module, path in FILES.items() if module.startswith("preprocess")}
     assert [module for module, text in source.items() if "from preprocess" in text or "import preprocess" in text] == []

@@ -20,7 +20,7 @@ class Endless:
 
 
 @pytest.mark.parametrize("size", [1, 10])
-def test_ends_the_thread_that_waits_for_a_free_place(size):
+def test_ends_the_thread_that_waits_for_a_free_slot(size):
     batches = BufferedIterator(size, Endless())
     assert [next(batches), next(batches)] == [0, 1]
     thread = batches._consumer

@@ -12,7 +12,7 @@ def test_binarize(run):
     assert row[:2] == ["300", OURS] and float(report["raw"]["300"][OURS][0][0]) > 0
 
 
-def test_binarize_beside_the_stock_chain():
+def test_binarize_and_the_stock_chain():
     options = binarize_throughput.build_parser().parse_args([])
     turns = {
         OURS: [(2.0, 100.0), (4.0, 110.0)],

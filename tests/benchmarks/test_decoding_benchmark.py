@@ -22,7 +22,7 @@ OPTIONS = argparse.Namespace(
 
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("peer", [decoding.NO_CACHE, decoding.STOCK, decoding.HUGGINGFACE, decoding.STATIC])
-def test_peers_write_the_same_words(peer, beam):
+def test_peers_give_the_same_outputs(peer, beam):
     if peer in (decoding.HUGGINGFACE, decoding.STATIC):
         pytest.importorskip("transformers", reason="the comparison needs transformers (pip install .[benchmarks])")
     ours = decoding.one_turn(decoding.OURS, OPTIONS, beam, batch=3)
@@ -86,7 +86,7 @@ def test_report(run):
     assert all(ratio["median"] > 0 for ratio in report["ratios"])
 
 
-def test_other_words_are_an_error():
+def test_different_outputs_are_an_error():
     turns = {
         decoding.OURS: [{"words": [[5, 6], [7, 8]]}],
         decoding.RESTRICTED: [{"words": [[5, 6], [9, 9]]}],

@@ -31,7 +31,7 @@ def fail():
     raise ValueError("broken")
 
 
-def test_what_fails_apart_fails_here():
+def test_failures_in_a_subprocess_are_raised():
     with pytest.raises(ValueError, match="broken"):
         measure.apart(fail)
 
@@ -65,7 +65,7 @@ def test_a_report_is_written_twice_with_the_command_that_made_it(tmp_path, monke
     assert {"question", "command", "date", "machine", "versions", "rows", "raw"} <= content.keys()
 
 
-def test_a_report_with_a_missed_aim_says_where_it_is_explained():
+def test_a_report_with_a_missed_aim_links_its_explanation():
     met, missed = (measure.Ratio("a / b", [value], at_most=0.6) for value in (0.5, 0.7))
     texts = [
         measure.Report("A title", "cpu", [], ["x"], [["1"]], [ratio], ["a note"]).markdown() for ratio in (met, missed)

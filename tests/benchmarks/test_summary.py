@@ -97,7 +97,7 @@ def test_bad_input(files):
         summary.with_table("no marks", [], summary.README)
 
 
-def test_ratios_keep_what_they_were_made_of():
+def test_ratios_keep_their_operands():
     ratio = measure.Ratio.of("a / b", [4.0, 9.0], [2.0, 3.0], at_least=3)
     assert (ratio.values, ratio.above, ratio.below) == ([2.0, 3.0], [4.0, 9.0], [2.0, 3.0])
     assert [summary.number(value) for value in (0.01234, 4.561, 123.4, 12345.6)] == ["0.0123", "4.56", "123", "12,346"]

@@ -49,7 +49,7 @@ def test_the_report(run):
     assert content["raw"]["results"][train_step.STOCK][0]["flops"] > 0
 
 
-def test_liger_is_named_where_it_is_missing(monkeypatch):
+def test_missing_liger_is_reported(monkeypatch):
     options = train_step.build_parser().parse_args([*SIZE, "--device", "cuda"])
     found = {"transformers"}
     monkeypatch.setattr(contestants.importlib.util, "find_spec", lambda name: name if name in found else None)

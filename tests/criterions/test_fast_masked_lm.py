@@ -81,7 +81,7 @@ def test_the_whole_vocabulary_is_fairseqs_masked_lm(counted):
     assert all(torch.equal(gradients[name], gradient) for name, gradient in expected[3].items())
 
 
-def test_the_softmax_runs_over_the_language_and_other_logits_are_not_made(counted, monkeypatch):
+def test_the_softmax_runs_over_the_language_and_other_logits_are_not_computed(counted, monkeypatch):
     """Equation 4; masked pieces that were not counted are added to the vocabulary of their batch."""
     task = make_task(counted)
     criterion = FastMaskedLMCriterion(MaskedLmConfig(), task)
@@ -107,7 +107,7 @@ def test_the_softmax_runs_over_the_language_and_other_logits_are_not_made(counte
             torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-5)
 
 
-def test_the_criterion_alone_keeps_languages_apart(counted):
+def test_the_criterion_itself_separates_languages(counted):
     task = make_task(counted)
     FastMaskedLMCriterion(MaskedLmConfig(), task)
     langs = [set(batch["lang"].tolist()) for batch in batches(task)]
@@ -121,7 +121,7 @@ def test_group_batches_by_language(counted):
     assert all(len(batch["lang"].unique()) == 1 for batch in batches(task))
 
 
-def test_what_is_refused(counted, tmp_path):
+def test_bad_input_is_refused(counted, tmp_path):
     task = make_task(counted)
     with pytest.raises(InputError, match="this task has no languages; use --task corpora_masked_lm"):
         FastMaskedLMCriterion(MaskedLmConfig(), Namespace(target_dictionary=task.target_dictionary))

@@ -92,7 +92,7 @@ def test_no_rows_and_no_gradient(per_row):
         assert not linear_cross_entropy(features, weight, target, per_row=per_row).loss.requires_grad
 
 
-def test_torch_is_used_only_for_what_it_can_do():
+def test_torch_is_used_only_for_supported_inputs():
     features, _, _ = operands()
     able = hasattr(torch.nn.functional, "linear_cross_entropy")
     assert torch_applies(features, 0.0, per_row=False) == able

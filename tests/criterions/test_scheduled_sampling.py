@@ -19,7 +19,7 @@ NONE = torch.tensor([], dtype=torch.long)
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=6), st.floats(0, 1), st.integers(0, 2**31))
-def test_words_alone_are_replaced_whatever_the_lengths(lengths, ratio, seed):
+def test_only_words_are_replaced_whatever_the_lengths(lengths, ratio, seed):
     task = Task()
     sample = make_batch(task, lengths)
     tokens = sample["net_input"]["prev_output_tokens"]
@@ -42,7 +42,7 @@ def test_replaced_share(ratio):
     assert drawn / 100_000 == pytest.approx(1 - ratio, abs=4 * (ratio * (1 - ratio) / 100_000) ** 0.5)
 
 
-def test_choices_depend_on_seed_update_rank_and_samples_alone():
+def test_choices_depend_only_on_seed_update_rank_and_samples():
     def draw(*key):
         torch.rand(3)  # the global random state has no effect
         return draw_positions(torch.ones(4, 50, dtype=torch.bool), 0.5, seeded_generator(CPU, *batch_key(*key)))

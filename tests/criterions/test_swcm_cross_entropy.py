@@ -46,7 +46,7 @@ def test_only_words_are_ever_replaced():
     assert torch.equal(sample["net_input"]["prev_output_tokens"], before)
 
 
-def test_predictions_stand_one_position_later():
+def test_predictions_are_shifted_by_one_position():
     task = Task()
     model = build_model(task).train()
     sample = make_batch(task, [6, 3])
@@ -93,7 +93,7 @@ def test_logs_are_ratios_of_sums():
     assert values["dae_bo_ppl"] == pytest.approx(2 ** values["dae_bo_nll_loss"], rel=1e-2)
 
 
-def test_a_group_that_has_not_come_up_again_has_no_perplexity():
+def test_a_group_without_new_samples_has_no_perplexity():
     task = Task(group_names=["dae_bo", "dae_ug"])
     criterion, model = build_criterion(task), build_model(task)
     with metrics.aggregate(new_root=True) as values:
@@ -201,7 +201,7 @@ def test_epochs_need_a_task_that_shows_them():
         criterion(build_model(Task()).train(), make_batch(Task(), [3]))
 
 
-def test_the_decay_ends_with_training_unless_told_otherwise():
+def test_by_default_the_decay_ends_with_training():
     options = {"teacher_forcing_final_ratio": 0.0, "teacher_forcing_decay_end": None, "max_update": 500, "max_epoch": 8}
     assert build_criterion(Task(), **options).schedule.end == 500
     assert build_criterion(Task(), teacher_forcing_decay_unit=Unit.epochs, **options).schedule.end == 8

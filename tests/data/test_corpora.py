@@ -15,7 +15,7 @@ CORPORA = Corpora(
 )
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_round_trip(tmp_path):
     CORPORA.write(tmp_path)
     assert Corpora.read(tmp_path) == CORPORA
     assert [p.name for p in tmp_path.iterdir()] == [CORPORA_FILE]
@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(tmp_path):
         (lambda c: c[0].update(splits=[]), r"corpora\[0\]: splits: \[\] is not a mapping"),
     ],
 )
-def test_what_a_hand_has_damaged_is_refused(tmp_path, damage, message):
+def test_manual_damage_is_refused(tmp_path, damage, message):
     CORPORA.write(tmp_path)
     content = json.loads((tmp_path / CORPORA_FILE).read_text())
     damage(content["corpora"])

@@ -113,7 +113,7 @@ def test_quotas_follow_p(sizes, alpha, total):
 
 
 @given(st.integers(1, 50), st.lists(st.integers(0, 70), min_size=1, max_size=6), st.integers(0, 5))
-def test_walk_repeats_nothing_until_all_is_used_up(length, numbers, seed):
+def test_nothing_is_repeated_before_everything_is_used(length, numbers, seed):
     """With epochs of any size, every pass over the corpus is a permutation."""
     first, places = 0, []
     for number in numbers:
@@ -126,7 +126,7 @@ def test_walk_repeats_nothing_until_all_is_used_up(length, numbers, seed):
     assert np.array_equal(whole, walk(length, 0, first, seed, 0))
 
 
-def test_rounds_and_corpora_differ():
+def test_passes_and_corpora_differ():
     a, b = walk(100, 0, 100, 1, 0), walk(100, 100, 100, 1, 0)
     assert not np.array_equal(a, b) and not np.array_equal(a, walk(100, 0, 100, 1, 1))
 

@@ -6,7 +6,7 @@ from swcm_fairseq.data.languages import DEFAULT_LANGS, LANGUAGES, WordUnit, lang
 from swcm_fairseq.errors import InputError
 
 
-def test_the_five_languages_of_the_paper_come_in_its_order():
+def test_the_papers_five_languages_are_in_its_order():
     assert DEFAULT_LANGS == ("bo", "kk", "mn", "ug", "zh")
 
 
@@ -45,6 +45,6 @@ def test_an_unlisted_language_gets_the_general_row():
 
 
 @pytest.mark.parametrize("code", ["", "B O", "<bo>", "b", "chinese", "zh_", "../x"])
-def test_what_is_no_code_is_refused(code):
+def test_invalid_codes_are_refused(code):
     with pytest.raises(InputError, match="not a language code"):
         language_token(code)

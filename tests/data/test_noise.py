@@ -226,7 +226,7 @@ def test_permutation_moves_a_share_of_the_sentences():
         assert max(moved) <= most and (share == 0 or max(moved) > 1)
 
 
-def test_global_random_state_plays_no_part():
+def test_the_global_random_state_has_no_effect():
     tokens, words = np.arange(10, 60), np.ones(50, dtype=bool)
     results = []
     for seed in (1, 2):

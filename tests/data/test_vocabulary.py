@@ -56,14 +56,14 @@ def test_special_tokens_written_in_the_text_stay_text(directory):
         assert not np.isin(ids, reserved).any()
 
 
-def test_special_symbols_come_after_the_pieces_in_the_order_given(directory):
+def test_special_symbols_follow_the_pieces_in_the_given_order(directory):
     dictionary = Vocabulary(directory).dictionary
     size = len(dictionary)
     add_special_symbols(dictionary, ["zh", "bo"])
     assert [dictionary.index(s) for s in (MASK, "<zh>", "<bo>")] == [size, size + 1, size + 2]
 
 
-def test_the_checksum_is_that_of_the_pieces_alone(directory):
+def test_the_checksum_depends_only_on_the_pieces(directory):
     dictionary = Vocabulary(directory).dictionary
     before = checksum(dictionary)
     add_special_symbols(dictionary, ["bo"])
@@ -86,14 +86,14 @@ def test_a_model_with_a_special_symbol_as_a_piece_is_refused(tmp_path, symbol):
         Vocabulary(train(tmp_path, user_defined_symbols=[symbol]))
 
 
-def test_a_model_whose_control_symbols_are_special_symbols_is_none_that_text_reaches(tmp_path):
+def test_text_cannot_reach_control_symbols_that_are_special_symbols(tmp_path):
     vocab = Vocabulary(train(tmp_path, control_symbols=["<mask>", "<bo>"], pad_id=3))
     add_special_symbols(vocab.dictionary, ["bo"])
     reserved = [vocab.dictionary.index(symbol) for symbol in ("<pad>", MASK, "<bo>")]
     assert not np.isin(vocab.encode(["<pad> <mask> <bo>"])[0], reserved).any()
 
 
-def test_a_language_named_twice_is_refused():
+def test_a_repeated_language_is_refused():
     with pytest.raises(InputError, match="name each language once"):
         add_special_symbols(Dictionary(), ["bo", "bo"])
 

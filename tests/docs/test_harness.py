@@ -68,6 +68,6 @@ def test_a_wrong_command_fails(command, repository, tmp_path, monkeypatch):
         execute(command, repository)
 
 
-def test_what_is_not_run_has_a_reason():
+def test_commands_that_are_not_run_have_a_reason():
     assert why_not_run("swcm convert hfl/x --hub --output y".split())
     assert why_not_run("swcm convert hfl/x --output y".split()) is None

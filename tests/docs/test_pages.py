@@ -41,7 +41,7 @@ def test_no_command_is_hidden_from_this_test(page, repository):
     assert {block.language for block in blocks(repository / page)} <= {"sh", "python", "json", "yaml", "text", ""}
 
 
-def test_what_is_not_run_is_still_documented(repository):
+def test_reasons_belong_to_documented_commands(repository):
     """The table has no reasons for commands that are not on any page."""
     found = [command for page in PAGES for block in blocks(repository / page) if block.language == "sh"
              for command in commands(block)]  # fmt: skip

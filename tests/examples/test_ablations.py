@@ -116,7 +116,7 @@ def test_smoke_scale_has_a_thousandth_of_the_samples(tmp_path):
     assert "x6-50k: skipped at SCALE=smoke" in done.stdout and "interval 6" not in done.stdout
 
 
-def test_what_another_process_is_at_is_left_out(tmp_path):
+def test_work_of_another_process_is_skipped(tmp_path):
     (tmp_path / "locks").mkdir()
     with (tmp_path / "locks/pretraining-no-ws").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -127,7 +127,7 @@ def test_what_another_process_is_at_is_left_out(tmp_path):
     assert not (tmp_path / "pretraining").exists() and not (tmp_path / "finetuning").exists()
 
 
-def test_failures_are_told_at_the_end(tmp_path):
+def test_failures_are_reported_at_the_end(tmp_path):
     done = run("no-ws", "base-a", RUNS=str(tmp_path), ENCODER=str(tmp_path / "nothing"))
     lines = done.stderr.splitlines()
     assert done.returncode == 1
@@ -181,7 +181,7 @@ def test_data_of_one_stage_are_refused(script, variable):
     assert done.stderr.startswith("error: DATA and MANIFEST are those of one stage") and done.stderr.count("\n") == 1
 
 
-def test_data_are_made_by_one_recipe_at_a_time(tmp_path):
+def test_only_one_recipe_at_a_time_makes_the_data(tmp_path):
     log = tmp_path / "log"
     work = f"echo begin >>{log}; sleep 0.2; echo end >>{log}"
     script = f'. examples/lib.sh; locked "$1.lock" "another is making it" bash -c "{work}"'

@@ -139,7 +139,7 @@ def test_the_memory_of_the_gpu_decides_how_many_samples_at_a_time(recipe, tmp_pa
         assert ("--gradient-as-bucket-view" in words) == (gpus > 1)
 
 
-def test_every_machine_is_told_its_number_and_the_meeting_place(recipe):
+def test_every_machine_gets_its_rank_and_the_rendezvous_address(recipe):
     variables = {"MACHINES": "2", "MACHINE": "1", "GPUS": "4", "RENDEZVOUS": "first:29500"}
     [words] = of("fairseq-train", commands(recipe("pretraining/several_machines.sh", "--dry-run", **variables)))
     for option, expected in (("--nnodes", "2"), ("--node_rank", "1"), ("--nproc_per_node", "4")):
@@ -189,7 +189,7 @@ def test_fine_tuning_is_the_papers_and_scores_every_test_set(recipe, tmp_path, n
         assert value("--path", generation) == f"{run}/checkpoint_best.pt"
 
 
-def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
+def test_choices_reach_the_commands(recipe, tmp_path):
     variables = {"ENCODER": "my encoder", "MANIFEST": "my texts/ten thousand.yaml", "PRECISION": "fp32"}
     printed = commands(recipe("pretraining/single_gpu.sh", "--dry-run", "--", "--lr", "2e-4", **variables))
     [reading], [training] = of("swcm run", printed), of("fairseq-train", printed)
@@ -214,7 +214,7 @@ def test_what_can_be_chosen_reaches_the_commands(recipe, tmp_path):
     assert generations == [("kk", "kk"), ("zh", "kk")]
 
 
-def test_another_encoder_has_its_own_data_and_stays_with_what_follows(recipe, tmp_path):
+def test_another_encoder_has_its_own_data_and_is_used_in_later_steps(recipe, tmp_path):
     encoder = tmp_path / "encoders" / "za"
     encoder.mkdir(parents=True)
     (encoder / "dict.txt").touch()

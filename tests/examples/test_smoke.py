@@ -29,7 +29,7 @@ def recipe(repository, tmp_path):
     return run
 
 
-def test_pretraining_goes_on_with_two_processes_then_fine_tuning_and_scores(recipe, tmp_path):
+def test_pretraining_resumes_with_two_processes_then_fine_tuning_and_scores(recipe, tmp_path):
     pretraining = tmp_path / "my runs/pretraining/xlm-swcm"
     recipe("pretraining/single_gpu.sh", "--", "--max-update", "2", SCALE="smoke")
     (pretraining / "done/train").unlink()  # as if it had been interrupted after the first epoch
@@ -54,7 +54,7 @@ def test_pretraining_goes_on_with_two_processes_then_fine_tuning_and_scores(reci
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == files
 
 
-def test_missing_corpora_are_one_line_with_the_place_of_publication(recipe, tmp_path):
+def test_missing_corpora_are_one_line_with_their_publisher(recipe, tmp_path):
     encoder = tmp_path / "encoder"
     encoder.mkdir()
     (encoder / "dict.txt").touch()

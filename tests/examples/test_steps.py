@@ -24,7 +24,7 @@ def program(path: Path, script: str) -> None:
         ("seq 20; exit 137", 137, "".join(f"{n}\n" for n in range(6, 21)) + "the whole log is the log\n"),
     ],
 )
-def test_a_logged_command_speaks_only_if_it_fails(repository, tmp_path, script, status, shown):
+def test_a_logged_command_prints_only_if_it_fails(repository, tmp_path, script, status, shown):
     program(tmp_path / "bin/command", script)
     steps = f'set -euo pipefail; . "{repository}/examples/steps.sh"; logged "the log" bin/command; echo went on'
     done = subprocess.run(["bash", "-c", steps], capture_output=True, text=True, cwd=tmp_path)

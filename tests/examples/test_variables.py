@@ -30,7 +30,7 @@ def refused(recipe, repository, **variables) -> str:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_command_in_place_of_a_number_is_not_run(recipe, repository, tmp_path):
+def test_a_command_instead_of_a_number_is_not_run(recipe, repository, tmp_path):
     trap = tmp_path / "executed"
     for variable in NUMBERS:
         line = refused(recipe, repository, **{variable: f"PATH[$(touch {trap})]"})

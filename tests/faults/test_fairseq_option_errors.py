@@ -32,7 +32,7 @@ def write_hostile(path, protocol: int = 4) -> None:
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5, "torch"])
-def test_a_hostile_pickle_is_called_what_it_is(protocol, tmp_path, monkeypatch):
+def test_a_hostile_pickle_is_reported_as_such(protocol, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if protocol == "torch":
         torch.save({"model": Hostile()}, "x.pt")

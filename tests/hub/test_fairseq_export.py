@@ -19,7 +19,7 @@ def exported(checkpoint, tmp_path_factory):
     return output
 
 
-def test_the_command_says_what_it_wrote_and_how_to_use_it(checkpoint, tmp_path, capsys):
+def test_the_command_prints_what_it_wrote_and_how_to_use_it(checkpoint, tmp_path, capsys):
     run("python", "-m", "swcm_fairseq.export", checkpoint, "--output", tmp_path / "out")
     out = capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -36,7 +36,7 @@ def test_no_optimizer_state_and_the_same_weights(exported, checkpoint):
     assert all(torch.equal(tensor, theirs["model"][name]) for name, tensor in ours["model"].items())
 
 
-def test_the_directory_alone_writes_the_same(exported, model, texts, tmp_path):
+def test_the_directory_suffices_for_the_same_outputs(exported, model, texts, tmp_path):
     moved = shutil.copytree(exported, tmp_path / "moved")
     options = {"source_lang": "zh", "target_lang": "bo", "beam": 2, "max_len_b": 10}
     assert XLMSWCMModel.from_pretrained(str(moved)).generate(texts, **options) == model.generate(texts, **options)

@@ -26,7 +26,7 @@ def generated(data_bin, checkpoint, folder, source, target, *options) -> list[st
 
 
 @pytest.mark.parametrize("source, target", [("zh", "bo"), ("bo", "zh")])
-def test_writes_what_fairseq_generate_writes(model, checkpoint, data_bin, sample_data, tmp_path, source, target):
+def test_outputs_equal_fairseq_generates(model, checkpoint, data_bin, sample_data, tmp_path, source, target):
     texts = (sample_data / f"zh-bo.test.{source}").read_text("utf-8").splitlines()
     theirs = generated(data_bin, checkpoint, tmp_path, source, target, "--beam", 3, "--max-len-b", 8)
     ours = model.generate(texts, source_lang=source, target_lang=target, **SEARCH)
@@ -74,7 +74,7 @@ def test_interactive_reads_as_many_tokens(model, checkpoint, data_bin, texts, tm
     assert model.generate(long, **DIRECTION, **SEARCH) == theirs
 
 
-def test_texts_without_a_word_give_nothing_and_keep_their_places(model, texts):
+def test_blank_texts_give_empty_outputs_in_their_positions(model, texts):
     found = model.generate(["", texts[0], " \n", texts[1]], **DIRECTION, **SEARCH)
     assert [found[0], found[2]] == ["", ""]
     assert [found[1], found[3]] == model.generate(texts[:2], **DIRECTION, **SEARCH)
@@ -98,7 +98,7 @@ def test_the_target_language_decides(model, texts):
     assert languages["bo"] != languages["kk"]
 
 
-def test_truncation_is_said_once(model, texts, caplog):
+def test_truncation_is_reported_once(model, texts, caplog):
     with caplog.at_level(logging.WARNING):
         model.generate(["书" * 100, "书", "藏" * 60], **DIRECTION, **SEARCH)
     room = POSITIONS - 3
@@ -107,7 +107,7 @@ def test_truncation_is_said_once(model, texts, caplog):
     assert f"only the first {room} of each are read" in caplog.text
 
 
-def test_sampling_is_repeatable_and_leaves_the_random_state_alone(model, texts):
+def test_sampling_is_reproducible_and_keeps_the_random_state(model, texts):
     sampling = {**DIRECTION, "beam": 1, "sampling": True, "max_len_b": 12}
     state = torch.get_rng_state()
     first = model.generate(texts[:6], **sampling)
@@ -147,7 +147,7 @@ def test_bad_options_are_one_line(model, texts, options, message):
 
 
 @pytest.mark.parametrize("texts, message", [([b"x"], "text 1 is bytes"), (["a", "\ud800"], "text 2 .*surrogate")])
-def test_what_is_no_text_is_one_line(model, texts, message):
+def test_invalid_texts_are_one_line(model, texts, message):
     with pytest.raises(InputError, match=message):
         model.generate(texts, **DIRECTION)
 

@@ -12,7 +12,7 @@ from tests.hub.test_hub_interface import DIRECTION, SEARCH, generated
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
-def test_both_ways_write_the_same(checkpoint, data_bin, texts, tmp_path, precision):
+def test_both_interfaces_give_the_same_outputs(checkpoint, data_bin, texts, tmp_path, precision):
     model = XLMSWCMModel.from_pretrained(
         str(checkpoint.parent), checkpoint.name, str(data_bin), cpu_precision=precision
     )
@@ -47,6 +47,6 @@ def test_the_report(checkpoint, data_bin, sample_data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("pair", ["zh-bo=one", "zh=a,b", "a,b"])
-def test_a_pair_that_is_none(pair):
+def test_an_invalid_pair(pair):
     with pytest.raises(InputError, match="write SOURCE-TARGET=TEXTS,REFERENCES"):
         precision_agreement.Pair.read(pair, 1)

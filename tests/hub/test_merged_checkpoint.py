@@ -36,7 +36,7 @@ def merged(models, checkpoint):
     return output
 
 
-def test_it_writes_what_neither_model_does(merged, models, data_bin, texts):
+def test_its_outputs_differ_from_both_models(merged, models, data_bin, texts):
     outputs = [
         XLMSWCMModel.from_pretrained(str(path.parent), path.name, str(data_bin)).generate(texts[:8], **GENERATE)
         for path in (merged, *models)
@@ -51,7 +51,7 @@ def test_fairseq_generate_reads_it(merged, data_bin, tmp_path):
     assert "H-0\t" in (tmp_path / "generate-test.txt").read_text("utf-8")
 
 
-def test_it_exports_and_is_trained_on(merged, data_bin, tmp_path):
+def test_it_can_be_exported_and_trained_further(merged, data_bin, tmp_path):
     assert export(merged, tmp_path / "exported", data_bin) == ["bo", "kk", "mn", "ug", "zh"]
     start = ("--finetune-from-model", merged)
     run("fairseq-train", data_bin, *TRAIN, "--save-dir", tmp_path / "new", *start, "--max-update", 2, "--lr", 0)

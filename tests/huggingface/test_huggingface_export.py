@@ -46,7 +46,7 @@ def test_the_command_writes_every_file(checkpoint, tmp_path, capsys):
     assert "license: cc-by-4.0" in card and "inherit 0, inherit 1, normal" in card and "| zh-bo | pair |" in card
 
 
-def test_tied_matrices_come_once(checkpoint, tmp_path):
+def test_tied_matrices_are_stored_once(checkpoint, tmp_path):
     export_huggingface(layout_checkpoint(checkpoint, tmp_path / "c.pt", {"tie_ffn": True}), tmp_path / "out")
     tensors = load_file(tmp_path / "out" / "model.safetensors")
     assert "lm_head.weight" not in tensors and "model.decoder.embed_tokens.weight" not in tensors
@@ -72,7 +72,7 @@ def test_bad_input_is_one_line(checkpoint, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_encoder_is_no_model_to_export(repository, tmp_path):
+def test_an_encoder_cannot_be_exported(repository, tmp_path):
     encoder = repository / "examples/quickstart/encoder"
     write_roberta(read_encoder(encoder), tmp_path / "encoder.pt")
     for source, message in (

@@ -33,7 +33,7 @@ def test_there_and_back(exports, checkpoint, tmp_path, layout):
     assert differing(weights(tmp_path / "back" / "model.pt"), weights(before if before.exists() else checkpoint)) == []
 
 
-def test_it_writes_and_training_continues(exports, data_bin, sample_data, tmp_path):
+def test_it_generates_and_training_continues(exports, data_bin, sample_data, tmp_path):
     run(
         "python",
         "-m",
@@ -55,7 +55,7 @@ def test_it_writes_and_training_continues(exports, data_bin, sample_data, tmp_pa
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_transformers_has_trained_comes_back(in_transformers, exports, tmp_path, version):
+def test_models_trained_in_transformers_are_converted_back(in_transformers, exports, tmp_path, version):
     done, written = in_transformers(version)
     assert done.returncode == 0, done.stdout[-2000:]
     for layout in ("paper", "tied"):

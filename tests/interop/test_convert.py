@@ -150,7 +150,7 @@ def test_sentencepiece_model_of_another_vocabulary(run, tmp_path):
         run(source, "--output", tmp_path / "out")
 
 
-def test_hub_names_are_never_fetched_unasked(run, tmp_path, monkeypatch):
+def test_hub_names_are_downloaded_only_on_request(run, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no such encoder"):
         run("hfl/cino-base-v2", "--output", tmp_path / "out")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)

@@ -200,6 +200,6 @@ def test_untied_checkpoint_in_a_tied_architecture_is_refused(start, dictionary, 
         start(path, pretrained_decoder=True)
 
 
-def test_encoder_alone_has_no_decoder(start):
+def test_an_encoder_has_no_decoder(start):
     with pytest.raises(InputError, match="leave out --pretrained-decoder"):
         start(Path(__file__).with_name("fixtures") / "xlmr", pretrained_decoder=True)

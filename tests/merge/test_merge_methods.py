@@ -71,7 +71,7 @@ def test_shares_are_those_of_the_papers_figure():
     }  # fmt: skip
 
 
-def test_slack_keeps_what_was_lost_most_narrowly():
+def test_slack_keeps_the_narrowest_losses():
     a, b = tensor([0.1, 0.2, 0.3, 0.4]), tensor([-0.9, -0.25, -0.6, -0.3])
     assert merge("ties", a, b, torch.zeros(4), densities=[1])[0] == [-0.9, -0.25, -0.6, 0.4]
     result, shares = merge("ties-sv", a, b, torch.zeros(4), densities=[1], slack=1 / 3)
@@ -119,7 +119,7 @@ def test_tied_tensors_are_drawn_and_counted_once():
     assert list(result) == ["embed", "other", "version"] and found.shares[0].parameters == 200
 
 
-def test_the_type_of_the_first_model_stays():
+def test_the_first_models_dtype_is_kept():
     sources = [Source(None, {"w": (BASE + each).half()}) for each in (A, B)]
     [(_, result)] = Merge(sources, None, make_recipe("average", 2, base=None)).tensors()
     assert result.dtype == torch.float16

@@ -142,7 +142,7 @@ def test_tying(build, dictionary, options, blocks):
     assert values_not_inherited(model) == set()
 
 
-def test_457_million_fits_no_layout_of_ours():
+def test_none_of_our_layouts_has_457_million_parameters():
     """The paper has 457M parameters in section 4.1 but 492M in Table 1. Which layout has 457M?
 
     The released layout, with 15 layers and a separate output matrix, has 492M. If self-attention and cross-attention
@@ -294,7 +294,7 @@ FREEZING_THAT_HOLDS = [
 
 
 @pytest.mark.parametrize("options", FREEZING_THAT_HOLDS)
-def test_freezing_that_holds_is_not_refused(options):
+def test_effective_freezing_is_not_refused(options):
     XLMSWCMConfig(freeze_encoder_updates=1, **options).check()
 
 

@@ -144,7 +144,7 @@ def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
     assert all(name.startswith("decoder.layers.") for name in moved)
 
 
-def test_half_precision_goes_on_exactly(data, tmp_path):
+def test_half_precision_resumes_exactly(data, tmp_path):
     """fairseq's own adam would resume from rounded parameters; see --optimizer fused_adamw."""
     command = [data, *TRAIN, "--pretrained-encoder", XLMR, "--bf16", "--optimizer", "fused_adamw"]
 

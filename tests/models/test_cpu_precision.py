@@ -58,13 +58,13 @@ def test_int8_reaches_every_linear_layer(model):
     assert isinstance(model.decoder.output_projection, Int8Linear)
 
 
-def test_float32_is_as_it_was(model, batch):
+def test_float32_is_unchanged(model, batch):
     before = model(**batch)[0]
     set_cpu_precision(model, CPUPrecision.float32)
     assert torch.equal(model(**batch)[0], before)
 
 
-def test_what_is_refused(model):
+def test_bad_input_is_refused(model):
     with pytest.raises(InputError, match="--cpu-precision int9: choose float32, bfloat16, int8"):
         CPUPrecision.of("int9")
     for precision in (CPUPrecision.int8, CPUPrecision.bfloat16):

@@ -53,7 +53,7 @@ def test_positions_are_bounded_by_the_base_models(tmp_path):
         assert (options["max_source_positions"], options["max_target_positions"]) == expected
 
 
-def test_what_is_given_is_kept():
+def test_given_sizes_are_kept():
     given = ["--max-target-positions", "24", "--encoder-layers", "7", "--activation-fn", "relu"]
     options = command_line("xlm_swcm", "--pretrained-encoder", str(XLMR), *given)
     assert sizes(options) == {**SIZES, "max_target_positions": 24, "encoder_layers": 7, "activation_fn": "relu"}

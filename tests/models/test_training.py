@@ -16,7 +16,7 @@ def gradients(model, batch, **options) -> dict[str, torch.Tensor | None]:
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
-def test_forward_gives_logits_features_or_what_the_head_makes(build, batch):
+def test_forward_returns_logits_features_or_the_heads_output(build, batch):
     model = build()
     with torch.no_grad():
         logits, extra = model(**batch)
@@ -29,7 +29,7 @@ def test_forward_gives_logits_features_or_what_the_head_makes(build, batch):
     assert torch.equal(extra["prev_output_tokens"], batch["prev_output_tokens"])
 
 
-def test_second_pass_reads_what_was_sampled(build, batch):
+def test_the_second_pass_reads_the_sampled_inputs(build, batch):
     model = build().train()
     tokens = batch["prev_output_tokens"]
     sampled = tokens.clone()
@@ -133,7 +133,7 @@ def test_epsilon_travels_with_the_weights(build):
         other.load_state_dict({name: tensor for name, tensor in state.items() if "extra" not in name})
 
 
-def test_a_language_more_extends_the_rows(build, dictionary):
+def test_an_additional_language_extends_the_rows(build, dictionary):
     options = {"separate_embeddings": True, "output_matrix": "own"}
     old = build(**options).state_dict()
     dictionary.add_symbol("<bo>")

@@ -37,7 +37,7 @@ def test_updates_are_those_of_fairseqs_adam():
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_a_restored_state_goes_on_exactly():
+def test_a_restored_state_continues_exactly():
     optimizer, parameters = build(FusedAdamW, FusedAdamWConfig)
     train(optimizer, parameters, 3)
     other, copies = build(FusedAdamW, FusedAdamWConfig)
@@ -56,7 +56,7 @@ def test_the_command_line_overrides_the_checkpoint():
     assert other.param_groups[0]["weight_decay"] == 0.5
 
 
-def test_parameters_without_gradient_stay():
+def test_parameters_without_gradient_are_unchanged():
     optimizer, parameters = build(FusedAdamW, FusedAdamWConfig)
     before = [parameter.detach().clone() for parameter in parameters]
     parameters[0].grad = torch.ones(4, 3)
@@ -88,7 +88,7 @@ def bfloat16_model():
     return torch.nn.Linear(4, 3).bfloat16()
 
 
-def test_a_half_precision_training_goes_on_exactly():
+def test_half_precision_training_resumes_exactly():
     unbroken = bfloat16_model()
     state = half_precision_run(unbroken, 5)
     resumed = copy.deepcopy(unbroken)

@@ -43,7 +43,7 @@ def test_warmup_in_updates():
     assert rates == pytest.approx([1e-5, 5.5e-5, 1e-4, 6e-5, 2e-5, 2e-5])
 
 
-def test_half_an_epoch_without_a_task_that_says_how_long_it_is():
+def test_half_an_epoch_of_unknown_length():
     s = schedule(warmup_epochs=0.5, total_num_update=40, max_epoch=4)
     assert s.warmup() == 5
 

@@ -62,7 +62,7 @@ def test_a_copied_recipe_runs_the_installed_commands(run, installed):
     assert f"--user-dir {installed.parent}" in printed
 
 
-def test_full_help_names_our_options_and_nothing_is_noise(run):
+def test_full_help_has_our_options_and_no_noise(run):
     """When it is imported, fairseq sets the root logger to DEBUG and asks for tensorboardX."""
     hide = "import sys; sys.modules['tensorboardX'] = None; sys.argv = ['/bin/swcm', 'train', '--full-help']; "
     done = run("python", "-c", f"{hide}from swcm_fairseq.cli import main; main()")
@@ -71,7 +71,7 @@ def test_full_help_names_our_options_and_nothing_is_noise(run):
     assert "Please install" not in done.stdout
 
 
-def test_a_script_that_imports_the_package_keeps_its_process_as_it_is(run):
+def test_importing_the_package_leaves_a_scripts_process_unchanged(run):
     script = """
 import atexit, sys
 registered = []

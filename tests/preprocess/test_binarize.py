@@ -74,7 +74,7 @@ def test_lengths_are_those_of_the_file(run, tmp_path):
     assert Corpora.read(data_bin).corpora[0].splits["train"].source_lengths == expected
 
 
-def test_a_second_run_adds_replaces_and_leaves_the_rest(run, texts, tmp_path):
+def test_a_second_run_adds_replaces_and_keeps_the_rest(run, texts, tmp_path):
     run("--mono", f"bo:train={texts['bo']}", f"zh:train={texts['zh']}")
     before = contents(tmp_path / "data-bin")
     shorter = write_lines(tmp_path / "shorter", sentences("zh", 7))
@@ -88,7 +88,7 @@ def test_a_second_run_adds_replaces_and_leaves_the_rest(run, texts, tmp_path):
     assert splits == {"bo": {"train": 60}, "ug": {"valid": 60}, "zh": {"train": 7}}
 
 
-def test_what_is_there_is_not_made_again(run, texts, capsys):
+def test_existing_splits_are_not_redone(run, texts, capsys):
     data_bin = run("--mono", f"bo:train={texts['bo']}")
     written = (data_bin / "bo/train.bin").stat().st_mtime_ns
     run("--mono", f"bo:train={texts['bo']}")
@@ -219,7 +219,7 @@ def test_next_line_characters_end_no_line(run, tmp_path, vocabulary_dir):
     assert split.lines == 3 == split.samples + sum(split.left_out.values())
 
 
-def test_files_of_others_stay_whatever_their_names(run, texts, tmp_path):
+def test_other_files_are_kept_whatever_their_names(run, texts, tmp_path):
     data_bin = tmp_path / "data-bin"
     others = [
         "x.partial",

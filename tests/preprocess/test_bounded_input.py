@@ -43,7 +43,7 @@ def test_a_damaged_later_stream(tmp_path, pack_one):
             list(open_lines(path))
 
 
-def test_padding_between_streams_is_none_of_the_text(tmp_path):
+def test_padding_between_streams_is_not_part_of_the_text(tmp_path):
     path = tmp_path / "packed"
     for pack_one in (gzip.compress, lzma.compress):
         path.write_bytes(pack_one(b"a\n") + bytes(8) + pack_one(b"b\n") + bytes(4))
@@ -59,7 +59,7 @@ def test_two_articles_of_one_name(tmp_path):
 
 
 @pytest.mark.parametrize("pack_one", PACKERS.values(), ids=PACKERS)
-def test_what_unpacks_to_far_more_than_text_does(tmp_path, monkeypatch, pack_one):
+def test_decompression_bombs_are_refused(tmp_path, monkeypatch, pack_one):
     monkeypatch.setattr(packed_files, "_UNSUSPECTED_BYTES", 1 << 20)
     path = tmp_path / "bomb"
     path.write_bytes(pack_one(bytes(1 << 23)))
@@ -76,14 +76,14 @@ def test_what_unpacks_to_far_more_than_text_does(tmp_path, monkeypatch, pack_one
         read("tibetanqa", tmp_path / "bomb.xlsx")
 
 
-def test_an_excel_file_is_no_bomb(tmp_path):
+def test_an_excel_bomb_is_refused(tmp_path):
     book = openpyxl.Workbook()
     book.active.append(["问题", "答案", "文本"])
     book.save(tmp_path / "x.xlsx")
     assert read("tibetanqa", tmp_path / "x.xlsx") == []
 
 
-def test_sentences_and_parts_take_time_in_proportion():
+def test_sentences_and_parts_take_linear_time():
     """Time is proportional to length (with room for a busy machine); if it were quadratic, it would be 64 times."""
     splitter, seconds = SentenceSplitter("kk"), []
     for times in (1, 8):
@@ -95,13 +95,13 @@ def test_sentences_and_parts_take_time_in_proportion():
     assert seconds[1] < 32 * seconds[0]
 
 
-def test_a_line_that_repeats_itself_is_learned_from_in_parts(tmp_path, capsys):
+def test_repetitive_lines_are_cut_for_training(tmp_path, capsys):
     text = write_lines(tmp_path / "text", ["བོད་" * 5000, *sentences("bo", 20)])
     vocab.main(["--size", "50", "--output", str(tmp_path / "vocab"), "--input", f"bo={text}"])
     assert "note: 1 lines longer than 4,000 characters were cut into parts" in capsys.readouterr().out
 
 
-def test_questions_and_answers_are_counted_apart(write, tmp_path, capsys):
+def test_questions_and_answers_are_counted_separately(write, tmp_path, capsys):
     answers = [["a", 1, "a", "b"], [2, 3], ["c"]]
     questions = [{"query_text": f"问{i}", "answers": each} for i, each in enumerate(answers)]
     path = write("cmrc.json", json.dumps([{"context_text": "正文。", "qas": [*questions, {"query_text": 5}]}]))

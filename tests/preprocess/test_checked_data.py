@@ -36,7 +36,7 @@ BILLION = "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" f
         ('{"a":\n1', "x: not JSON: .*line 2"),
     ],
 )
-def test_json_that_is_none(text, message):
+def test_invalid_json(text, message):
     with pytest.raises(InputError, match=f"^{message}"):
         parse_json(text, "x")
 
@@ -53,7 +53,7 @@ def test_json_that_is_none(text, message):
         ("a: \x07", r"x: not YAML: the character U\+0007 is not allowed"),
     ],
 )
-def test_yaml_that_is_none(text, message):
+def test_invalid_yaml(text, message):
     with pytest.raises(InputError, match=f"^{message}"):
         parse_yaml(text, "x")
 
@@ -82,7 +82,7 @@ def test_wrong_values_are_named_with_their_key(change, message):
         checked({**EVALUATION, **change}, Evaluation, "x")
 
 
-def test_a_right_value_comes_back_as_its_type():
+def test_a_valid_value_is_returned_as_its_type():
     evaluation = checked(EVALUATION, Evaluation, "x")
     assert isinstance(evaluation, Evaluation) and evaluation.systems[0].values["BLEU"].score == 1.0
 

@@ -114,7 +114,7 @@ def test_filters(text, lang, reason):
 
 
 @given(st.text(alphabet=" a@.中", min_size=1, max_size=14))
-def test_addresses_are_found_wherever_they_begin(text):
+def test_addresses_are_found_anywhere(text):
     rest = regex.sub(r"\S+@\S+\.\S+", "", text)
     expected = "boilerplate" if rest != text and not regex.search(r"\p{L}", rest) else None
     assert LineFilters(("boilerplate",)).reason(text, "zh") == expected
@@ -197,7 +197,7 @@ def test_invalid_lines(run):
     assert [line for line, reason in rejects.items() if reason == "invalid encoding"] == [2, 4, 6, 8, 9, 10]
 
 
-def test_text_with_markup_and_special_tokens_stays(run):
+def test_text_with_markup_and_special_tokens_is_kept(run):
     for name, lang in (("markup.zh.txt", "zh"), ("special_tokens.zh-bo.zh", "zh")):
         expected = [spaces(line) for line in (DIRTY / name).read_text(encoding="utf-8").split("\n")[:-1]]
         assert run(lang, DIRTY / name, args=("--without", "script", "language", "letters"))[0] == expected
@@ -221,7 +221,7 @@ def test_workers_do_not_change_a_byte(run, sample_data):
         ("--lang zh-bo --input {a} {b} --output {out} {out}2", "b has 2"),
     ],
 )
-def test_what_is_refused(tmp_path, args, message):
+def test_bad_input_is_refused(tmp_path, args, message):
     places = {
         "a": write_lines(tmp_path / "a", ["ཀ"]),
         "b": write_lines(tmp_path / "b", ["ཀ", "ཁ"]),
@@ -263,7 +263,7 @@ def test_script_of_the_code(run, tmp_path):
     assert run("kk", text, args=["--without", "language"]) == (lines, {})
 
 
-def test_steps_that_cannot_apply_are_named(run, tmp_path, capsys):
+def test_inapplicable_steps_are_reported(run, tmp_path, capsys):
     text = write_lines(tmp_path / "za", ["Boux boux ma daengz"])
     run("za", text)
     assert (

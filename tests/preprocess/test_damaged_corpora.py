@@ -47,7 +47,7 @@ def test_pairs_with_a_line_that_is_too_long_are_counted(write, monkeypatch):
     "content",
     [["a"], 3, [{"qas": None}], [{"context_text": "x", "qas": ["a"]}], {"data": None}, {"data": [{"paragraphs": 3}]}],
 )
-def test_what_is_no_question_is_counted(write, content):
+def test_invalid_questions_are_counted(write, content):
     path = write("cmrc.json", json.dumps(content))
     assert read("cmrc2018", path, langs=("zh",)) == [Reject(str(path), 1, "question or passage is not text")]
 
@@ -55,7 +55,7 @@ def test_what_is_no_question_is_counted(write, content):
 @pytest.mark.parametrize(
     ("answers", "reason"), [(None, "'answers' is not a list"), ([], "no answer"), (["x"], "no answer")]
 )
-def test_answers_that_are_none_in_squads_layout_are_counted(write, answers, reason):
+def test_invalid_answers_in_squads_layout_are_counted(write, answers, reason):
     question = {"question": "问?", "answers": answers}
     content = {"data": [{"paragraphs": [{"context": "正文。", "qas": [question]}]}]}
     found = read("cmrc2018", write("squad.json", json.dumps(content)), langs=("zh",))

@@ -109,7 +109,7 @@ def test_duplicates_are_accepted(mono):
 @pytest.mark.parametrize(
     "name", ["wrong_language.ug.txt", "zero_width_bidi.ug.txt", "nfc_nfd.mixed.txt", "markup.zh.txt"]
 )
-def test_text_is_taken_as_it_is(mono, vocabulary_dir, name):
+def test_text_is_unchanged(mono, vocabulary_dir, name):
     split, ids = mono(name)
     assert split.samples == split.lines
     assert ids == encode(vocabulary_dir, (DIRTY / name).read_text(encoding="utf-8").split("\n")[:-1])

@@ -94,7 +94,7 @@ def test_writing_twice_changes_nothing_and_every_word_is_counted(text, script):
         assert write(again, Counter()) == again
 
 
-def test_what_is_lost_is_counted():
+def test_losses_are_counted():
     words = Counter()
     text = "Пароль, съезд; Єва? 3,5 x,y Тіл қате бірақ"
     assert KazakhScript("arabic")(text, words) == "پارول، سەزد؛ єۆا؟ 3,5 x,y ٴتىل قاتە بىراق"
@@ -161,7 +161,7 @@ def test_the_step(tmp_path, capsys):
     assert both == [lines[1]] * 60
 
 
-def test_one_side_of_a_pair_and_what_is_refused(tmp_path):
+def test_one_side_of_a_pair_and_bad_input(tmp_path):
     source, target = write_lines(tmp_path / "zh", ["保存文件"]), write_lines(tmp_path / "kk", ["Файлды сақтау"])
     files = ["--input", str(source), str(target), "--output", str(tmp_path / "a"), str(tmp_path / "b")]
     clean.main(["--lang", "zh-kk", *files, "--kazakh-script", "arabic"])

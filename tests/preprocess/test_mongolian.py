@@ -53,7 +53,7 @@ def test_the_step(spellings, tmp_path, capsys):
     assert (tmp_path / "out").read_text("utf-8") == f"{SAIN[0]} ᠪᠢᠴᠢᠭ\n" * 3
 
 
-def test_what_is_refused(spellings, tmp_path, monkeypatch):
+def test_bad_input_is_refused(spellings, tmp_path, monkeypatch):
     command = ["--lang", "mn", "--input", str(spellings[0]), "--output", str(tmp_path / "out"), "--mongolian-spellings"]
     with pytest.raises(InputError, match=r"^/no/such: no such file"):
         clean.main([*command, "/no/such"])

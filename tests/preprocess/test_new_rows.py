@@ -78,7 +78,7 @@ def report_of(directory):
 TRANSLATIONS = {"རེའུ་མིག་": "表格", "བསྒར་འཛུད་": "插入", "རིས་རྟགས་": "图标", "དྲ་མིག་": "单元格", "གཞི་གྲངས་": "数据"}
 
 
-def test_a_piece_lies_beside_its_translation(aligned, encoder):
+def test_a_piece_is_close_to_its_translation(aligned, encoder):
     rows, biases = rows_of(aligned)
     old, old_biases = rows_of(encoder)
     table = torch.nn.functional.normalize(torch.stack(list(old.values())), dim=1)
@@ -100,7 +100,7 @@ def test_report(aligned, pair):
     assert all(sum(parts.values()) == pytest.approx(1, abs=0.01) for parts in examples.values())
 
 
-def test_what_is_said(extend, pair, capsys):
+def test_printed_report(extend, pair, capsys):
     extend("--align", pair)
     out = capsys.readouterr().out
     assert "mean of their translations" in out

@@ -27,7 +27,7 @@ def everything(folder):
     return {str(path.relative_to(folder)): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
-def test_a_file_named_as_an_output_is_made_stays(tmp_path):
+def test_a_file_named_like_a_partial_output_is_kept(tmp_path):
     """An input, a directory or another output may be called NAME.partial."""
     text = write_lines(tmp_path / "out.partial", ["ཀ་ཁ", "", "ག་ང"])
     clean.main(f"--lang bo --input {text} --output {tmp_path}/out".split())
@@ -36,7 +36,7 @@ def test_a_file_named_as_an_output_is_made_stays(tmp_path):
     assert (tmp_path / "o").read_text() == "ཀ་ཁ\nག་ང\n" and (tmp_path / "o.partial").read_text() == f"{text}:2:blank\n"
 
 
-def test_an_encoder_named_as_an_output_is_made_stays(repository, tmp_path, monkeypatch):
+def test_an_encoder_named_like_a_partial_output_is_kept(repository, tmp_path, monkeypatch):
     encoder = tmp_path / "encoder.partial"
     shutil.copytree(repository / "tests/interop/fixtures/xlmr", encoder)
     before = everything(encoder)
@@ -62,7 +62,7 @@ def test_a_link_is_followed(text, tmp_path, there):
     assert not there or target.stat().st_mode & 0o777 == 0o640
 
 
-def test_what_cannot_be_a_file_is_refused(text, tmp_path):
+def test_invalid_output_paths_are_refused(text, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
@@ -95,7 +95,7 @@ def test_the_longest_name_is_written(text, tmp_path):
     assert output.read_text() == text.read_text()
 
 
-def test_nothing_is_written_into_what_is_read(text, vocabulary_dir, tmp_path, monkeypatch):
+def test_inputs_are_never_written_to(text, vocabulary_dir, tmp_path, monkeypatch):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "1.txt").write_text("标题\n正文。")
@@ -119,7 +119,7 @@ def test_nothing_is_written_into_what_is_read(text, vocabulary_dir, tmp_path, mo
 
 
 @pytest.mark.parametrize("key", ["work", "output"])
-def test_a_manifest_whose_folder_holds_its_input(text, vocabulary_dir, tmp_path, key):
+def test_a_manifest_whose_folder_contains_its_input(text, vocabulary_dir, tmp_path, key):
     folder = tmp_path / "folder/bo/train"
     folder.mkdir(parents=True)
     shutil.copy(text, folder / "all.bo")
@@ -136,7 +136,7 @@ def test_a_manifest_whose_folder_holds_its_input(text, vocabulary_dir, tmp_path,
         check_outside([folder], folder)
 
 
-def test_pictures_replace_pictures_of_ours_alone(text, run, tmp_path):
+def test_pictures_replace_only_our_own_pictures(text, run, tmp_path):
     data_bin = run("--mono", f"bo:train={text}")
     notes, foreign = tmp_path / "notes.txt", tmp_path / "foreign.png"
     notes.write_text("mine")
@@ -151,7 +151,7 @@ def test_pictures_replace_pictures_of_ours_alone(text, run, tmp_path):
     assert (tmp_path / "new.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_second_run_is_told_so(text, tmp_path, monkeypatch):
+def test_a_second_simultaneous_run_is_refused(text, tmp_path, monkeypatch):
     monkeypatch.setattr(output_files, "_LOCK_ATTEMPTS", 1)
     command = f"--lang bo --input {text} --output {tmp_path}/out"
     with LineFiles([tmp_path / "out"]) as first:
@@ -169,7 +169,7 @@ def test_a_second_run_is_told_so(text, tmp_path, monkeypatch):
             pass
 
 
-def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
+def test_only_files_of_a_killed_run_are_removed(tmp_path):
     for name in ("x", "y.x"):
         (tmp_path / f".{name}.0123456789abcdef.partial").write_text("half")
     for name in (".x.partial", ".x.0123456789abcdeg.partial", "x.0123456789abcdef.partial"):

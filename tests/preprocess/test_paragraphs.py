@@ -26,7 +26,7 @@ def run(corpus, *args):
     return (corpus.parent / "t.zh").read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def test_what_many_documents_have_stays_in_the_first(corpus, capsys):
+def test_repeated_paragraphs_are_kept_in_the_first_document(corpus, capsys):
     rejects = corpus.parent / "rejects"
     lines = run(corpus, "--repeated-paragraphs", "10", "--rejects", str(rejects))
     assert lines == [f"{MENU} 正文第0段。 {NOTICE} {NOTICE}"] + [
@@ -48,7 +48,7 @@ def test_a_paragraph_counts_once_a_document(corpus):
     assert sum(line.count(NOTICE) for line in run(corpus, "--repeated-paragraphs", "4")) == 1
 
 
-def test_without_the_option_everything_stays(corpus):
+def test_without_the_option_everything_is_kept(corpus):
     assert sum(line.count(MENU) for line in run(corpus)) == 13
 
 
@@ -73,6 +73,6 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("args", "message"), MISTAKES.items())
-def test_what_is_refused(corpus, args, message):
+def test_bad_input_is_refused(corpus, args, message):
     with pytest.raises(InputError, match=message):
         extract.main([*args.split(), "--input", str(corpus), "--output", str(corpus.parent / "t")])

@@ -42,7 +42,7 @@ def test_no_file_may_grow_further(command, vocabulary_dir, tmp_path):
     assert left <= {"dict.txt", "sentencepiece.bpe.model"}
 
 
-def test_places_that_cannot_be_written(texts, tmp_path):
+def test_unwritable_paths(texts, tmp_path):
     """A file in place of a folder, which fails even for root, unlike missing permissions."""
     occupied = write_lines(tmp_path / "file", ["mine"])
     refused(
@@ -73,7 +73,7 @@ def test_pipes_where_text_is_read_twice(texts, vocabulary_dir, tmp_path):
     assert os.listdir(tmp_path) == ["pipe"]
 
 
-def test_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
+def test_file_names_that_the_system_refuses(texts, vocabulary_dir, tmp_path):
     """Checking whether such a file exists fails, as in a folder without access."""
     long, text, out = "x" * 300, texts["bo"], tmp_path / "out"
     refused(

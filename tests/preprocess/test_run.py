@@ -98,7 +98,7 @@ def test_a_changed_file_of_a_folder_is_read_again(vocabulary_dir, tmp_path):
     assert (tmp_path / "work/zh/train/train.zh").read_text(encoding="utf-8") == "正文二，更长。\n"
 
 
-def test_a_split_without_lines_writes_none(manifest, tmp_path):
+def test_an_empty_split_writes_no_files(manifest, tmp_path):
     path, content = manifest
     run.main([str(path)])
     train = tmp_path / "work/bo/train-valid/train.bo"
@@ -130,7 +130,7 @@ def test_work_that_failed_is_not_taken_for_done(tmp_path):
     assert output.read_text() == "first"
 
 
-def test_answers_that_are_numbers_stay(vocabulary_dir, tmp_path):
+def test_numeric_answers_are_kept(vocabulary_dir, tmp_path):
     record = {"question": "Қай жылы?", "context": "Ол 1991 жылы болды.", "answers": {"text": ["1991"]}}
     write_lines(tmp_path / "kazqad.jsonl", [json.dumps(record)])
     corpus = {"name": "qa", "format": "kazqad", "input": str(tmp_path / "kazqad.jsonl"), "lang": "kk"}
@@ -159,7 +159,7 @@ def test_missing_corpora_are_named_with_their_publisher(manifest, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["held_out", "boilerplate"])
-def test_a_missing_file_of_cleaning_is_told_before_its_corpus_is_read(manifest, tmp_path, option):
+def test_a_missing_file_for_cleaning_is_reported_before_its_corpus_is_read(manifest, tmp_path, option):
     path, content = manifest
     content["corpora"][0]["clean"] = {option: "nothere.txt"}
     with pytest.raises(InputError, match=r"^nothere\.txt: no such file \(named by clean of bo\)"):
@@ -285,7 +285,7 @@ def test_all_languages_of_the_paper_have_a_corpus(repository):
     assert {entry.lang for entry in manifest.corpora if len(entry.langs) == 1} == set(SENTENCES)
 
 
-def test_a_missing_vocabulary_is_told_before_work(manifest, tmp_path):
+def test_a_missing_vocabulary_is_reported_before_any_work(manifest, tmp_path):
     path, content = manifest
     write_manifest(path, **{**content, "vocabulary": str(tmp_path / "none")})
     with pytest.raises(InputError, match=r"none/dict.txt is missing \(make a vocabulary"):

@@ -74,7 +74,7 @@ def test_command(tmp_path, capsys):
         ("--lang zh --input /no/such --output {out}", "No such file"),
     ],
 )
-def test_what_is_refused(tmp_path, args, message):
+def test_bad_input_is_refused(tmp_path, args, message):
     text = write_lines(tmp_path / "text", ["一。"])
     with pytest.raises(InputError, match=message):
         sentences.main(args.format(text=text, out=tmp_path / "out").split())

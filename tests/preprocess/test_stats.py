@@ -95,7 +95,7 @@ def test_stock_directories_are_read(data_bin):
     ] == ours
 
 
-def test_what_is_refused(data_bin, tmp_path):
+def test_bad_input_is_refused(data_bin, tmp_path):
     for args, message in (
         (["/no/such"], "no such directory"),
         ([str(data_bin), "--split", "test"], "no corpus with a split 'test'"),

@@ -72,7 +72,7 @@ def test_blocks_are_small(tmp_path, monkeypatch):
     ]
 
 
-def test_what_is_refused(tmp_path):
+def test_bad_input_is_refused(tmp_path):
     path = tmp_path / "file"
     for content, message in (
         (b"a\rb\rc", "no LF in the file"),

@@ -53,7 +53,7 @@ def test_decoding_gives_the_normalized_text(real_vocabulary, sample_data, lang):
         assert real_vocabulary.decode(ids) == real_vocabulary.processor.normalize(line).replace("▁", " ").strip()
 
 
-def test_mongolian_separators_and_arabic_joiners_come_back(tmp_path):
+def test_mongolian_separators_and_arabic_joiners_are_restored(tmp_path):
     words = ["ᠮᠣᠩᠭᠣᠯ\u180eᠠ ᠬᠡᠯᠡ\u180b ᠪᠢᠴᠢᠭ\u202fᠦᠨ", "مە\u200dن قازاقشا جازا\u200dمىن", "ئۇيغۇر\u200d تىلى"]
     text = write_lines(tmp_path / "text", words * 20)
     vocab.main(["--size", "35", "--output", str(tmp_path / "vocab"), "--input", str(text)])
@@ -109,7 +109,7 @@ def test_words_syllables_and_characters(lang, text, count):
         ("--size 50 --input {latin1}", r"latin1:2: invalid UTF-8"),
     ],
 )
-def test_what_is_refused(texts, tmp_path, args, message):
+def test_bad_input_is_refused(texts, tmp_path, args, message):
     (tmp_path / "empty").touch()
     (tmp_path / "blank").write_text("\n \n")
     (tmp_path / "latin1").write_bytes(b"x\n\xe9\n")

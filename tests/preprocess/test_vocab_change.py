@@ -200,7 +200,7 @@ def contents(directory):
 
 
 @pytest.mark.parametrize("files", range(6))
-def test_the_same_command_goes_on_where_it_was_interrupted(encoder, texts, tmp_path, monkeypatch, files):
+def test_the_same_command_continues_after_an_interruption(encoder, texts, tmp_path, monkeypatch, files):
     """Ctrl-C after some files got their names; the same command then writes the same files as without it."""
     arguments = f"--vocab {encoder} --input {texts['zh']} --output".split()
     calls, replace = itertools.count(), os.replace
@@ -249,7 +249,7 @@ def test_added_pieces_are_no_special_symbols(encoder):
         (vocab_prune, "--vocab {cut} --input {text}", "not a readable safetensors file"),
     ],
 )
-def test_what_is_refused(encoder, vocabulary_dir, tmp_path, command, args, message):
+def test_bad_input_is_refused(encoder, vocabulary_dir, tmp_path, command, args, message):
     def copy(name, **files):
         (tmp_path / name).mkdir()
         for file in ("sentencepiece.bpe.model", "dict.txt", "config.json", "model.safetensors"):

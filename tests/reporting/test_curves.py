@@ -33,7 +33,7 @@ def test_a_short_run_has_one_point_an_epoch(tmp_path):
     assert training_curve(log) == ([], [])
 
 
-def test_panels_and_their_mistakes(tmp_path):
+def test_panels_and_invalid_panels(tmp_path):
     log = tmp_path / "a=b.log"
     log.write_text(line("train_inner", num_updates=10, loss=5.0))
     panels = parse_panels([["encoder", f"one={log}"], ["two of them", f"x={log}", f"y={log}"]])

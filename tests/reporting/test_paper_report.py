@@ -30,7 +30,7 @@ def rows(runs, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_cells_stand_beside_the_papers(runs, scored, report):
+def test_cells_are_beside_the_papers(runs, scored, report):
     scored(f"{SUM}/xlm-swcm", "bo", 25.34)
     scored(f"{SUM}/no-mt", "bo", 21.0, interval=None)
     scored(f"{MRC}/no-mt", "bo", 9.96)
@@ -147,7 +147,7 @@ def test_half_finished_runs_are_one_line_each(runs, scored, trained, report):
         ("runs", "pretraining/mbart-cm-expanded", "EXPAND=1 examples/baselines/mbart_cm.sh"),
     ],
 )
-def test_command_to_go_on(root, run, expected):
+def test_command_that_continues_a_run(root, run, expected):
     from swcm_fairseq.reporting.resume_commands import command
 
     assert command(Path(root), Path(root, run)) == expected
@@ -179,7 +179,7 @@ def test_damaged_files_are_one_line_each_and_the_rest_is_reported(runs, scored, 
     assert "Traceback" not in out + err
 
 
-def test_runs_of_ones_own_are_told(runs, scored, report):
+def test_your_own_runs_are_listed(runs, scored, report):
     scored(f"{SUM}/mine", "bo", 33.0)
     _, out, _ = report()
     assert f"{runs}/{SUM}/mine: not in any table: ROUGE-L F1 bo 33.0 ± 1.2 (rougeL|" in out

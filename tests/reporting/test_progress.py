@@ -43,7 +43,7 @@ def test_an_error_line_is_all_that_a_failed_run_shows(run, prefix):
     assert shown.endswith("\nerror: no such file; give another\n") and "torchrun" not in shown
 
 
-def test_a_crash_shows_the_end_of_the_log_and_its_place(run, tmp_path):
+def test_a_crash_shows_the_path_and_end_of_the_log(run, tmp_path):
     status, shown = run([f"line {i}\n" for i in range(20)])
     assert status == 1
     assert "line 5\n" in shown and "line 4\n" not in shown

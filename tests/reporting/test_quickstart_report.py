@@ -30,11 +30,11 @@ test_set.__test__ = False  # type: ignore[attr-defined]
         ((30.0, 3.0), (25.0, 3.0), "titles that do not differ clearly from"),
     ],
 )
-def test_scores_differ_where_their_intervals_are_apart(ours, theirs, words):
+def test_scores_differ_if_their_intervals_do_not_overlap(ours, theirs, words):
     assert outcome(Value(*ours), Value(*theirs)) == words
 
 
-def test_the_sentence_is_chosen_by_the_numbers():
+def test_the_conclusion_follows_from_the_numbers():
     tests = [test_set("bo", (22, 3), (9, 2), (18, 3)), test_set("zh", (31, 3), (12, 2), (16, 2))]
     assert verdict(tests) == (
         "Started from the encoder's own layers, the model writes better titles than the random decoder in Tibetan and "

@@ -38,7 +38,7 @@ def test_flags_override_the_task():
     assert result.startswith("rougeL F1 = 100.00, P = 100.00, R = 100.00, 1 lines [rougeL|lang:kk|tok:zh-char|")
 
 
-def test_scorer_of_its_own_for_each_language():
+def test_each_language_has_its_own_scorer():
     """A task that validates several languages builds one scorer for each."""
     node = OmegaConf.create({"_name": "rouge_l", "rouge_lang": "bo"})
     scorer = scoring.build_scorer(node, None)

@@ -36,7 +36,7 @@ def arguments(ref=(), hyp=None, generated=None):
     return Namespace(ref=list(ref), hyp=hyp, generated=generated)
 
 
-def test_segments_come_back_in_the_order_of_the_input(tmp_path):
+def test_segments_are_restored_to_input_order(tmp_path):
     segments = read_generation(write(tmp_path, "run.txt", RUN))
     assert segments == [
         Segment(0, "source zero", "reference\u2028zero", "", -1.25),
@@ -55,7 +55,7 @@ def test_segments_come_back_in_the_order_of_the_input(tmp_path):
         ("S-0\ta\nD-0\tword\n", "run.txt:2: D- line without a score"),
     ],
 )
-def test_what_is_not_a_whole_run_is_refused(tmp_path, text, message):
+def test_incomplete_runs_are_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_generation(write(tmp_path, "run.txt", text))
 
@@ -99,7 +99,7 @@ def test_plain_files(tmp_path):
     assert inputs.sources is None
 
 
-def test_same_file_names_are_told_apart(tmp_path):
+def test_equal_file_names_are_distinguished(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     paths = [write(tmp_path / name, "out.bo", "ཀ\n") for name in ("one", "two")]

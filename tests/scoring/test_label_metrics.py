@@ -60,7 +60,7 @@ def test_the_command(files, capsys):
         ("2", [], "--lang is missing"),
     ],
 )
-def test_what_is_refused(files, line, options, message):
+def test_bad_input_is_refused(files, line, options, message):
     lines = (files / "bad").read_text().splitlines()
     lines[6] = line
     (files / "changed").write_text("".join(f"{each}\n" for each in lines))

@@ -69,7 +69,7 @@ def test_latin_equals_stock_rouge_score(rouge_type, reference, hypothesis):
     assert segment("en", rouge_type, reference, hypothesis) == [stock.fmeasure, stock.precision, stock.recall]
 
 
-def test_corpus_is_the_mean_as_rouge_scores_aggregator_takes_it():
+def test_the_corpus_score_is_the_mean_of_rouge_scores_aggregator():
     references, hypotheses = ["a b c", "d e", "f"], ["a c", "d x y", ""]
     aggregator = BootstrapAggregator()
     for reference, hypothesis in zip(references, hypotheses, strict=True):

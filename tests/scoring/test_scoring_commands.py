@@ -100,7 +100,7 @@ def test_identical_outputs_score_100_everywhere(tmp_path, capsys, language, toke
         assert values[title]["score"] == pytest.approx(100), title
 
 
-def test_missing_identifier_is_told(files, capsys, monkeypatch):
+def test_a_missing_identifier_is_reported(files, capsys, monkeypatch):
     monkeypatch.setattr(language_id, "has_identifier", lambda: False)
     monkeypatch.setattr(evaluation, "has_identifier", lambda: False)
     text = report(capsys, "--ref", files["ref.bo"], "--hyp", files["better.bo"], "--lang", "bo")
@@ -108,7 +108,7 @@ def test_missing_identifier_is_told(files, capsys, monkeypatch):
     assert "better.bo is written in: Tibetan 3" in text
 
 
-def test_references_without_letters_are_told(tmp_path, capsys):
+def test_references_without_letters_are_reported(tmp_path, capsys):
     path = tmp_path / "text"
     path.write_text("༄༅།\n!!!\nབོད\n", encoding="utf-8")
     assert "note: 2 references have no letters or digits" in report(
@@ -188,7 +188,7 @@ def test_samples_as_jsonl(files, capsys):
     assert [json.loads(line)["id"] for line in few] == [0, 0, 1, 1]
 
 
-def test_samples_refuse_what_would_lose_text(files):
+def test_samples_refuse_to_lose_text(files):
     argv = ["--hyp", files["better.bo"], files["worse.bo"], "--lang", "bo"]
     with pytest.raises(InputError, match="plain text can contain only one system"):
         samples.main(argv)
@@ -227,7 +227,7 @@ def test_page_writes_each_script_in_its_direction():
     assert html.fromstring(page).xpath("//tbody/tr/th/text()") == ["7"]
 
 
-def test_output_is_no_input(files, tmp_path):
+def test_an_input_is_refused_as_output(files, tmp_path):
     hypotheses = files["better.bo"]
     (tmp_path / "link").symlink_to(hypotheses)
     for command, options in ((scoring, ["--ref", files["ref.bo"]]), (samples, [])):
@@ -253,7 +253,7 @@ def test_a_full_disk_leaves_the_report_that_was_there(tmp_path):
         ("x" * 300, "File name too long"),
     ],
 )
-def test_where_nothing_can_be_written_is_told_before_anything_is_read(files, tmp_path, output, message):
+def test_unwritable_outputs_are_reported_before_anything_is_read(files, tmp_path, output, message):
     argv = ["--hyp", str(tmp_path / "missing"), "--ref", files["ref.bo"], "--lang", "bo"]
     with pytest.raises(InputError, match=message):
         scoring.main([*argv, "--output", str(tmp_path / output)])
@@ -268,7 +268,7 @@ def test_names_that_are_not_utf8_are_written_escaped(files, tmp_path, capsys):
     assert "better\\udcff.bo" in (tmp_path / "report").read_text(encoding="utf-8")
 
 
-def test_a_link_stays_one(tmp_path):
+def test_a_link_remains_a_link(tmp_path):
     report, link = tmp_path / "report", tmp_path / "link"
     link.symlink_to(report)
     write_output(lambda: "text", link)

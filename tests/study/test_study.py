@@ -93,7 +93,7 @@ def test_the_grid_comes_first_and_nothing_is_done_twice():
     assert listed(done) == [("no-ws", 0.1, 1), ("no-ws", 0.2, 1)]
 
 
-def test_results_come_back_and_damage_is_named(tmp_path):
+def test_results_are_read_back_and_damage_is_reported(tmp_path):
     write_result(result(), tmp_path)
     assert read_results(tmp_path)[0].outputs == result().outputs
     path = next(tmp_path.iterdir())
@@ -134,7 +134,7 @@ def test_intervals_cover_items_and_seeds():
         (REFERENCES, REFERENCES, "not confirmed"),
     ],
 )
-def test_what_became_of_an_order(ours, theirs, word):
+def test_verdicts_on_claims(ours, theirs, word):
     metric = metric_named("rougeL F1", "zh")
     runs = {"xlm-swcm": ours, "no-ws": theirs}
     scores = {
@@ -146,7 +146,7 @@ def test_what_became_of_an_order(ours, theirs, word):
     assert judged(metric, Claim("xlm-swcm", "x9", "Table 3"), scores) is None
 
 
-def test_an_order_that_seeds_disagree_on_is_not_confirmed():
+def test_a_claim_that_seeds_disagree_on_is_not_confirmed():
     """All items are better in one of three runs, none in the others: significant over items, but not over seeds."""
     metric = metric_named("rougeL F1", "zh")
     texts = {"xlm-swcm": [REFERENCES, ["别的"] * 10, ["别的"] * 10], "no-ws": [["别的"] * 10] * 3}

@@ -155,7 +155,7 @@ def test_stock_pair_with_one_side(make_task, tmp_path):
     assert "its other side train.zh-bo.bo.idx is missing" in refused(make_task, tmp_path)
 
 
-def test_a_sixth_languages_corpus_needs_its_token(make_task, tmp_path):
+def test_a_corpus_in_a_sixth_language_needs_its_token(make_task, tmp_path):
     fill(tmp_path, extra=[Corpus("za", Kind.MONO, "za", "za")])
     assert "corpus za is in 'za'" in refused(make_task, tmp_path)
     make_task(tmp_path, langs="bo,kk,mn,ug,zh,za").load_dataset("train", epoch=1)
@@ -196,7 +196,7 @@ class TestCheckpoints:
         with pytest.raises(InputError, match="has another vocabulary than the checkpoint"):
             make_task(tmp_path).load_state_dict(make_task().state_dict())
 
-    def test_training_goes_on_with_the_same(self, make_task, checkpoint):
+    def test_training_continues_with_the_same(self, make_task, checkpoint):
         make_task(save_dir=str(checkpoint.parent), finetune_from_model="gone")._check_restored()
         make_task(save_dir=str(checkpoint.parent))._check_restored()
 

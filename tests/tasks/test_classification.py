@@ -135,7 +135,7 @@ def test_ynat_has_labels_by_name(encoder, tmp_path):
         prepare("ynat", tmp_path, encoder, tmp_path / "both")
 
 
-def test_what_is_left_out_is_counted(encoder, tmp_path, capsys):
+def test_rejects_are_counted(encoder, tmp_path, capsys):
     place = wcm(tmp_path / "wcm")
     with open(place / "zh/train.txt", "a") as file:
         file.write("\n\t3\n")
@@ -163,7 +163,7 @@ def test_bad_sets_are_refused(encoder, tmp_path, path, content, message):
         prepare("wcm", place, encoder, tmp_path / "data", "--classes", "a,b,c,d")
 
 
-def test_what_is_no_set_at_all_is_refused(encoder, tmp_path):
+def test_other_directories_are_refused(encoder, tmp_path):
     (tmp_path / "ynat-v1.1_train.json").write_text("{}")
     (tmp_path / "ynat-v1.1_dev.json").write_text("[]")
     for kind, message in (("ynat", "not a JSON list"), ("cmnews", "no folder for a minority language")):
@@ -250,7 +250,7 @@ def test_scores_of_validation_add_up_over_batches_and_languages(encoder, tmp_pat
     assert values["macro_f1"] == pytest.approx(100 * (0.8 + 2 / 3) / 2)
 
 
-def test_trainings_that_cannot_go_well_are_refused(encoder, tmp_path):
+def test_hopeless_trainings_are_refused(encoder, tmp_path):
     data = tmp_path / "data"
     prepare("wcm", wcm(tmp_path / "wcm"), encoder, data, "--classes", "a,b,c,d")
     start = encoder.parent / "start.pt"

@@ -29,7 +29,7 @@ MASK, PAD = 99, 1
 
 
 @given(length=st.integers(1, 60), share=st.floats(0.01, 0.99), seed=st.integers(0, 2**32))
-def test_what_is_predicted_is_the_text(length, share, seed):
+def test_targets_are_the_text(length, share, seed):
     text = np.arange(4, 4 + length)
     source, target = mask_tokens(text, share, MASK, range(4, 99), PAD, np.random.default_rng(seed))
     predicted = target != PAD
@@ -60,7 +60,7 @@ def make(data_bin):
     return make_task
 
 
-def test_samples_depend_on_seed_and_epoch_alone(make):
+def test_samples_depend_only_on_seed_and_epoch(make):
     first, second = make().dataset("train"), make().dataset("train")
     first.set_epoch(3)
     _ = [first[i] for i in range(len(first))]
@@ -112,7 +112,7 @@ def test_documents_of_some_languages_are_joined(make, caplog):
         ({"join_documents": "zh,kk"}, "--join-documents kk: .* has text in bo, zh$"),
     ],
 )
-def test_what_is_refused(make, options, message):
+def test_bad_input_is_refused(make, options, message):
     with pytest.raises(InputError, match=message):
         make(**options)
 
@@ -172,7 +172,7 @@ def test_there_and_back_with_the_head(tmp_path):
     assert roberta_options(back) == roberta_options(weights)
 
 
-def test_another_epsilon_is_told():
+def test_another_epsilon_is_reported():
     assert epsilon_note(read_encoder(FIXTURES / "xlmr")) is None
     assert f"1e-12 becomes {EPS:g}" in str(epsilon_note(read_encoder(FIXTURES / "bert")))
 
@@ -185,7 +185,7 @@ OPTIONS = """
 
 
 @pytest.mark.e2e
-def test_training_goes_on_from_an_encoder_and_resumes_exactly(run_fairseq, tmp_path):
+def test_training_continues_from_an_encoder_and_resumes_exactly(run_fairseq, tmp_path):
     """Six updates equal four plus two; sizes follow the encoder, and the result can serve as an encoder again."""
     data = tmp_path / "data-bin"
     symbols = read_encoder(FIXTURES / "xlmr").symbols

@@ -48,7 +48,7 @@ def test_workers_change_nothing(train, workers):
     assert len(active_children()) == before
 
 
-def test_an_iterator_that_is_used_again_knows_its_epoch(train):
+def test_a_reused_iterator_knows_its_epoch(train):
     """fairseq reuses the iterator of a dataset whose batches are the same in every epoch."""
     task = train()
     task.load_dataset("valid", epoch=1)
@@ -134,7 +134,7 @@ def test_sampling_frequencies(train, by, beta):
     assert ((observed - p * 10_000) ** 2 / (p * 10_000)).sum() < 4
 
 
-def test_many_passes_over_a_corpus_are_told(train, caplog):
+def test_many_passes_over_a_corpus_are_reported(train, caplog):
     train(sampling_by="corpus", samples_per_epoch=3000)  # 40 texts in bo, 80 in zh, 120 pairs, 160 pairs in bo
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [line.split(":")[0] for line in warnings] == ["dae_bo"]
@@ -181,7 +181,7 @@ def test_homogeneous_batches(train, by):
 
 
 @pytest.mark.parametrize("documents", ["blocks", "truncate"])
-def test_lengths_and_what_is_cut(make_task, tmp_path, caplog, documents):
+def test_lengths_and_truncation(make_task, tmp_path, caplog, documents):
     fill(tmp_path, longest=60)
     caplog.set_level("INFO")
     task = make_task(tmp_path, tokens_per_sample=16, long_documents=documents, insert=0.5)
@@ -240,7 +240,7 @@ def test_stock_parts_are_combined(make_task, tmp_path):
     assert [len(stream) for stream in task.dataset("train").streams] == [10, 10, 10]
 
 
-def test_words_of_a_language_come_from_the_counts(make_task, tmp_path):
+def test_the_words_of_a_language_are_the_counted_ones(make_task, tmp_path):
     from swcm_fairseq.data.corpora import Corpora, pack_counts
 
     fill(tmp_path)

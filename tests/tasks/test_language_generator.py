@@ -216,7 +216,7 @@ def test_interactive_needs_both_languages(make_task):
         generator.generate([], {"net_input": {"src_tokens": torch.tensor([[0, 4, 2]])}})
 
 
-def test_long_interactive_lines_are_truncated_and_said(make_task, caplog):
+def test_truncation_of_long_interactive_lines_is_reported(make_task, caplog):
     task = make_task(source_lang="zh", target_lang="bo", tokens_per_sample=8)
     dataset = task.build_dataset_for_inference(*task.get_interactive_tokens_and_lengths(["▁a", "▁a " * 9], str))
     source = dataset[1]["source"]

@@ -23,7 +23,7 @@ def cherokee(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("cherokee")
-def test_one_row_is_the_whole_way(tmp_path, make_task):
+def test_one_row_is_enough(tmp_path, make_task):
     raw = write_lines(tmp_path / "raw", [*LINES, "今天天气很好，我们去公园散步。", "Это предложение на русском."])
     text, sides = tmp_path / "text.chr", [tmp_path / "parts.chr", tmp_path / "same.chr"]
     clean.main(["--lang", "chr", "--input", str(raw), "--output", str(text)])

@@ -100,7 +100,7 @@ def test_missing_counts_are_refused(setup):
     assert not isinstance(model.decoder.output_projection, RestrictedProjection)
 
 
-def test_the_search_has_the_words_alone(setup, monkeypatch):
+def test_the_search_sees_only_the_words(setup, monkeypatch):
     """The search sees ids, logits and scores of the small vocabulary; afterwards, everything is restored."""
     task, model, sample = setup
     monkeypatch.setattr(task, "language_vocabulary", lambda lang: torch.tensor([6, 7, 8, 20, 21]))

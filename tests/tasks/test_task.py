@@ -68,7 +68,7 @@ def test_fewer_samples(make_task):
     assert len(pairs_of(make_task(corpora="ti_sum", train_samples=2), "valid")) == 6
 
 
-def test_fewer_pairs_are_the_same_both_ways(make_task):
+def test_fewer_pairs_are_the_same_in_both_directions(make_task):
     there = pairs_of(make_task(corpora="mt_zh-bo", train_samples=20))
     back = pairs_of(make_task(corpora="mt_bo-zh", train_samples=20))
     assert {(target, source) for source, target in back} == there

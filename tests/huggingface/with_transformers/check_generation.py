@@ -98,7 +98,7 @@ def test_sampling(model, tokenizer, outputs):
     assert draw(1, top_k=1) == greedy
 
 
-def test_nothing_is_warned_of(model, tokenizer, outputs, caplog):
+def test_no_warnings(model, tokenizer, outputs, caplog):
     logging.enable_propagation()
     logging.warning_once.cache_clear()
     batch = tokenizer(outputs[0]["texts"][:2], return_tensors="pt", padding=True)
@@ -136,7 +136,7 @@ def test_a_given_beginning_is_continued(model, tokenizer, outputs):
     assert again.tolist() == whole.tolist()
 
 
-def test_the_target_language_may_be_the_model_s(model, tokenizer, outputs):
+def test_the_target_language_may_be_the_models_default(model, tokenizer, outputs):
     batch = tokenizer(outputs[1]["texts"][:2], return_tensors="pt", padding=True)
     with pytest.raises(ValueError, match=r"no target language \(bo, kk, mn, ug, zh\): give forced_bos_token_id"):
         model.generate(**batch)

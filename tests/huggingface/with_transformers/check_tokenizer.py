@@ -12,7 +12,7 @@ def test_ids_of_real_sentences(tokenizer, outputs):
         assert found == each["ids"]
 
 
-def test_special_tokens_have_their_places(tokenizer):
+def test_special_tokens_have_their_ids(tokenizer):
     assert tokenizer.convert_ids_to_tokens([0, 1, 2, 3]) == ["<s>", "<pad>", "</s>", "<unk>"]
     specials = ["<mask>", "<bo>", "<kk>", "<mn>", "<ug>", "<zh>"]
     size = len(tokenizer)
@@ -38,7 +38,7 @@ def test_languages_of_source_and_target(tokenizer, outputs):
             setattr(tokenizer, name, "fr")
 
 
-def test_a_missing_language_is_said(directory):
+def test_a_missing_language_is_reported(directory):
     tokenizer = load_tokenizer(directory)
     with pytest.raises(ValueError, match=r"no src_lang: set tokenizer.src_lang to one of bo, kk"):
         tokenizer("书")

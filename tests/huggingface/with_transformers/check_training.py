@@ -33,7 +33,7 @@ def train(model, tokenizer, outputs, folder, **options) -> Seq2SeqTrainer:
 
 
 @pytest.mark.parametrize("layout", ["paper", "tied", "separate_own"])
-def test_trainer_saves_what_loads_again(layout, outputs, written, reference):
+def test_saved_models_load_again(layout, outputs, written, reference):
     directory = EXPORTS / layout / "export"
     tokenizer = load_tokenizer(directory, src_lang="zh", tgt_lang="bo")
     model = trainable(directory)
