@@ -78,7 +78,9 @@ def clean(
         counts = clean_lines(tuple(inputs), cleaner, corpus, output, rejects, work.workers)
         rejects.commit()
         if not counts.ledger.kept:
-            raise InputError(f"{inputs[0]}: no lines are left ({counts.ledger.describe()})")
+            raise InputError(
+                f"{inputs[0]}: no lines are left ({counts.ledger.describe()}); check --lang, or skip a step: --without"
+            )
         output.commit()
     print_counts(counts)
     return counts.ledger

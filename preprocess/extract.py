@@ -117,10 +117,10 @@ def extract(
 def _check_use(kind: Format, use: Use, options: ExtractOptions, inputs: list[Path]) -> None:
     """Raise :class:`InputError` for a use or option that the format does not support."""
     if use not in kind.uses:
-        raise InputError(f"--use {use}: {kind.name} supports {' or '.join(kind.uses)}")
+        raise InputError(f"--use {use}: not supported by {kind.name}; give {' or '.join(kind.uses)}")
     if options.repeated_paragraphs is not None:
         if Use.TEXT not in kind.uses:
-            raise InputError(f"--repeated-paragraphs: {kind.name} has no documents")
+            raise InputError(f"--repeated-paragraphs: {kind.name} has no documents; omit the option")
         check_readable_twice("--repeated-paragraphs", inputs)
 
 

@@ -118,7 +118,7 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes | None]]:
                     small = member.file_size <= MAX_RECORD_BYTES
                     yield f"{path}/{member.filename}", archive.read(member) if small else None
     except (*DAMAGED, OSError, RuntimeError) as error:  # RuntimeError: it is encrypted
-        raise InputError(f"{path}: neither a folder nor a readable zip file: {error}") from error
+        raise InputError(f"{path}: neither a folder nor a readable zip file: {error}; download it again") from error
 
 
 _TAG = re.compile(r"\s*<(/?)(doc|summary|short_text)\b[^>]*>\s*")

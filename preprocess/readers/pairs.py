@@ -129,7 +129,7 @@ def tmx(source: Source) -> Iterator[Item]:
                     yield _unit((str(path), number), element, langs)
                     element.clear()
         except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-            raise InputError(f"{path}: not TMX: {error}") from error
+            raise InputError(f"{path}: not TMX: {error}; correct the file or download it again") from error
         finally:
             file.close()
 

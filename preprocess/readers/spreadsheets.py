@@ -64,7 +64,7 @@ def _cmhg_files(source: Source) -> list[Path]:
     if not folder.is_dir():
         return source.paths
     if name is None:
-        raise InputError(f"{folder}: CMHG has no {source.lang}, only {', '.join(CMHG_FILES)}")
+        raise InputError(f"{folder}: CMHG has no {source.lang}; give --lang {' or '.join(CMHG_FILES)}")
     return [folder / name if folder.name == source.lang else folder / source.lang / name]
 
 
@@ -97,7 +97,7 @@ def _csv(path: Path, encoding: str) -> Iterator[list[str]]:
     try:
         yield from csv.reader(io.StringIO(read_whole(path, encoding), newline=""), strict=True)
     except csv.Error as error:
-        raise InputError(f"{path}: not CSV: {error}") from error
+        raise InputError(f"{path}: not CSV: {error}; correct the file or download it again") from error
     finally:
         csv.field_size_limit(previous)
 
@@ -119,4 +119,4 @@ def _excel(path: Path, _: str) -> Iterator[list[str]]:
             for row in book.worksheets[0].iter_rows(values_only=True):
                 yield ["" if cell is None else str(cell) for cell in row]
     except _DAMAGED_BOOK as error:
-        raise InputError(f"{path}: not a readable Excel file: {error}") from error
+        raise InputError(f"{path}: not a readable Excel file: {error}; save it without password, or as CSV") from error

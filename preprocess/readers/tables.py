@@ -45,7 +45,7 @@ def table_files(paths: list[Path]) -> list[Path]:
         found = sorted(each for each in path.rglob("*") if each.suffix in _ENDINGS and each.is_file())
         splits = sorted({str(each.with_name(_PART.sub("", each.stem)).relative_to(path)) for each in found})
         if not found:
-            raise InputError(f"{path}: contains no .parquet or .arrow files")
+            raise InputError(f"{path}: contains no .parquet or .arrow files; give the files or folder of one split")
         if len(splits) > 1:
             raise InputError(f"{path}: has more than one split ({', '.join(splits)}); give the files of one as --input")
         files += found
@@ -60,7 +60,7 @@ def table_rows(path: Path) -> Iterator[tuple[tuple[str, int], dict]]:
     """
     start = _start(path)
     if start is None:
-        raise InputError(f"{path}: neither Parquet nor Arrow by its first bytes")
+        raise InputError(f"{path}: neither Parquet nor Arrow by its first bytes; give another file or format")
     arrow = _pyarrow(path)
     number = 0
     try:

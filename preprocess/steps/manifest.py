@@ -128,7 +128,7 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
     """Raise :class:`InputError` for contradictory keys."""
     uses = FORMATS[entry.format].uses
     if entry.use and entry.use not in uses:
-        raise InputError(f"{where}: use {entry.use!r}: {entry.format} supports {' or '.join(uses)}")
+        raise InputError(f"{where}: use {entry.use!r}: not supported by {entry.format}; give {' or '.join(uses)}")
     parse_languages(f"{where}: lang", entry.lang)
     expected = 2 if entry.chosen_use is Use.PAIR else 1
     if len(entry.langs) != expected:

@@ -56,7 +56,9 @@ class Rewritings:
             if rewrite is not None:
                 codes = [code for code in langs if plain_code(code) == lang]
                 if not codes:
-                    raise InputError(f"{flag}: --lang {'-'.join(langs)} has no {language(lang).name} ({lang})")
+                    raise InputError(
+                        f"{flag}: --lang {'-'.join(langs)} has no {language(lang).name} ({lang}); omit the option"
+                    )
                 for code in codes:
                     found.of.setdefault(code, {})[step] = rewrite
         _check_script(langs, options.kazakh_script if "kazakh" in steps else None)

@@ -70,7 +70,7 @@ class TextFile:
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}") from error
         if not start:
-            raise InputError(f"{self.path}: no lines, the file is empty")
+            raise InputError(f"{self.path}: the file is empty")
         self._stream = self._decompressed(start)
 
     def _decompressed(self, start: bytes) -> BinaryIO:
@@ -108,7 +108,7 @@ class TextFile:
             line = line.removesuffix(b"\r")
             yield line if len(line) <= self.max_bytes else line[: self.max_bytes + 1]
         if first:
-            raise InputError(f"{self.path}: no lines, the file is empty once unpacked")
+            raise InputError(f"{self.path}: the decompressed file is empty")
 
     def _raw_lines(self) -> Iterator[bytes]:
         rest = b""
@@ -200,7 +200,7 @@ def read_whole(path: Path | str, encoding: str = DEFAULT_ENCODING) -> str:
     try:
         return whole(file.chunks(), file.path).removeprefix(codecs.BOM_UTF8).decode(encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: invalid {encoding.upper()} at byte {error.start}") from error
+        raise InputError(f"{path}: invalid {encoding.upper()} at byte {error.start}; give --encoding NAME") from error
     finally:
         file.close()
 

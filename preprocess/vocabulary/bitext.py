@@ -96,7 +96,7 @@ def read_bitext(files: BitextFiles, seed: int) -> Bitext:
         elif place < MAX_PAIRS:
             bitext.known[place], bitext.new[place] = known, new
     if not bitext.new:
-        raise InputError(f"--align {files.spec}: no line has text in both files")
+        raise InputError(f"--align {files.spec}: no line has text in both files; give line-aligned files")
     bitext.lines[SURPLUS] = seen - len(bitext.new)
     return bitext
 

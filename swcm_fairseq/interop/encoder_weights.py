@@ -101,9 +101,12 @@ class EncoderWeights:
                 )
         for name in expected:
             if name not in self.tensors:
-                raise InputError(f"{self.path}: the tensor {self.names.get(name, name)} is missing")
+                raise InputError(f"{self.path}: the tensor {self.names.get(name, name)} is missing; copy it again")
         if self.embed_dim % self.attention_heads:
-            raise InputError(f"{self.path}: {self.attention_heads} heads do not divide {self.embed_dim} hidden units")
+            raise InputError(
+                f"{self.path}: {self.embed_dim} hidden units cannot be divided among {self.attention_heads} heads; "
+                "the configuration belongs to another model"
+            )
         self.check_finite()
 
     def check_finite(self) -> None:

@@ -211,5 +211,7 @@ def _symbols(path: Path, task: Options, rows: int) -> list[str]:
     if len(symbols) < rows and MASK not in symbols:
         symbols.append(MASK)
     if len(symbols) != rows:
-        raise InputError(f"{found}: {len(symbols)} symbols for the {rows} embedding rows of {path}")
+        raise InputError(
+            f"{found}: {len(symbols)} symbols for the {rows} embedding rows of {path}; give the model's own dictionary"
+        )
     return symbols

@@ -139,7 +139,7 @@ def _found(source: Path, tensors: dict[str, Tensor], names: list[str], like: Ten
     """The tensor stored under one of ``names``."""
     there = [name for name in names if name in tensors]
     if not there:
-        raise InputError(f"{source}: the tensor {names[0]} is missing")
+        raise InputError(f"{source}: the tensor {names[0]} is missing; copy the directory again")
     tensor = tensors[there[0]]
     if any(not torch.equal(tensor, tensors[name]) for name in there[1:]):
         raise InputError(f"{source}: {there[0]} and {there[1]} differ, but the architecture ties them")

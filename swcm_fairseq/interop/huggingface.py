@@ -83,7 +83,7 @@ def read_huggingface(directory: Path) -> EncoderWeights:
             raise InputError(f"{directory}: the tensor {name} has no place in an encoder of {options['layers']} layers")
     for theirs in theirs_to_ours:
         if theirs not in tensors:
-            raise InputError(f"{directory}: the tensor {theirs} is missing")
+            raise InputError(f"{directory}: the tensor {theirs} is missing; copy the directory again")
     placed = renamed_tensors(directory, tensors, {name: theirs_to_ours[name] for name in tensors})
     placed["embed_positions.weight"] = _positions(placed["embed_positions.weight"], types, _starts_at_zero(config))
     return EncoderWeights(
@@ -194,7 +194,7 @@ def read_symbols(directory: Path) -> list[str]:
         return _tokenizer_symbols(directory / TOKENIZER_FILE)
     raise InputError(
         f"{directory}: no vocabulary ({DICT_FILE}, {SENTENCEPIECE_FILE} or {TOKENIZER_FILE}), "
-        "so embedding rows cannot be matched by piece"
+        "so embedding rows cannot be matched by piece; copy one of them into the directory"
     )
 
 

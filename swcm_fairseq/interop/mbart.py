@@ -71,7 +71,7 @@ def read_mbart(directory: Path) -> MBart:
         or not all(map(_is_tensor, model.items()))
         or any(model[name].dim() != 2 for name in wanted)
     ):
-        raise InputError(f"{path}: not a checkpoint of a fairseq encoder-decoder, such as mbart.cc25")
+        raise InputError(f"{path}: not a checkpoint of a fairseq encoder-decoder; give one such as mbart.cc25")
     tensors = {name: tensor.to(torch.float32) for name, tensor in model.items()}
     for name in token_tables(tensors):
         if not torch.equal(tensors[name], tensors[SHARED_TABLE]):

@@ -107,7 +107,7 @@ def main() -> None:
     plan = read_plan(args.plan, args.scale)
     if args.action == "run":
         if args.encoders is None or args.data is None or args.work is None:
-            raise InputError("run needs --encoders, --data and --work")
+            raise InputError("run needs --encoders, --data and --work; give all three")
         if args.jobs < 1:
             raise InputError(f"--jobs {args.jobs}: must be at least 1")
         plan = with_data(plan, args.data)

@@ -191,7 +191,7 @@ BAD = [
     ("zh-ug={zh},{bo}", "neither language is new; name the new one's text: --input ug=FILE"),
     ("bo-bo={bo},{bo}", "both languages are new"),
     ("zh-bo={zh},{short}", r"short:3: no such line; .*zh-bo.train.zh has 380, .*short has 2"),
-    ("zh-bo={zh},{empty}", "empty: no lines, the file is empty"),
+    ("zh-bo={zh},{empty}", "empty: the file is empty"),
     ("zh-bo={blank},{bo}", "no line has text in both files"),
     ("zh-bo={latin},{bo}", "latin:1: invalid UTF-8"),
 ]

@@ -202,7 +202,7 @@ def test_keys_are_checked(manifest, change, message):
         ({"format": ["plain"]}, r"unknown format \['plain'\]"),
         ({"split": {"train": float("nan"), "valid": 0.5}}, "is too large or not a finite number"),
         ({"format": "mc3"}, "unknown format 'mc3'; known are mc2"),
-        ({"use": "answer"}, "mc2 supports text or summary"),
+        ({"use": "answer"}, "not supported by mc2; give text or summary"),
         ({"lang": "Tibetan"}, "not a language code"),
         ({"split": {"train": 0.5}}, "shares must be above 0 and sum to 1"),
         ({"split": 3}, "give a name, or"),
