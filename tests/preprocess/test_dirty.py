@@ -138,7 +138,7 @@ def test_empty_file(mono, tmp_path):
 
 
 def test_empty_pair(pair):
-    with pytest.raises(InputError, match=r"empty.zh-kk.zh: no lines"):
+    with pytest.raises(InputError, match=r"empty.zh-kk.zh: the file is empty"):
         pair("empty.zh-kk.zh", "empty.zh-kk.kk")
 
 

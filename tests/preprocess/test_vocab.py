@@ -104,7 +104,7 @@ def test_words_syllables_and_characters(lang, text, count):
         ("--size 50 --input /no/such", "/no/such: no such file"),
         ("--size 50 --input Kazakh={kk}", "not a language code"),
         ("--size 0 --input {kk}", "^--size 0: must be at least 1"),
-        ("--size 50 --input {empty}", "no lines"),
+        ("--size 50 --input {empty}", "the file is empty"),
         ("--size 50 --input {blank}", "all lines are blank"),
         ("--size 50 --input {latin1}", r"latin1:2: invalid UTF-8"),
     ],
