@@ -1,27 +1,7 @@
 # shellcheck shell=bash
-# What all recipes share: the sizes of a run and the commands of its steps. A recipe sources this file, which changes to the
-# root of the repository; steps.sh has the options, the steps that are done once, and the locks.
-RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
-RECIPE=${RECIPE#"$PWD"/}
-
-. examples/steps.sh
-
-check_variables
-
-# pretraining_per_gpu: how many samples of 256 tokens fit into the memory of this machine's GPUs at a time.
-pretraining_per_gpu() {
-  local mebibytes
-  mebibytes=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2>/dev/null | sort -n | head -n 1)
-  [[ $mebibytes =~ ^[0-9]+$ ]] || mebibytes=0
-  if ((mebibytes >= 140000)); then # 141 GB
-    echo 300
-  elif ((mebibytes >= 79000)); then # 80 GB
-    echo 150
-  else
-    echo 75
-  fi
-}
+# What the recipes of a paper share: the sizes of a run and the commands of its steps.
+# shellcheck source=examples/steps.sh
+. "$(dirname "${BASH_SOURCE[0]}")/steps.sh"
 
 # --- the two scales: one table; both run the same commands ---
 
@@ -32,10 +12,9 @@ case $SCALE in
     MANIFESTS=examples/manifests DATA_BIN=data-bin TEXT=text
     # Su et al. 2025, sections 4.1 and 4.2.1, Appendix B: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs;
     # fine-tuning 50 of 200.
-    TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=$(pretraining_per_gpu)
+    TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=$SAMPLES_IN_MEMORY
     FINETUNING_EPOCHS=50 FINETUNING_BATCH=200 FINETUNING_PER_GPU=50
-    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=()
-    VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
+    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=() VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
     ;;
   smoke)
     RUNS=${RUNS:-runs/smoke} DEFAULT_ENCODER=$RUNS/encoder PRECISION=${PRECISION:-fp32} ARCH=xlm_swcm_tiny
@@ -54,22 +33,18 @@ case $SCALE in
     export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
     ;;
 esac
-ENCODER=${ENCODER:-$DEFAULT_ENCODER}
-OWN_ENCODER=()
+ENCODER=${ENCODER:-$DEFAULT_ENCODER} OWN_ENCODER=()
 if [ "$ENCODER" != "$DEFAULT_ENCODER" ]; then
-  OWN_ENCODER=("ENCODER=$ENCODER") place=${ENCODER#/}
-  DATA_BIN=$DATA_BIN/${place//\//-} # ids of this vocabulary
+  OWN_ENCODER=("ENCODER=$ENCODER") folder=${ENCODER#/}
+  DATA_BIN=$DATA_BIN/${folder//\//-} # ids of this vocabulary
 fi
-
-TRAIN=(fairseq-train)
+TRAIN=(fairseq-train) PRECISION_OPTION=("--$PRECISION")
 case $PRECISION in
-  fp16) PRECISION_OPTION=(--fp16) ;;
-  bf16) PRECISION_OPTION=(--bf16) TRAIN=(swcm train) ;; # fairseq-train takes --bf16 to mean TPUs
+  bf16) TRAIN=(swcm train) ;; # fairseq-train takes --bf16 to mean TPUs
   fp32) PRECISION_OPTION=() ;;
 esac
-GPUS=${GPUS:-1}
-MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
-SEED=1 PROGRESS=epoch KEEP_LAST=(--save-interval-updates 1000 --keep-interval-updates 1)
+GPUS=${GPUS:-1} MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
+SEED=1 PROGRESS=epoch PREPARE='' KEEP_LAST=(--save-interval-updates 1000 --keep-interval-updates 1)
 BEST_BY=(--maximize-best-checkpoint-metric --best-checkpoint-metric) # and its name
 
 # --- data ---
@@ -94,20 +69,19 @@ read_data() {
     need_file "$DATA/dict.txt" "DATA names a finished data directory; leave it out to make one"
   elif ((MACHINES > 1 && !DRY_RUN)); then
     need_file "$DATA/dict.txt" "make it beforehand, on one machine: $(command_line "${command[@]}")"
-  elif ! { [ -e "$DATA/dict.txt" ] && finished data; }; then
-    step data "corpora -> clean text -> ids"
-    announce "${command[@]}" && locked "$DATA.lock" "another recipe is making $DATA" "${command[@]}"
-    mark data
+  else
+    step --in "$DATA" --reads "$MANIFEST" --writes "$DATA/dict.txt" --wait "another recipe is making $DATA" \
+      data "corpora -> clean text -> ids" "${command[@]}"
   fi
 }
 # need_encoder: the encoder's directory must be there.
 need_encoder() {
-  if ((MACHINES == 1)) && [ ${#MAKE_ENCODER[@]} -gt 0 ]; then
-    show "${MAKE_ENCODER[@]}"
-  fi
+  ((MACHINES > 1 || ${#MAKE_ENCODER[@]} == 0)) || show "${MAKE_ENCODER[@]}"
   need_file "$ENCODER/dict.txt" "make the encoder's directory: \
 $(command_line swcm convert hfl/cino-base-v2 --hub --output "$ENCODER")"
 }
+
+# --- training ---
 
 # batch TOTAL MOST: set BATCH to the options for TOTAL samples per update, at most MOST at a time on each GPU.
 batch() {
@@ -118,11 +92,10 @@ batch() {
   ((each)) || fail "$1 samples per update cannot be shared by $processes GPUs; take a number that divides $1" 2
   BATCH=(--batch-size "$each" --update-freq $(($1 / each / processes)) --required-batch-size-multiple 1)
 }
-
-# training DIR OPTION...: fairseq-train with the options of every training, on all GPUs, with one progress bar; its checkpoints
-# and its log, train.log, are in DIR.
+# training STEP TITLE DIR OPTION...: fairseq-train with the options of every training, on all GPUs, with one progress bar; its
+# checkpoints and its log, train.log, are in DIR. The function PREPARE is called first, if it must be trained.
 training() {
-  local processes=$((GPUS * MACHINES)) launch=()
+  local processes=$((GPUS * MACHINES)) launch=() log=$3/train.log
   # Given explicitly, because otherwise fairseq uses all GPUs that it sees.
   local share=(--distributed-world-size "$processes")
   if ((processes > 1)); then
@@ -132,67 +105,62 @@ training() {
     # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
     share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
   fi
-  local command=("${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" "${TRAINING_OPTIONS[@]}" "${BATCH[@]}"
-    "${share[@]}" "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --save-dir "$1" --seed "$SEED" "${@:2}" "${EXTRA[@]}")
-  announce "${command[@]}" || return 0
-  mkdir -p "$1"
-  if ((MACHINE > 0)); then # fairseq reports on the first machine
-    logged "$1/train.machine-$MACHINE.log" "${command[@]}"
-  else
-    "${command[@]}" 2>&1 | swcm progress "$1/train.log" "$PROGRESS"
-  fi
+  ((MACHINE == 0)) || log=$3/train.machine-$MACHINE.log # fairseq reports on the first machine
+  step --prepare "$PREPARE" --log "$log" --progress "$PROGRESS" --machine "$MACHINE" "$1" "$2" \
+    "${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" "${TRAINING_OPTIONS[@]}" "${BATCH[@]}" "${share[@]}" \
+    "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --save-dir "$3" --seed "$SEED" "${@:4}" "${EXTRA[@]}"
 }
-# train EPOCHS OPTION...: train an encoder-decoder in RUN. Section 4.1 and Appendix B: from 1e-5 up to 1e-4 during the first
-# epoch, then linearly down. Fine-tuning uses the same optimizer: the paper names no other.
+# train TITLE EPOCHS OPTION...: train an encoder-decoder in RUN. Section 4.1 and Appendix B: from 1e-5 up to 1e-4 during the
+# first epoch, then linearly down. Fine-tuning uses the same optimizer: the paper names no other.
 train() {
-  training "$RUN" --task multilingual_denoising_mt --arch "$ARCH" --criterion swcm_cross_entropy \
+  training train "$1" "$RUN" --task multilingual_denoising_mt --arch "$ARCH" --criterion swcm_cross_entropy \
     --tokens-per-sample "$TOKENS" --weight-decay 0.01 --lr 1e-4 --lr-scheduler warmup_linear --warmup-init-lr 1e-5 \
-    --max-epoch "$1" "${EPOCH_SIZE[@]}" "${KEEP_LAST[@]}" "${@:2}"
+    --max-epoch "$2" "${EPOCH_SIZE[@]}" "${KEEP_LAST[@]}" "${@:3}"
 }
-# pretrain_on EPOCHS OPTION...: pretraining on all corpora. Section 4.1: corpora drawn with 0.3. The paper's 17,864 updates are 8
-# epochs with one sample per document (Table 6), so longer documents are truncated.
+# pretrain_on TITLE EPOCHS OPTION...: pretraining on all corpora. Section 4.1: corpora drawn with 0.3. The paper's 17,864 updates
+# are 8 epochs with one sample per document (Table 6), so longer documents are truncated.
 pretrain_on() {
   batch "$PRETRAINING_BATCH" "$PRETRAINING_PER_GPU"
-  train "$1" --sampling-alpha 0.3 --long-documents truncate "${@:2}"
+  train "$1" "$2" --sampling-alpha 0.3 --long-documents truncate "${@:3}"
 }
 # pretrain_whole OPTION...: all epochs of pretraining. On the paper's corpora, an epoch has the paper's number of samples (Appendix
 # B), whatever a system is trained on, so that all systems of a table get the same number of updates.
 pretrain_whole() {
   local epoch=()
   [ "$MANIFEST-$MAKE_DATA" != examples/manifests/pretraining.yaml-1 ] || epoch=(--samples-per-epoch 1340235)
-  pretrain_on "$PRETRAINING_EPOCHS" "${epoch[@]}" "$@"
+  pretrain_on "denoising in five languages and translation between Chinese and four" "$PRETRAINING_EPOCHS" "${epoch[@]}" "$@"
 }
-# finetune_on OPTION...: fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept.
+# finetune_on TITLE OPTION...: fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept.
 finetune_on() {
   batch "$FINETUNING_BATCH" "$FINETUNING_PER_GPU"
-  train "$FINETUNING_EPOCHS" --eval-metric rouge_l "${VALIDATION[@]}" "$@" "${BEST_BY[@]}" rouge_l
+  train "$1" "$FINETUNING_EPOCHS" --eval-metric rouge_l "${VALIDATION[@]}" "${@:2}" "${BEST_BY[@]}" rouge_l
 }
 # encoder_as_checkpoint: write the encoder as a checkpoint of fairseq's RoBERTa, RUN/start.pt.
 encoder_as_checkpoint() {
-  once start "the encoder as a fairseq checkpoint" \
-    show swcm convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
+  step --reads "$ENCODER" --writes "$RUN/start.pt" start "the encoder as a fairseq checkpoint" \
+    swcm convert "$ENCODER" --to fairseq --output "$RUN/start.pt"
 }
+
+# --- scores ---
 
 # folder SOURCE-TARGET: the name of the folder for its outputs and scores: zh-bo, and bo for bo-bo.
 folder() {
   [ "${1%-*}" = "${1#*-}" ] && echo "${1#*-}" || echo "$1"
 }
-# score SPLIT SOURCE-TARGET CHECKPOINT: write the outputs for a split to RUN/SPLIT/LANG and their scores to
-# RUN/scores/LANG.json.
+# score SPLIT SOURCE-TARGET CHECKPOINT [FILE...]: write the outputs for a split to RUN/SPLIT/LANG and their scores to
+# RUN/scores/LANG.json. The checkpoint is made by PREPARE from the files, or is there.
 score() {
-  local source=${2%-*} target=${2#*-} lang
+  local lang file reads=()
   lang=$(folder "$2")
-  ((DRY_RUN)) || mkdir -p "$RUN/scores"
-  once "generate-$lang" "outputs for the $1 split" \
-    show_logged "$RUN/generate-$lang.log" fairseq-generate "$DATA" --user-dir "$PLUGIN" \
-    --task multilingual_denoising_mt --source-lang "$source" --target-lang "$target" --gen-subset "$1" --path "$3" \
-    "${DEVICE[@]}" --required-batch-size-multiple 1 --remove-bpe sentencepiece --tokens-per-sample "$TOKENS" \
-    --scoring rouge_l --results-path "$RUN/$1/$lang" "${GENERATION[@]}"
-  once "score-$lang" "ROUGE, BLEU, chrF++ and language accuracy, with their signatures" \
-    show swcm score --generated "$RUN/$1/$lang/generate-$1.txt" --lang "$target" --format json \
-    --output "$RUN/scores/$lang.json"
+  for file in "${@:$(($# > 3 ? 4 : 3))}"; do reads+=(--reads "$file"); done
+  step --prepare "$PREPARE" "${reads[@]}" --log "$RUN/generate-$lang.log" "generate-$lang" "outputs for the $1 split" \
+    fairseq-generate "$DATA" --user-dir "$PLUGIN" --task multilingual_denoising_mt --source-lang "${2%-*}" \
+    --target-lang "${2#*-}" --gen-subset "$1" --path "$3" "${DEVICE[@]}" --required-batch-size-multiple 1 \
+    --remove-bpe sentencepiece --tokens-per-sample "$TOKENS" --scoring rouge_l --results-path "$RUN/$1/$lang" "${GENERATION[@]}"
+  step --reads "$RUN/$1/$lang/generate-$1.txt" --writes "$RUN/scores/$lang.json" "score-$lang" \
+    "ROUGE, BLEU, chrF++ and language accuracy, with their signatures" \
+    swcm score --generated "$RUN/$1/$lang/generate-$1.txt" --lang "${2#*-}" --format json --output "$RUN/scores/$lang.json"
 }
-
 # again COMMAND...: a recipe with the environment of this one, ready to type.
 again() {
   local set=()
@@ -207,66 +175,52 @@ finish() {
 
 # --- the recipes ---
 
-# pretrain OPTION...: denoising and translation, from the encoder.
+# pretrain: denoising and translation, from the encoder.
 pretrain() {
-  parse "$@"
   ((MACHINE < MACHINES)) ||
     fail "MACHINE=$MACHINE: number the $MACHINES machines from 0 to $((MACHINES - 1))" 2
   ((MACHINES == 1 || DRY_RUN)) || [ -n "${RENDEZVOUS:-}" ] ||
     fail "RENDEZVOUS is not set: give the name of machine 0 and a free port on it, such as first:29500" 2
   RUN=$RUNS/pretraining/$NAME
   choose_data pretraining
-  if ! finished train; then
-    need_encoder
-    read_data
-    step train "denoising in five languages and translation between Chinese and four"
-    # Section 4.1: teacher forcing in epoch 1, then its share falls to 0.
-    pretrain_whole --pretrained-encoder "$ENCODER" --teacher-forcing-final-ratio 0 --teacher-forcing-decay-unit epochs \
-      --teacher-forcing-decay-start 1
-    ((MACHINE > 0)) || mark train
-  fi
+  # Section 4.1: teacher forcing in epoch 1, then its share falls to 0.
+  PREPARE=prepare_pretraining pretrain_whole --pretrained-encoder "$ENCODER" --teacher-forcing-final-ratio 0 \
+    --teacher-forcing-decay-unit epochs --teacher-forcing-decay-start 1
   finish "$(again examples/finetuning/summarization.sh --name "$NAME" --start "$RUN/checkpoint_last.pt")"
 }
-
-# start_options LANG...: set START_OPTIONS to what fine-tuning into these languages starts from; refuse a start that would
-# fail only at the end.
-start_options() {
-  : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
-  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then
-    START_OPTIONS=(--pretrained-encoder "$START")
-    ((DRY_RUN)) || swcm check-start --langs "$@"
-    return
-  fi
-  START_OPTIONS=(--finetune-from-model "$START")
-  [ ! -e "$RUN/checkpoint_last.pt" ] || return 0 # a resumed training no longer needs its start
-  need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
-  ((DRY_RUN)) || swcm check-start --start "$START" --langs "$@"
+prepare_pretraining() {
+  need_encoder
+  read_data
 }
 
-# finetune KIND TASK "SOURCE-TARGET..." OPTION...: fine-tune from a pretrained checkpoint, then score each direction; KIND
-# is the folder under RUNS.
+# finetune KIND TASK "SOURCE-TARGET...": fine-tune from a pretrained checkpoint, then score each direction; KIND is the folder
+# under RUNS.
 finetune() {
-  local kind=$1 task=$2 directions direction
+  local direction start=--finetune-from-model
   read -ra directions <<<"${DIRECTIONS:-$3}"
-  ACCEPTED+=' --start'
-  parse "${@:4}"
-  RUN=$RUNS/$kind/$task/$NAME
-  case $kind in
-    finetuning) choose_data "$task" ;;
-    *) choose_data "${kind}_$task" ;;
+  : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
+  RUN=$RUNS/$1/$2/$NAME
+  case $1 in
+    finetuning) choose_data "$2" ;;
+    *) choose_data "$1_$2" ;;
   esac
-  if ! finished train; then
-    ((!MAKE_DATA)) || need_encoder # for its vocabulary
-    start_options "${directions[@]#*-}"
-    read_data
-    step train "fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept"
-    finetune_on "${START_OPTIONS[@]}"
-    mark train
-  fi
+  if [ -d "$START" ] || [ "$START" = "$ENCODER" ]; then start=--pretrained-encoder; fi
+  PREPARE=prepare_finetuning \
+    finetune_on "fine-tuning; the checkpoint with the best ROUGE-L on the validation set is kept" "$start" "$START"
   for direction in "${directions[@]}"; do score test "$direction" "$RUN/checkpoint_best.pt"; done
-  step scores "all of them"
   show swcm run-scores "$RUN"
   direction=${directions[0]}
   finish "$(command_line swcm samples --lang "${direction#*-}" --format html \
     --generated "$RUN/test/$(folder "$direction")/generate-test.txt" --output "$RUN/samples.html")"
+}
+# prepare_finetuning: refuse a start that would fail only at the end; a resumed training no longer needs its start.
+prepare_finetuning() {
+  local check=(swcm check-start --langs "${directions[@]#*-}")
+  ((!MAKE_DATA)) || need_encoder # for its vocabulary
+  if [ "$start" = --finetune-from-model ] && [ ! -e "$RUN/checkpoint_last.pt" ]; then
+    need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
+    check+=(--start "$START")
+  fi
+  ((DRY_RUN)) || "${check[@]}"
+  read_data
 }

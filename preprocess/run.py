@@ -22,14 +22,10 @@ Paths are relative to the current directory. Several entries may provide splits 
 """
 
 import argparse
-import hashlib
-import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 if not __package__:  # started by its path: import from the checkout instead of this folder
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -37,7 +33,8 @@ if not __package__:  # started by its path: import from the checkout instead of 
 
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, exists, run_command
-from swcm_fairseq.output_files import check_distinct, check_outside, locked_directory, write_whole
+from swcm_fairseq.finished_steps import Step
+from swcm_fairseq.output_files import check_distinct, check_outside, locked_directory
 
 from .binarize import binarize
 from .clean import clean
@@ -93,29 +90,6 @@ def check_cleaning(entry: CorpusEntry) -> None:
             raise InputError(f"{path}: no such file (named by clean of {entry.name})")
 
 
-def once(record: Path, key: list[Any], inputs: list[Path], outputs: list[Path], work: Callable[[], Any]) -> None:
-    """Do ``work`` unless ``record`` shows that it was done with this key and inputs, and all outputs exist."""
-    state = json.dumps([key, [[str(path), *_state(path)] for path in inputs]], default=str)
-    there = all(exists(path) for path in outputs)
-    if there and exists(record) and record.is_file() and record.read_bytes() == state.encode("utf-8"):
-        print(f"done before: {' '.join(key[:2])}")
-        return
-    record.unlink(missing_ok=True)  # it no longer describes the outputs, even if the work fails
-    work()
-    write_whole(record, state.encode("utf-8"))
-
-
-def _state(path: Path) -> tuple[int, int | str]:
-    """Size and modification time of a file; for a folder, number of files and a hash of their sizes and times."""
-    if not path.is_dir():
-        return path.stat().st_size, path.stat().st_mtime_ns
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    whole = hashlib.sha256()
-    for file in files:
-        whole.update(f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
-    return len(files), whole.hexdigest()
-
-
 def prepare(manifest: Manifest, entry: CorpusEntry) -> list[Job]:
     """Extract, clean and split one corpus; return its splits, to be binarized."""
     folder = manifest.work / entry.name / "-".join(entry.shares)
@@ -125,8 +99,9 @@ def prepare(manifest: Manifest, entry: CorpusEntry) -> list[Job]:
         files = _clean(manifest, entry, entry.clean, folder, files)
     outputs = {split: [folder / f"{split}{path.suffix}" for path in files] for split in entry.shares}
     every = [path for paths in outputs.values() for path in paths]
-    key = ["split", entry.name, entry.shares, entry.limits]
-    once(folder / "split.json", key, files, every, partial(_split, manifest, entry, files, outputs))
+    settings = [entry.shares, entry.limits]
+    step = Step(folder / "split.json", f"split {entry.name}", settings, files, every)
+    step.do(partial(_split, manifest, entry, files, outputs))
     corpus = corpus_of(entry.sides, entry.name)
     return [Job(corpus, split, [tuple(paths)]) for split, paths in outputs.items()]
 
@@ -134,11 +109,11 @@ def prepare(manifest: Manifest, entry: CorpusEntry) -> list[Job]:
 def _extract(manifest: Manifest, entry: CorpusEntry, folder: Path) -> list[Path]:
     files = output_paths(str(folder / "all"), entry.chosen_use, entry.langs)
     options = ExtractOptions(**{each.name: getattr(entry, each.name) for each in fields(ExtractOptions)})
-    key = ["extract", entry.name, entry.format, entry.langs, entry.chosen_use, asdict(options), folder]
+    settings = [entry.format, entry.langs, entry.chosen_use, asdict(options), folder]
     work = LineWorkOptions(manifest.workers, folder / "extract.rejects")
     kind, prefix = FORMATS[entry.format], str(folder / "all")
-    step = partial(extract, kind, entry.input, entry.langs, entry.chosen_use, prefix, options, work)
-    once(folder / "extract.json", key, entry.input, files, step)
+    step = Step(folder / "extract.json", f"extract {entry.name}", settings, entry.input, files)
+    step.do(partial(extract, kind, entry.input, entry.langs, entry.chosen_use, prefix, options, work))
     return files
 
 
@@ -147,10 +122,10 @@ def _clean(
 ) -> list[Path]:
     cleaned = [folder / f"clean{path.suffix}" for path in files]
     options = replace(options, without=[*options.without, *UNFIT.get(entry.chosen_use, ())])
-    key = ["clean", entry.name, entry.sides, asdict(options), folder]
+    settings = [entry.sides, asdict(options), folder]
     work = LineWorkOptions(manifest.workers, folder / "clean.rejects")
-    step = partial(clean, entry.sides, files, cleaned, options, ReadingOptions(), work)
-    once(folder / "clean.json", key, [*files, *options.read], cleaned, step)
+    step = Step(folder / "clean.json", f"clean {entry.name}", settings, [*files, *options.read], cleaned)
+    step.do(partial(clean, entry.sides, files, cleaned, options, ReadingOptions(), work))
     return cleaned
 
 

@@ -56,7 +56,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         "recipes": Command("swcm_fairseq.recipes_command", "list, locate or copy the recipes and their manifests"),
     },
     "parts of recipes": {
-        "progress": Command("swcm_fairseq.reporting.progress", "show a training's log as a progress bar"),
+        "recipe-settings": Command("swcm_fairseq.recipe_settings", "the options and variables of a recipe, checked"),
+        "step": Command("swcm_fairseq.step_command", "run a command once, and record that it is done"),
+        "ablation-grid": Command("swcm_fairseq.reporting.ablation_grid", "the systems of the ablations"),
         "check-start": Command("swcm_fairseq.reporting.check_start", "whether fine-tuning can start from a checkpoint"),
         "run-scores": Command("swcm_fairseq.reporting.scores", "the scores of one run as a table"),
         "best-setting": Command("swcm_fairseq.reporting.best_setting", "which setting of a grid scored best"),

@@ -130,7 +130,7 @@ class Workspace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _remove(self.place)
+        remove(self.place)
         os.close(self._lock)
 
     def commit(self) -> None:
@@ -193,10 +193,10 @@ def _remove_left_over(parent: Path, stem: str) -> None:
         # Removed in the meantime, or another user's.
         with contextlib.suppress(FileNotFoundError, PermissionError), _held(path) as has_locks:
             if has_locks:
-                _remove(path)
+                remove(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a file or folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

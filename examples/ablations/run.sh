@@ -20,76 +20,34 @@
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-GRID=examples/ablations/grid.tsv
-ACCEPTED='--part --list --dry-run --help WORDS'
-parse "$@"
-for system in "${WORDS[@]}"; do
-  cut -f 1 "$GRID" | grep -qxF -- "$system" || fail "$system: no such system; $RECIPE --list names them" 2
-done
+own_data_refused
+FORM=()
+((!LIST_ONLY)) || FORM=(--describe)
+rows=$(swcm ablation-grid --part "$PART" "$PARTS" "${FORM[@]}" "${WORDS[@]}") || exit 2
+((!LIST_ONLY)) || { echo "$rows" && exit; }
+DRY=()
+((!DRY_RUN)) || DRY=(--dry-run)
 
-# wanted: was the row requested?
-wanted() {
-  [ ${#WORDS[@]} = 0 ] || [[ " ${WORDS[*]} " == *" $system "* ]]
-}
-# in_part: is the row in this part? Rows with the same pretraining always are together.
-declare -A GROUPS_SEEN=()
-in_part() {
-  local group=$pretraining
-  [ "$group" != - ] || group=$system
-  : "${GROUPS_SEEN[$group]:=${#GROUPS_SEEN[@]}}"
-  ((GROUPS_SEEN[$group] % PARTS == PART - 1))
-}
-# sized OPTIONS: at SCALE=smoke, a thousandth of the samples.
-sized() {
-  if [ "$SCALE" = smoke ]; then
-    sed -E 's/(--train-samples [0-9]+)000$/\1/' <<<"$1"
-  else
-    echo "$1"
-  fi
-}
-# exclusively RUN COMMAND...: unless another process works on that run, here or on a machine with the same RUNS.
-exclusively() {
-  local lock=$RUNS/locks/${1//\//-} status=0
-  if ((DRY_RUN)); then
-    "${@:2}" --dry-run "${OPTIONS[@]}"
-    return
-  fi
-  locked "$lock" '' "${@:2}" "${OPTIONS[@]}" || status=$?
-  ((status != BUSY)) || echo "[$1] another process is working on it (it holds $lock); skipped, run the same command again later"
-  return "$status"
-}
 # run_system: pretraining and fine-tuning of the row, unless they are done.
 run_system() {
-  local start=$ENCODER task before both after data=()
+  local start=$ENCODER task before both after
+  [ "$SCALE" = full ] || finetuning_options=${finetuning_options/%000/} # a thousandth of the samples
   read -ra before <<<"$pretraining_options"
   read -ra both <<<"$common_options"
-  read -ra after <<<"$(sized "$finetuning_options")"
-  if [ "$pretraining" != - ]; then
+  read -ra after <<<"$finetuning_options"
+  if [ -n "$pretraining" ]; then
     start=$RUNS/pretraining/$pretraining/checkpoint_last.pt
-    OPTIONS=(-- "${before[@]}" "${both[@]}")
-    exclusively "pretraining/$pretraining" examples/pretraining/single_gpu.sh --name "$pretraining" || return
+    examples/pretraining/single_gpu.sh --name "$pretraining" "${DRY[@]}" -- "${before[@]}" "${both[@]}" || return
   fi
-  [ "$corpora" = - ] || data=(env "MANIFEST=$MANIFESTS/$corpora.yaml")
   for task in ${tasks//,/ }; do
-    OPTIONS=(-- "${both[@]}" "${after[@]}")
-    exclusively "finetuning/$task/$system" "${data[@]}" "examples/finetuning/$task.sh" --name "$system" --start "$start" || return
+    ${corpora:+env MANIFEST="$MANIFESTS/$corpora.yaml"} "examples/finetuning/$task.sh" --name "$system" --start "$start" \
+      "${DRY[@]}" -- "${both[@]}" "${after[@]}" || return
   done
 }
 
-own_data_refused
 trap 'exit 130' INT # otherwise the next system would begin
 number=0 busy=() failed=()
-while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks \
-  corpora; do
-  [[ $system != \#* ]] || continue
-  if ! in_part || ! wanted; then continue; fi
-  for column in pretraining_options common_options finetuning_options; do
-    [ "${!column}" != - ] || printf -v "$column" ''
-  done
-  if ((LIST)); then
-    printf '%-17s %-9s %s\n' "$system" "$place" "$common_options $pretraining_options $finetuning_options"
-    continue
-  fi
+while IFS='|' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks corpora; do
   if [ "$SCALE" = smoke ] && [[ $common_options == *interval\ [56] ]]; then
     echo "# $system: skipped at SCALE=smoke, whose encoder has four layers"
     continue
@@ -99,12 +57,12 @@ while IFS=$'\t' read -r -u 3 system place pretraining pretraining_options common
   run_system || status=$?
   case $status in
     0) ;;
-    "$BUSY") busy+=("$system") ;;
+    75) busy+=("$system") ;; # another process is working on the run, here or on a machine with the same RUNS
     *) failed+=("$system") ;;
   esac
-done 3<"$GRID"
+done 3<<<"$rows"
 
-((LIST || DRY_RUN)) && exit
+((!DRY_RUN)) || exit 0
 printf '\n%d systems, %d of them left to other processes, %d failed. Next:\n  swcm paper-report --runs %q\n' \
   "$number" "${#busy[@]}" "${#failed[@]}" "$RUNS"
 [ ${#failed[@]} = 0 ] || fail "failed: ${failed[*]}; the reasons are printed above; the same command continues"

@@ -15,36 +15,31 @@
 # passes needs a model of this package. The default name is mbart-cm, with EXPAND=1 mbart-cm-expanded.
 # Runs: RUNS/pretraining/NAME, RUNS/finetuning/TASK/NAME, RUNS/crosslingual/TASK/NAME.
 set -euo pipefail
+DEFAULT_NAME=mbart-cm
+[ "${EXPAND:-0}" != 1 ] || DEFAULT_NAME=mbart-cm-expanded
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-NAME=mbart-cm EXPAND=${EXPAND:-0}
-((!EXPAND)) || NAME=mbart-cm-expanded
-parse "$@"
 own_data_refused
 
 # Pre-norm, as mbart.cc25 was trained.
 ARCH=mbart_large MODEL=(--encoder-normalize-before --decoder-normalize-before --criterion label_smoothed_cross_entropy)
-case $SCALE in
-  full) MBART=${MBART:-encoders/mbart.cc25} MAKE_MBART=() ;;
-  smoke)
-    MBART=${MBART:-$RUNS/mbart} MAKE_MBART=(examples/smoke/mbart.sh "$ENCODER" "$MBART")
-    # shellcheck source=examples/smoke/mbart_size.sh
-    . examples/smoke/mbart_size.sh
-    MODEL+=("${MBART_SIZE[@]}")
-    ;;
-esac
+MAKE_MBART=()
+if [ "$SCALE" = smoke ]; then
+  MBART=${MBART:-$RUNS/mbart} MAKE_MBART=(examples/smoke/mbart.sh "$ENCODER" "$MBART")
+  # shellcheck source=examples/smoke/mbart_size.sh
+  . examples/smoke/mbart_size.sh
+  MODEL+=("${MBART_SIZE[@]}")
+fi
+RUN=$RUNS/pretraining/$NAME MBART=${MBART:-encoders/mbart.cc25}
 
 # need_mbart: the published checkpoint must be there.
 need_mbart() {
   [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
   need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
 }
-
-RUN=$RUNS/pretraining/$NAME
-if ((EXPAND)); then # run again with mBART's own vocabulary, renamed as expected here, instead of ENCODER's
+if ((${EXPAND:-0})); then # run again with mBART's own vocabulary, renamed as expected here, instead of ENCODER's
   own=$RUNS/mbart-vocabulary
-  if ! { ((!DRY_RUN)) && [ -e "$own/dict.txt" ]; }; then
-    step own-vocabulary "mBART's own pieces"
+  if ((DRY_RUN)) || [ ! -e "$own/dict.txt" ]; then
     [ ${#MAKE_MBART[@]} = 0 ] || need_encoder
     need_mbart
     show mkdir -p "$own"
@@ -53,20 +48,15 @@ if ((EXPAND)); then # run again with mBART's own vocabulary, renamed as expected
   fi
   EXPAND=0 ENCODER=$own MBART=$MBART exec "$RECIPE" --name "$NAME" "$@"
 fi
-# transfer_rows: the checkpoint that training starts from.
-transfer_rows() {
+need_both() {
   need_encoder # for its vocabulary
   need_mbart
-  show swcm mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"
 }
-once vocabulary "transfer mBART's embedding rows to the vocabulary of $ENCODER" transfer_rows
-if ! finished train; then
-  choose_data pretraining
-  read_data
-  step train "denoising in five languages and translation between Chinese and four"
-  pretrain_whole "${MODEL[@]}" --finetune-from-model "$RUN/start.pt"
-  mark train
-fi
+step --prepare need_both --writes "$RUN/start.pt" vocabulary \
+  "transfer mBART's embedding rows to the vocabulary of $ENCODER" \
+  swcm mbart "$MBART" --vocab "$ENCODER" --output "$RUN/start.pt"
+choose_data pretraining
+PREPARE=read_data pretrain_whole "${MODEL[@]}" --finetune-from-model "$RUN/start.pt"
 
 OPTIONS=(--name "$NAME" --start "$RUN/checkpoint_last.pt")
 ((!DRY_RUN)) || OPTIONS+=(--dry-run)

@@ -12,63 +12,53 @@
 # positions of a text (default: 512).
 # Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test", and for TNCC also in "dev".
 set -euo pipefail
+DEFAULT_NAME=cino
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-NAME=cino ACCEPTED+=' WORDS'
-parse "$@"
-SET=${WORDS[*]:-}
+SET=${WORDS[*]:-} SEEDS=${SEEDS:-1 2 3 4 5} LENGTH=${LENGTH:-512} METRIC=macro_f1
 [ -z "${MANIFEST:-}" ] || fail "MANIFEST: this recipe reads CORPUS; see $RECIPE --help" 2
-case $SET-${SIZE:=base} in # Table 9
+case $SET-${SIZE:-base} in # Table 9
   tncc-base) RATE=5e-5 EPOCHS=40 ;;
   tncc-large) RATE=3e-5 EPOCHS=40 ;;
   ynat-base) RATE=3e-5 EPOCHS=3 ;;
   ynat-large) RATE=2e-5 EPOCHS=3 ;;
-  wcm-base | wcm-large) RATE=1e-5 EPOCHS=20 ;;
-  cmnews-base | cmnews-large) RATE=3e-5 EPOCHS=5 ;;
-  tncc-* | ynat-* | wcm-* | cmnews-*) fail "SIZE=$SIZE: use base or large" 2 ;;
+  wcm-*) RATE=1e-5 EPOCHS=20 ;;
+  cmnews-*) RATE=3e-5 EPOCHS=5 METRIC=macro_f1_mean ;; # over the minority languages
   *) fail "say which set: tncc, wcm, cmnews or ynat; see $RECIPE --help" 2 ;;
 esac
-SEEDS=${SEEDS:-1 2 3 4 5} LENGTH=${LENGTH:-512}
-METRIC=macro_f1
-[ "$SET" != cmnews ] || METRIC=macro_f1_mean # over the minority languages
-case $SCALE in
-  full) CORPUS=${CORPUS:-corpora/$SET} ;;
-  smoke)
-    EPOCHS=2 SEEDS='1 2' LENGTH=40
-    [ "$SET" != wcm ] || CORPUS=${CORPUS:-examples/smoke/data/wcm} CLASSES=${CLASSES:-spreadsheet,text,programming}
-    [ -n "${CORPUS:-}" ] || fail "SCALE=smoke has data for wcm only; give CORPUS" 2
-    ;;
-esac
-RUN=$RUNS/classification/$SET/$NAME DATA=${DATA:-$DATA_BIN/classification-$SET}
+if [ "$SCALE" = smoke ]; then
+  EPOCHS=2 SEEDS='1 2' LENGTH=40
+  [ "$SET" != wcm ] || CORPUS=${CORPUS:-examples/smoke/data/wcm} CLASSES=${CLASSES:-spreadsheet,text,programming}
+  [ -n "${CORPUS:-}" ] || fail "SCALE=smoke has data for wcm only; give CORPUS" 2
+fi
+RUN=$RUNS/classification/$SET/$NAME CORPUS=${CORPUS:-corpora/$SET}
 
 need_encoder
 encoder_as_checkpoint
-if ! finished data && [ ! -e "$DATA/classification.json" ]; then
-  step data "labelled text -> ids"
-  show swcm classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" \
-    ${CLASSES:+--classes "$CLASSES"}
-  mark data
+if [ -z "${DATA:-}" ]; then
+  DATA=$DATA_BIN/classification-$SET
+  step --in "$DATA" --reads "$CORPUS" --wait "another recipe is making $DATA" data "labelled text -> ids" \
+    swcm classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" ${CLASSES:+--classes "$CLASSES"}
 fi
-# predict SPLIT FOLDER SEED: write the labels of a split's texts.
+# predict SPLIT FOLDER: write the labels of a split's texts.
 predict() {
-  once "$2-$3" "the labels of the $2 texts" \
-    show swcm classify "$DATA" --path "$RUN/seed-$3/checkpoint_best.pt" --split "$1" \
-    --output "$RUN/seed-$3/$2" "${DEVICE[@]}"
+  local checkpoint=$RUN/seed-$SEED/checkpoint_best.pt
+  step --reads "$checkpoint" "$2-$SEED" "the labels of the $2 texts" \
+    swcm classify "$DATA" --path "$checkpoint" --split "$1" --output "$RUN/seed-$SEED/$2" "${DEVICE[@]}"
 }
 batch 32 32
 UNUSED=()
 ((GPUS == 1)) || UNUSED=(--find-unused-parameters) # the language model's head
 for SEED in $SEEDS; do
-  once "train-$SEED" "fine-tuning with seed $SEED; the checkpoint with the best $METRIC on the validation set is kept" \
-    training "$RUN/seed-$SEED" --task multilingual_classification --criterion multilingual_classification \
+  training "train-$SEED" "fine-tuning with seed $SEED; the checkpoint with the best $METRIC on the validation set is kept" \
+    "$RUN/seed-$SEED" --task multilingual_classification --criterion multilingual_classification \
     --arch roberta_base --finetune-from-model "$RUN/start.pt" --tokens-per-sample "$LENGTH" --weight-decay 0 \
     --lr "$RATE" --lr-scheduler warmup_linear --warmup-init-lr 0 --warmup-epochs "$((EPOCHS / 10)).$((EPOCHS % 10))" \
     --max-epoch "$EPOCHS" "${BEST_BY[@]}" "$METRIC" "${UNUSED[@]}"
-  predict test test "$SEED"
-  [ "$SET" != tncc ] || predict valid dev "$SEED" # Table 3 has both
+  predict test test
+  [ "$SET" != tncc ] || predict valid dev # Table 3 has both
 done
-step scores "all systems of all sets"
 show swcm classification-report --runs "$RUNS" --output "$RUNS/classification/report.md"
 finish "$(command_line swcm score --labels "$(seq -s, 0 15)" \
   --ref "$RUN/seed-1/test/LANG.labels" --hyp "$RUN/seed-1/test/LANG.predictions")"

@@ -10,4 +10,4 @@
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-finetune crosslingual reading_comprehension "zh-zh bo-bo ug-ug mn-mn kk-kk" "$@"
+finetune crosslingual reading_comprehension "zh-zh bo-bo ug-ug mn-mn kk-kk"

@@ -10,4 +10,4 @@
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-finetune finetuning reading_comprehension bo-bo "$@"
+finetune finetuning reading_comprehension bo-bo

@@ -8,4 +8,4 @@
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-finetune finetuning summarization bo-bo "$@"
+finetune finetuning summarization bo-bo

@@ -25,25 +25,14 @@
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-ACCEPTED='--start --dry-run --help --'
-parse "$@"
 own_data_refused
-CT_EPOCHS=1
-case $SCALE in
-  full)
-    LANGUAGES=${LANGUAGES:-bo ug} DENSITIES=${DENSITIES:-0.01 0.2 0.4 0.6 0.8 1.0} WEIGHTS=${WEIGHTS:-0.2 0.4 0.6 0.8}
-    LAMBDAS=${LAMBDAS:-0.4 0.6 0.8 1.0} TASK_CORPUS=${TASK_CORPUS:-summarization_zh}
-    ;;
-  smoke)
-    LANGUAGES=${LANGUAGES:-bo ug} DENSITIES=${DENSITIES:-0.2} WEIGHTS=${WEIGHTS:-0.4 0.6} LAMBDAS=${LAMBDAS:-1.0}
-    TASK_CORPUS=${TASK_CORPUS:-title_zh}
-    ;;
-esac
-TOKENS=${LENGTH:-$TOKENS}
-read -ra LANGUAGES <<<"$LANGUAGES"
+[ "$SCALE" = full ] || DENSITIES=${DENSITIES:-0.2} WEIGHTS=${WEIGHTS:-0.4 0.6} LAMBDAS=${LAMBDAS:-1.0} TASK_CORPUS=${TASK_CORPUS:-title_zh}
+DENSITIES=${DENSITIES:-0.01 0.2 0.4 0.6 0.8 1.0} WEIGHTS=${WEIGHTS:-0.2 0.4 0.6 0.8} LAMBDAS=${LAMBDAS:-0.4 0.6 0.8 1.0}
+TASK_CORPUS=${TASK_CORPUS:-summarization_zh} TOKENS=${LENGTH:-$TOKENS} CT_EPOCHS=1
+read -ra LANGUAGES <<<"${LANGUAGES:-bo ug}"
 read -ra GENERATE <<<"${GENERATE:-}"
 GENERATION+=("${GENERATE[@]}")
-ROOT=$RUNS/merging/summarization BEST=''
+ROOT=$RUNS/merging/summarization TASK=$RUNS/merging/summarization/task/checkpoint_best.pt
 : "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
 need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
 
@@ -57,26 +46,22 @@ use_data() {
 read_on() {
   RUN=$ROOT/ct-$1
   use_data pretraining "${PRETRAINING_DATA:-}"
-  finished train && return
-  step train "CT-$1: more text in $1, and a quarter of Chinese"
-  pretrain_on "$CT_EPOCHS" --finetune-from-model "$START" --corpora "dae_$1,dae_zh" --language-share zh=0.25
-  mark train
+  pretrain_on "CT-$1: more text in $1, and a quarter of Chinese" "$CT_EPOCHS" --finetune-from-model "$START" \
+    --corpora "dae_$1,dae_zh" --language-share zh=0.25
 }
 # learn_task RUN CHECKPOINT: fine-tune only on Chinese summaries, from a checkpoint.
 learn_task() {
   RUN=$ROOT/$1
   use_data crosslingual_summarization "${TASK_DATA:-}"
-  finished train && return
-  step train "$1: Chinese summaries"
-  finetune_on --finetune-from-model "$2" --corpora "$TASK_CORPUS"
-  mark train
+  finetune_on "$1: Chinese summaries" --finetune-from-model "$2" --corpora "$TASK_CORPUS"
 }
-# merged OUTPUT OPTION...: merge TASK with the other models, which come first in the options.
-merged() {
-  [ -e "$1" ] || show swcm merge "$ROOT/task/checkpoint_best.pt" "${@:2}" --output "$1"
+# tested SYSTEM LANG CHECKPOINT [FILE...]: score a model on the test split.
+tested() {
+  RUN=$ROOT/$1-$2
+  score test "$2-$2" "${@:3}"
 }
-# options METHOD SETTING: set OPTIONS to those of swcm merge.
-options() {
+# merging METHOD SETTING: set OPTIONS to those of swcm merge.
+merging() {
   OPTIONS=(--method "$1")
   case $1 in
     average) OPTIONS+=(--weights "$2") ;;
@@ -93,57 +78,49 @@ grid() {
     ties) for task in $DENSITIES; do for language in $DENSITIES; do echo "$task,$language"; done; done ;;
   esac
 }
-# choose METHOD LANG: score each setting of the grid on the validation split, without keeping its checkpoint, and set BEST to
-# the best; if there is only one, there is nothing to choose.
+# merge_setting: a model of the grid, whose checkpoint is kept only until it has been scored.
+merge_setting() {
+  show swcm merge "$TASK" "$ct" "${OPTIONS[@]}" --output "$RUN/merged.pt"
+}
+# choose METHOD LANG: score each setting of the grid on the validation split, and set BEST to the best; if there is only one, there
+# is nothing to choose.
 choose() {
-  local setting settings command=(swcm best-setting "$ROOT/grid/$1-$2" --scores "$2")
+  local setting settings ct=$ROOT/ct-$2/checkpoint_last.pt command=(swcm best-setting "$ROOT/grid/$1-$2" --scores "$2")
   mapfile -t settings < <(grid "$1")
   BEST=${settings[0]}
   ((${#settings[@]} > 1)) || return 0
   for setting in "${settings[@]}"; do
     RUN=$ROOT/grid/$1-$2/$setting
-    finished "score-$2" && continue
-    options "$1" "$setting"
-    merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
-    score valid "$2-$2" "$RUN/merged.pt"
-    show rm "$RUN/merged.pt"
+    merging "$1" "$setting"
+    PREPARE=merge_setting score valid "$2-$2" "$RUN/merged.pt" "$TASK" "$ct"
+    ((!DRY_RUN)) && [ ! -e "$RUN/merged.pt" ] || show rm "$RUN/merged.pt"
   done
   BEST="<best of $ROOT/grid/$1-$2>"
-  announce "${command[@]}" || return 0
-  BEST=$("${command[@]}")
-  echo "$1, $2: $BEST is best on the validation split"
-}
-# for_setting SETTING: if RUN was for another setting, chosen from another grid, remove what is there.
-for_setting() {
-  ((!DRY_RUN)) || return 0
-  [ "$(cat "$RUN/setting" 2>/dev/null)" = "$1" ] && return
-  rm -rf "$RUN" && mkdir -p "$RUN" && echo "$1" >"$RUN/setting"
+  show "${command[@]}"
+  ((DRY_RUN)) || BEST=$("${command[@]}")
 }
 # merge_one METHOD LANG: TASK and CT-X, with the setting BEST, on the test split.
 merge_one() {
+  local ct=$ROOT/ct-$2/checkpoint_last.pt
   RUN=$ROOT/$1-$2
-  for_setting "$BEST"
-  options "$1" "$BEST"
+  merging "$1" "$BEST"
   [ "$1" = average ] || OPTIONS+=(--shares "$RUN/shares.json")
-  merged "$RUN/merged.pt" "$ROOT/ct-$2/checkpoint_last.pt" "${OPTIONS[@]}"
-  score test "$2-$2" "$RUN/merged.pt"
+  step --reads "$TASK" --reads "$ct" --writes "$RUN/merged.pt" merge "$1, $2, with $BEST, which is best on the validation split" \
+    swcm merge "$TASK" "$ct" "${OPTIONS[@]}" --output "$RUN/merged.pt"
+  tested "$1" "$2" "$RUN/merged.pt"
 }
 # merge_all: merge TASK and CT-X of all languages at once, with the densities that were best for each; that of TASK is the best
 # for the first language (section 7.1).
 merge_all() {
-  local x models=() densities=${DENSITY_OF[${LANGUAGES[0]}]%,*}
+  local x models=() reads=(--reads "$TASK") densities=${DENSITY_OF[${LANGUAGES[0]}]%,*}
   for x in "${LANGUAGES[@]}"; do
-    models+=("$ROOT/ct-$x/checkpoint_last.pt")
+    models+=("$ROOT/ct-$x/checkpoint_last.pt") reads+=(--reads "$ROOT/ct-$x/checkpoint_last.pt")
     densities+=,${DENSITY_OF[$x]#*,}
   done
   RUN=$ROOT/ties-all
-  for_setting "${LANGUAGES[*]} $densities"
-  merged "$RUN/merged.pt" "${models[@]}" --method ties --base "$START" --densities "$densities" --shares "$RUN/shares.json"
-  for x in "${LANGUAGES[@]}"; do
-    RUN=$ROOT/ties-all-$x
-    for_setting "${LANGUAGES[*]} $densities"
-    score test "$x-$x" "$ROOT/ties-all/merged.pt"
-  done
+  step "${reads[@]}" --writes "$RUN/merged.pt" merge "the models of all languages" swcm merge "$TASK" "${models[@]}" \
+    --method ties --base "$START" --densities "$densities" --shares "$RUN/shares.json" --output "$RUN/merged.pt"
+  for x in "${LANGUAGES[@]}"; do tested ties-all "$x" "$ROOT/ties-all/merged.pt"; done
 }
 
 declare -A DENSITY_OF=()
@@ -155,10 +132,10 @@ learn_task task "$START"
 for x in "${LANGUAGES[@]}"; do
   read_on "$x"
   learn_task "ctsft-$x" "$ROOT/ct-$x/checkpoint_last.pt"
-  RUN=$ROOT/base-$x && score test "$x-$x" "$START"
-  RUN=$ROOT/ct-$x && score test "$x-$x" "$RUN/checkpoint_last.pt"
-  RUN=$ROOT/task-$x && score test "$x-$x" "$ROOT/task/checkpoint_best.pt"
-  RUN=$ROOT/ctsft-$x && score test "$x-$x" "$RUN/checkpoint_best.pt"
+  tested base "$x" "$START"
+  tested ct "$x" "$ROOT/ct-$x/checkpoint_last.pt"
+  tested task "$x" "$TASK"
+  tested ctsft "$x" "$ROOT/ctsft-$x/checkpoint_best.pt"
   for method in average task-arithmetic ties; do
     choose "$method" "$x"
     merge_one "$method" "$x"

@@ -17,52 +17,37 @@ case ${SCALE:-full} in
   smoke) ENCODER=${ENCODER:-${RUNS:-runs/smoke}/encoder-extended} ;;
   *) ENCODER=${ENCODER:-encoders/xlm-roberta-base-extended} ;;
 esac
+DEFAULT_NAME=continued-mlm
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-NAME=continued-mlm
-parse "$@"
-RUN=$RUNS/pretraining/$NAME
-case ${SIZE:=base} in
+RUN=$RUNS/pretraining/$NAME PROGRESS=update LAYERS=() TOKENS=256
+case ${SIZE:-base} in
   base) ARCH=roberta_base UPDATES=150000 WARMUP=10000 LR=2e-4 BATCH_TOTAL=4096 MOST=64 ;;
   large) ARCH=roberta_large UPDATES=75000 WARMUP=5000 LR=1e-4 BATCH_TOTAL=8192 MOST=32 ;;
-  *) fail "SIZE=$SIZE: use base or large" 2 ;;
 esac
-case $SCALE in
-  full) LAYERS=() TOKENS=256 ;;
-  smoke)
-    LAYERS=(--encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4)
-    UPDATES=6 WARMUP=2 BATCH_TOTAL=16 MOST=16
-    ;;
-esac
-
-if [ "$SCALE" = smoke ] && [ ! -e "$ENCODER/dict.txt" ]; then
-  step encoder "the sample encoder of all recipes, extended with Tibetan pieces that it lacks"
-  show examples/smoke/encoder.sh "$RUNS/encoder"
-  show swcm vocab-extend --vocab "$RUNS/encoder" --size 500 --output "$ENCODER" \
-    --input bo=examples/quickstart/data/sample/mono.bo.train.txt
+if [ "$SCALE" = smoke ]; then
+  LAYERS=(--encoder-layers 4 --encoder-embed-dim 64 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4)
+  UPDATES=6 WARMUP=2 BATCH_TOTAL=16 MOST=16 TOKENS=64
+  if [ ! -e "$ENCODER/dict.txt" ]; then # the sample encoder of all recipes, extended with Tibetan pieces that it lacks
+    show examples/smoke/encoder.sh "$RUNS/encoder"
+    show swcm vocab-extend --vocab "$RUNS/encoder" --size 500 --output "$ENCODER" \
+      --input bo=examples/quickstart/data/sample/mono.bo.train.txt
+  fi
 fi
 need_file "$ENCODER/dict.txt" "extend an encoder: swcm vocab-extend --vocab encoders/xlm-roberta-base \
 --input bo=TEXT kk=TEXT mn=TEXT ug=TEXT --output $ENCODER"
 encoder_as_checkpoint
 choose_data pretraining
-if ! finished train; then
-  read_data
-  step train "masked language modelling in all languages"
-  batch "$BATCH_TOTAL" "$MOST"
-  PROGRESS=update
-  training "$RUN" --task corpora_masked_lm --criterion fast_masked_lm --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 \
-    --tokens-per-sample "$TOKENS" --mask-prob 0.2 --join-documents "${JOIN-zh}" --finetune-from-model "$RUN/start.pt" \
-    --sampling-alpha 0.7 --sampling-beta 0.3 --adam-eps 1e-8 --weight-decay 0 --lr "$LR" \
-    --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES" \
-    "${KEEP_LAST[@]}" --validate-interval-updates 1000
-  mark train
-fi
-if ! finished encoder && [ ! -e "$RUN/encoder/config.json" ]; then
-  step encoder "the trained model as an encoder's directory"
-  show swcm convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
-    --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
-  mark encoder
-fi
+batch "$BATCH_TOTAL" "$MOST"
+PREPARE=read_data training train "masked language modelling in all languages" "$RUN" \
+  --task corpora_masked_lm --criterion fast_masked_lm --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 \
+  --tokens-per-sample "$TOKENS" --mask-prob 0.2 --join-documents "${JOIN-zh}" --finetune-from-model "$RUN/start.pt" \
+  --sampling-alpha 0.7 --sampling-beta 0.3 --adam-eps 1e-8 --weight-decay 0 --lr "$LR" \
+  --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES" \
+  "${KEEP_LAST[@]}" --validate-interval-updates 1000
+step --reads "$RUN/checkpoint_last.pt" --writes "$RUN/encoder" encoder "the trained model as an encoder's directory" \
+  swcm convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
+  --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
 OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # its vocabulary is that of the original encoder
 finish "$(again examples/pretraining/single_gpu.sh --name "xlm-swcm-$NAME")"

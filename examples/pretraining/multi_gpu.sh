@@ -9,4 +9,4 @@ set -euo pipefail
 GPUS=${GPUS:-2}
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-pretrain "$@"
+pretrain

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Pretraining of XLM-SWCM on several machines, with torchrun; otherwise the same as single_gpu.sh. Start it on every machine:
 #
-#   MACHINES=2 MACHINE=0 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh [OPTION...]
-#   MACHINES=2 MACHINE=1 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh [OPTION...]
+#   MACHINES=2 MACHINE=0 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh [--name NAME] [--dry-run] [-- OPTION...]
+#   MACHINES=2 MACHINE=1 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh ...
 #
 #   MACHINES=N          number of machines (default: 2)
 #   MACHINE=I           the number of this one, from 0 (default: SLURM's); 0 writes checkpoints and train.log
@@ -15,4 +15,4 @@ set -euo pipefail
 MACHINES=${MACHINES:-2} MACHINE=${MACHINE:-${SLURM_NODEID:-0}}
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
-pretrain "$@"
+pretrain

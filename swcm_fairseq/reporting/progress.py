@@ -1,25 +1,16 @@
-"""Show a fairseq-train run as one progress bar.
+"""Show a training as one progress bar with the loss, and one line per validation."""
 
-    fairseq-train --log-format json ... | swcm progress LOG [UNIT]
-
-UNIT is "update" or "epoch"; the total is read from fairseq's log. All output of fairseq is written to LOG. The terminal
-shows a bar with the loss, one line per validation and, if the run fails, its error line or else the last lines of the
-log.
-"""
-
-import argparse
 import json
 import re
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from tqdm import tqdm
 
-from swcm_fairseq.errors import run_command
-
 TAIL = 15
-ERROR = re.compile(
-    r"^(?:\[rank\d+\]: )?(error: .*\n)"
-)  # with several processes, torch prefixes each line with the rank
+# The line of a refusal, after the rank if there are several processes, or after the program if argparse refuses.
+ERROR = re.compile(r"(?:^|: )(error: .*\n?)")
 # (Unit of the bar, tag of a log line) -> key of the number of finished units.
 COUNTERS = {
     ("update", "train_inner"): "num_updates",
@@ -50,47 +41,49 @@ def validation(numbers: dict[str, str]) -> str:
     return f"  update {numbers['valid_num_updates']}: validation loss {numbers['valid_loss']}{rouge}"
 
 
-def follow(log_path: str, unit: str = "update", label: str | None = None, row: int = 0) -> int:
-    """Copy standard input to the log and draw the bar ``row`` lines further down; return the exit status."""
+def last_words(lines: list[str], log: Path) -> list[str]:
+    """What to show of a command that failed: its error line, or the end of its log and where that is."""
+    errors = [line for text in lines for line in ERROR.findall(text)]
+    return errors[:1] or [*lines[-TAIL:], f"the whole log is {log}\n"]
+
+
+def follow(lines: Iterable[str], log: Path, unit: str = "update", label: str | None = None, row: int = 0) -> int:
+    """Copy the output of a training to its log and draw a bar; if it fails, print :func:`last_words`.
+
+    Args:
+        lines: all that it writes, with ``--log-format json``; fairseq's log states how many updates there will be.
+        log: file to which they are appended.
+        unit: ``update`` or ``epoch``, which the bar counts.
+        label: name in front of the bar.
+        row: of the bar, if several are drawn at once.
+
+    Returns:
+        0 if it reached its end, else 1.
+    """
     finished = False
     tail: list[str] = []
     errors: list[str] = []
-    with open(log_path, "a", encoding="utf-8") as log, tqdm(desc=label, unit=unit, mininterval=1, position=row) as bar:
-        for line in sys.stdin:
-            log.write(line)
-            log.flush()
+    with log.open("a", encoding="utf-8") as file, tqdm(desc=label, unit=unit, mininterval=1, position=row) as bar:
+        for line in lines:
+            file.write(line)
+            file.flush()
             tail = [*tail, line][-TAIL:]
-            finished = finished or "done training" in line
             errors += ERROR.findall(line)
-            if bar.total is None and (total := TOTALS[unit].search(line)):
-                bar.total = int(total[1])
-            found = statistics(line)
-            if found is None:
-                continue
-            tag, numbers = found
-            if tag == "train_inner":
-                bar.set_postfix_str(f"loss {numbers['loss']}", refresh=False)
-            elif tag == "valid":
-                bar.write(validation(numbers))
-            if (unit, tag) in COUNTERS:
-                bar.update(round(float(numbers[COUNTERS[unit, tag]]), 2) - bar.n)
+            finished = finished or "done training" in line
+            _draw(bar, line, unit)
     if not finished:
-        last_words = errors[:1] or [*tail, f"training stopped early; the whole log is {log_path}\n"]
-        sys.stderr.writelines(last_words)
+        sys.stderr.writelines(last_words([*errors[:1], *tail], log))
     return 0 if finished else 1
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm progress", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("log_path", metavar="LOG", help="file to which all output is appended")
-    parser.add_argument("unit", metavar="UNIT", nargs="?", choices=["update", "epoch"], default="update")
-    parser.add_argument("--label", metavar="TEXT", help="label in front of the bar")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several are shown")
-    sys.exit(follow(**vars(parser.parse_args())))
-
-
-if __name__ == "__main__":
-    run_command(main)
+def _draw(bar: tqdm, line: str, unit: str) -> None:
+    """Show what a line of the log says."""
+    if bar.total is None and (total := TOTALS[unit].search(line)):
+        bar.total = int(total[1])
+    tag, numbers = statistics(line) or ("", {})
+    if tag == "train_inner":
+        bar.set_postfix_str(f"loss {numbers['loss']}", refresh=False)
+    elif tag == "valid":
+        bar.write(validation(numbers))
+    if (unit, tag) in COUNTERS:
+        bar.update(round(float(numbers[COUNTERS[unit, tag]]), 2) - bar.n)

@@ -69,7 +69,7 @@ def hypotheses(path: Path, count: int) -> list[str]:
     """
     segments = read_generation(path)
     if [segment.id for segment in segments] != list(range(count)):
-        raise InputError(f"{path}: outputs are missing; delete the mark of this step in done/ and run again")
+        raise InputError(f"{path}: outputs are missing; delete the record of this step in done/ and run again")
     return [segment.hypothesis or "" for segment in segments]
 
 

@@ -1,26 +1,15 @@
 """The command that continues a run."""
 
-import csv
 import shlex
 from pathlib import Path
 
+from swcm_fairseq.reporting.ablation_grid import read_grid
 from swcm_fairseq.reporting.runs import PRETRAINING
 
-GRID = Path(__file__).resolve().parents[2] / "examples/ablations/grid.tsv"
-GRID_COLUMNS = (
-    *("system", "place", "pretraining", "pretraining_options", "common_options"),
-    *("finetuning_options", "tasks", "corpora"),
-)
 OURS = "xlm-swcm"  # in the grid, but has its own recipes
 MBART = {"mbart-cm": [], "mbart-cm-expanded": ["EXPAND=1"]}  # name -> variables for its recipe
 # Directory of runs -> variables for the recipes.
 ENVIRONMENTS = {Path("runs"): "", Path("runs/smoke"): "SCALE=smoke "}
-
-
-def read_grid(path: Path = GRID) -> list[dict[str, str]]:
-    """The rows of the grid of ablations, as column of :data:`GRID_COLUMNS` -> value."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines, GRID_COLUMNS, delimiter="\t"))
 
 
 def command(root: Path, run: Path) -> str:

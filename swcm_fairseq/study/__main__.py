@@ -16,8 +16,8 @@ from tqdm import tqdm
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.study.study_plan import StudyPlan, read_plan
 from swcm_fairseq.study.study_report import write_report
-from swcm_fairseq.study.study_results import RunResult, read_results
-from swcm_fairseq.study.study_runner import Job, Places, jobs, train_job
+from swcm_fairseq.study.study_results import RunResult, read_results, write_references
+from swcm_fairseq.study.study_runner import Job, Places, check_results, jobs, train_job
 
 
 def machine() -> str:
@@ -44,6 +44,7 @@ def run_job(plan: StudyPlan, job: Job, places: Places, bar: tqdm) -> None:
 def run_study(plan: StudyPlan, places: Places, at_once: int) -> None:
     """Run all unfinished jobs, ``at_once`` at a time; the first failure ends the study."""
     finished = read_results(places.results)
+    check_results(plan, finished, places.results)
     total = len(plan.systems) * len(plan.tasks) * (len(plan.scale.rates) + len(plan.scale.seeds) - 1)
     running: dict[Future[None], Job] = {}
     with tqdm(total=total, initial=len(finished), unit="run", smoothing=0) as bar, ThreadPoolExecutor(at_once) as pool:
@@ -86,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one per task")
     parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints and logs")
+    parser.add_argument("--text", type=Path, metavar="DIR", help="text with the references of the test sets")
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results and report")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="simultaneous training runs (default: 1)")
     return parser
@@ -111,6 +113,8 @@ def main() -> None:
         if args.jobs < 1:
             raise InputError(f"--jobs {args.jobs}: must be at least 1")
         plan = with_data(plan, args.data)
+        if args.text is not None:
+            write_references([each for task in plan.tasks for each in task.directions], args.text, args.results)
         run_study(plan, Places(args.encoders, args.data, args.work, args.results), args.jobs)
     report(plan, read_results(args.results), args.results)
 

@@ -122,6 +122,11 @@ class StudyPlan(Comparison):
 
     scale: StudyScale
 
+    def updates(self, system: StudySystem, task: StudyTask) -> list[int]:
+        """Updates of pretraining and of fine-tuning."""
+        pretraining = 0 if system.pretraining is None else self.scale.pretraining_updates
+        return [pretraining, self.scale.task_updates[task.name]]
+
 
 Named = TypeVar("Named", StudySystem, StudyTask)
 

@@ -13,9 +13,8 @@ from swcm_fairseq.output_files import write_whole
 from swcm_fairseq.scoring.page import Output, Sample, escape, html_page
 from swcm_fairseq.study.study_analysis import StudyScore, Verdict, judged, metric_named, p_value, score_system
 from swcm_fairseq.study.study_plan import Claim, StudyPlan, StudyTask
-from swcm_fairseq.study.study_results import RunResult, best_rate
+from swcm_fairseq.study.study_results import RunResult, best_rate, references_of
 
-REFERENCES = "references"
 FIRST = "xlm-swcm"  # the system that the others are compared with
 SAMPLES = 4
 
@@ -56,7 +55,7 @@ def chosen_runs(plan: StudyPlan, results: list[RunResult], task: str) -> dict[st
 
 def read_references(folder: Path, direction: str) -> list[str]:
     """The references of a test set, one per line; raises :class:`InputError` if the file is missing."""
-    path = folder / REFERENCES / f"{direction.replace(':', '.')}.txt"
+    path = references_of(folder, direction)
     if not path.exists():
         raise InputError(f"{path}: no such file; examples/study/run.sh writes it")
     return read_text(path).removesuffix("\n").split("\n")

@@ -2,14 +2,18 @@
 
 import json
 import lzma
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from swcm_fairseq.checked_data import checked, parse_json, read_text
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.output_files import write_whole
+from swcm_fairseq.packed_files import read_unpacked
 
 SUFFIX = ".json.xz"
+REFERENCES = "references"
+SIDES = {"title": "title", "reading": "target"}  # kind of pairs within a language -> name of the side that is written
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,30 @@ def read_results(folder: Path) -> list[RunResult]:
             raise InputError(f"{path}: contains the result {result.name.file}; rename the file")
         results.append(result)
     return results
+
+
+def write_references(directions: Iterable[str], text: Path, folder: Path) -> None:
+    """Write the references of test sets, which the report compares outputs with, to ``folder/references``.
+
+    Args:
+        directions: ``CORPUS:SOURCE-TARGET`` of each test set.
+        text: the text that the data were made from, in the layout of examples/quickstart/data/libreoffice.
+        folder: of the results.
+
+    Raises:
+        OSError: a file of the text is missing.
+    """
+    for direction in directions:
+        corpus, _, languages = direction.partition(":")
+        source, _, target = languages.partition("-")
+        kind = corpus.removesuffix(f"_{target}")  # title_bo, within a language, or zh-bo
+        name = f"{kind}.{target}.test.{SIDES[kind]}" if source == target else f"{corpus}.test.{target}"
+        write_whole(references_of(folder, direction), read_unpacked(text / f"{name}.xz"))
+
+
+def references_of(folder: Path, direction: str) -> Path:
+    """The file with the references of a test set."""
+    return folder / REFERENCES / f"{direction.replace(':', '.')}.txt"
 
 
 def best_rate(results: list[RunResult], system: str, rates: list[float], seed: int) -> float | None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from swcm_fairseq.errors import InputError
+from swcm_fairseq.errors import InputError, exists
+from swcm_fairseq.finished_steps import Step
+from swcm_fairseq.recipe_settings import TRAINING_OPTIONS
 from swcm_fairseq.reporting.curves import training_curve
 from swcm_fairseq.reporting.progress import ERROR, statistics
 from swcm_fairseq.scoring.generate_output import read_generation
@@ -61,6 +63,18 @@ def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
                     yield Job(system, rate, seed)
 
 
+def check_results(plan: StudyPlan, results: list[RunResult], folder: Path) -> None:
+    """Raise :class:`InputError` if a finished run was trained for other numbers of updates than the plan says."""
+    systems, tasks = {each.name: each for each in plan.systems}, {each.name: each for each in plan.tasks}
+    for result in results:
+        system, task = systems.get(result.system), tasks.get(result.task)
+        if system and task and result.updates != plan.updates(system, task):
+            raise InputError(
+                f"{folder / result.name.file}: has {result.updates} updates, but the plan says "
+                f"{plan.updates(system, task)}; give another --results, or delete the file"
+            )
+
+
 def run(command: list[str], log: Path) -> None:
     """Run a command and write its output to ``log``; raises :class:`InputError` with its error line if it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -68,23 +82,20 @@ def run(command: list[str], log: Path) -> None:
         status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     if status:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        found = [match[1] for line in lines for match in [ERROR.match(line + "\n")] if match]
-        said = found[-1].strip() if found else f"status {status}"
+        found = [error for line in lines for error in ERROR.findall(line)]
+        said = found[-1] if found else f"status {status}"
         raise InputError(f"{log}: {said}")
 
 
 def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, options: list[str]) -> None:
-    """Run one training stage unless it is finished."""
-    if (save_dir / "finished").exists():
-        return
+    """Run one stage, unless it was done with the same options."""
     shared = [*TASK, "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm", *plan.scale.options]
     schedule = ["--lr", f"{job.rate:g}", "--lr-scheduler", "warmup_linear", "--total-num-update", str(updates)]
-    saving = ["--save-dir", str(save_dir), "--no-epoch-checkpoints", "--keep-interval-updates", "1"]
-    said = ["--log-format", "json", "--log-interval", "10"]
-    command = [sys.executable, "-m", "swcm_fairseq.train", str(data), *shared, *schedule, *saving, *said]
+    saving = ["--save-dir", str(save_dir), "--keep-interval-updates", "1"]
+    command = [sys.executable, "-m", "swcm_fairseq.train", str(data), *TRAINING_OPTIONS, *shared, *schedule, *saving]
     command += ["--max-update", str(updates), "--seed", str(job.seed), *job.system.options, *options]
-    run(command, save_dir / "train.log")
-    (save_dir / "finished").touch()
+    step = Step(save_dir / "done.json", str(save_dir), command[1:], writes=[save_dir / LAST])
+    step.do(lambda: run(command, save_dir / "train.log"))
 
 
 def start_options(plan: StudyPlan, job: Job, places: Places, folder: Path) -> list[str]:
@@ -130,16 +141,15 @@ def read_log(log: Path) -> tuple[int, float, float]:
 def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterator[RunResult]:
     """Run both stages of a job, task by task; write each result as soon as it is ready; finally delete checkpoints."""
     folder = places.work / job.system.name / f"lr-{job.rate:g}.seed-{job.seed}"
-    pretraining_updates = 0 if job.system.pretraining is None else plan.scale.pretraining_updates
     device = [option for option in plan.scale.options if option in ("--cpu", "--fp16", "--bf16")]
     for task in plan.tasks:
         name = RunName(job.system.name, task.name, job.rate, job.seed)
-        if (places.results / name.file).exists():
+        if exists(places.results / name.file):
             continue
         options = [*start_options(plan, job, places, folder), *task.options]
         data = places.data / task.name
-        updates = plan.scale.task_updates[task.name]
-        train(plan, job, updates, data, folder / task.name, options)
+        updates = plan.updates(job.system, task)
+        train(plan, job, updates[1], data, folder / task.name, options)
         generation = [each for each in device if each != "--bf16"]
         outputs = {each: generate(task, each, data, folder / task.name, generation) for each in task.directions}
         parameters, loss, seconds = read_log(folder / task.name / "train.log")
@@ -150,7 +160,7 @@ def train_job(plan: StudyPlan, job: Job, places: Places, machine: str) -> Iterat
             task=task.name,
             rate=job.rate,
             seed=job.seed,
-            updates=[pretraining_updates, updates],
+            updates=updates,
             parameters=parameters,
             validation_loss=loss,
             seconds=seconds,

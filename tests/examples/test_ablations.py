@@ -12,8 +12,8 @@ import pytest
 from fairseq import options
 
 from swcm_fairseq.models.model_config import XLMSWCMConfig
+from swcm_fairseq.reporting.ablation_grid import read_grid
 from swcm_fairseq.reporting.paper import read_paper
-from swcm_fairseq.reporting.resume_commands import read_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = {row["system"]: row for row in read_grid()}
@@ -117,14 +117,15 @@ def test_smoke_scale_has_a_thousandth_of_the_samples(tmp_path):
 
 
 def test_work_of_another_process_is_skipped(tmp_path):
-    (tmp_path / "locks").mkdir()
-    with (tmp_path / "locks/pretraining-no-ws").open("w") as lock:
+    place = tmp_path / "pretraining/no-ws/done"
+    place.mkdir(parents=True)
+    with (place / "train.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = run("no-ws", RUNS=str(tmp_path))
-    assert done.returncode == 0
-    assert "[pretraining/no-ws] another process is working on it" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "[train] another process is working on it" in done.stdout
     assert "1 systems, 1 of them left to other processes, 0 failed" in done.stdout
-    assert not (tmp_path / "pretraining").exists() and not (tmp_path / "finetuning").exists()
+    assert [path.name for path in place.iterdir()] == ["train.lock"] and not (tmp_path / "finetuning").exists()
 
 
 def test_failures_are_reported_at_the_end(tmp_path):
@@ -179,13 +180,3 @@ def test_data_of_one_stage_are_refused(script, variable):
     done = run("--dry-run", script=script, **{variable: "mine"})
     assert done.returncode == 2
     assert done.stderr.startswith("error: DATA and MANIFEST are those of one stage") and done.stderr.count("\n") == 1
-
-
-def test_only_one_recipe_at_a_time_makes_the_data(tmp_path):
-    log = tmp_path / "log"
-    work = f"echo begin >>{log}; sleep 0.2; echo end >>{log}"
-    script = f'. examples/lib.sh; locked "$1.lock" "another is making it" bash -c "{work}"'
-    command = ["bash", "-c", script, str(ROOT / "examples/ablations/run.sh"), str(tmp_path / "data bin/name")]
-    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(3)]
-    assert [each.wait() for each in started] == [0, 0, 0]
-    assert log.read_text().split() == ["begin", "end"] * 3

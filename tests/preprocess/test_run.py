@@ -115,22 +115,7 @@ def test_a_line_that_is_too_long_to_divide_is_not_cut(manifest, monkeypatch):
         run.main([str(manifest[0])])
 
 
-def test_work_that_failed_is_not_taken_for_done(tmp_path):
-    """Outputs may come from the failed work, so the record of the earlier work is no longer valid."""
-    record, output = tmp_path / "record.json", tmp_path / "output"
-
-    def fail():
-        output.write_text("second")
-        raise InputError("failed")
-
-    run.once(record, ["work", "first"], [], [output], lambda: output.write_text("first"))
-    with pytest.raises(InputError, match="failed"):
-        run.once(record, ["work", "second"], [], [output], fail)
-    run.once(record, ["work", "first"], [], [output], lambda: output.write_text("first"))
-    assert output.read_text() == "first"
-
-
-def test_numeric_answers_are_kept(vocabulary_dir, tmp_path):
+def test_answers_that_are_numbers_stay(vocabulary_dir, tmp_path):
     record = {"question": "Қай жылы?", "context": "Ол 1991 жылы болды.", "answers": {"text": ["1991"]}}
     write_lines(tmp_path / "kazqad.jsonl", [json.dumps(record)])
     corpus = {"name": "qa", "format": "kazqad", "input": str(tmp_path / "kazqad.jsonl"), "lang": "kk"}

@@ -1,17 +1,28 @@
 """The study: its plan, the order of its runs, its statistics, and its verdicts on the paper's claims."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.recipe_settings import TRAINING_OPTIONS
+from swcm_fairseq.study import study_runner
 from swcm_fairseq.study.study_analysis import interval, judged, metric_named, resampled, score_system
 from swcm_fairseq.study.study_plan import Claim, StudyPlan, StudyScale, StudySystem, StudyTask, read_plan
 from swcm_fairseq.study.study_report import check_outputs, write_report
-from swcm_fairseq.study.study_results import RunResult, best_rate, read_results, write_result
-from swcm_fairseq.study.study_runner import jobs
+from swcm_fairseq.study.study_results import (
+    RunResult,
+    best_rate,
+    read_results,
+    references_of,
+    write_references,
+    write_result,
+)
+from swcm_fairseq.study.study_runner import check_results, jobs
 
 PLAN = Path(__file__).parents[2] / "examples" / "study" / "plan.yaml"
 DIRECTION = "title_zh:zh-zh"
@@ -40,7 +51,13 @@ def test_the_plan_names_real_options(scale):
     real = read_plan(PLAN, scale)
     fixed = ["data", "--task", "multilingual_denoising_mt", "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm"]
     for system in real.systems:
-        given = [*real.scale.options, *system.options, *real.scale.pretraining, *(system.pretraining or [])]
+        given = [
+            *TRAINING_OPTIONS,
+            *real.scale.options,
+            *system.options,
+            *real.scale.pretraining,
+            *(system.pretraining or []),
+        ]
         parser = options.get_training_parser()
         options.parse_args_and_arch(parser, [*fixed, "--lr-scheduler", "warmup_linear", *given])
     for task in real.tasks:
@@ -177,3 +194,47 @@ def test_the_report(tmp_path):
     assert "xlm-swcm > no-ws | Table 3 | confirmed: +100.0 (+100.0 to +100.0), p 0.00" in cells
     assert "别的" in page.read_text()
     assert json.loads(numbers.read_text())[0]["systems"]["xlm-swcm"]["score"] == 100
+
+
+def test_results_of_another_plan_are_refused(tmp_path):
+    changed = replace(result(), updates=[7, 8])
+    study = plan()
+    wanted = study.updates(study.systems[0], study.tasks[0])
+    check_results(study, [replace(result(), updates=wanted), replace(changed, system="of another plan")], tmp_path)
+    with pytest.raises(InputError, match=re.escape(f"has [7, 8] updates, but the plan says {wanted}; give another")):
+        check_results(study, [changed], tmp_path)
+
+
+@pytest.mark.parametrize("scale", ["cpu"])
+def test_committed_results_are_of_the_plan(scale):
+    place = PLAN.parent / "results" / scale
+    check_results(read_plan(PLAN, scale), read_results(place), place)
+
+
+def test_a_stage_is_trained_once_and_again_with_other_options(tmp_path, monkeypatch):
+    trained = []
+
+    def run(command, log):
+        trained.append(command)
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / study_runner.LAST).touch()
+
+    monkeypatch.setattr(study_runner, "run", run)
+    job = study_runner.Job(plan().systems[0], 0.1, 1)
+    for options in ([], [], ["--dropout", "0"], ["--dropout", "0"]):
+        study_runner.train(plan(), job, 3, tmp_path / "data", tmp_path / "run", options)
+    assert len(trained) == 2 and trained[1][-2:] == ["--dropout", "0"]
+    (tmp_path / "run" / study_runner.LAST).unlink()
+    study_runner.train(plan(), job, 3, tmp_path / "data", tmp_path / "run", ["--dropout", "0"])
+    assert len(trained) == 3
+
+
+def test_references_are_those_of_the_text(tmp_path, repository):
+    text = repository / "examples/quickstart/data/libreoffice"
+    directions = ["title_bo:bo-bo", "title_zh:zh-zh", "zh-bo:zh-bo"]
+    write_references(directions, text, tmp_path)
+    for direction in directions:
+        committed = references_of(PLAN.parent / "results/cpu", direction)
+        assert references_of(tmp_path, direction).read_bytes() == committed.read_bytes()
+    with pytest.raises(FileNotFoundError):
+        write_references(["zh-bo:bo-zh"], tmp_path, tmp_path)

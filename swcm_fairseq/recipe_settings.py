@@ -1,0 +1,256 @@
+"""``swcm recipe-settings``: the options and the environment of a recipe, checked, as assignments for its shell.
+
+The usage line in the comment at the head of a recipe says which options it takes, and ``--help`` prints that comment.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from swcm_fairseq.errors import InputError, report, run_command
+
+# The options of every training. AdamW is torch's, which also resumes exactly in half precision.
+TRAINING_OPTIONS = [
+    *("--optimizer", "fused_adamw", "--adam-betas", "(0.9,0.999)", "--clip-norm", "1.0"),
+    *("--no-epoch-checkpoints", "--log-format", "json", "--log-interval", "10"),
+]
+COUNT = (r"[1-9]\d{0,8}", "give a number of at least 1")
+INDEX = (r"0|[1-9]\d{0,8}", "give a number of at least 0")
+PLACE = (r"(?!-)[^\n]*", "give a path")
+SWITCH = (r"[01]", "use 0 or 1")
+SHARE = r"(0?\.\d+|1|1\.0)"
+SHARES = (rf"{SHARE}( {SHARE})*", "give numbers up to 1, separated by spaces, such as 0.2 1.0")
+# Every variable that a recipe takes from the environment: what it may be, and what to do otherwise. In arithmetic, bash
+# would run a command contained in a value.
+VARIABLES = {
+    **dict.fromkeys(("GPUS", "MACHINES", "PER_GPU", "LAYERS", "LENGTH", "PIECES", "JOBS", "OMP_NUM_THREADS"), COUNT),
+    **dict.fromkeys(("SLURM_CPUS_PER_TASK", "SLURM_GPUS_ON_NODE", "SLURM_JOB_ID", "SLURM_JOB_NUM_NODES"), COUNT),
+    **dict.fromkeys(("MACHINE", "SLURM_NODEID"), INDEX),
+    **dict.fromkeys(("RUNS", "OUT", "ENCODER", "MANIFEST", "DATA", "PRETRAINING_DATA", "TASK_DATA"), PLACE),
+    **dict.fromkeys(("MBART", "CORPUS", "CLASSES", "TEXT", "RESULTS"), PLACE),
+    **dict.fromkeys(("COMPARE", "EXPAND"), SWITCH),
+    **dict.fromkeys(("DENSITIES", "WEIGHTS", "LAMBDAS"), SHARES),
+    "SCALE": (r"full|smoke", "use full or smoke"),
+    "SIZE": (r"base|large", "use base or large"),
+    "PRECISION": (r"fp16|bf16|fp32", "use fp16, bf16 or fp32"),
+    "ROWS": (r"aligned|pushed|mean|random", "use aligned, pushed, mean or random"),
+    "DEVICE": (r"auto|cpu|cuda", "use auto, cpu or cuda"),
+    "SEEDS": (r"\d{1,9}( \d{1,9})*", "give numbers, such as 1 2 3"),
+    "LANGUAGES": (r"[a-z_]+( [a-z_]+)*", "give codes, such as bo ug"),
+    "TASK_CORPUS": (r"[A-Za-z0-9_-]+", "give the name of a corpus"),
+    "GENERATE": (r"[^\n]*", "give options on one line"),
+    "OMP_WAIT_POLICY": (r"ACTIVE|PASSIVE", "use ACTIVE or PASSIVE"),
+    "RENDEZVOUS": (r"\S+:\d{1,5}", "give the name of machine 0 and a free port on it, such as first:29500"),
+    "DIRECTIONS": (r"\s*(\w+-\w+\s*)*", "write SOURCE-TARGET, several separated by spaces"),
+}
+USAGE = re.compile(r"\S\.(?:sh|sbatch)((?: (?:\[[^]]*\]|--[a-z-]+|[A-Z]+)(?=[ \n]))+)")
+SAMPLES_IN_MEMORY = {140_000: 300, 79_000: 150}  # MiB of a GPU -> samples of 256 tokens that it can pretrain at a time
+SAMPLES = 75  # the same for less memory: the paper's GPUs
+
+OPTIONS_HELP = """
+Options of every recipe:
+  --name NAME         name of the system and of its directory under RUNS (default: xlm-swcm)
+  --dry-run           print the commands without running them; needs no data
+  --help              print this text
+  -- OPTION...        further options for fairseq-train; they override the recipe's own
+"""
+START_HELP = """\
+  --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt); fine-tuning also takes
+                      the directory of an encoder: no pretraining at all
+"""
+ENVIRONMENT_HELP = """
+Environment of every recipe:
+  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data, which only shows that all of it runs
+  RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
+  ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another encoder,
+                      also give --name, and use the same ENCODER in later steps: ids belong to its vocabulary
+  MANIFEST=FILE       corpora to read, see swcm run --help (default: examples/manifests/...); the
+                      recipe sets the output and work directories and the vocabulary
+  DATA=DIR            a finished data directory, instead of MANIFEST
+  DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a
+                      language that scoring does not know needs a row in swcm_fairseq/data/languages.py
+  GPUS=N              GPUs of this machine; the total batch does not change
+  PER_GPU=N           maximum number of samples at a time on a GPU (default: as its memory allows, in pretraining 300 on
+                      141 GB, 150 on 80 GB, otherwise 75); fewer need less memory, and the total batch does not change
+  PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
+
+Paths are relative to the root of the repository. You can interrupt a recipe at any time: the same command continues,
+finished steps are skipped, and a training continues from its last checkpoint as if it had never stopped.
+"""
+
+
+@dataclass
+class Settings:
+    """The options of a recipe; :func:`assignments` gives its shell a variable for each.
+
+    Attributes:
+        name: of the system.
+        start: checkpoint or encoder to start from; "" for the recipe's default.
+        part: which part of the work to do, from 1.
+        parts: how many parts there are.
+        list_only: only list what would be done.
+        dry_run: only print the commands.
+        help: only print the description.
+        words: arguments that are not options.
+        extra: what follows ``--``: further options for fairseq-train.
+    """
+
+    name: str
+    start: str = ""
+    part: int = 1
+    parts: int = 1
+    list_only: bool = False
+    dry_run: bool = False
+    help: bool = False
+    words: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Raise :class:`InputError` for a variable that a recipe could not use."""
+    for name, (form, fix) in VARIABLES.items():
+        value = environment.get(name, "")
+        if value and not re.fullmatch(form, value, re.ASCII):
+            raise InputError(f"{name}={value}: {fix}")
+
+
+def description(recipe: Path) -> str:
+    """The comment at the head of a recipe."""
+    _, *lines = recipe.read_text(encoding="utf-8").splitlines()
+    end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join(f"{line[1:].removeprefix(' ')}\n" for line in lines[:end])
+
+
+def accepted(text: str) -> set[str]:
+    """The options in the usage lines of a description, and WORDS if the recipe takes arguments that are not options."""
+    usage = [word.strip("[]") for line in USAGE.findall(text) for word in re.findall(r"\[[^]]*\]|\S+", line)]
+    return {"--help", "-h"} | {word.split()[0] if word.startswith("-") else "WORDS" for word in usage}
+
+
+def settings(arguments: list[str], known: set[str], name: str, recipe: str) -> Settings:
+    """Read a recipe's options.
+
+    Args:
+        arguments: of the recipe.
+        known: what it accepts.
+        name: default name of the system.
+        recipe: its path, for messages.
+
+    Raises:
+        InputError: an option is unknown, or its value is.
+    """
+    chosen = Settings(name)
+    rest = iter(arguments)
+    for option in rest:
+        if option not in known and (option.startswith("-") or "WORDS" not in known):
+            raise InputError(f"{option}: unknown option; options for fairseq-train come after --, see {recipe} --help")
+        match option:
+            case "--help" | "-h":
+                return Settings(name, help=True)
+            case "--":
+                chosen.extra = list(rest)
+            case "--list":
+                chosen.list_only = True
+            case "--dry-run":
+                chosen.dry_run = True
+            case "--name" | "--start" | "--part":
+                _set(chosen, option, next(rest, ""), recipe)
+            case _:
+                chosen.words.append(option)
+    return chosen
+
+
+def _set(chosen: Settings, option: str, value: str, recipe: str) -> None:
+    """Set an option that has a value."""
+    if option == "--name":
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
+            raise InputError(f"--name {value}: give letters, digits, . _ and -")
+        chosen.name = value
+    elif option == "--start":
+        if not value:
+            raise InputError(f"--start: a checkpoint is missing; see {recipe} --help")
+        chosen.start = value
+    else:
+        found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", value)
+        if found is None:
+            raise InputError(f"--part {value}: write I/N, e.g. 2/4")
+        chosen.part, chosen.parts = int(found[1]), int(found[2])
+        if chosen.part > chosen.parts:
+            raise InputError(f"--part {value}: there are only {chosen.parts} parts")
+
+
+def samples_in_memory() -> int:
+    """How many samples of 256 tokens this machine's GPUs can pretrain at a time, by the memory of the smallest."""
+    if shutil.which("nvidia-smi") is None:
+        return SAMPLES
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    shown = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    memory = min([int(line) for line in shown.split() if line.isdecimal()], default=0)
+    return next((samples for least, samples in SAMPLES_IN_MEMORY.items() if memory >= least), SAMPLES)
+
+
+def plugin() -> str:
+    """The directory for fairseq-train's ``--user-dir``: this checkout's, or the installed one."""
+    return "swcm_fairseq" if Path("swcm_fairseq").is_dir() else str(Path(__file__).resolve().parent)
+
+
+def assignments(chosen: Settings) -> Iterator[str]:
+    """The settings as lines of bash."""
+    more = {"plugin": plugin(), "training_options": TRAINING_OPTIONS, "samples_in_memory": samples_in_memory()}
+    for name, value in (asdict(chosen) | more).items():
+        yield f"{name.upper()}={_quoted(value)}"
+
+
+def _quoted(value: str | int | list[str]) -> str:
+    if isinstance(value, list):
+        return f"({shlex.join(value)})"
+    return shlex.quote(str(int(value) if isinstance(value, bool) else value))
+
+
+def help_text(text: str, known: set[str]) -> str:
+    """A recipe's description, and what all recipes have in common."""
+    if "--" not in known:
+        return text
+    return text + OPTIONS_HELP + (START_HELP if "--start" in known else "") + ENVIRONMENT_HELP
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="swcm recipe-settings",
+        usage="swcm recipe-settings RECIPE NAME [OPTION...]",
+        description=__doc__,
+        epilog="The options after NAME are the recipe's.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="the script")
+    parser.add_argument("name", metavar="NAME", help="default name of the system")
+    return parser
+
+
+def main() -> None:
+    """Run the command line; the status is 2 for options and variables that cannot be used."""
+    args = build_parser().parse_args(sys.argv[1:3])
+    text = description(args.recipe)
+    known = accepted(text)
+    try:
+        check_environment(os.environ)
+        chosen = settings(sys.argv[3:], known, args.name, str(args.recipe))
+    except InputError as error:
+        report(error)
+        sys.exit(2)
+    if chosen.help:
+        print(f"printf %s {shlex.quote(help_text(text, known))}; exit 0")
+    else:
+        print(*assignments(chosen), sep="\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,166 @@
+"""``swcm step``: run a command of a recipe once.
+
+DIR/done/NAME.json records the command when it has succeeded. The step is then skipped, unless the command or a path
+that it reads has changed, or one that it writes is missing. Exit status: the command's; 75 if another process is
+working on the step.
+"""
+
+import argparse
+import fcntl
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from swcm_fairseq.errors import run_command
+from swcm_fairseq.finished_steps import Step
+from swcm_fairseq.output_files import cannot_write, remove
+from swcm_fairseq.reporting.progress import follow, last_words
+
+TO_DO = 3  # exit status of --check
+BUSY = 75  # EX_TEMPFAIL of sysexits.h
+MACHINE = "--node_rank"  # torchrun's; its value is not recorded, because all machines run the same step
+
+
+def run_logged(command: list[str], log: Path) -> int:
+    """Run a command with its output in ``log``; if it fails, print its error line or the end of the log.
+
+    Returns:
+        Its exit status.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        status = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT).wait()
+    if status:
+        sys.stderr.writelines(last_words(log.read_text(encoding="utf-8", errors="replace").splitlines(True), log))
+    return status
+
+
+def run_followed(command: list[str], log: Path, unit: str, label: str | None, row: int) -> int:
+    """Run a training under a progress bar (see :func:`swcm_fairseq.reporting.progress.follow`); returns its status."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+    ) as process:
+        followed = follow(process.stdout or [], log, unit, label, row)
+    return process.returncode or followed
+
+
+@contextmanager
+def sole(record: Path, wait: str | None) -> Iterator[bool]:
+    """Lock a step, on this machine and on those that share its file system.
+
+    Args:
+        record: its record, which the lock is beside.
+        wait: what to print before waiting for another process that holds the lock; None: do not wait.
+
+    Yields:
+        Whether this process has the lock.
+    """
+    lock = record.with_suffix(".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a")
+    except OSError as error:
+        raise cannot_write(lock, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is None:
+                yield False
+                return
+            print(f"waiting: {wait}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield True
+
+
+def run_step(args: argparse.Namespace) -> int:
+    """Run the step, or with ``--check`` say whether it is done; returns the exit status."""
+    record = args.directory / "done" / f"{args.name}.json"
+    step = Step(record, args.name, recorded(args.command), args.reads, args.writes)
+    if args.machine:  # the first machine holds the lock and writes the record
+        return 0 if step.is_done() else TO_DO if args.check else execute(args)
+    with sole(record, args.wait) as alone:
+        if not alone:
+            print(f"[{args.name}] another process is working on it (it holds {record.with_suffix('.lock')}), left out")
+            return BUSY
+        if args.check:
+            return 0 if step.is_done() else TO_DO
+        step.do(lambda: _succeed(args))
+    return 0
+
+
+def _succeed(args: argparse.Namespace) -> None:
+    """Remove old outputs and run the command; if it fails, end with its status, before the step is recorded."""
+    for path in args.writes:
+        remove(path)
+    status = execute(args)
+    if status:
+        sys.exit(status)
+
+
+def recorded(command: list[str]) -> list[str]:
+    """A command without what differs between the machines that run it."""
+    return [word for before, word in zip(["", *command], command, strict=False) if before != MACHINE]
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Announce and run the command; returns its exit status, as a shell would."""
+    if args.row == 0:  # other rows differ from the first only in names and options
+        print(f"\n[{args.name}] {args.title}\n$ {shlex.join(args.command)}", flush=True)
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the command too, which ends in its own way
+    try:
+        status = _run(args)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return status if status >= 0 else 128 - status
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.log is None:
+        return subprocess.Popen(args.command).wait()
+    if args.progress is None or args.machine:
+        return run_logged(args.command, args.log)
+    return run_followed(args.command, args.log, args.progress, args.label, args.row)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="swcm step", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--reads", type=Path, action="append", default=[], metavar="PATH", help="that the command reads"
+    )
+    parser.add_argument(
+        "--writes", type=Path, action="append", default=[], metavar="PATH", help="that it writes; removed before"
+    )
+    parser.add_argument("--log", type=Path, metavar="FILE", help="file for its output (default: the terminal)")
+    parser.add_argument("--progress", choices=["update", "epoch"], help="it is a training: show a bar in this unit")
+    parser.add_argument("--label", metavar="TEXT", help="name in front of the bar")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several run at once")
+    parser.add_argument(
+        "--machine", type=int, default=0, metavar="I", help="number of this machine; 0 writes the record"
+    )
+    parser.add_argument("--wait", metavar="TEXT", help="print it and wait, if another process is working on the step")
+    parser.add_argument(
+        "--check", action="store_true", help=f"only say whether it is done; status {TO_DO} if it is not"
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="of the run")
+    parser.add_argument("name", metavar="NAME", help="of the step")
+    parser.add_argument("title", metavar="TITLE", help="what it does")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run_step(build_parser().parse_args()))
+
+
+if __name__ == "__main__":
+    run_command(main)
