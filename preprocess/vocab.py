@@ -2,8 +2,8 @@
 
 The settings are XLM-R's: unigram model, nmt_nfkc normalization, no byte fallback. The command writes
 sentencepiece.bpe.model and dict.txt, which lists the pieces in the model's order. The same files and options give the
-same vocabulary for any number of workers: these only count lines and measure the result, while sentencepiece, whose
-pieces depend on its number of threads, always uses four.
+same vocabulary for any number of workers: workers only count lines and measure the result. sentencepiece, whose pieces
+depend on its number of threads, always uses four.
 """
 
 import argparse

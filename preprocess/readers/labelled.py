@@ -88,7 +88,7 @@ def tab_separated(path: Path, encoding: str) -> Iterator[Example | Reject]:
 
 
 def label_on_either_side(path: Path, encoding: str) -> Iterator[Example | Reject]:
-    """As :func:`tab_separated`, or ``label<TAB>text`` with numeric labels, as TNCC's authors read it."""
+    """:func:`tab_separated`, or ``label<TAB>text`` with numeric labels, the order that TNCC's authors read."""
     for item in tab_separated(path, encoding):
         if isinstance(item, Example) and item.text.isdecimal() and not item.label.isdecimal():
             item = Example(item.where, one_line(item.label), item.text)
@@ -157,7 +157,7 @@ def ynat(place: Path) -> Splits:
     """Korean; the dev set also serves as the test set, as in the paper."""
     versions = sorted(path.name.removesuffix("_train.json") for path in place.glob("ynat-*_train.json"))
     if len(versions) > 1:
-        raise InputError(f"{place}: contains {' and '.join(versions)}; leave one version there")
+        raise InputError(f"{place}: contains {' and '.join(versions)}; keep only one version")
     version = versions[0] if versions else "ynat-v1.1"
     train, dev = in_directory(place, _YNAT, (f"{version}_train.json", f"{version}_dev.json"))
     return {"train": [Part("ko", train)], "valid": [Part("ko", dev)], "test.ko": [Part("ko", dev)]}

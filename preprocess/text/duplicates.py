@@ -21,7 +21,7 @@ def _digest(parts: Iterable[str]) -> bytes:
 
 
 class Exact:
-    """Recognizes exact repetitions. Stores 8 bytes per line: one false match in 10^6 lines has a chance of 1 in 10^7.
+    """Recognizes exact repetitions; stores 8 bytes per line, so 10^6 lines have a false match with probability 10^-7.
 
     Args:
         fold: compare the :func:`folded` text.

@@ -124,8 +124,8 @@ class TextFile:
             rest = tail
         if not ended and b"\r" in rest.removesuffix(b"\r"):
             raise InputError(
-                f"{self.path}: no LF in the file, its lines end in CR (old Macintosh); "
-                f"convert it: tr '\\r' '\\n' < {self.path}"
+                f"{self.path}: lines end in CR instead of LF (old Macintosh); "
+                f"convert the file: tr '\\r' '\\n' < {self.path}"
             )
         if rest:
             yield rest

@@ -42,7 +42,7 @@ def numbers(text: str) -> list[float]:
 
 
 def attached(arguments: Sequence[str]) -> list[str]:
-    """``--weights -1,1`` becomes ``--weights=-1,1``; argparse would take such a list for an option."""
+    """Join ``--weights -1,1`` to ``--weights=-1,1``, because argparse mistakes such a list for an option."""
     found: list[str] = []
     for argument in arguments:
         if found and found[-1] in LISTS and argument.startswith("-") and "," in argument:

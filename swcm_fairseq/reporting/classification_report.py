@@ -24,7 +24,7 @@ BRIDGE = "zh"  # the only language that is not a minority language
 MINORITIES, ALL = "minorities", "all"
 
 DEV, TEST = "dev", "test"
-ACCURACY = " accuracy"  # ends the name of such a column
+ACCURACY = " accuracy"  # end of the name of an accuracy column
 
 Scores = dict[str, list[float]]  # "LANGUAGE SCORE" or "dev LANGUAGE SCORE" -> one percentage per seed
 
@@ -74,7 +74,7 @@ def cell(values: list[float] | None) -> str:
 
 
 def own_rows(systems: dict[str, Scores], columns: Sequence[str]) -> list[list[str]]:
-    """A row per system of ours: its name, its number of seeds, its cells."""
+    """One row per system of ours: name, number of seeds, cells."""
     return [
         [system, str(len(next(iter(scores.values())))), *(cell(scores.get(column)) for column in columns)]
         for system, scores in systems.items()
@@ -82,7 +82,7 @@ def own_rows(systems: dict[str, Scores], columns: Sequence[str]) -> list[list[st
 
 
 def tables(name: str, systems: dict[str, Scores], paper: Options) -> str:
-    """One set as Markdown: our systems, then the paper's; then our accuracies if the paper reports only F1."""
+    """One set as Markdown: our systems and the paper's, then our accuracies if the paper reports only F1."""
     published = paper["tables"].get(name, {"title": name, "columns": [], "rows": {}})
     own = dict.fromkeys(column for scores in systems.values() for column in scores)
     columns = [c for c in published["columns"] if c in own] or list(own)

@@ -148,7 +148,7 @@ def test_gzip_is_recognised_by_its_content(mono):
 
 
 def test_cr_only_is_refused(mono):
-    with pytest.raises(InputError, match=r"cr_only.mn.txt: no LF in the file"):
+    with pytest.raises(InputError, match=r"cr_only.mn.txt: lines end in CR instead of LF"):
         mono("cr_only.mn.txt")
 
 

@@ -75,7 +75,7 @@ def test_blocks_are_small(tmp_path, monkeypatch):
 def test_bad_input_is_refused(tmp_path):
     path = tmp_path / "file"
     for content, message in (
-        (b"a\rb\rc", "no LF in the file"),
+        (b"a\rb\rc", "lines end in CR instead of LF"),
         (b"", "the file is empty"),
         ("text".encode("utf-16"), "not text but UTF-16"),
         (b"ok\n\xff\n", r"file:2: invalid UTF-8; swcm clean converts it \(--encoding\) or leaves the line out"),

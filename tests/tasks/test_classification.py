@@ -103,7 +103,7 @@ def test_tncc_loses_the_spaces_between_words(encoder, tmp_path):
 
 
 def test_tncc_may_have_the_label_first(encoder, tmp_path):
-    """As the reader of its authors expects; texts that are numbers leave no doubt about the order of CINO's lines."""
+    """The order that its authors' reader expects, and CINO's order, even if texts are numbers."""
     whole = write(tmp_path / "all.txt", [*range(12)] * 10)
     lines = [line.split("\t") for line in whole.read_text().splitlines()]
     (tmp_path / "first.txt").write_text("".join(f"{label}\t{text}\n" for text, label in lines))
@@ -131,7 +131,7 @@ def test_ynat_has_labels_by_name(encoder, tmp_path):
         (tmp_path / f"ynat-v1.1_{part}.json").rename(tmp_path / f"ynat-v1_{part}.json")
     assert prepare("ynat", tmp_path, encoder, tmp_path / "older").splits == found.splits
     (tmp_path / "ynat-v1.1_train.json").write_text("[]")
-    with pytest.raises(InputError, match=r"contains ynat-v1 and ynat-v1\.1; leave one version there"):
+    with pytest.raises(InputError, match=r"contains ynat-v1 and ynat-v1\.1; keep only one version"):
         prepare("ynat", tmp_path, encoder, tmp_path / "both")
 
 
