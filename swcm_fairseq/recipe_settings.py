@@ -21,22 +21,19 @@ TRAINING_OPTIONS = [
     *("--optimizer", "fused_adamw", "--adam-betas", "(0.9,0.999)", "--clip-norm", "1.0"),
     *("--no-epoch-checkpoints", "--log-format", "json", "--log-interval", "10"),
 ]
-COUNT = (r"[1-9]\d{0,8}", "give a number of at least 1")
-INDEX = (r"0|[1-9]\d{0,8}", "give a number of at least 0")
-PLACE = (r"(?!-)[^\n]*", "give a path")
-SWITCH = (r"[01]", "use 0 or 1")
+COUNT = r"[1-9]\d{0,8}"
+PLACE = r"(?!-)[^\n]*"
 SHARE = r"(0?\.\d+|1|1\.0)"
-SHARES = (rf"{SHARE}( {SHARE})*", "give numbers up to 1, separated by spaces, such as 0.2 1.0")
 # Every variable that a recipe takes from the environment: what it may be, and what to do otherwise. In arithmetic, bash
 # would run a command contained in a value.
-VARIABLES = {
-    **dict.fromkeys(("GPUS", "MACHINES", "PER_GPU", "LAYERS", "LENGTH", "PIECES", "JOBS", "OMP_NUM_THREADS"), COUNT),
-    **dict.fromkeys(("SLURM_CPUS_PER_TASK", "SLURM_GPUS_ON_NODE", "SLURM_JOB_ID", "SLURM_JOB_NUM_NODES"), COUNT),
-    **dict.fromkeys(("MACHINE", "SLURM_NODEID"), INDEX),
-    **dict.fromkeys(("RUNS", "OUT", "ENCODER", "MANIFEST", "DATA", "PRETRAINING_DATA", "TASK_DATA"), PLACE),
-    **dict.fromkeys(("MBART", "CORPUS", "CLASSES", "TEXT", "RESULTS"), PLACE),
-    **dict.fromkeys(("COMPARE", "EXPAND"), SWITCH),
-    **dict.fromkeys(("DENSITIES", "WEIGHTS", "LAMBDAS"), SHARES),
+RULES = {
+    "GPUS MACHINES PER_GPU LAYERS LENGTH PIECES JOBS OMP_NUM_THREADS": (COUNT, "give a number of at least 1"),
+    "SLURM_CPUS_PER_TASK SLURM_GPUS_ON_NODE SLURM_JOB_ID SLURM_JOB_NUM_NODES": (COUNT, "give a number of at least 1"),
+    "MACHINE SLURM_NODEID": (rf"0|{COUNT}", "give a number of at least 0"),
+    "RUNS OUT ENCODER MANIFEST DATA PRETRAINING_DATA TASK_DATA": (PLACE, "give a path"),
+    "MBART CORPUS CLASSES TEXT RESULTS": (PLACE, "give a path"),
+    "COMPARE EXPAND": (r"[01]", "use 0 or 1"),
+    "DENSITIES WEIGHTS LAMBDAS": (rf"{SHARE}( {SHARE})*", "give numbers up to 1, separated by spaces, such as 0.2 1.0"),
     "SCALE": (r"full|smoke", "use full or smoke"),
     "SIZE": (r"base|large", "use base or large"),
     "PRECISION": (r"fp16|bf16|fp32", "use fp16, bf16 or fp32"),
@@ -50,6 +47,7 @@ VARIABLES = {
     "RENDEZVOUS": (r"\S+:\d{1,5}", "give the name of machine 0 and a free port on it, such as first:29500"),
     "DIRECTIONS": (r"\s*(\w+-\w+\s*)*", "write SOURCE-TARGET, several separated by spaces"),
 }
+VARIABLES = {name: rule for names, rule in RULES.items() for name in names.split()}
 USAGE = re.compile(r"\S\.(?:sh|sbatch)((?: (?:\[[^]]*\]|--[a-z-]+|[A-Z]+)(?=[ \n]))+)")
 SAMPLES_IN_MEMORY = {140_000: 300, 79_000: 150}  # MiB of a GPU -> samples of 256 tokens that it can pretrain at a time
 SAMPLES = 75  # the same for less memory: the paper's GPUs

@@ -51,23 +51,16 @@ continued() {
     swcm convert "$work/checkpoint_last.pt" --output "$RUN/encoders/$1-mlm" \
     --sentencepiece-model "$RUN/encoders/$1/sentencepiece.bpe.model"
 }
-# texts KIND LANG SIDE SIDE: add to PAIRS the options of one corpus in TEXT, such as title.bo.train.article with .title, if it
-# has a test set.
-texts() {
+# corpus NAME FILE SIDE SIDE: add to PAIRS the options of a corpus in TEXT, such as title.bo.train.article with .title, if it has
+# a test set.
+corpus() {
   local split
   for split in train valid test; do
-    [ ! -e "$TEXT/$1.$2.test.$3.xz" ] ||
-      PAIRS+=(--pair "$2-$2:$1_$2:$split=$TEXT/$1.$2.$split.$3.xz,$TEXT/$1.$2.$split.$4.xz")
+    [ ! -e "$TEXT/$2.test.$4.xz" ] || PAIRS+=(--pair "$1:$split=$TEXT/$2.$split.$3.xz,$TEXT/$2.$split.$4.xz")
   done
 }
-# translations LANG: the same for translations from Chinese.
-translations() {
-  local split
-  for split in train valid test; do
-    [ ! -e "$TEXT/zh-$1.test.$1.xz" ] ||
-      PAIRS+=(--pair "zh-$1:$split=$TEXT/zh-$1.$split.zh.xz,$TEXT/zh-$1.$split.$1.xz")
-  done
-}
+titles() { corpus "$1-$1:title_$1" "title.$1" article title; }
+translations() { corpus "zh-$1" "zh-$1" zh "$1"; }
 # binarize NAME: a data directory of PAIRS, if there are any; they are then forgotten.
 binarize() {
   ((${#PAIRS[@]} == 0)) || step --reads "$RUN/encoders/aligned" --writes "$RUN/data-bin/$1" "data-$1" "text to ids" \
@@ -80,14 +73,14 @@ PAIRS=()
 for lang in "${LANGS[@]}"; do PAIRS+=(--mono "$lang:train=$TEXT/mono.$lang.train.txt.xz"); done
 for lang in bo "${OTHERS[@]}"; do PAIRS+=(--pair "zh-$lang:train=$TEXT/zh-$lang.train.zh.xz,$TEXT/zh-$lang.train.$lang.xz"); done
 binarize pretraining
-for lang in bo zh; do texts title "$lang" article title; done
+for lang in bo zh; do titles "$lang"; done
 binarize titles
 translations bo; binarize translation
 if [ "$PLAN" = gpu ]; then
   translations bo; binarize translation-back
-  texts title ug article title; binarize titles-ug
+  titles ug; binarize titles-ug
   for lang in "${OTHERS[@]}"; do translations "$lang"; binarize "translation-$lang"; done
-  for lang in zh kk; do texts reading "$lang" source target; done
+  for lang in zh kk; do corpus "$lang-$lang:reading_$lang" "reading.$lang" source target; done
   binarize reading
 fi
 if [ "$PLAN" != smoke ]; then

@@ -50,15 +50,20 @@ def _described(row: dict[str, str]) -> str:
     return f"{row['system']:<17} {row['place']:<9} {options}"
 
 
-def main() -> None:
-    """Run the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="swcm ablation-grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", nargs=2, type=int, default=(1, 1), metavar=("I", "N"), help="the I-th of N parts")
     parser.add_argument("--describe", action="store_true", help="for people: systems with their options")
     parser.add_argument("names", nargs="*", metavar="SYSTEM", help="only these")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    args = build_parser().parse_args()
     for row in chosen(read_grid(), args.names, *args.part):
         print(_described(row) if args.describe else "|".join("" if value == "-" else value for value in row.values()))
 

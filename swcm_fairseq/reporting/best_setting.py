@@ -27,8 +27,8 @@ def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
     return max(found, key=lambda name: found[name])
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Print the best setting."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="swcm best-setting",
         description=__doc__,
@@ -36,7 +36,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("grid", type=Path, help="directory with one directory per setting")
     parser.add_argument("--scores", required=True, help="name of the scores file, without .json")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the best setting."""
+    args = build_parser().parse_args(argv)
     print(best_setting(args.grid, args.scores))
 
 

@@ -23,15 +23,20 @@ def check_pairs(directory: Path, langs: Sequence[str], splits: Sequence[str]) ->
                 )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Refuse a checkpoint of another task, which lacks the task's symbols, and languages without tokenizer or data."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="swcm check-start", description=__doc__)
     parser.add_argument("--start", metavar="CHECKPOINT", help="checkpoint for --finetune-from-model")
     parser.add_argument("--langs", nargs="+", default=[], metavar="LANG", help="languages of the outputs")
     parser.add_argument(
         "--pairs", type=Path, metavar="DIR", help="data directory with validation and test pairs in LANG"
     )
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Refuse a checkpoint of another task, which lacks the task's symbols, and languages without tokenizer or data."""
+    args = build_parser().parse_args(argv)
     for lang in args.langs:
         language_tokenizer(lang)
     if args.pairs:

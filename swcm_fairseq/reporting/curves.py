@@ -78,8 +78,8 @@ def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
     return panels
 
 
-def main() -> None:
-    """Run the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="swcm curves", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -92,7 +92,12 @@ def main() -> None:
         metavar=("TITLE", "NAME=LOG"),
         help="title, then name and log (--log-format json) of each curve; give the option once per panel",
     )
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    args = build_parser().parse_args()
     panels = parse_panels(args.panel)
     check_distinct([log for logs in panels.values() for log in logs.values()], [args.output])
     draw_curves(panels, args.output)

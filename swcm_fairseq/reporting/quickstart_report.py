@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import write_whole
 from swcm_fairseq.packed_files import read_unpacked
@@ -26,8 +27,7 @@ from swcm_fairseq.scoring.tokenizers import build_tokenizer
 if TYPE_CHECKING:
     from swcm_fairseq.scoring.tokenizers.base import Tokenizer
 
-LANGS = {"bo": "Tibetan", "zh": "Chinese"}
-SAMPLES = {"bo": 3, "zh": 2}  # number of samples shown
+SAMPLES = {"bo": 3, "zh": 2}  # number of samples shown in each language
 NAMES = {"xlm-swcm": "XLM-SWCM", "random-decoder": "random decoder"}
 BASELINE = "first words of the section"
 F1 = "rougeL F1"
@@ -132,7 +132,7 @@ def verdict(tests: Sequence[TestSet]) -> str:
         ours, *rivals = test.evaluation.systems
         for rival in rivals:
             found = outcome(ours.values[F1], rival.values[F1]), f"the {rival.name}"
-            findings.setdefault(found, []).append(LANGS[test.lang])
+            findings.setdefault(found, []).append(language(test.lang).name)
     parts = [f"{found} {rival} in {listed(langs)}" for (found, rival), langs in findings.items()]
     return f"Started from the encoder's own layers, the model writes {listed(parts)}."
 
@@ -152,7 +152,9 @@ def as_text(tests: Sequence[TestSet]) -> str:
     """Tables and samples for the terminal."""
     blocks = []
     for test in tests:
-        title = f"{len(test.titles)} titles in {LANGS[test.lang]}; scores in percent, ± half of the 95% interval"
+        title = (
+            f"{len(test.titles)} titles in {language(test.lang).name}; scores in percent, ± half of the 95% interval"
+        )
         table = tabulate(score_rows(test), HEADERS, disable_numparse=True)
         blocks.append(f"{title}\n{table}\n{test.evaluation.signatures['rougeL']}")
     for sample in samples(tests):
@@ -168,7 +170,7 @@ def as_page(tests: Sequence[TestSet], curves: Path | None) -> str:
     parts = [f"<p><strong>{escape(verdict(tests))}</strong></p>"]
     for test in tests:
         table = tabulate(score_rows(test), HEADERS, tablefmt="html", disable_numparse=True)
-        heading = f"<h2>{len(test.titles)} titles in {LANGS[test.lang]}</h2>"
+        heading = f"<h2>{len(test.titles)} titles in {language(test.lang).name}</h2>"
         signature = escape(test.evaluation.signatures["rougeL"])
         parts.append(f"{heading}\n{table}\n<p>Percent, ± half of the 95% interval; <code>{signature}</code></p>")
     if curves is not None:
@@ -193,7 +195,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Print tables, samples and the conclusion; write ``scores.json`` and ``report.html``."""
     args = build_parser().parse_args()
-    tests = [read_test_set(args.out, args.text, lang, args.systems) for lang in LANGS]
+    tests = [read_test_set(args.out, args.text, lang, args.systems) for lang in SAMPLES]
     print(f"\n{as_text(tests)}\n\n{verdict(tests)}")
     numbers = {test.lang: asdict(test.evaluation) for test in tests}
     write_whole(args.out / "scores.json", (json.dumps(numbers, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))

@@ -28,11 +28,16 @@ def row(path: Path) -> tuple[list[str], str]:
     return [path.stem, str(evaluation.segments), *cells], evaluation.signatures["rougeL"]
 
 
-def main() -> None:
-    """Print the table and the signatures."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="swcm run-scores", description=__doc__)
     parser.add_argument("run", type=Path, help="directory of the run")
-    folder = parser.parse_args().run / "scores"
+    return parser
+
+
+def main() -> None:
+    """Print the table and the signatures."""
+    folder = build_parser().parse_args().run / "scores"
     if not exists(folder) or not (paths := sorted(folder.glob("*.json"))):
         raise InputError(f"{folder}: no scores yet; run the recipe again")
     rows = [row(path) for path in paths]
