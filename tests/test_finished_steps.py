@@ -1,4 +1,4 @@
-"""A step is done once, and again when its settings, its inputs or its outputs have changed."""
+"""A step is done once, and repeated if its settings, inputs or outputs have changed."""
 
 import os
 
@@ -16,7 +16,7 @@ def place(tmp_path):
 
 
 def times_done(place, *settings) -> int:
-    """Do a step with these settings; returns how often any has been done so far."""
+    """Do a step with these settings; return how often the step has been done so far."""
     step = Step(place / "record.json", "a step", settings, [place / "folder"], [place / "output"])
     with (place / "count").open("a") as count:
         step.do(lambda: (count.write("x"), (place / "output").touch()))
@@ -44,7 +44,7 @@ def test_a_changed_step_is_done_again(place):
     assert times_done(place, "b") == 6
 
 
-def test_a_missing_input_is_no_error_here_and_no_step_is_done_with_it(place):
+def test_a_step_with_a_missing_input_is_never_done(place):
     step = Step(place / "record.json", "a step", [], [place / "folder"], [])
     step.do(lambda: None)
     assert step.is_done()
@@ -53,8 +53,8 @@ def test_a_missing_input_is_no_error_here_and_no_step_is_done_with_it(place):
     assert not step.is_done()
 
 
-def test_work_that_failed_is_not_taken_for_done(tmp_path):
-    """Its outputs may be of the failed work, so those of the work before count no longer."""
+def test_failed_work_removes_the_record(tmp_path):
+    """The failed work may have changed the outputs, so the earlier record no longer applies."""
     record, output = tmp_path / "record.json", tmp_path / "output"
 
     def fail():

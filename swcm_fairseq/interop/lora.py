@@ -41,7 +41,7 @@ def merge(tensors: dict[str, Tensor], adapter: Path, base: Path) -> None:
         a, b = (matrices.get(name + part) for part in PARTS)
         weight = tensors.get(f"{name.removeprefix(PREFIX)}.weight")
         if a is None or b is None or weight is None or weight.shape != (b.size(0), a.size(1)):
-            raise InputError(f"{adapter}: a LoRA adapter of another model: {name} does not match {base}")
+            raise InputError(f"{adapter}: a LoRA adapter for another model: {name} does not match {base}")
         weight += (b @ a * _scale(config, a.size(0))).to(weight)
 
 
@@ -57,7 +57,7 @@ def _check(config: Options, adapter: Path, base: Path) -> None:
     ours = base / SAFETENSORS
     if theirs.is_file() and ours.is_file() and not filecmp.cmp(theirs, ours, shallow=False):
         raise InputError(
-            f"{adapter}: a LoRA adapter of another model: it was trained on {theirs.parent}, not on {base}"
+            f"{adapter}: a LoRA adapter for another model: it was trained on {theirs.parent}, not on {base}"
         )
 
 

@@ -57,7 +57,7 @@ def read_mbart(directory: Path) -> MBart:
             model.
     """
     if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory; give that of mBART's {FAIRSEQ_MODEL} and {DICT_FILE}")
+        raise InputError(f"{directory}: no such directory; give the one with mBART's {FAIRSEQ_MODEL} and {DICT_FILE}")
     import torch
 
     from swcm_fairseq.interop.files import load_pickle

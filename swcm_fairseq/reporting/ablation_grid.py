@@ -1,6 +1,6 @@
-"""``swcm ablation-grid``: the rows of examples/ablations/grid.tsv, or a part of them, for the recipe that trains them.
+"""``swcm ablation-grid``: print rows of examples/ablations/grid.tsv for the recipe that trains them.
 
-A line has the columns of the grid, separated by |; "-" is empty there.
+Each line has the columns of the grid, separated by |; a "-" in the grid becomes an empty column.
 """
 
 import argparse
@@ -19,21 +19,21 @@ OPTIONS = ("common_options", "pretraining_options", "finetuning_options")
 
 
 def read_grid(path: Path | None = None) -> list[dict[str, str]]:
-    """The rows, by :data:`COLUMNS`; "-" is a column without a value. The default is the grid of the recipes."""
+    """The rows, with the keys :data:`COLUMNS`; "-" marks a column without a value. The default is the recipes' grid."""
     path = path or recipes_directory() / GRID
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     return list(csv.DictReader(lines, COLUMNS, delimiter="\t"))
 
 
 def chosen(rows: list[dict[str, str]], names: list[str], part: int, parts: int) -> list[dict[str, str]]:
-    """The rows with these names (all, if there are none) in a part; rows with one pretraining are in the same part.
+    """The rows of a part, limited to ``names`` if any are given; rows that share a pretraining are in the same part.
 
     Raises:
-        InputError: no row has one of the names.
+        InputError: a name is not in the grid.
     """
     for name in names:
         if name not in {row["system"] for row in rows}:
-            raise InputError(f"{name}: no such system; examples/ablations/run.sh --list names them")
+            raise InputError(f"{name}: no such system; examples/ablations/run.sh --list prints all names")
     groups: dict[str, int] = {}
     for row in rows:
         groups.setdefault(_group(row), len(groups))
@@ -56,8 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="swcm ablation-grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", nargs=2, type=int, default=(1, 1), metavar=("I", "N"), help="the I-th of N parts")
-    parser.add_argument("--describe", action="store_true", help="for people: systems with their options")
-    parser.add_argument("names", nargs="*", metavar="SYSTEM", help="only these")
+    parser.add_argument("--describe", action="store_true", help="print a readable list of systems and their options")
+    parser.add_argument("names", nargs="*", metavar="SYSTEM", help="systems to print (default: all)")
     return parser
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 TAIL = 15
-# The line of a refusal, after the rank if there are several processes, or after the program if argparse refuses.
+# An error message; the rank (with several processes) or the program (in argparse) may precede it.
 ERROR = re.compile(r"(?:^|: )(error: .*\n?)")
 # (Unit of the bar, tag of a log line) -> key of the number of finished units.
 COUNTERS = {
@@ -42,7 +42,7 @@ def validation(numbers: dict[str, str]) -> str:
 
 
 def last_words(lines: list[str], log: Path) -> list[str]:
-    """What to show of a command that failed: its error line, or the end of its log and where that is."""
+    """What to show of a command that failed: its error line, or the end and the path of its log."""
     errors = [line for text in lines for line in ERROR.findall(text)]
     return errors[:1] or [*lines[-TAIL:], f"the whole log is {log}\n"]
 
@@ -51,14 +51,14 @@ def follow(lines: Iterable[str], log: Path, unit: str = "update", label: str | N
     """Copy the output of a training to its log and draw a bar; if it fails, print :func:`last_words`.
 
     Args:
-        lines: all that it writes, with ``--log-format json``; fairseq's log states how many updates there will be.
-        log: file to which they are appended.
-        unit: ``update`` or ``epoch``, which the bar counts.
-        label: name in front of the bar.
-        row: of the bar, if several are drawn at once.
+        lines: its output, with ``--log-format json``; fairseq's log states the number of updates.
+        log: file to append them to.
+        unit: what the bar counts, ``update`` or ``epoch``.
+        label: text in front of the bar.
+        row: line of the bar, if several are drawn at once.
 
     Returns:
-        0 if it reached its end, else 1.
+        0 if the training was completed, otherwise 1.
     """
     finished = False
     tail: list[str] = []
@@ -77,7 +77,7 @@ def follow(lines: Iterable[str], log: Path, unit: str = "update", label: str | N
 
 
 def _draw(bar: tqdm, line: str, unit: str) -> None:
-    """Show what a line of the log says."""
+    """Update the bar from a line of the log."""
     if bar.total is None and (total := TOTALS[unit].search(line)):
         bar.total = int(total[1])
     tag, numbers = statistics(line) or ("", {})

@@ -87,7 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directories: pretraining and one per task")
     parser.add_argument("--work", type=Path, metavar="DIR", help="checkpoints and logs")
-    parser.add_argument("--text", type=Path, metavar="DIR", help="text with the references of the test sets")
+    parser.add_argument(
+        "--text", type=Path, metavar="DIR", help="folder of the text with the references of the test sets"
+    )
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results and report")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="simultaneous training runs (default: 1)")
     return parser

@@ -123,7 +123,7 @@ class StudyPlan(Comparison):
     scale: StudyScale
 
     def updates(self, system: StudySystem, task: StudyTask) -> list[int]:
-        """Updates of pretraining and of fine-tuning."""
+        """Number of updates in pretraining and in fine-tuning."""
         pretraining = 0 if system.pretraining is None else self.scale.pretraining_updates
         return [pretraining, self.scale.task_updates[task.name]]
 

@@ -13,7 +13,7 @@ from swcm_fairseq.packed_files import read_unpacked
 
 SUFFIX = ".json.xz"
 REFERENCES = "references"
-SIDES = {"title": "title", "reading": "target"}  # kind of pairs within a language -> name of the side that is written
+SIDES = {"title": "title", "reading": "target"}  # kind of monolingual pairs -> name of the target side
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ def read_results(folder: Path) -> list[RunResult]:
 
 
 def write_references(directions: Iterable[str], text: Path, folder: Path) -> None:
-    """Write the references of test sets, which the report compares outputs with, to ``folder/references``.
+    """Write the references of the test sets, needed for the report, to ``folder/references``.
 
     Args:
         directions: ``CORPUS:SOURCE-TARGET`` of each test set.
-        text: the text that the data were made from, in the layout of examples/quickstart/data/libreoffice.
-        folder: of the results.
+        text: the text that was binarized, in the layout of examples/quickstart/data/libreoffice.
+        folder: the folder of results.
 
     Raises:
         OSError: a file of the text is missing.

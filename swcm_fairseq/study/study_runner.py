@@ -64,7 +64,7 @@ def jobs(plan: StudyPlan, results: list[RunResult]) -> Iterator[Job]:
 
 
 def check_results(plan: StudyPlan, results: list[RunResult], folder: Path) -> None:
-    """Raise :class:`InputError` if a finished run was trained for other numbers of updates than the plan says."""
+    """Raise :class:`InputError` if a finished run has other numbers of updates than the plan."""
     systems, tasks = {each.name: each for each in plan.systems}, {each.name: each for each in plan.tasks}
     for result in results:
         system, task = systems.get(result.system), tasks.get(result.task)
@@ -88,7 +88,7 @@ def run(command: list[str], log: Path) -> None:
 
 
 def train(plan: StudyPlan, job: Job, updates: int, data: Path, save_dir: Path, options: list[str]) -> None:
-    """Run one stage, unless it was done with the same options."""
+    """Run one stage, unless it has already been run with the same options."""
     shared = [*TASK, "--criterion", "swcm_cross_entropy", "--arch", "xlm_swcm", *plan.scale.options]
     schedule = ["--lr", f"{job.rate:g}", "--lr-scheduler", "warmup_linear", "--total-num-update", str(updates)]
     saving = ["--save-dir", str(save_dir), "--keep-interval-updates", "1"]

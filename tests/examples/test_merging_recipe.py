@@ -115,7 +115,7 @@ echo done training
 
 
 def test_another_best_setting_is_merged_and_tested_again(recipe, tmp_path):
-    """With every program replaced by one that only writes down its arguments, except for the bookkeeping of steps."""
+    """Every program that does work is replaced by one that only records its arguments; steps are recorded as usual."""
     log = tmp_path / "log"
     for name in (
         "bin/swcm",

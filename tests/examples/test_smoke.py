@@ -34,7 +34,7 @@ def test_pretraining_resumes_with_two_processes_then_fine_tuning_and_scores(reci
     recipe("pretraining/single_gpu.sh", "--", "--max-update", "2", SCALE="smoke")
     resumed = recipe("pretraining/multi_gpu.sh", SCALE="smoke")
     assert "[data] done before, skipped" in resumed.stdout
-    assert "[train] denoising" in resumed.stdout  # with other options it is another step
+    assert "[train] denoising" in resumed.stdout  # other options make it another step
     log = (pretraining / "train.log").read_text(encoding="utf-8")
     assert "training on 2 devices" in log
     assert (

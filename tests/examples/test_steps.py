@@ -1,4 +1,4 @@
-"""Steps of a run (``swcm step``): done once, by one process at a time; what a command writes goes to its log."""
+"""Steps of a run (``swcm step``): each is done once, by one process at a time, with its output in a log."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ CHATTER = "echo 2026 DEBUG:hydra >&2; echo loading"
 
 @pytest.fixture
 def step(tmp_path, capfd):
-    """Run a step of a shell script; returns its exit status and what the terminal shows."""
+    """Run a shell script as a step; return its exit status and the terminal output."""
 
     def run(script: str, *options: str, name: str = "a-step") -> tuple[int, str, str]:
         command = [*options, str(tmp_path / "my run"), name, "what it does", "sh", "-c", script]
@@ -38,7 +38,7 @@ def step(tmp_path, capfd):
         ("seq 3; kill -9 $$", 137, "1\n2\n3\nthe whole log is {log}\n"),
     ],
 )
-def test_a_logged_command_speaks_only_if_it_fails(step, tmp_path, script, status, shown):
+def test_a_logged_command_prints_only_errors(step, tmp_path, script, status, shown):
     log = tmp_path / "logs/the log"
     done, out, err = step(script, "--log", str(log))
     assert (done, err) == (status, shown.format(log=log))
@@ -47,7 +47,7 @@ def test_a_logged_command_speaks_only_if_it_fails(step, tmp_path, script, status
     assert (tmp_path / "my run/done/a-step.json").exists() == (status == 0)
 
 
-def test_a_step_is_done_once_and_again_when_its_command_or_a_file_changes(step, tmp_path):
+def test_a_step_is_repeated_only_if_its_command_or_a_file_changes(step, tmp_path):
     read, written = tmp_path / "read", tmp_path / "written"
     read.write_text("1")
     options = ("--reads", str(read), "--writes", str(written))
@@ -62,18 +62,18 @@ def test_a_step_is_done_once_and_again_when_its_command_or_a_file_changes(step, 
     assert step(work, *options, name="another")[0] == 0
 
 
-def test_a_training_has_a_bar_and_must_reach_its_end(step, tmp_path):
+def test_a_training_has_a_bar_and_must_be_completed(step, tmp_path):
     log = tmp_path / "train.log"
     options = ("--log", str(log), "--progress", "update")
     status, _, err = step("echo 'error: no data; give some'; exit 1", *options)
     assert status == 1 and err.endswith("error: no data; give some\n")
-    status, _, err = step("echo loading", *options)  # killed by something that leaves no status
+    status, _, err = step("echo loading", *options)  # killed without an error status
     assert status == 1 and f"the whole log is {log}" in err
     assert step("echo done training in 1.0 seconds", *options)[0] == 0
     assert log.read_text().splitlines()[-1] == "done training in 1.0 seconds"
 
 
-def test_machines_share_a_step_whose_record_the_first_one_writes(tmp_path):
+def test_the_first_machine_records_a_shared_step(tmp_path):
     def run(machine: int, *options: str) -> int:
         command = ["sh", "-c", f"echo $0 $@ >>'{tmp_path}/ran'", "--node_rank", str(machine)]
         log = ["--log", str(tmp_path / f"log{machine}"), "--machine", str(machine)]
@@ -85,7 +85,7 @@ def test_machines_share_a_step_whose_record_the_first_one_writes(tmp_path):
     assert (tmp_path / "ran").read_text() == "--node_rank 1\n--node_rank 0\n"
 
 
-def test_a_step_of_another_process_is_left_to_it(step, tmp_path):
+def test_a_step_that_another_process_runs_is_skipped(step, tmp_path):
     (tmp_path / "my run/done").mkdir(parents=True)
     with (tmp_path / "my run/done/a-step.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -95,7 +95,7 @@ def test_a_step_of_another_process_is_left_to_it(step, tmp_path):
     assert step("echo worked")[0] == 0
 
 
-def test_processes_that_wait_do_a_step_once(tmp_path):
+def test_waiting_processes_do_a_step_once(tmp_path):
     command = [
         sys.executable,
         "-m",

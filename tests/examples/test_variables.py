@@ -72,7 +72,7 @@ def test_values(setting, fix, repository):
 
 
 def test_every_variable_with_a_default_is_checked(repository):
-    """One table names all that recipes take from the environment."""
+    """One table lists all environment variables of recipes."""
     for path in [*(repository / "examples").rglob("*.sh"), *(repository / "examples").rglob("*.sbatch")]:
         for variable in re.findall(r"\b([A-Z][A-Z_]+)=\$\{\1:-", path.read_text()):
             assert variable in VARIABLES, f"{path}: {variable}"

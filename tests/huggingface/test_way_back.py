@@ -68,7 +68,7 @@ def test_models_trained_in_transformers_are_converted_back(in_transformers, expo
         write_checkpoint(exports / layout / "export", tmp_path / f"{layout}-lora", written / f"{layout}-lora")
         merged = (weights(tmp_path / f"{layout}-{kind}/model.pt") for kind in ("merged", "lora"))
         assert differing(*merged) == []
-    with pytest.raises(InputError, match="a LoRA adapter of another model"):
+    with pytest.raises(InputError, match="a LoRA adapter for another model"):
         write_checkpoint(exports / "separate/export", tmp_path / "other", written / "paper-lora")
 
 

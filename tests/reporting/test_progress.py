@@ -13,7 +13,7 @@ DONE = "2026-01-01 00:00:00 | INFO | fairseq_cli.train | done training in 1.0 se
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """Feed lines; returns its exit status and what the terminal shows. The log must be the lines."""
+    """Feed lines to ``follow``; return its exit status and the terminal output. The log must contain the lines."""
 
     def feed(lines: list[str], *arguments) -> tuple[int, str]:
         status = progress.follow(lines, tmp_path / "log", *arguments)

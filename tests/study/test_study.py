@@ -206,12 +206,12 @@ def test_results_of_another_plan_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("scale", ["cpu"])
-def test_committed_results_are_of_the_plan(scale):
+def test_committed_results_match_the_plan(scale):
     place = PLAN.parent / "results" / scale
     check_results(read_plan(PLAN, scale), read_results(place), place)
 
 
-def test_a_stage_is_trained_once_and_again_with_other_options(tmp_path, monkeypatch):
+def test_a_stage_is_repeated_only_with_other_options(tmp_path, monkeypatch):
     trained = []
 
     def run(command, log):
@@ -229,7 +229,7 @@ def test_a_stage_is_trained_once_and_again_with_other_options(tmp_path, monkeypa
     assert len(trained) == 3
 
 
-def test_references_are_those_of_the_text(tmp_path, repository):
+def test_references_come_from_the_text(tmp_path, repository):
     text = repository / "examples/quickstart/data/libreoffice"
     directions = ["title_bo:bo-bo", "title_zh:zh-zh", "zh-bo:zh-bo"]
     write_references(directions, text, tmp_path)
