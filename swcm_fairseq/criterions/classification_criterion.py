@@ -1,4 +1,4 @@
-"""The criterion ``multilingual_classification``: fairseq's ``sentence_prediction``, with F1 by language."""
+"""The criterion ``multilingual_classification``: fairseq's ``sentence_prediction`` with F1 per language."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ COUNTS = "label_counts"  # logging key
 
 @register_criterion("multilingual_classification", dataclass=SentencePredictionConfig)
 class MultilingualClassificationCriterion(SentencePredictionCriterion):
-    """The same loss; in validation the counts of labels go to the task, which logs the scores of them."""
+    """The loss of ``sentence_prediction``; in validation, also label counts, from which the task computes scores."""
 
     def __init__(self, cfg: SentencePredictionConfig, task: ClassifiesLanguages):
         super().__init__(cfg, task)
@@ -23,7 +23,7 @@ class MultilingualClassificationCriterion(SentencePredictionCriterion):
         self.languages, self.classes = len(task.languages), task.cfg.num_classes
 
     def forward(self, model: BaseFairseqModel, sample: Sample, reduce: bool = True):
-        """The loss (0-dim, a sum), the number of examples, and what is logged."""
+        """The loss (0-dim, a sum), the number of examples, and the logging output."""
         loss, sample_size, log = super().forward(model, sample, reduce)
         if not model.training:
             predicted, target = np.array(log.pop("pred")), np.array(log.pop("targ"))

@@ -18,14 +18,14 @@ from swcm_fairseq.task_protocols import KeepsLanguagesApart
 
 @register_criterion("fast_masked_lm", dataclass=MaskedLmConfig)
 class FastMaskedLMCriterion(MaskedLmLoss):
-    """fairseq's ``masked_lm`` with the softmax over the pieces of the batch's language (equation 4).
+    """fairseq's ``masked_lm`` with a softmax over only the pieces of the batch's language (equation 4).
 
-    The logits of the other pieces are not computed. A masked piece outside the language's vocabulary is added for its
-    batch and counted in the log as ``outside_vocabulary``.
+    The logits of all other pieces are not computed. If a masked piece is not in the vocabulary of the language, it is
+    added for this batch and logged as ``outside_vocabulary``.
     """
 
     def __init__(self, cfg: MaskedLmConfig, task: FairseqTask):
-        """Raise :class:`InputError` if the task does not know the languages of its samples."""
+        """Raises :class:`InputError` if the task does not know the languages of its samples."""
         super().__init__(cfg, task)
         if not isinstance(task, KeepsLanguagesApart):
             raise InputError("--criterion fast_masked_lm: this task has no languages; use --task corpora_masked_lm")
@@ -33,7 +33,7 @@ class FastMaskedLMCriterion(MaskedLmLoss):
         self.vocabularies = LanguageVocabularies(task, task.langs.__getitem__)
 
     def forward(self, model: BaseFairseqModel, sample: Sample, reduce: bool = True):
-        """The loss (0-dim, a sum), the number of predicted tokens, and what is logged."""
+        """The loss (0-dim, a sum), the number of predicted tokens, and the logging output."""
         encoder = model.encoder
         if not isinstance(encoder, RobertaEncoder):
             raise InputError(
@@ -43,13 +43,13 @@ class FastMaskedLMCriterion(MaskedLmLoss):
         vocabulary, outside = self.vocabularies.output_vocabulary(
             sorted(set(sample["lang"].tolist())), predicted.cpu().numpy(), encoder.lm_head.weight.device
         )
-        local = {**sample, "target": vocabulary.local(sample["target"])}  # specials, padding included, keep their ids
+        local = {**sample, "target": vocabulary.local(sample["target"])}  # specials, including padding, keep their ids
         loss, sample_size, log = super().forward(RestrictedOutput(model, vocabulary), local, reduce)
         return loss, sample_size, {**log, "outside_vocabulary": outside}
 
     @staticmethod
     def reduce_metrics(logging_outputs: list[Log]) -> None:
-        """fairseq's, and the share of predicted tokens that are outside their language's vocabulary."""
+        """As fairseq's; also log the share of predicted tokens outside the vocabulary of their language."""
         MaskedLmLoss.reduce_metrics(logging_outputs)
         predicted, outside = (sum(log[key] for log in logging_outputs) for key in ("sample_size", "outside_vocabulary"))
         if outside:
@@ -57,18 +57,18 @@ class FastMaskedLMCriterion(MaskedLmLoss):
 
 
 class RestrictedOutput:
-    """A RoBERTa model as its criterion calls it, whose output only has the words of one vocabulary."""
+    """A RoBERTa model, as the criterion calls it, with an output restricted to one vocabulary."""
 
     def __init__(self, model: BaseFairseqModel, vocabulary: OutputVocabulary):
         self.model, self.vocabulary = model, vocabulary
 
     def __call__(self, masked_tokens: Tensor | None = None, **net_input: Tensor) -> tuple[Tensor, dict[str, object]]:
-        """Logits [N, R] of the ``masked_tokens``, bool [B, T] (None: [B, T, R]), and what the encoder adds."""
+        """Logits [N, R] at ``masked_tokens``, bool [B, T] (or [B, T, R] if None), and the encoder's extra output."""
         features, extra = self.model(**net_input, features_only=True)
         head = self.model.encoder.lm_head
         rows = {"weight": self.vocabulary.weight(head.weight), "bias": self.vocabulary.weight(head.bias)}
         return torch.func.functional_call(head, rows, (features,), {"masked_tokens": masked_tokens}), extra
 
     def get_targets(self, sample: Sample, net_output: object) -> Tensor:
-        """The sample's targets, int64 [B, T]."""
+        """The targets of the sample, int64 [B, T]."""
         return self.model.get_targets(sample, net_output)

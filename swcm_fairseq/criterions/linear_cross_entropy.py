@@ -1,14 +1,14 @@
 """Cross entropy of ``features @ weight.T`` without keeping the logits.
 
-With a vocabulary of 135,364 the logits of 75 x 256 tokens are 2.6 billion numbers. Here they exist for a chunk of
-rows at a time. The loss is a sum, so its gradient with respect to the logits of a row is known as soon as the row
-is (softmax minus the smoothed target); it is turned into the gradients of the features and of the weight at once,
-and the backward pass only scales them. The logits are therefore computed once, not twice.
+With a vocabulary of 135,364, the logits of 75 x 256 tokens are 2.6 billion numbers. Here they exist for only one chunk
+of rows at a time. The loss is a sum, so the gradient of a row's logits (softmax minus the smoothed target) is known as
+soon as the row is computed. It is converted immediately into gradients of the features and the weight, and the backward
+pass only scales them. The logits are therefore computed once, not twice.
 
-torch's own ``linear_cross_entropy`` (2.13) works in the same way. It is used where it is sufficient: sums,
-no label smoothing, float32 (in half precision it rounds the loss and adds up the weight's gradient in that precision).
+``linear_cross_entropy`` in torch (2.13) works the same way. It is used if it suffices: for sums in float32 without
+label smoothing (in half precision, it rounds the loss and accumulates the weight's gradient in that precision).
 
-On CUDA the passes over a chunk's logits are fused by ``torch.compile`` where a compiler is at hand.
+On CUDA, ``torch.compile`` fuses the passes over the logits of a chunk if a compiler is available.
 """
 
 import logging
@@ -26,28 +26,29 @@ from swcm_fairseq.errors import InputError
 logger = logging.getLogger(__name__)
 
 # Gradients of the logits are multiplied by this before they are rounded to fp16, and divided by it after the matrix
-# product: with 100,000 words a probability is around 1e-5, where fp16 has few digits left. Their size is at most 1.
+# product: with 100,000 words, probabilities are around 1e-5, where fp16 is imprecise. Gradients are at most 1.
 _FP16_SCALE = 4096.0
-# A row of logits takes a multiple of so many elements, so that every row of a half-precision product is aligned to
-# 16 bytes and more, whatever the size of the vocabulary (135,364 is no multiple of 8).
+# Rows of logits are padded to a multiple of this many elements, so that every row of a half-precision product is
+# aligned to at least 16 bytes for any vocabulary size (135,364 is not a multiple of 8).
 ALIGNMENT = 64
 CPU_MEMORY = 256.0  # MiB of float32 logits: the default size of a chunk on a CPU
-# On CUDA a chunk reads and writes the weight's gradient once, 416 MB for 135,364 x 768: few, large chunks.
+# On CUDA, chunks are few and large, because each reads and writes the whole gradient of the weight (416 MB for
+# 135,364 x 768).
 CUDA_ROWS = 3072
-# torch.addmm that adds up in float32 what it multiplies in half precision (CUDA only).
+# Whether torch.addmm can multiply in half precision and accumulate in float32 (CUDA only).
 _ADDMM_WIDENS = "dtype_out" in torch.ops.aten.addmm.overloads()
 
 LossOfRows = Callable[[Tensor, Tensor, float, float, Tensor | None], tuple[Tensor, Tensor]]  # see _loss_
 
 
 class CrossEntropy(NamedTuple):
-    """What :func:`linear_cross_entropy` returns.
+    """The result of :func:`linear_cross_entropy`.
 
     Attributes:
         loss: 0-dim float32 (float64 for float64 features), the sum over rows, label smoothing included.
-        nll: 0-dim of the same dtype, the sum of negative log-likelihoods in nats, without gradient.
-        row_loss: [N], the terms of ``loss``, without gradient; None if they were not asked for.
-        row_nll: [N], the terms of ``nll``; None if they were not asked for.
+        nll: 0-dim, same dtype, the sum of negative log-likelihoods in nats, without gradient.
+        row_loss: [N], the terms of ``loss``, without gradient; None if not requested.
+        row_nll: [N], the terms of ``nll``; None if not requested.
     """
 
     loss: Tensor
@@ -57,23 +58,23 @@ class CrossEntropy(NamedTuple):
 
 
 def rows_per_chunk(vocabulary: int, memory: float) -> int:
-    """How many rows of float32 logits fit into ``memory`` MiB; at least one."""
+    """The number of rows of float32 logits that fit into ``memory`` MiB; at least one."""
     return max(1, int(memory * 2**20) // (4 * vocabulary))
 
 
 def default_chunk_rows(vocabulary: int, device: torch.device) -> int:
-    """Rows of a chunk where none are asked for, for an output matrix of ``vocabulary`` rows on ``device``."""
+    """The default number of rows per chunk for an output matrix with ``vocabulary`` rows on ``device``."""
     return CUDA_ROWS if device.type == "cuda" else rows_per_chunk(vocabulary, CPU_MEMORY)
 
 
 def aligned_rows(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Uninitialized memory [rows, width] whose rows start :data:`ALIGNMENT` elements, or a multiple of it, apart."""
+    """Uninitialized memory [rows, width] with a row stride that is a multiple of :data:`ALIGNMENT` elements."""
     padded = -(-width // ALIGNMENT) * ALIGNMENT
     return torch.empty(rows, padded, dtype=dtype, device=device)[:, :width]
 
 
 def torch_applies(features: Tensor, label_smoothing: float, per_row: bool) -> bool:
-    """Whether ``F.linear_cross_entropy`` supports this case, as fast and as exactly."""
+    """Whether ``F.linear_cross_entropy`` supports this case without loss of speed or precision."""
     return (
         hasattr(F, "linear_cross_entropy")
         and not label_smoothing
@@ -97,17 +98,17 @@ def linear_cross_entropy(
     The formula is that of fairseq's ``label_smoothed_cross_entropy``: with V words and smoothing e, the target word
     has the weight 1 - e and each other word e / (V - 1).
 
+    Half-precision inputs are multiplied in half precision and summed in float32. Inside ``torch.autocast``, products on
+    CUDA run in the autocast dtype, but the gradient of ``weight`` is still accumulated in float32.
+
     Args:
-        features: [N, C] floating point, the rows that count (padding is left out by the caller).
+        features: [N, C] floating point, the rows in the loss (the caller removes padding).
         weight: [V, C], the output matrix.
         target: int64 [N].
         label_smoothing: e, in [0, 1).
-        chunk_rows: rows whose logits exist at one time; None: :func:`default_chunk_rows`.
-        per_row: whether the terms of each row are wanted.
-        fused: whether the passes over the logits are compiled into few; None: on CUDA, where there is a compiler.
-
-    Half-precision inputs are multiplied in their own precision and summed in float32. Inside ``torch.autocast`` the
-    products on CUDA run in the autocast dtype; the gradient of ``weight`` is accumulated in float32 all the same.
+        chunk_rows: number of rows whose logits exist at a time; the default is :func:`default_chunk_rows`.
+        per_row: whether to return the terms of each row.
+        fused: whether to compile the passes over the logits; the default is to do so on CUDA if there is a compiler.
 
     Raises:
         InputError: ``chunk_rows`` is less than 1.
@@ -115,7 +116,7 @@ def linear_cross_entropy(
     if chunk_rows is None:
         chunk_rows = default_chunk_rows(weight.size(0), weight.device)
     if chunk_rows < 1:
-        raise InputError(f"chunk_rows={chunk_rows}: give 1 or more rows of logits")
+        raise InputError(f"chunk_rows={chunk_rows}: give a number of at least 1")
     if torch_applies(features, label_smoothing, per_row):
         options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=chunk_rows, acc_policy="compact")
         loss = F.linear_cross_entropy(features, weight, target, reduction="sum", options=options)
@@ -131,9 +132,9 @@ def linear_cross_entropy(
 
 
 def operands(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """``features`` and ``weight`` in the dtype in which they are to be multiplied."""
+    """``features`` and ``weight``, converted to the dtype in which they are multiplied."""
     kind = features.device.type
-    if kind != "cuda":  # elsewhere half precision is not faster, only less exact
+    if kind != "cuda":  # elsewhere half precision is only less precise, not faster
         dtype = torch.promote_types(features.dtype, torch.float32)
     elif torch.is_autocast_enabled(kind):
         dtype = torch.get_autocast_dtype(kind)
@@ -143,10 +144,11 @@ def operands(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gradient_dtype(features: Tensor, multiplied: torch.dtype) -> torch.dtype:
-    """What the logits' gradient is rounded to for its products; ``multiplied`` is the dtype of the logits' own product.
+    """The dtype to which the gradient of the logits is rounded before it is multiplied.
 
-    A CPU with bfloat16 arithmetic takes half the time for these two of the three products in bfloat16. The gradients of
-    bfloat16 features and weights are rounded to it in the end anyway; the logits themselves stay exact.
+    It is ``multiplied``, the dtype of the product that gives the logits, with one exception: on a CPU with bfloat16
+    arithmetic, bfloat16 halves the time of the two products of the gradient. The resulting gradients of bfloat16
+    features and weights are rounded to bfloat16 anyway, and the logits themselves stay exact.
     """
     if features.device.type == "cpu" and features.dtype == torch.bfloat16 and torch.cpu._is_avx512_bf16_supported():
         return torch.bfloat16
@@ -154,9 +156,10 @@ def gradient_dtype(features: Tensor, multiplied: torch.dtype) -> torch.dtype:
 
 
 def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """``left @ right`` in float32 (or float64), also for half-precision operands.
+    """``left @ right`` in float32 (or float64), even for half-precision operands.
 
-    On CUDA their product is never rounded to half precision; on a CPU, where torch cannot widen it, it is.
+    The product of half-precision operands is not rounded to half precision on CUDA. On a CPU it is, because torch has
+    no mixed-precision product there.
     """
     if left.dtype not in (torch.float16, torch.bfloat16):
         return torch.mm(left, right, out=out)
@@ -167,7 +170,7 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add ``left @ right`` to ``total``, which may be of higher precision."""
+    """Add ``left @ right`` to ``total``, which may have a higher precision."""
     if left.dtype == total.dtype:
         total.addmm_(left, right)
     elif total.is_cuda and _ADDMM_WIDENS:
@@ -179,12 +182,12 @@ def _add_product_(total: Tensor, left: Tensor, right: Tensor) -> None:
 def _loss_(
     logits: Tensor, target: Tensor, label_smoothing: float, scale: float, gradient: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Loss and nll, [n] each, of the rows of ``logits`` [n, V], of which nothing is left afterwards.
+    """Loss and nll, [n] each, of the rows of ``logits`` [n, V], which are overwritten.
 
-    ``gradient`` [n, V], which may be ``logits`` itself, receives ``scale`` times the loss's gradient; None: not wanted.
+    ``gradient`` [n, V], if not None, receives the gradient of the loss times ``scale``; it may be ``logits`` itself.
     """
     other = label_smoothing / (logits.size(1) - 1)
-    own = 1.0 - label_smoothing - other  # on top of ``other``, which every word gets
+    own = 1.0 - label_smoothing - other  # in addition to ``other``, which every word gets
     index = target.unsqueeze(1)
     logits.sub_(logits.amax(dim=1, keepdim=True))
     target_logit = logits.gather(1, index).squeeze(1)
@@ -207,7 +210,7 @@ def _loss_(
 def _fusible_loss(
     logits: Tensor, target: Tensor, label_smoothing: float, scale: float, gradient: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """:func:`_loss_` to be compiled: one reading pass for the sums and one that writes the gradient."""
+    """:func:`_loss_` in a form that compiles to two passes: one for the sums and one that writes the gradient."""
     other = label_smoothing / (logits.size(1) - 1)
     own = 1.0 - label_smoothing - other
     index = target.unsqueeze(1)
@@ -224,7 +227,7 @@ def _fusible_loss(
 
 
 class _FusedLoss:
-    """:func:`_fusible_loss` compiled, and :func:`_loss_` from the first time on that the compiler fails."""
+    """:func:`_fusible_loss`, compiled; replaced by :func:`_loss_` if the compiler fails."""
 
     def __init__(self, backend: str = "inductor") -> None:
         self._compiled: LossOfRows | None = torch.compile(_fusible_loss, fullgraph=True, dynamic=True, backend=backend)
@@ -237,19 +240,19 @@ class _FusedLoss:
                 return self._compiled(logits, target, label_smoothing, scale, gradient)
             except torch._dynamo.exc.TorchDynamoException as error:  # nothing has been computed yet
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-                logger.warning(f"the loss is not compiled, which makes it slower but not different: {reason}")
+                logger.warning(f"the loss is not compiled: it is slower, but its value is the same ({reason})")
                 self._compiled = None
         return _loss_(logits, target, label_smoothing, scale, gradient)
 
 
 @cache
 def fused_loss() -> LossOfRows:
-    """The compiled loss, one for the process; compiled when it is first called."""
+    """The compiled loss, one per process; it is compiled on the first call."""
     return _FusedLoss()
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Gradients are computed in the forward pass, because the logits are at hand there and nowhere else."""
+    """Computes gradients in the forward pass, because the logits are not available later."""
 
     @staticmethod
     def forward(
@@ -270,10 +273,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
             row_loss, row_nll = torch.empty(2, len(left), dtype=exact, device=left.device).unbind()
             grad_features = torch.empty_like(left, dtype=exact) if wants_features else None
             grad_weight = torch.zeros_like(matrix, dtype=exact) if wants_weight else None
-            # One buffer for all chunks: on a CPU, fresh memory costs a fifth of the matrix product's time.
+            # Reuse one buffer for all chunks: on a CPU, allocating memory takes a fifth of the matrix product's time.
             size = min(chunk_rows, len(left))
             buffer = aligned_rows(size, len(matrix), exact, left.device)
-            # What the gradient of the logits is rounded to for the products; in float32 it stays where it is.
+            # The gradient of the logits, rounded for its products; in float32 it stays in the same buffer.
             half = gradient_dtype(features, left.dtype)
             rounded = buffer if half == exact else aligned_rows(size, len(matrix), half, left.device)
             half_left, half_matrix = features.detach().to(half), weight.detach().to(half)
@@ -296,9 +299,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.grads is None:
-            raise RuntimeError("linear_cross_entropy can be differentiated once: it scales its gradients in place")
+            raise RuntimeError("linear_cross_entropy can be differentiated only once: gradients are scaled in place")
         (grad_features, grad_weight), ctx.grads = ctx.grads, None
-        factor = grad_loss / ctx.scale  # the loss scale of fp16 training is in here
+        factor = grad_loss / ctx.scale  # grad_loss includes the loss scale of fp16 training
         needed = ctx.needs_input_grad
         return (
             grad_features.mul_(factor).to(ctx.dtypes[0]) if needed[0] else None,

@@ -1,4 +1,4 @@
-"""Sums of what a criterion logs, copied from the GPU in one transfer."""
+"""Sums of a criterion's logging outputs, copied from the GPU in one transfer."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-Number = int | float | Tensor  # a tensor of one number
-Log = dict[str, Number]  # what a criterion logs of a batch
+Number = int | float | Tensor  # a tensor has one element
+Log = dict[str, Number]  # the logging output for one batch
 
 
 def summed(logging_outputs: Sequence[Mapping[str, Number]]) -> dict[str, float]:
-    """Every key's sum over ``logging_outputs``, whose values are numbers or tensors of one number.
+    """The sum of each key over ``logging_outputs``, whose values are numbers or one-element tensors.
 
-    Reading tensors one by one would wait for the GPU each time.
+    All tensors are read together, because each read waits for the GPU.
     """
     totals: dict[str, float] = {}
     tensors: dict[tuple[torch.dtype, torch.device], list[tuple[str, Tensor]]] = defaultdict(list)

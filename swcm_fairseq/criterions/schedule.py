@@ -1,4 +1,4 @@
-"""How the share of teacher forcing falls during training (Bengio et al. 2015, section 2.4)."""
+"""Schedules that reduce teacher forcing during training (Bengio et al. 2015, section 2.4)."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from swcm_fairseq.errors import InputError
 
 
 class Unit(Enum):
-    """What the bounds of the decay count."""
+    """The unit in which the start and end of the decay are given."""
 
     updates = "updates"
     epochs = "epochs"
@@ -22,14 +22,14 @@ class Decay(Enum):
     inverse_sigmoid = "inverse_sigmoid"
 
 
-# Steepness: the exponential curve has completed 1 - 1/e of the decrease after a fifth of the way; the inverse sigmoid
-# is within 1% of the decrease at both ends.
+# Steepness: the exponential curve completes 1 - 1/e of the decrease in the first fifth of the way; before rescaling,
+# the inverse sigmoid is within 1% of its limits at both ends.
 _EXPONENTIAL_RATE = 5.0
 _SIGMOID_RATE = 10.0
 
 
 def _decayed_share(decay: Decay, x: float) -> float:
-    """How much of the decay is done at ``x`` of the way; 0 at 0 and 1 at 1, for every curve."""
+    """The completed share of the decay at ``x`` of the way; 0 at 0 and 1 at 1 for every curve."""
     if decay is Decay.linear:
         return x
     if decay is Decay.exponential:
@@ -43,12 +43,12 @@ def _decayed_share(decay: Decay, x: float) -> float:
 
 @dataclass(frozen=True)
 class TeacherForcingSchedule:
-    """Share of target-side inputs that are the reference, as a pure function of the trainer's position.
+    """The share of reference tokens in the decoder input, as a pure function of the position in training.
 
     Attributes:
         decay: the curve.
         start: position (updates or epochs) up to which the ratio is 1.
-        end: position from which on the ratio is ``final_ratio``.
+        end: position from which the ratio is ``final_ratio``.
         final_ratio: in [0, 1]; 1 is teacher forcing throughout.
 
     Raises:
@@ -62,14 +62,15 @@ class TeacherForcingSchedule:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.final_ratio <= 1.0:
-            raise InputError(f"--teacher-forcing-final-ratio {self.final_ratio} is outside [0, 1]")
+            raise InputError(f"--teacher-forcing-final-ratio {self.final_ratio}: give a number from 0 to 1")
         if self.constant:
             return
         if not self.start >= 0:  # nan, too
-            raise InputError(f"the decay of teacher forcing starts at {self.start:g}; give a start of 0 or more")
+            raise InputError(f"--teacher-forcing-decay-start {self.start:g}: give a number of at least 0")
         if not self.end > self.start:
             raise InputError(
-                f"the decay of teacher forcing ends at {self.end:g} but starts at {self.start:g}; give an end after it"
+                f"the decay of teacher forcing starts at {self.start:g} but ends at {self.end:g}; set "
+                "--teacher-forcing-decay-end to a number above --teacher-forcing-decay-start"
             )
 
     @property
@@ -78,7 +79,7 @@ class TeacherForcingSchedule:
         return self.final_ratio == 1.0
 
     def ratio(self, position: float) -> float:
-        """The share of teacher forcing at ``position``, in [final_ratio, 1]."""
+        """The share of reference tokens at ``position``, in [final_ratio, 1]."""
         if self.constant or position <= self.start:
             return 1.0
         if position >= self.end:

@@ -1,8 +1,7 @@
 """Scheduled sampling in two parallel passes (Mihaylova & Martins 2019, section 3).
 
-A first decoder pass without gradient predicts every position; target-side inputs are replaced by these
-predictions at random; the second pass trains on the mixture. This module decides which positions are replaced
-and what the model predicts there.
+A first decoder pass without gradient predicts every position. A random part of the decoder input is replaced by these
+predictions, and a second pass trains on the mixture. This module chooses the positions and the predictions.
 """
 
 import hashlib
@@ -32,13 +31,13 @@ class Prediction:
 
 
 def seeded_generator(device: torch.device, *key: int) -> torch.Generator:
-    """A generator on ``device`` whose state depends on ``key`` alone: the same on every machine and after a resume."""
+    """A generator on ``device`` whose state depends only on ``key``, so it is the same after resuming."""
     digest = hashlib.blake2b(",".join(map(str, key)).encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
 def draw_positions(replaceable: Tensor, ratio: float, generator: torch.Generator) -> Tensor:
-    """Each of the ``replaceable`` positions, bool [B, T], with probability ``1 - ratio``; bool [B, T]."""
+    """Draw each of the ``replaceable`` positions, bool [B, T], with probability ``1 - ratio``; bool [B, T]."""
     chance = torch.rand(replaceable.shape, generator=generator, device=replaceable.device)
     return replaceable & (chance >= ratio)
 
@@ -51,9 +50,10 @@ def predict(
     generator: torch.Generator,
     chunk_rows: int,
 ) -> Tensor:
-    """Tokens int64 [N] predicted from ``features`` [N, C] by the output matrix ``weight`` [V, C], in chunks of rows.
+    """Predict tokens int64 [N] from ``features`` [N, C] with the output matrix ``weight`` [V, C], in chunks of rows.
 
-    The ids ``forbidden``, int64 [K], are never predicted: padding would hide the position, ``<s>`` starts a text.
+    The ids ``forbidden``, int64 [K], are never predicted: padding would mask the position, and ``<s>`` only occurs at
+    the start of a text.
     """
     left, matrix = operands(features, weight)
     tokens = torch.empty(len(left), dtype=torch.long, device=left.device)
@@ -69,7 +69,7 @@ def predict(
 
 
 def _choose(logits: Tensor, prediction: Prediction, generator: torch.Generator) -> Tensor:
-    """One token of each row of ``logits`` [n, V]; int64 [n]."""
+    """Choose one token per row of ``logits`` [n, V]; int64 [n]."""
     if not prediction.sample:
         return logits.argmax(dim=1)
     if not prediction.topk:
@@ -80,15 +80,17 @@ def _choose(logits: Tensor, prediction: Prediction, generator: torch.Generator) 
 
 
 def _drawn(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """A place in each row of ``probabilities`` [n, V] at random; int64 [n].
+    """Draw one index per row of ``probabilities`` [n, V]; int64 [n].
 
-    As ``torch.multinomial`` draws one, without its checks, each of which waits for the GPU.
+    This is the method of ``torch.multinomial`` without its checks, each of which waits for the GPU.
     """
     return (probabilities / torch.empty_like(probabilities).exponential_(1.0, generator=generator)).argmax(dim=1)
 
 
 def _tempered(logits: Tensor, temperature: float) -> Tensor:
-    """Probabilities [n, V] at a temperature; the largest logit is 0 before the division, so none overflows upwards."""
+    """Probabilities [n, V] at a temperature; logits are shifted to a maximum of 0 first, so the division cannot
+    overflow to infinity.
+    """
     return (logits - logits.amax(dim=1, keepdim=True)).div_(temperature).softmax(dim=1)
 
 
@@ -98,14 +100,14 @@ def mix_inputs(prev_output_tokens: Tensor, replaced: Tensor, predictions: Tensor
 
 
 def features_before(features: Tensor, places: Tensor) -> Tensor:
-    """Features [N, C] at t - 1 for flat ``places`` int64 [N] in [B, T], t > 0: the token at t was predicted there."""
+    """Features [N, C] at t - 1, where the token at t is predicted, for flat ``places`` int64 [N] in [B, T], t > 0."""
     return features.flatten(0, 1).index_select(0, places - 1)
 
 
 def batch_key(seed: int, update: int, rank: int, ids: Iterable[int]) -> Sequence[int]:
-    """What the random choices of a batch depend on.
+    """The key that determines the random choices for a batch.
 
-    The sample ids tell apart the batches of one update (``--update-freq``) without any counter, so nothing has to
-    be saved and a batch that is tried again (gradient overflow) gets the same choices.
+    The sample ids distinguish the batches of one update (``--update-freq``) without a counter. So nothing has to be
+    saved, and a batch that is repeated after a gradient overflow gets the same choices.
     """
     return (seed, update, rank, *map(int, ids))

@@ -41,32 +41,36 @@ class SWCMCrossEntropyConfig(FairseqDataclass):
     label_smoothing: float = option(0.0, "epsilon of label smoothing; 0 means none")
     logits_memory: Optional[float] = option(
         None,
-        "MiB of float32 logits that exist at one time; less memory means more, smaller matrix products "
-        "(default: 256 on a CPU, what 3,072 rows take on a GPU)",
+        "maximum MiB of float32 logits in memory at a time; a lower value means more and smaller matrix products "
+        "(default: 256 on a CPU, enough for 3,072 rows on a GPU)",
     )
     teacher_forcing_final_ratio: float = option(
         1.0,
-        "share of reference tokens among the decoder's inputs when the decay has ended; the rest are "
-        "the model's own predictions (scheduled sampling). 1 is teacher forcing throughout",
+        "share of reference tokens in the decoder input after the decay; the rest are the model's "
+        "predictions (scheduled sampling). 1 means teacher forcing throughout",
     )
-    teacher_forcing_decay: Decay = option(Decay.linear, "curve on which the share falls from 1 to its final value")
-    teacher_forcing_decay_unit: Unit = option(Unit.updates, "what the start and the end of the decay count")
+    teacher_forcing_decay: Decay = option(
+        Decay.linear, "curve along which the share of reference tokens falls from 1 to its final value"
+    )
+    teacher_forcing_decay_unit: Unit = option(Unit.updates, "unit of the start and the end of the decay")
     teacher_forcing_decay_start: float = option(
-        0.0, "updates or epochs of plain teacher forcing before the decay; the paper has 1 epoch"
+        0.0, "updates or epochs of plain teacher forcing before the decay; the paper uses 1 epoch"
     )
     teacher_forcing_decay_end: Optional[float] = option(
-        None, "updates or epochs after which the final ratio is reached (--max-update or --max-epoch)"
+        None, "updates or epochs after which the final ratio is reached (default: --max-update or --max-epoch)"
     )
-    share_dropout: bool = option(False, "both decoder passes of scheduled sampling use the same dropout masks")
+    share_dropout: bool = option(False, "use the same dropout masks in both decoder passes of scheduled sampling")
     first_pass_sampling: bool = option(
-        False, "predictions are drawn from the distribution instead of the most probable"
+        False, "draw predictions from the distribution instead of taking the most probable token"
     )
     first_pass_temperature: float = option(1.0, "temperature of --first-pass-sampling")
-    first_pass_topk: int = option(0, "--first-pass-sampling draws among this many most probable tokens; 0 means all")
+    first_pass_topk: int = option(
+        0, "with --first-pass-sampling, draw only among this many most probable tokens; 0 means all"
+    )
     restrict_vocabulary: bool = option(
         False,
-        "the softmax runs over the words that the target language uses, and special symbols; needs "
-        "batches of one target language (--group-batches-by language)",
+        "restrict the softmax to special symbols and the words that the target language uses; needs "
+        "batches with a single target language (--group-batches-by language)",
     )
     sentence_avg: bool = II("optimization.sentence_avg")
     seed: int = II("common.seed")
@@ -76,13 +80,13 @@ class SWCMCrossEntropyConfig(FairseqDataclass):
 
 @register_criterion("swcm_cross_entropy", dataclass=SWCMCrossEntropyConfig)
 class SWCMCrossEntropyCriterion(FairseqCriterion):
-    """The loss of fairseq's ``label_smoothed_cross_entropy``, computed without the logits.
+    """The loss of fairseq's ``label_smoothed_cross_entropy``, computed without storing the logits.
 
-    Everything happens in one call of the model, which receives a function of its features (``output_head``) and one
-    that mixes the decoder's input after a first pass (``sample_inputs``).
+    The criterion calls the model once and passes it two functions: ``output_head`` computes the loss from the features,
+    and ``sample_inputs`` mixes the decoder input after a first pass.
 
     Raises:
-        InputError: a flag is out of its range.
+        InputError: a flag is out of range.
     """
 
     def __init__(self, cfg: SWCMCrossEntropyConfig, task: HasDictionary):
@@ -105,26 +109,26 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
         return self.cfg.max_update if self.unit is Unit.updates else self.cfg.max_epoch
 
     def position(self, model: BaseFairseqModel) -> float:
-        """The position of training in the unit of the schedule: a function of what a checkpoint restores.
+        """The position in training, in the unit of the schedule; it depends only on state that checkpoints restore.
 
         Raises:
-            InputError: the unit is epochs, and the task does not show its iterator.
+            InputError: the unit is epochs, and the task does not expose its iterator.
         """
         if self.unit is Unit.updates:
             return model.num_updates
         iterator = self.task.train_iterator if isinstance(self.task, ShowsProgress) else None
         if iterator is None:
-            raise InputError("--teacher-forcing-decay-unit epochs does not work with this task; give updates")
+            raise InputError("--teacher-forcing-decay-unit epochs does not work with this task; use updates")
         return iterator.epoch - 1 + min(1.0, iterator.iterations_in_epoch / len(iterator))
 
     def teacher_forcing_ratio(self, model: BaseFairseqModel) -> float:
-        """The share of reference tokens for this batch; validation is always teacher-forced."""
+        """The share of reference tokens for this batch; validation always uses teacher forcing."""
         if self.schedule.constant or not model.training:
             return 1.0
         return self.schedule.ratio(self.position(model))
 
     def forward(self, model: BaseFairseqModel, sample: Sample) -> tuple[Tensor, int, Log]:
-        """The loss (0-dim, a sum), the sample size to divide it by, and what is logged."""
+        """The loss (0-dim, a sum), the sample size to divide it by, and the logging output."""
         if not hasattr(model, "num_updates"):
             raise InputError("--criterion swcm_cross_entropy needs a model of this package, such as --arch xlm_swcm")
         batch = Batch(self, sample)
@@ -156,7 +160,7 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[Log]) -> None:
-        """Log ratios of the sums over workers and batches; losses in base 2, as fairseq's criterions do."""
+        """Log ratios of the sums over workers and batches; losses are in base 2, as in fairseq's criterions."""
         total = summed(logging_outputs)
 
         def log_ratio(name: str, part: str, whole: str) -> None:
@@ -178,20 +182,20 @@ class SWCMCrossEntropyCriterion(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """True: every value is a sum, and the keys are the same on every worker."""
+        """True, because every value is a sum and all workers have the same keys."""
         return True
 
 
 def check(cfg: SWCMCrossEntropyConfig) -> None:
-    """Raise :class:`InputError` for a flag that is out of its range."""
+    """Raise :class:`InputError` for a flag that is out of range."""
     if not 0.0 <= cfg.label_smoothing < 1.0:
-        raise InputError(f"--label-smoothing {cfg.label_smoothing} is outside [0, 1)")
+        raise InputError(f"--label-smoothing {cfg.label_smoothing}: give a number of at least 0 and below 1")
     if cfg.logits_memory is not None and not (math.isfinite(cfg.logits_memory) and cfg.logits_memory > 0):
-        raise InputError(f"--logits-memory {cfg.logits_memory} is not a positive number; give MiB")
+        raise InputError(f"--logits-memory {cfg.logits_memory}: give a positive number of MiB")
     if not (math.isfinite(cfg.first_pass_temperature) and cfg.first_pass_temperature > 0):
-        raise InputError(f"--first-pass-temperature {cfg.first_pass_temperature} is not a positive number")
+        raise InputError(f"--first-pass-temperature {cfg.first_pass_temperature}: give a positive number")
     if cfg.first_pass_topk < 0:
-        raise InputError(f"--first-pass-topk {cfg.first_pass_topk} is negative; 0 means all tokens")
+        raise InputError(f"--first-pass-topk {cfg.first_pass_topk}: give a number of at least 0 (0 means all tokens)")
 
 
 def _log_group(name: str, loss: float, nll: float, ntokens: float) -> None:
@@ -208,25 +212,25 @@ def _log_nll(prefix: str, nll: float, ntokens: float, priority: int = 10) -> Non
 
     def perplexity(meters: MetersDict) -> float | None:
         mean = meters[key].avg
-        return None if mean is None else utils.get_perplexity(mean)  # None: no such token since the last log
+        return None if mean is None else utils.get_perplexity(mean)  # None if there was no token since the last log
 
     metrics.log_derived(f"{prefix}ppl", perplexity, priority=priority + 1)
 
 
 class Batch:
-    """One batch, with what the criterion derives from it.
+    """One batch and the values that the criterion derives from it.
 
     Attributes:
         target: int64 [B, T].
-        facts: what is known about it on the CPU.
-        counted: int64 [N], flat places in ``target`` where the loss counts.
-        outside: how many target words are not in the language's vocabulary; they are added for this batch.
+        facts: facts about the batch, on the CPU.
+        counted: int64 [N], flat positions in ``target`` that are in the loss.
+        outside: number of target words outside the vocabulary of the language; they are added for this batch.
     """
 
     def __init__(self, criterion: SWCMCrossEntropyCriterion, sample: Sample):
         self.criterion, self.sample = criterion, sample
         self.target: Tensor = sample["target"]
-        # Batches of other tasks have no facts: finding them waits for a GPU.
+        # Batches of other tasks have no facts; computing them here waits for the GPU.
         self.facts: BatchFacts = sample["facts"] if "facts" in sample else BatchFacts.of(sample, criterion.padding_idx)
         self.counted = on_device(self.facts.counted, self.target.device)
         self.outside = 0
@@ -235,22 +239,25 @@ class Batch:
         self.group_names: list[str] = criterion.task.group_names if has_groups else []
 
     def no_counts(self) -> Log:
-        """The counts of :class:`InputMixer` if nothing is replaced, of the same types, because workers add them up."""
+        """The counts of :class:`InputMixer` if nothing is replaced; workers add them up, so types must agree."""
         replaced, *others = InputMixer.COUNTS
         return {replaced: 0, **dict.fromkeys(others, self.target.new_zeros(()))}
 
     def vocabulary(self, output_weight: Tensor) -> OutputVocabulary | None:
-        """The words that the softmax runs over; None means all."""
+        """The words in the softmax; None means all."""
         if self._vocabulary is None and self.criterion.cfg.restrict_vocabulary:
             if "tgt_lang_id" not in self.sample:
-                raise InputError("--restrict-vocabulary: this task does not name the target language of its samples")
+                raise InputError(
+                    "--restrict-vocabulary: this task does not name the target language of its samples; use --task "
+                    "multilingual_denoising_mt"
+                )
             self._vocabulary, self.outside = self.criterion.vocabularies.output_vocabulary(
                 self.facts.target_langs, self.facts.words, output_weight.device
             )
         return self._vocabulary
 
     def chunk_rows(self, output_weight: Tensor) -> int:
-        """Rows whose logits exist at one time."""
+        """The number of rows whose logits are in memory at a time."""
         memory = self.criterion.cfg.logits_memory
         if memory is None:
             return default_chunk_rows(output_weight.size(0), output_weight.device)
@@ -271,7 +278,7 @@ class Batch:
         )
 
     def group_sums(self, entropy: CrossEntropy) -> Log:
-        """Tokens, loss and nll of each of the task's groups: the same keys on every worker."""
+        """Tokens, loss and nll of each of the task's groups; all workers have the same keys."""
         names = self.group_names
         if not names:
             return {}
@@ -286,7 +293,7 @@ class Batch:
 
 
 def _group_keys(names: list[str], *sums: Tensor) -> Log:
-    """Logging keys for the columns of tokens, loss and nll (one number for each group)."""
+    """Logging keys for the columns of tokens, loss and nll (one number per group)."""
     columns = zip(("ntokens", "loss", "nll_loss"), sums, strict=True)
     return {
         f"{_GROUP}{what}.{name}": n for what, column in columns for name, n in zip(names, column.flatten(), strict=True)
@@ -294,11 +301,12 @@ def _group_keys(names: list[str], *sums: Tensor) -> Log:
 
 
 class InputMixer:
-    """Replaces a random part of one batch's target-side inputs by what the model predicts.
+    """Replaces a random part of one batch's decoder input with predictions of the model.
 
     Attributes:
-        counts: sums over the replaced positions, a number and three of 0-dim int64: how many there are, how many
-            predictions are the reference, how many are words of the target language, of how many this is known.
+        counts: sums over the replaced positions, an int and three 0-dim int64 tensors: the number of positions, of
+            predictions equal to the reference, of predictions that are words of the target language, and of predictions
+            for which this is known.
     """
 
     COUNTS = ("replaced", "first_pass_correct", "first_pass_inside", "first_pass_known")
@@ -317,7 +325,7 @@ class InputMixer:
 
     @torch.no_grad()
     def __call__(self, features: Tensor, output_weight: Tensor, prev_output_tokens: Tensor) -> Tensor:
-        """The mixed ``prev_output_tokens`` [B, T], given the first pass's ``features`` [B, T, C]."""
+        """The mixed ``prev_output_tokens`` [B, T], given ``features`` [B, T, C] of the first pass."""
         replaceable = torch.from_numpy(self.batch.facts.replaceable)
         positions = sampling.draw_positions(replaceable, self.ratio, self.generator).numpy()
         places = on_device(np.flatnonzero(positions), features.device)
@@ -326,7 +334,7 @@ class InputMixer:
         return sampling.mix_inputs(prev_output_tokens, on_device(positions, features.device), tokens)
 
     def _predict(self, features: Tensor, output_weight: Tensor) -> Tensor:
-        """Tokens [N] for ``features`` [N, C]."""
+        """Predicted tokens [N] for ``features`` [N, C]."""
         criterion = self.batch.criterion
         never = [criterion.padding_idx, criterion.task.target_dictionary.bos()]
         forbidden = on_device(np.array(never), features.device)

@@ -5,40 +5,39 @@ from tqdm import tqdm
 
 from swcm_fairseq.data.piece_boundaries import PieceTable
 
-_CHUNK_TOKENS = 4_000_000  # processed at once, which bounds the memory of cutting
+_CHUNK_TOKENS = 4_000_000  # tokens cut at a time, to bound memory
 
 
 class Blocks:
     """Texts of at most ``limit`` tokens, as views into an indexed dataset.
 
     Attributes:
-        sizes: tokens of each text without ``</s>``, int32, shape (texts,).
-        documents: documents in the dataset.
-        documents_cut: documents that were longer than ``limit``.
-        tokens_lost: tokens that truncation leaves out; 0 for blocks.
+        sizes: tokens per text without ``</s>``, int32, shape (texts,).
+        documents: number of documents in the dataset.
+        documents_cut: number of documents longer than ``limit``.
+        tokens_lost: tokens lost to truncation; 0 for blocks.
     """
 
     def __init__(self, data, limit: int, bos: int, eos: int, pieces: PieceTable | None = None):
         """Cut ``data`` into blocks at the sentence ends of ``pieces``, or truncate it if ``pieces`` is None.
 
         Args:
-            data: documents as 1-d LongTensors, ended by ``eos``, with ``sizes``.
-            limit: maximum number of tokens of a text, without ``<s> <xx>`` and ``</s>``.
-            bos: stripped if a document begins with it.
-            eos: stripped if a document ends with it.
-            pieces: sentence ends.
+            data: documents as 1-d LongTensors that end with ``eos``, with ``sizes``.
+            limit: maximum number of tokens per text, without ``<s> <xx>`` and ``</s>``.
+            bos: removed from the beginning of a document, if present.
+            eos: removed from the end of a document, if present.
+            pieces: tells where sentences end.
         """
         self.data, self.limit, self.bos, self.eos = data, limit, bos, eos
         sizes = np.asarray(data.sizes, dtype=np.int64)
-        specials = (
-            len(data[0]) - len(self._document(0)) if len(sizes) else 0
-        )  # the same for all: <s> or not, </s> or not
+        # All documents have the same special tokens: with or without <s>, with or without </s>.
+        specials = len(data[0]) - len(self._document(0)) if len(sizes) else 0
         lengths = np.maximum(sizes - specials, 0)
         self.documents = len(lengths)
         long = lengths > limit
         self.documents_cut = int(long.sum())
         self.tokens_lost = 0
-        self.document: np.ndarray | None = None  # None: text i is the beginning of document i
+        self.document: np.ndarray | None = None  # if None, text i is the beginning of document i
         if pieces is None or not self.documents_cut:
             self.tokens_lost = int((lengths - limit)[long].sum())
             self.sizes = np.minimum(lengths, limit).astype(np.int32)
@@ -85,7 +84,7 @@ class Blocks:
         self.sizes = np.concatenate(sizes)[order].astype(np.int32)
 
     def _cut_chunk(self, documents: np.ndarray, pieces: PieceTable):
-        """Cut some documents, all of them one block further at a time; yields (document, start, size) arrays."""
+        """Cut ``documents`` in parallel, one block of each per round; yields (document, start, size) arrays."""
         texts = [self._document(int(i)) for i in documents]
         lengths = np.array([len(text) for text in texts])
         ends = np.cumsum(lengths)
@@ -98,7 +97,7 @@ class Blocks:
         while len(active):
             here, end = position[active], ends[active]
             cut = last_boundary[np.minimum(here + self.limit, end - 1)]
-            # A sentence longer than a block is cut where the block is full; the last block takes the rest.
+            # Cut a sentence longer than a block where the block is full; the last block takes the rest.
             cut = np.where(cut <= here, here + self.limit, cut)
             cut = np.where(here + self.limit >= end, end, cut)
             yield documents[active], here - begins[active], cut - here

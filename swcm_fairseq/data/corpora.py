@@ -1,4 +1,4 @@
-"""``corpora.json``: the content of a data directory, written by swcm binarize and read by the task.
+"""``corpora.json``: the contents of a data directory, written by swcm binarize and read by the task.
 
     {"version": 1,
      "vocabulary": {"checksum": "<sha256>", "size": 8000},
@@ -9,8 +9,8 @@
        {"name": "zh-bo", "source_lang": "zh", "target_lang": "bo", "kind": "pair",
         "splits": {"train": {"source": "train.zh-bo.zh", "target": "train.zh-bo.bo", ...}}}]}
 
-Paths are relative to the directory, without ``.bin``/``.idx``. A pair may share its language (``ti_sum``: article
--> title in bo); its files are then ``train.ti_sum.source`` and ``train.ti_sum.target``.
+Paths are relative to the directory and omit ``.bin``/``.idx``. Both sides of a pair may be in the same language
+(``ti_sum``: article -> title in bo); the files are then ``train.ti_sum.source`` and ``train.ti_sum.target``.
 """
 
 import base64
@@ -38,27 +38,34 @@ class Kind(StrEnum):
 
 
 def pack_counts(counts: np.ndarray) -> str:
-    """Counts by dictionary id as text: base64 of zlib-packed little-endian uint64, shape (vocabulary size,)."""
+    """Encode counts per dictionary id, shape (vocabulary size,), as base64 of zlib-compressed little-endian uint64."""
     return base64.b64encode(zlib.compress(counts.astype("<u8").tobytes(), 9)).decode("ascii")
 
 
 def unpack_counts(packed: str, size: int) -> np.ndarray:
-    """What :func:`pack_counts` packed, int64, shape (size,); zeros for an empty string."""
+    """Decode the result of :func:`pack_counts` to int64, shape (size,); zeros for an empty string.
+
+    Raises:
+        InputError: ``packed`` is damaged or has another size.
+    """
     if not packed:
         return np.zeros(size, dtype=np.int64)
     try:
         unpacked = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), 8 * size + 1)
         counts = np.frombuffer(unpacked, dtype="<u8").astype(np.int64)
     except (ValueError, zlib.error) as error:
-        raise InputError(f"{CORPORA_FILE}: counts of pieces are damaged; binarize again") from error
+        raise InputError(f"{CORPORA_FILE}: the piece counts are damaged; binarize the text again") from error
     if len(counts) != size:
-        raise InputError(f"{CORPORA_FILE}: counts of {len(counts)} pieces for a vocabulary of {size}; binarize again")
+        raise InputError(
+            f"{CORPORA_FILE}: has counts of {len(counts)} pieces, but the vocabulary has {size}; "
+            "binarize the text again"
+        )
     return counts
 
 
 @dataclass
 class Split:
-    """One split of a corpus on disk. Tokens count ``</s>``, as fairseq's index does."""
+    """One split of a corpus on disk. Token counts include ``</s>``, as in fairseq's index."""
 
     source: str
     target: str | None = None
@@ -71,16 +78,16 @@ class Split:
     target_pieces: str = ""
     source_lengths: dict[str, int] = field(default_factory=dict)  # percentile -> tokens; "100" is the longest
     target_lengths: dict[str, int] = field(default_factory=dict)
-    source_checksum: str = ""  # of the indexed file, see data_checksum
+    source_checksum: str = ""  # checksum of the indexed file, see data_checksum
     target_checksum: str = ""
-    lines: int = 0  # lines read; samples + all of left_out
+    lines: int = 0  # lines read: samples plus everything in left_out
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> lines
-    fingerprint: str = ""  # SHA-256 of the text files and options; the same again needs no work
+    fingerprint: str = ""  # SHA-256 of the text files and options; if unchanged, nothing is binarized again
 
 
 @dataclass
 class Corpus:
-    """One corpus: a language's text, or the pairs of two languages (or of one)."""
+    """One corpus: text in one language, or pairs in two languages (or within one)."""
 
     name: str
     kind: Kind
@@ -90,7 +97,7 @@ class Corpus:
 
 
 def _check(corpora: list[Corpus], path: Path) -> None:
-    """Raise :class:`InputError` for a name that comes twice, a missing language, or a split without its files."""
+    """Raise :class:`InputError` for a name that occurs twice or a split that lacks one of its files."""
     names = [corpus.name for corpus in corpora]
     for corpus in corpora:
         if names.count(corpus.name) > 1:
@@ -103,14 +110,14 @@ def _check(corpora: list[Corpus], path: Path) -> None:
 
 @dataclass
 class Corpora:
-    """The content of ``corpora.json``."""
+    """The contents of ``corpora.json``."""
 
     vocabulary_checksum: str
     vocabulary_size: int
     corpora: list[Corpus] = field(default_factory=list)
 
     def piece_counts(self, lang: str, split: str = "train") -> np.ndarray:
-        """How often each dictionary id occurs in a language, both sides of pairs included; int64, shape (size,)."""
+        """How often each dictionary id occurs in text in ``lang``, pairs included; int64, shape (size,)."""
         counts = np.zeros(self.vocabulary_size, dtype=np.int64)
         for corpus in self.corpora:
             part = corpus.splits.get(split)
@@ -121,7 +128,7 @@ class Corpora:
         return counts
 
     def write(self, directory: Path | str) -> None:
-        """Write atomically: an interrupted run leaves the old file or the new one, never a part of it."""
+        """Write atomically: an interrupted run leaves the old file or the new one, never a partial file."""
         path = Path(directory) / CORPORA_FILE
         content = {
             "version": VERSION,
@@ -132,14 +139,17 @@ class Corpora:
 
     @classmethod
     def read(cls, directory: Path | str) -> "Corpora":
-        """Read ``corpora.json``; raises :class:`InputError` if it is not one."""
+        """Read ``corpora.json``; raises :class:`InputError` if it is missing, invalid or of another version."""
         path = Path(directory) / CORPORA_FILE
         try:
             content = checked(parse_json(read_text(path), path), _File, str(path))
         except InputError as error:
             raise InputError(f"{error}; write it with swcm binarize") from error
         if content.version != VERSION:
-            raise InputError(f"{path}: version {content.version}, this release reads {VERSION}")
+            raise InputError(
+                f"{path}: has version {content.version}, but this release reads version {VERSION}; "
+                "binarize the text again"
+            )
         _check(content.corpora, path)
         return cls(content.vocabulary.checksum, content.vocabulary.size, content.corpora)
 
@@ -152,7 +162,7 @@ class _Vocabulary:
 
 @dataclass
 class _File:
-    """``corpora.json`` as it is written."""
+    """The layout of ``corpora.json``."""
 
     version: int
     vocabulary: _Vocabulary

@@ -1,6 +1,6 @@
-"""Which corpus each sample of an epoch comes from, and which of its samples.
+"""Decides which sample of which corpus each sample of an epoch is.
 
-Everything is a function of (seed, epoch) and the corpora's sizes: nothing has to be saved to resume.
+Everything is a function of (seed, epoch) and the corpus sizes, so resuming needs no saved state.
 """
 
 import enum
@@ -13,18 +13,18 @@ from swcm_fairseq.errors import InputError
 
 
 class Purpose(enum.IntEnum):
-    """Separates the streams of random numbers that come from one seed."""
+    """Separates the random number streams that share a seed."""
 
-    ORDER = 1  # of the corpora within an epoch
-    WALK = 2  # through one corpus
-    NOISE = 3  # of one sample
+    ORDER = 1  # order of the samples within an epoch
+    WALK = 2  # order of the samples of one corpus
+    NOISE = 3  # noise of one training sample
     BATCHES = 4  # which samples share a batch
-    VALID_NOISE = 5  # of one sample of a validation set
-    SUBSET = 6  # of the documents of a corpus, when only some are used
+    VALID_NOISE = 5  # noise of one validation sample
+    SUBSET = 6  # which documents of a corpus are used, if not all are
 
 
 def generator(*key: int) -> np.random.Generator:
-    """A generator that is a function of ``key`` alone, e.g. (seed, purpose, epoch, sample)."""
+    """A generator that depends only on ``key``, e.g. (seed, purpose, epoch, sample)."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
@@ -42,10 +42,10 @@ class Temperature:
     With beta 0 this is equation 1, otherwise equation 2, of CINO (Yang et al. 2022, section 3.2.1).
 
     Attributes:
-        alpha: above 0 and up to 1; 1 is in proportion to q, towards 0 all are drawn alike.
-        beta: 0 to 1. With 1 - alpha, the tokens seen of each i are in proportion to (its tokens)^alpha.
-        by: i is a language, within which corpora are drawn in proportion to q, or a corpus.
-        by_tokens: q counts tokens instead of samples.
+        alpha: above 0 and up to 1. With 1, p is proportional to q; towards 0, p becomes uniform.
+        beta: 0 to 1. With 1 - alpha, the number of tokens drawn from i is proportional to (tokens of i)^alpha.
+        by: whether i is a language (its corpora are drawn in proportion to q) or a corpus.
+        by_tokens: whether q counts tokens instead of samples.
 
     Raises:
         InputError: ``alpha`` or ``beta`` out of range.
@@ -70,9 +70,9 @@ class Temperature:
         """p of each corpus, float64, shape (corpora,).
 
         Args:
-            samples: of each corpus, at least one; l is the tokens of a sample in the mean.
-            tokens: of each corpus.
-            languages: of each corpus.
+            samples: samples per corpus, at least one each; l is the mean number of tokens per sample.
+            tokens: tokens per corpus.
+            languages: the language of each corpus.
         """
         quantities = self.quantities(samples, tokens)
         names = languages if self.by is SamplingBy.language else range(len(quantities))
@@ -83,17 +83,17 @@ class Temperature:
 
 
 def with_share(p: np.ndarray, chosen: Sequence[bool], share: float, flag: str, names: tuple[str, str]) -> np.ndarray:
-    """``p``, float64, shape (corpora,), in which the chosen corpora together have the probability ``share``.
+    """Rescale ``p`` so that the chosen corpora together have the probability ``share``; float64, shape (corpora,).
 
     Args:
-        p: of each corpus.
-        chosen: whether each belongs to those that get ``share``; the others get the rest.
+        p: probability of each corpus.
+        chosen: whether each corpus belongs to those that get ``share``; the others get the rest.
         share: 0 to 1.
-        flag: that gives the share, for messages.
-        names: of the chosen corpora and of the others, for messages.
+        flag: the flag that sets the share, for messages.
+        names: what to call the chosen corpora and the others in messages.
 
     Raises:
-        InputError: ``share`` out of range, or no corpus for a share above 0.
+        InputError: ``share`` is out of range, or no corpus can take a share above 0.
     """
     if not 0 <= share <= 1:
         raise InputError(f"{flag} {share}: give a share from 0 to 1")
@@ -107,9 +107,9 @@ def with_share(p: np.ndarray, chosen: Sequence[bool], share: float, flag: str, n
 
 
 def quotas(p: np.ndarray, total: int) -> np.ndarray:
-    """How many of ``total`` samples each corpus gives: p * total by largest remainder; int64, sums to ``total``.
+    """Samples to draw from each corpus: p * total by largest remainder; int64, shape (corpora,), sums to ``total``.
 
-    A corpus with p > 0 gives at least one sample where ``total`` allows.
+    A corpus with p > 0 gets at least one sample if ``total`` allows.
     """
     counts = np.floor(p * total).astype(np.int64)
     remainder = p * total - counts
@@ -122,10 +122,10 @@ def quotas(p: np.ndarray, total: int) -> np.ndarray:
 
 
 def walk(length: int, first: int, number: int, seed: int, corpus: int) -> np.ndarray:
-    """Places ``first`` to ``first + number`` on an endless walk through a corpus of ``length`` samples; int64.
+    """Steps ``first`` to ``first + number`` of an endless walk through a corpus of ``length`` samples; int64.
 
     Each round visits every sample once, in a new order. So no sample is repeated before all others have been visited,
-    across epochs too.
+    even across epochs.
     """
     rounds = range(first // length, -(-(first + number) // length))
     if not rounds:
@@ -138,14 +138,14 @@ def walk(length: int, first: int, number: int, seed: int, corpus: int) -> np.nda
 def plan_epoch(
     lengths: Sequence[int], counts: np.ndarray, seed: int, epoch: int, earlier: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What sample i of an epoch is: its corpus (int32) and its index there (int64); shapes (counts.sum(),).
+    """The corpus of each sample of an epoch (int32) and its index there (int64); shapes (counts.sum(),).
 
     Args:
-        lengths: samples of each corpus.
-        counts: how many samples of each the epoch has (see :func:`quotas`).
-        seed: of the run.
-        epoch: from 1.
-        earlier: how many epochs had these corpora before (differs from epoch - 1 for sharded data).
+        lengths: samples per corpus.
+        counts: samples that the epoch draws from each corpus (see :func:`quotas`).
+        seed: the seed of the run.
+        epoch: counted from 1.
+        earlier: number of earlier epochs with these corpora (not epoch - 1 if the data is sharded).
     """
     corpus_of = np.repeat(np.arange(len(lengths), dtype=np.int32), counts)
     index_of = np.concatenate(

@@ -1,4 +1,4 @@
-"""fairseq's dictionary for the tasks: a vocabulary's pieces, ``<mask>`` and language tokens."""
+"""The dictionary that tasks use: fairseq's, with the pieces of a vocabulary, ``<mask>`` and language tokens."""
 
 from fairseq.data import Dictionary
 
@@ -6,17 +6,17 @@ from swcm_fairseq.data.piece_list import PieceList, SpecialSymbols
 
 
 class MultilingualDictionary(Dictionary, SpecialSymbols):
-    """fairseq's dictionary; the text of ids leaves the language tokens out, as fairseq's leaves out ``<s>``."""
+    """fairseq's dictionary; :meth:`string` omits language tokens just as fairseq omits ``<s>``."""
 
     @classmethod
     def of(cls, pieces: PieceList) -> "MultilingualDictionary":
-        """fairseq's view of the same symbols."""
+        """A fairseq dictionary with the symbols of ``pieces``."""
         dictionary = cls()
         dictionary.symbols, dictionary.count = list(pieces.symbols), list(pieces.count)
         dictionary.indices = dict(pieces.indices)
         return dictionary
 
     def string(self, tensor, *args, extra_symbols_to_ignore=None, **kwargs) -> str:
-        """As fairseq's."""
+        """As fairseq's, without language tokens."""
         ignored = self.language_ids.union(extra_symbols_to_ignore or ())
         return super().string(tensor, *args, extra_symbols_to_ignore=ignored, **kwargs)

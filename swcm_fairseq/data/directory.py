@@ -1,6 +1,6 @@
-"""Open a data directory: its corpora, its vocabulary, and the indexed files.
+"""Open a data directory: its corpora, its vocabulary, and its indexed files.
 
-Directories with ``corpora.json`` and directories as stock ``fairseq-preprocess`` writes them look the same afterwards.
+Callers see no difference between a directory with ``corpora.json`` and one written by stock ``fairseq-preprocess``.
 """
 
 import functools
@@ -25,8 +25,8 @@ _CHUNK_BYTES = 1 << 22
 def load_vocabulary(directory: Path | str) -> PieceList:
     """The dictionary of a data directory; raises :class:`InputError` if its files disagree.
 
-    Stock ``fairseq-preprocess`` writes ``dict.<lang>.txt``, or ``dict.txt`` into each language's folder: all of them
-    must be the same vocabulary.
+    Stock ``fairseq-preprocess`` writes ``dict.<lang>.txt``, or a ``dict.txt`` in each language's folder; all of these
+    must contain the same vocabulary.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -36,18 +36,20 @@ def load_vocabulary(directory: Path | str) -> PieceList:
         recorded = Corpora.read(directory).vocabulary_checksum
         if recorded != checksum(dictionary):
             raise InputError(
-                f"{directory / CORPORA_FILE}: was written with another vocabulary than {directory / DICT_FILE}; "
+                f"{directory / CORPORA_FILE}: was not written with the vocabulary in {directory / DICT_FILE}; "
                 "binarize the text again with this vocabulary"
             )
         return dictionary
     paths = [directory / DICT_FILE, *sorted(directory.glob("dict.*.txt")), *sorted(directory.glob(f"*/{DICT_FILE}"))]
     paths = [path for path in paths if path.is_file()]
     if not paths:
-        return load_dictionary(directory / DICT_FILE)  # says that it is missing
+        return load_dictionary(directory / DICT_FILE)  # raises: the file is missing
     dictionary = load_dictionary(paths[0])
     for path in paths[1:]:
         if checksum(load_dictionary(path)) != checksum(dictionary):
-            raise InputError(f"{path}: another vocabulary than {paths[0]}; binarize all text with one, by --srcdict")
+            raise InputError(
+                f"{path}: is not the vocabulary in {paths[0]}; binarize all text with the same vocabulary (--srcdict)"
+            )
     return dictionary
 
 
@@ -60,7 +62,7 @@ def find_corpora(directory: Path | str) -> list[Corpus]:
 
 
 def _stock_mono(directory: Path) -> list[Corpus]:
-    """``<lang>/<split>.{bin,idx}``, as for fairseq's multilingual_denoising."""
+    """Corpora stored as ``<lang>/<split>.{bin,idx}``, as fairseq's multilingual_denoising expects them."""
     corpora = []
     for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):
         files = sorted(folder.glob("*.idx"))
@@ -71,7 +73,7 @@ def _stock_mono(directory: Path) -> list[Corpus]:
 
 
 def _stock_pairs(directory: Path) -> list[Corpus]:
-    """``<split>.<source>-<target>.<lang>.{bin,idx}``, as for fairseq's translation."""
+    """Corpora stored as ``<split>.<source>-<target>.<lang>.{bin,idx}``, as fairseq's translation expects them."""
     corpora: dict[str, Corpus] = {}
     for file in sorted(directory.glob("*.idx")):
         match = _PAIR_FILE.fullmatch(file.name)
@@ -101,17 +103,17 @@ def check_languages(corpora: list[Corpus], langs: list[str], directory: Path | s
 
 
 def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
-    """Check that an indexed file is whole: fairseq's own class fails with a traceback, or reads other tokens.
+    """Check that an indexed file is intact; fairseq's own class would fail with a traceback or read wrong tokens.
 
     Args:
-        path: of the file, without ``.bin``/``.idx``.
+        path: path of the file, without ``.bin``/``.idx``.
 
     Returns:
-        the type of its ids, and the sizes of its samples, int32, shape (samples,).
+        the type of its ids, and the tokens per sample, int32, shape (samples,).
 
     Raises:
-        InputError: a file is missing, empty or no index of this version; its sizes and places are not those of the
-            data file; or it is not the file that was written.
+        InputError: a file is missing or empty, the index has an unknown format or version or does not match the data
+            file, or the checksum differs from the recorded one.
     """
     index, data = Path(f"{path}.idx"), Path(f"{path}.bin")
     for file in (index, data):
@@ -127,12 +129,18 @@ def check_index(path: Path | str) -> tuple[np.dtype, np.ndarray]:
     places = numbers[4 * entries :].view("<i8")
     ends = np.cumsum(sizes, dtype=np.int64) * dtype.itemsize
     if sizes.min() < 1 or places[0] != 0 or not np.array_equal(places[1:], ends[:-1]):
-        raise InputError(f"{index}: damaged: the places of its samples are not those of their sizes; binarize again")
+        raise InputError(
+            f"{index}: damaged: the offsets of its samples do not match their sizes; binarize the text again"
+        )
     if data.stat().st_size != int(ends[-1]):
-        raise InputError(f"{data}: {data.stat().st_size} bytes, its index says {ends[-1]}; binarize the text again")
+        raise InputError(
+            f"{data}: has {data.stat().st_size} bytes, but its index says {ends[-1]}; binarize the text again"
+        )
     recorded = _recorded_checksum(index)
     if recorded and recorded != data_checksum(path):
-        raise InputError(f"{data}: it or its index is not the file that {CORPORA_FILE} describes; binarize again")
+        raise InputError(
+            f"{data}: this file or its index does not match the checksum in {CORPORA_FILE}; binarize the text again"
+        )
     return dtype, sizes
 
 
@@ -145,15 +153,15 @@ def _read_header(index: Path) -> tuple[np.dtype, int]:
     _, version, code, entries = HEADER.unpack(header.ljust(HEADER.size, b"\0"))
     found, wanted = index.stat().st_size, HEADER.size + entries * ENTRY_BYTES
     if found != wanted:
-        raise InputError(f"{index}: {found} bytes instead of {wanted}; binarize the text again")
+        raise InputError(f"{index}: has {found} bytes instead of {wanted}; binarize the text again")
     dtype = DTYPES.get(code)
     if version != VERSION or dtype is None:
-        raise InputError(f"{index}: version {version} with ids of type {code} is not known; binarize the text again")
+        raise InputError(f"{index}: unknown version {version} or id type {code}; binarize the text again")
     return np.dtype(dtype), entries
 
 
 def data_checksum(path: Path | str) -> str:
-    """CRC-32 of ``path.idx`` and of ``path.bin``, in hexadecimal: enough for damage, and as fast as the disk."""
+    """CRC-32 of ``path.idx`` and of ``path.bin``, in hexadecimal: enough to detect damage, and as fast as the disk."""
     sums = []
     for extension in ("idx", "bin"):
         crc = 0
@@ -165,7 +173,7 @@ def data_checksum(path: Path | str) -> str:
 
 
 def _recorded_checksum(index: Path) -> str:
-    """What ``corpora.json`` in the folder of an index, or in the one above, says of it; "" if nothing."""
+    """The checksum of an index in ``corpora.json`` of its folder or the parent folder; "" if none is recorded."""
     for folder in (index.parent, index.parent.parent):
         file = folder / CORPORA_FILE
         if file.is_file():
@@ -176,7 +184,7 @@ def _recorded_checksum(index: Path) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _recorded_checksums(directory: Path, _: int) -> dict[str, str]:
-    """Path in a data directory -> checksum, as ``corpora.json`` of that time says."""
+    """Path in a data directory -> checksum; the second argument, the time of ``corpora.json``, renews the cache."""
     splits = [split for corpus in Corpora.read(directory).corpora for split in corpus.splits.values()]
     return {split.source: split.source_checksum for split in splits} | {
         split.target: split.target_checksum for split in splits if split.target is not None

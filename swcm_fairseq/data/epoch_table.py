@@ -1,4 +1,4 @@
-"""How many samples of each corpus an epoch has, and the table of it that is shown when training starts."""
+"""The number of samples per corpus in an epoch, and the table that shows it when training starts."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from swcm_fairseq.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-MOST_PASSES = 10  # over a corpus in an epoch, without a warning
+MOST_PASSES = 10  # passes over a corpus per epoch that cause no warning
 
 
 def planned_counts(
@@ -21,16 +21,16 @@ def planned_counts(
     translation_share: float | None = None,
     language_share: tuple[str, float] | None = None,
 ) -> np.ndarray:
-    """How many samples of each stream an epoch has, int64, shape (streams,); logs the table.
+    """The number of samples per epoch from each stream, int64, shape (streams,); logs the table.
 
-    The language of a stream is that of its target.
+    The language of a stream is its target language.
 
     Args:
         streams: at least one.
-        temperature: how they are drawn.
-        samples_per_epoch: None: as many as there are.
-        translation_share: of pairs; None: what the temperature gives.
-        language_share: a language and its share; None: what the temperature gives.
+        temperature: how streams are drawn.
+        samples_per_epoch: total number of samples; None for as many as the streams have.
+        translation_share: share of pairs; None leaves it to the temperature.
+        language_share: a language and its share; None leaves it to the temperature.
 
     Raises:
         InputError: a number is out of range.
@@ -58,7 +58,7 @@ def planned_counts(
 def sampling_table(
     streams: Sequence[Stream], p: np.ndarray, counts: np.ndarray, temperature: Temperature
 ) -> Iterator[str]:
-    """Lines: how corpora are drawn; then corpus, samples, tokens, q, p, samples per epoch, passes per epoch."""
+    """The lines of the table: how corpora are drawn, then one row of sizes and probabilities per corpus."""
     yield meaning(streams, counts, temperature)
     width = max(len("corpus"), *(len(stream.group) for stream in streams))
     heads = f"{'samples':>11} {'tokens':>14} {'q':>7} {'p':>7} {'samples/epoch':>13} {'passes/epoch':>12}"
@@ -78,7 +78,7 @@ def sampling_table(
 
 
 def meaning(streams: Sequence[Stream], counts: np.ndarray, temperature: Temperature) -> str:
-    """One line: what the temperature applies to, and the resulting share of pairs."""
+    """One line that says what the temperature applies to and the resulting share of pairs."""
     unit = "tokens" if temperature.by_tokens else "samples"
     length = f" / l^{temperature.beta:g}" if temperature.beta else ""
     formula = f"q^{temperature.alpha:g}{length}, q in {unit}"
@@ -92,11 +92,11 @@ def meaning(streams: Sequence[Stream], counts: np.ndarray, temperature: Temperat
 
 
 def too_many_passes(streams: Sequence[Stream], counts: np.ndarray) -> Iterator[str]:
-    """A warning for each corpus that an epoch passes over more than :data:`MOST_PASSES` times."""
+    """A warning for each corpus that an epoch repeats more than :data:`MOST_PASSES` times."""
     for stream, count in zip(streams, counts, strict=True):
         if count > MOST_PASSES * len(stream):
             yield (
-                f"{stream.group}: an epoch passes {count / len(stream):.1f} times over its {len(stream):,} samples; "
+                f"{stream.group}: an epoch repeats its {len(stream):,} samples {count / len(stream):.1f} times; "
                 "draw it less often with --sampling-by language, a higher --sampling-alpha or --translation-share, or "
                 "shorten the epoch with --samples-per-epoch"
             )

@@ -1,7 +1,8 @@
-"""The language of a text, by its script and letters if these decide, otherwise by CLD2 (package ``pycld2``).
+"""Identify the language of a text, by its script and letters if they suffice, otherwise by CLD2 (package ``pycld2``).
 
-CLD2 needs no network and knows the five languages of the paper, with Kazakh in Arabic script and Mongolian in the
-traditional script. The table of :mod:`swcm_fairseq.data.languages` says what decides for which language.
+CLD2 needs no network and knows the five languages of the paper, including Kazakh in Arabic script and Mongolian in the
+traditional script. The table in :mod:`swcm_fairseq.data.languages` defines which scripts and letters identify which
+language.
 """
 
 import importlib.util
@@ -15,16 +16,11 @@ from swcm_fairseq.data.spelling import normalize
 NONE = "none"  # a text without letters
 UNKNOWN = "un"  # CLD2's code for a language that it does not know
 
-_OTHER_SCRIPTS = (
-    "Latin",
-    "Hangul",
-    "Hiragana",
-    "Katakana",
-)  # scripts that are distinguished besides those of the table
+_OTHER_SCRIPTS = ("Latin", "Hangul", "Hiragana", "Katakana")  # distinguished in addition to those in the table
 _OTHER = "Other"
 _WORDS = regex.compile(r"\p{Han}|[[\p{L}\p{M}]--\p{Han}]+", regex.VERSION1)  # Tibetan: syllables
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
-_JAPANESE = ("Han", "Hiragana", "Katakana")  # scripts that Japanese mixes: CLD2 gets all words of such a text
+_JAPANESE = ("Han", "Hiragana", "Katakana")  # Japanese mixes these scripts, so CLD2 gets all words of such a text
 
 
 def has_identifier() -> bool:
@@ -33,7 +29,7 @@ def has_identifier() -> bool:
 
 
 def words_by_script(text: str) -> dict[str, list[str]]:
-    """The words of ``text`` (Chinese characters, Tibetan syllables) under the script of their first letter."""
+    """The words of ``text`` (Chinese characters, Tibetan syllables), grouped by the script of their first letter."""
     scripts = dict.fromkeys([*(script for row in LANGUAGES.values() for script in row.scripts), *_OTHER_SCRIPTS])
     words: dict[str, list[str]] = {}
     for word in _WORDS.findall(normalize(text)):
@@ -48,7 +44,7 @@ def _letter(script: str) -> regex.Pattern[str]:
 
 
 def main_script(text: str) -> str:
-    """The Unicode name of the script of most words, the first one in a tie; :data:`NONE` without letters."""
+    """The Unicode name of the script that most words are in; the first in a tie; :data:`NONE` without letters."""
     return _most(words_by_script(text))
 
 
@@ -59,11 +55,11 @@ def _most(words: dict[str, list[str]]) -> str:
 def identify(text: str, sure: bool = False) -> str:
     """The language of ``text``: an ISO 639 code, :data:`UNKNOWN` or :data:`NONE` (no letters).
 
-    CLD2 only gets the words of the main script, so that product names and formulas in Latin letters do not decide.
+    CLD2 sees only the words in the main script, so product names and formulas in Latin letters have no influence.
 
     Args:
-        text: of any length.
-        sure: :data:`UNKNOWN` unless CLD2 calls its answer reliable; otherwise its best guess.
+        text: a text of any length.
+        sure: return :data:`UNKNOWN` unless CLD2 calls its answer reliable; by default, return its best guess.
     """
     words = words_by_script(text)
     script = _most(words)
@@ -84,13 +80,13 @@ def _cld2(text: str, sure: bool) -> str:
 
     try:
         reliable, _, languages = pycld2.detect(text.encode(), isPlainText=True, bestEffort=not sure)
-    except pycld2.error:  # characters CLD2 refuses
+    except pycld2.error:  # CLD2 rejects some characters
         return UNKNOWN
     return languages[0][1] if reliable or not sure else UNKNOWN
 
 
 def _by_letters(text: str, script: str, code: str) -> str:
-    """``code``, or the language among those of ``script`` that CLD2 mixes up with it whose own letters ``text`` has."""
+    """Correct CLD2's ``code`` if it confuses languages in ``script``, by their distinctive letters in ``text``."""
     rows = [row for row in LANGUAGES.values() if script in row.own_letters]
     accepting = [row for row in rows if code in row.cld2]
     if not accepting:

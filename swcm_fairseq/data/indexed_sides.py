@@ -13,17 +13,19 @@ from swcm_fairseq.errors import InputError
 
 
 def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combine: bool = False):
-    """The indexed file ``prefix`` of ``directory``, memory-mapped.
+    """Open the indexed file ``prefix`` in ``directory``, memory-mapped.
 
     Args:
         directory: the data directory.
-        prefix: path in it, without ``.bin``/``.idx``; ``train.zh-bo.zh`` is followed by ``train1.zh-bo.zh`` and so on
-            if ``combine``.
-        dictionary: pieces only; an id beyond it is refused.
-        combine: fairseq's: read ``train``, ``train1``, ``train2``, ... as one.
+        prefix: path in the directory, without ``.bin``/``.idx``.
+        dictionary: ids must be below its length.
+        combine: append ``train1.zh-bo.zh``, ``train2.zh-bo.zh``, ... to ``train.zh-bo.zh``, as fairseq does.
 
     Returns:
         a dataset of 1-d LongTensors with ``sizes`` (tokens, ``</s>`` included).
+
+    Raises:
+        InputError: a file is missing or damaged, or contains ids outside the dictionary.
     """
     parts = []
     for number in itertools.count() if combine else (0,):
@@ -37,11 +39,11 @@ def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combin
 
 
 def _open(path: str, dictionary: Dictionary) -> MMapIndexedDataset:
-    """One indexed file; raises :class:`InputError` if it is missing, damaged, or has ids that are not pieces."""
+    """Open one indexed file; raises :class:`InputError` if it is missing, damaged, or has ids that are not pieces."""
     dtype, _ = check_index(path)
     if int(np.memmap(f"{path}.bin", dtype, "r").max()) >= len(dictionary):
         raise InputError(
-            f"{path}.bin: has ids beyond the {len(dictionary)} entries of the dictionary; "
-            "it was made with another vocabulary, binarize the text again"
+            f"{path}.bin: contains ids outside the dictionary of {len(dictionary)} entries, so it was written with "
+            "another vocabulary; binarize the text again"
         )
     return MMapIndexedDataset(path)

@@ -1,4 +1,4 @@
-"""Documents joined into one long text that is cut at a fixed length, as CINO does with Chinese (Yang et al. 2022,
+"""Documents joined into one long text and cut at a fixed length, as CINO does with Chinese (Yang et al. 2022,
 appendix A)."""
 
 import numpy as np
@@ -7,26 +7,26 @@ import numpy as np
 class JoinedDocuments:
     """Texts of exactly ``limit`` tokens, except the last one: the documents in order, with ``</s>`` between them.
 
-    They are read like :class:`~swcm_fairseq.data.blocks.Blocks`. No token is lost.
+    The interface is that of :class:`~swcm_fairseq.data.blocks.Blocks`. No token is lost.
 
     Attributes:
-        sizes: tokens of each text, int32, shape (texts,).
-        documents: documents in the dataset.
+        sizes: tokens per text, int32, shape (texts,).
+        documents: number of documents in the dataset.
     """
 
     def __init__(self, data, limit: int, bos: int, eos: int):
         """Args:
-        data: documents as 1-d LongTensors, ended by ``eos`` or not, with ``sizes``.
-        limit: tokens of a text.
-        bos: removed if a document begins with it.
-        eos: put between documents, whether or not they end with it.
+        data: documents as 1-d LongTensors, with or without ``eos`` at the end, with ``sizes``.
+        limit: tokens per text.
+        bos: removed from the beginning of a document, if present.
+        eos: placed between documents, once, whether or not they end with it.
         """
         self.data, self.limit, self.bos, self.eos = data, limit, bos, eos
         sizes = np.asarray(data.sizes, dtype=np.int64)
-        extra = len(self._document(0)) - int(sizes[0]) if len(sizes) else 0  # the same for all
+        extra = len(self._document(0)) - int(sizes[0]) if len(sizes) else 0  # the same for all documents
         self.ends = np.cumsum(sizes + extra)
         self.documents = len(sizes)
-        total = max(int(self.ends[-1]) - 1, 0) if len(sizes) else 0  # no </s> after the last document
+        total = max(int(self.ends[-1]) - 1, 0) if len(sizes) else 0  # omit </s> after the last document
         count = -(-total // limit)
         self.sizes = np.full(count, limit, dtype=np.int32)
         if count:
@@ -45,11 +45,11 @@ class JoinedDocuments:
         return text[begin : begin + end - start]
 
     def full(self, index: int) -> np.ndarray:
-        """The text itself: it belongs to no single document."""
+        """The text itself, because it belongs to no single document."""
         return self[index]
 
     def _document(self, index: int) -> np.ndarray:
-        """Ids of a document and ``</s>``."""
+        """Ids of a document, followed by ``</s>``."""
         ids = self.data[int(index)].numpy()
         if len(ids) and ids[0] == self.bos:
             ids = ids[1:]

@@ -1,4 +1,4 @@
-"""A data directory of labelled text: fairseq's ``input0`` and ``label``, and ``classification.json`` beside them."""
+"""A data directory of labelled text: fairseq's ``input0`` and ``label`` folders, and ``classification.json``."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -17,12 +17,12 @@ INPUT, LABEL = "input0", "label"
 
 @dataclass
 class Classification:
-    """The content of ``classification.json``.
+    """The contents of ``classification.json``.
 
     Attributes:
-        name: of the set, such as ``wcm``.
-        classes: names, in the order of the labels.
-        splits: split -> (language, examples), in the order of the split's examples.
+        name: name of the data set, such as ``wcm``.
+        classes: class names, in label order.
+        splits: split -> (language, number of examples), in the order of the examples.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Classification:
     splits: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def languages(self, split: str) -> np.ndarray:
-        """The language of each example of a split; str, shape (examples,)."""
+        """The language of each example in a split; str, shape (examples,)."""
         return np.array(list(chain.from_iterable([lang] * count for lang, count in self.splits[split])))
 
     @property
     def tests(self) -> dict[str, str]:
-        """Language -> the name of its test split."""
+        """Language -> name of its test split."""
         return {name.removeprefix("test."): name for name in self.splits if name.startswith("test.")}
 
     def write(self, directory: Path) -> None:
@@ -45,7 +45,7 @@ class Classification:
 
     @classmethod
     def read(cls, directory: Path | str) -> "Classification":
-        """Read ``classification.json``; raises :class:`InputError` if it is not one."""
+        """Read ``classification.json``; raises :class:`InputError` if it is missing or invalid."""
         path = Path(directory) / CLASSIFICATION_FILE
         if not path.exists():
             raise InputError(f"{path}: no such file; write it with swcm classification")

@@ -1,4 +1,4 @@
-"""The words of each language, and an output matrix restricted to them (CINO, section 3.2.2, for generation)."""
+"""The words of each language, and output matrices restricted to them (CINO, section 3.2.2, for generation)."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,49 +13,52 @@ from swcm_fairseq.task_protocols import CountsWords, HasDictionary
 
 
 class OutputVocabulary:
-    """A part of the output matrix's rows, as a smaller matrix with ids of its own.
+    """A subset of the output matrix's rows, as a smaller matrix with its own ids.
 
     Attributes:
-        ids: int64 [R], ascending, the rows that are kept.
+        ids: int64 [R], ascending: the rows that are kept.
     """
 
     def __init__(self, kept: np.ndarray, device: torch.device):
-        """Keep the words where ``kept``, bool [V], is true, for an output matrix on ``device``."""
+        """Keep the words for which ``kept``, bool [V], is true; the output matrix is on ``device``."""
         self.ids = on_device(np.flatnonzero(kept), device)
         self._local = on_device(np.cumsum(kept) - 1, device)
 
     def weight(self, output_weight: Tensor) -> Tensor:
-        """The rows of ``output_weight`` [V, ...] that are kept, [R, ...]; gradients flow back into it."""
+        """The kept rows [R, ...] of ``output_weight`` [V, ...]; gradients flow back into it."""
         whole = len(self.ids) == output_weight.size(0)
         return output_weight if whole else output_weight.index_select(0, self.ids)
 
     def local(self, tokens: Tensor) -> Tensor:
-        """Ids of the smaller matrix for ``tokens`` (any shape), all of which are kept."""
+        """The ids of ``tokens`` (any shape) in the smaller matrix; all tokens must be among the kept words."""
         return self._local[tokens]
 
 
 class RestrictedProjection(nn.Module):
-    """An output projection that computes the logits of some words, under their ids in the smaller matrix."""
+    """An output projection that computes logits only for the words of an :class:`OutputVocabulary`."""
 
     def __init__(self, projection: nn.Linear | Int8Linear, vocabulary: OutputVocabulary):
         super().__init__()
         assert projection.weight is not None
-        # A parameter as before: how torch multiplies, and hence rounds, depends on it.
+        # This must stay a parameter: it affects which kernel torch chooses, and hence the rounding.
         self.weight = nn.Parameter(vocabulary.weight(projection.weight.detach()), projection.weight.requires_grad)
         self._rounded = Int8Linear(self.weight) if isinstance(projection, Int8Linear) else None
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits [..., R] of ``features`` [..., C]."""
+        """Logits [..., R] for ``features`` [..., C]."""
         return nn.functional.linear(features, self.weight) if self._rounded is None else self._rounded(features)
 
 
 class LanguageVocabularies:
-    """The words of each language, as counted by the task; specials belong to every language."""
+    """The words of each language, as counted by the task. Special symbols belong to every language."""
 
     def __init__(self, task: HasDictionary, name: Callable[[int], str] | None = None):
-        """Languages are the numbers that ``task.language_vocabulary`` accepts; ``name`` gives their names.
+        """Languages are the numbers that ``task.language_vocabulary`` accepts.
 
-        Without ``name`` they are language tokens of the task's dictionary.
+        Args:
+            task: a task that counts words.
+            name: maps the number of a language to its name; by default, numbers are ids of language tokens in the
+                task's dictionary.
         """
         self._task = task
         self._name = name or task.target_dictionary.__getitem__
@@ -63,7 +66,7 @@ class LanguageVocabularies:
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     def words(self, lang_token: int) -> np.ndarray | None:
-        """bool [V], true for the words of a language; None if it was not counted."""
+        """bool [V], true for the words of a language; None if they were not counted."""
         if lang_token not in self._words:
             ids = self._task.language_vocabulary(lang_token) if isinstance(self._task, CountsWords) else None
             self._words[lang_token] = None if ids is None else self._mask(ids)
@@ -76,34 +79,34 @@ class LanguageVocabularies:
         return mask
 
     def of_batch(self, languages: Sequence[int]) -> np.ndarray:
-        """The words, bool [V], of a batch's one language.
+        """The words, bool [V], of the only language in a batch.
 
         Raises:
-            InputError: there are several ``languages``, or the words of the language were not counted.
+            InputError: the batch has several ``languages``, or the words of the language were not counted.
         """
         symbols = [self._name(token) for token in languages]
         if len(languages) > 1:
             raise InputError(
-                f"a batch has the target languages {' '.join(symbols)}, but its vocabulary is to be restricted to one; "
-                "keep them apart with --group-batches-by language"
+                f"a batch mixes the target languages {' '.join(symbols)}, but the vocabulary can only be restricted "
+                "to one language; add --group-batches-by language"
             )
         words = self.words(languages[0])
         if words is None:
             raise InputError(
-                f"the vocabulary is to be restricted, but the data directory has no counts for {symbols[0]}; write "
-                "them with swcm binarize"
+                f"cannot restrict the vocabulary: the data directory has no counts for {symbols[0]}; "
+                "write them with swcm binarize"
             )
         return words
 
     def output_vocabulary(
         self, languages: Sequence[int], given: np.ndarray, device: torch.device
     ) -> tuple[OutputVocabulary, int]:
-        """What the softmax of a batch of one language runs over, and how many of the words ``given`` had to be added.
+        """The words in the softmax of a single-language batch, and how many words of ``given`` had to be added.
 
         Args:
-            languages: those of the batch, each once.
-            given: int64, words that must be in it.
-            device: of the output matrix.
+            languages: the languages of the batch, each once.
+            given: int64, words that must be included.
+            device: the device of the output matrix.
 
         Raises:
             InputError: see :meth:`of_batch`.
@@ -114,9 +117,12 @@ class LanguageVocabularies:
         return OutputVocabulary(kept, device), int((~words[given]).sum())
 
     def share_known(self, tokens: Tensor, lang_tokens: Tensor, languages: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """How many of ``tokens`` [N] are words of their language ``lang_tokens`` [N], and for how many this is known.
+        """How many of ``tokens`` are words of their language, and for how many this is known.
 
-        ``languages`` are all that ``lang_tokens`` may have.
+        Args:
+            tokens: int64 [N].
+            lang_tokens: int64 [N], the language of each token.
+            languages: all values that ``lang_tokens`` may contain.
         """
         inside = known = tokens.new_zeros(())
         for lang_token in languages:
@@ -128,7 +134,7 @@ class LanguageVocabularies:
         return inside, known
 
     def _words_on(self, lang_token: int, device: torch.device) -> Tensor | None:
-        """:meth:`words` as a tensor."""
+        """:meth:`words` as a tensor on ``device``, cached."""
         words, key = self.words(lang_token), (lang_token, device)
         if words is not None and key not in self._on_device:
             self._on_device[key] = on_device(words, device)

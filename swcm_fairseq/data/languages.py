@@ -1,10 +1,10 @@
 """Everything the project knows about languages, in one table: a new language is one row.
 
-A language that is not in the table works too: it gets words between spaces and Unicode's common sentence ends; only
-ROUGE needs a tokenizer then (``--tokenizer word``).
+A language that is not in the table works too: its words are separated by spaces, and Unicode's common sentence ends
+apply. Only ROUGE then needs a tokenizer (``--tokenizer word``).
 
-Codes are ISO 639 (``bo``), optionally with a script or region after ``_`` or ``-``
-(``kk_arab``): everything but the script is then that of the plain code.
+Codes are ISO 639 (``bo``), optionally with a script or region after ``_`` or ``-`` (``kk_arab``). Such a code takes
+everything but the script from the row of the plain code.
 """
 
 import re
@@ -16,11 +16,11 @@ from swcm_fairseq.errors import InputError
 
 
 class WordUnit(Enum):
-    """What span noise, lengths and scores take as one word."""
+    """What counts as one word in span noise, lengths and scores."""
 
-    SPACE = "space"  # words between spaces (Uyghur, Kazakh, Mongolian, ...)
-    TSHEG = "tsheg"  # Tibetan syllables, ended by tsheg, shad or space
-    PIECE = "piece"  # scripts that separate nothing: every sentencepiece piece (Chinese)
+    SPACE = "space"  # words separated by spaces (Uyghur, Kazakh, Mongolian, ...)
+    TSHEG = "tsheg"  # Tibetan syllables, which end with a tsheg, shad or space
+    PIECE = "piece"  # sentencepiece pieces, for scripts without separators (Chinese)
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,19 @@ class Language:
     Attributes:
         code: ISO 639 code, as in ``<bo>``.
         name: English name.
-        scripts: Unicode script names the language is written in, most common first.
-        word_unit: what one word is.
+        scripts: Unicode names of the scripts that the language is written in, most common first.
+        word_unit: what counts as one word.
         sentence_ends: characters that end a sentence.
-        rouge: name of the ROUGE tokenizer (:mod:`swcm_fairseq.scoring.tokenizers`), "" if none is known.
-        bleu: name of sacreBLEU's tokenizer. ``intl`` knows the punctuation of every script, ``13a`` only ASCII's; where
-            words are not spaced, ``char`` counts characters.
-        cld2: codes that CLD2 gives to its text, its own first; the others are relatives that CLD2 mistakes it for.
-        own_scripts: scripts of no other language: they identify it without CLD2, which takes short Tibetan for Dzongkha
-            and Chinese without particles for Japanese.
-        flores: its file in FLORES+, without ``.jsonl``; "" if it has none. Kazakh and Mongolian are Cyrillic there.
-        own_letters: script -> letters that distinguish it from languages of that script that CLD2 confuses with it.
+        rouge: name of the ROUGE tokenizer (:mod:`swcm_fairseq.scoring.tokenizers`); "" if none is known.
+        bleu: name of the sacreBLEU tokenizer. ``intl`` knows the punctuation of every script, ``13a`` only ASCII
+            punctuation; ``char`` counts characters, for scripts without spaces.
+        cld2: codes that CLD2 returns for text in this language: the correct one first, then similar languages that
+            CLD2 mistakes it for.
+        own_scripts: scripts that no other language uses. They identify the language without CLD2, which takes short
+            Tibetan text for Dzongkha and Chinese text without particles for Japanese.
+        flores: name of its FLORES+ file, without ``.jsonl``; "" if it has none. FLORES+ has Kazakh and Mongolian in
+            Cyrillic script.
+        own_letters: script -> letters that distinguish the language from those that CLD2 confuses with it.
     """
 
     code: str
@@ -56,7 +58,7 @@ class Language:
     flores: str = ""
 
 
-# Closing quotes and brackets: they may occur between the end of a sentence and the next sentence.
+# Closing quotes and brackets, which may occur between two sentences.
 CLOSERS = "\"'”’»›)）]】」』》〉﴾"
 
 _LATIN_ENDS = ".!?…"
@@ -72,7 +74,7 @@ LANGUAGES = {
             "en", "English", ("Latin",), WordUnit.SPACE, _LATIN_ENDS,
             "rouge-score", "13a", ("en",), flores="eng_Latn",
         ),
-        # CLD2 knows 92% of Kazakh lines in Arabic script, and calls most of the others Kyrgyz.
+        # CLD2 recognizes 92% of Kazakh lines in Arabic script and takes most of the others for Kyrgyz.
         Language(
             "kk", "Kazakh", ("Cyrillic", "Arabic"), WordUnit.SPACE, _LATIN_ENDS + "؟۔",
             "word", "intl", ("kk", "ky", "tt"), (), {"Arabic": "عحٴ"}, flores="kaz_Cyrl",
@@ -103,28 +105,28 @@ _SUBTAGS = {
     "tibt": "Tibetan",
 }
 
-# The five languages of the paper, in the order their tokens have in the dictionary.
+# The five languages of the paper, in the order of their tokens in the dictionary.
 DEFAULT_LANGS = ("bo", "kk", "mn", "ug", "zh")
 
 _CODE = re.compile(r"[a-z]{2,3}([_-][A-Za-z0-9]{1,8})*")
 
 
 def check_code(code: str) -> str:
-    """Return ``code`` if it can name a language; raise :class:`InputError` otherwise."""
+    """Return ``code`` if it has the form of a language code; raise :class:`InputError` otherwise."""
     if not _CODE.fullmatch(code):
         raise InputError(f"{code!r} is not a language code: use an ISO 639 code such as bo, kk or kk_arab")
     return code
 
 
 def plain_code(code: str) -> str:
-    """``kk_arab`` -> ``kk``; raises :class:`InputError` if ``code`` cannot be one."""
+    """``kk_arab`` -> ``kk``; raises :class:`InputError` if ``code`` is not a language code."""
     return re.split("[_-]", check_code(code))[0]
 
 
 def language(code: str) -> Language:
-    """The row of ``code``: of its plain code, or the general one; with the script of its subtag if it has one.
+    """The row for ``code``, or the default row if its plain code is not in the table.
 
-    ``kk_arab`` gives the row of ``kk`` with ``scripts == ("Arabic",)``.
+    A script subtag replaces the scripts: ``kk_arab`` gives the row of ``kk`` with ``scripts == ("Arabic",)``.
     """
     plain, *tags = re.split("[_-]", check_code(code))
     row = LANGUAGES.get(plain) or Language(code, code, (), WordUnit.SPACE, _LATIN_ENDS + "。！？؟۔।")

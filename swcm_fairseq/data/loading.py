@@ -27,17 +27,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """What a run uses of its data directories, and how.
+    """Which parts of the data directories a run uses, and how.
 
     Attributes:
-        wanted: names of corpora or groups; none: all.
-        both: pairs both ways; None: those of two languages.
-        source_lang, target_lang: only directions between these.
-        translation_share: 0 leaves pairs out, 1 leaves text to denoise out.
-        max_positions: of a text, ``<s> <xx>`` and ``</s>`` included.
-        blocks: long text to denoise is cut into blocks at sentence ends; otherwise truncated, as pairs always are.
-        word_units: what a word is in some languages, if not as usual.
-        joined: languages whose documents to denoise are joined and cut at ``max_positions``.
+        wanted: names of corpora or groups; empty for all.
+        both: whether to use pairs in both directions; None does so for pairs of two languages.
+        source_lang, target_lang: if given, use only directions between these languages.
+        translation_share: 0 excludes pairs, 1 excludes monolingual text.
+        max_positions: maximum length of a text, ``<s> <xx>`` and ``</s>`` included.
+        blocks: cut long monolingual text into blocks at sentence ends; otherwise truncate it, as pairs always are.
+        word_units: languages that do not use the word unit of the language table.
+        joined: languages whose monolingual documents are joined and cut at ``max_positions``.
     """
 
     wanted: Sequence[str] = ()
@@ -52,16 +52,16 @@ class Choice:
 
 
 class ChosenCorpora:
-    """The chosen corpora of one or several data directories with the same vocabulary."""
+    """The chosen corpora of one or more data directories with the same vocabulary."""
 
     def __init__(self, paths: Sequence[str], dictionary: MultilingualDictionary, langs: Sequence[str], choice: Choice):
-        """Nothing is read yet.
+        """Store the arguments; files are read on demand.
 
         Args:
-            paths: data directories; the first one's dictionary is ``dictionary``.
-            dictionary: with the language tokens.
+            paths: data directories.
+            dictionary: the dictionary of the first one, with language tokens added.
             langs: languages that have tokens.
-            choice: what to take.
+            choice: what to use.
         """
         self.paths, self.dictionary, self.langs, self.choice = list(paths), dictionary, list(langs), choice
         self._directions: dict[str, list[Direction]] = {}
@@ -69,7 +69,7 @@ class ChosenCorpora:
 
     @cached_property
     def group_names(self) -> list[str]:
-        """Names of all chosen corpora and directions, over all data directories."""
+        """Names of all chosen directions in all data directories."""
         return list(dict.fromkeys(direction.group for path in self.paths for direction in self.directions(path)))
 
     def directions(self, path: str) -> list[Direction]:
@@ -93,19 +93,22 @@ class ChosenCorpora:
 
     def _check_same_vocabulary(self, path: str) -> None:
         if load_vocabulary(path).symbols != self.dictionary.symbols[: self.dictionary.num_pieces]:
-            raise InputError(f"{path}: another vocabulary than {self.paths[0]}; binarize all text with one")
+            raise InputError(
+                f"{path}: has a different vocabulary from {self.paths[0]}; binarize all text with the same vocabulary"
+            )
 
     def load(self, path: str, split: str, combine: bool, number: int | None = None) -> list[Stream]:
-        """The streams of one split of a data directory, of ``number`` samples of each corpus if that is given.
+        """The streams of one split of a data directory, limited to ``number`` samples per corpus if given.
 
         Raises:
-            InputError: no chosen corpus has the split, one of its files is damaged or empty, or has fewer samples.
+            InputError: no chosen corpus has the split, a file is damaged or empty, or a corpus has fewer than
+                ``number`` samples.
         """
         chosen = self.directions(path)
         directions = [direction for direction in chosen if split in direction.corpus.splits]
         if not directions:
             have = sorted({name for direction in chosen for name in direction.corpus.splits})
-            raise InputError(f"{path}: none of the chosen corpora has a split {split!r}; there are {', '.join(have)}")
+            raise InputError(f"{path}: no chosen corpus has a split {split!r}; available: {', '.join(have)}")
         streams = [self._load_stream(path, direction, split, combine, number) for direction in directions]
         for stream in streams:
             for line in cuts(stream):
@@ -129,7 +132,7 @@ class ChosenCorpora:
         )
 
     def _texts(self, data, pieces: PieceTable | None, direction: Direction) -> Blocks | JoinedDocuments:
-        """One side of a stream as texts of at most ``max_positions``."""
+        """One side of a stream, as texts of at most ``max_positions`` positions."""
         limit, bos, eos = self.choice.max_positions - FRAME, self.dictionary.bos(), self.dictionary.eos()
         if pieces is not None and direction.source_lang in self.choice.joined:
             return JoinedDocuments(data, limit, bos, eos)
@@ -141,11 +144,11 @@ class ChosenCorpora:
         return self._pieces[lang]
 
     def vocabulary(self, lang: str, split: str) -> torch.Tensor | None:
-        """The pieces that a language's text in ``split`` has, as swcm binarize counted them.
+        """The pieces that occur in a language's text in ``split``, as counted by swcm binarize.
 
         Returns:
-            int64, ascending: pieces of the text in all data directories; None where nothing was counted (a directory
-            of stock fairseq-preprocess, or none of the language's text).
+            int64, ascending: ids of the pieces in all data directories; None if none were counted (directories written
+            by stock fairseq-preprocess, or no text in the language).
         """
         used = np.zeros(self.dictionary.num_pieces, dtype=bool)
         for path in self.paths:
@@ -155,7 +158,7 @@ class ChosenCorpora:
 
 
 def cuts(stream: Stream) -> Iterator[str]:
-    """Lines that say which texts of a stream are too long, and what is done with them."""
+    """Log lines that say how many texts of a stream are too long and how they are shortened."""
     sides = {" source": stream.source, " target": stream.target} if stream.translation else {"": stream.target}
     for side, blocks in sides.items():
         if isinstance(blocks, JoinedDocuments):

@@ -1,4 +1,4 @@
-"""Text of many corpora with masked tokens, for masked language modelling (Devlin et al. 2019)."""
+"""Text from many corpora with masked tokens, for masked language modelling (Devlin et al. 2019)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from swcm_fairseq.data.sample import Example, Sample
 from swcm_fairseq.data.streams import Stream
 from swcm_fairseq.data.vocabulary import MASK
 
-KEPT, RANDOM = 0.1, 0.1  # shares of the chosen tokens that are kept or become another piece; the others become <mask>
+KEPT, RANDOM = 0.1, 0.1  # shares of chosen tokens that are kept or become a random piece; the others become <mask>
 
 
 def mask_tokens(
@@ -20,11 +20,11 @@ def mask_tokens(
     """Choose tokens to predict and hide them.
 
     Args:
-        text: ids, int64, shape (n,), at least one.
-        share: of the tokens to predict; the number is rounded up or down at random and is at least one.
+        text: ids, int64, shape (n,), n at least 1.
+        share: share of tokens to predict; their number is rounded up or down at random and is at least one.
         mask: id of ``<mask>``.
         pieces: ids from which random pieces are drawn.
-        pad: fills the target where nothing is predicted.
+        pad: fills the target at positions that are not predicted.
         rng: source of all randomness.
 
     Returns:
@@ -44,7 +44,7 @@ def mask_tokens(
 class MaskedDataset(MixedDataset):
     """Texts for a model that predicts single tokens: ``<s> w1 .. wn </s>``, without a language token.
 
-    What is masked is a function of (seed, epoch, sample), like all else.
+    Which tokens are masked is a function of (seed, epoch, sample), like all other random choices.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class MaskedDataset(MixedDataset):
         max_positions: int,
         mix: Mix,
     ) -> None:
-        """As :class:`MixedDataset`; ``mask_prob`` is the share of the tokens to predict."""
+        """As :class:`MixedDataset`; ``mask_prob`` is the share of tokens to predict."""
         super().__init__(streams, dictionary, max_positions, mix)
         self.mask_prob = mask_prob
         self._mask, self._pieces = dictionary.index(MASK), range(dictionary.nspecial, dictionary.num_pieces)
@@ -74,7 +74,7 @@ class MaskedDataset(MixedDataset):
         }
 
     def collater(self, samples: list[Example]) -> Sample:
-        """A batch as fairseq's criterion ``masked_lm`` reads it, ``lang`` from the groups; {} for no samples."""
+        """A batch in the format of fairseq's criterion ``masked_lm``, with groups as ``lang``; {} for no samples."""
         if not samples:
             return {}
         source = [sample["source"] for sample in samples]

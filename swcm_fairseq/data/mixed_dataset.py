@@ -1,7 +1,7 @@
-"""The samples of many corpora as one fairseq dataset, epoch by epoch: what is drawn, in which order, in which batches.
+"""The samples of many corpora as one fairseq dataset: which are drawn in each epoch, their order and their batches.
 
-Sample i of epoch e is a function of (seed, e, i) alone, and so is every random choice about it. The subclasses say what
-an example and a batch consist of.
+Sample i of epoch e and all random choices about it depend only on (seed, e, i). Subclasses define what an example and a
+batch contain.
 """
 
 import zlib
@@ -19,15 +19,15 @@ from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.sample import Example, Sample
 from swcm_fairseq.data.streams import FRAME, Stream
 
-_BUCKET = 8  # positions of the target that count as one length
+_BUCKET = 8  # width of a length bucket, in target positions
 
 
 def padding_shares(sizes: np.ndarray, batches: Sequence[Sequence[int] | np.ndarray]) -> tuple[float, float]:
-    """The share of positions that are padding, of each side.
+    """The shares of source and target positions that are padding.
 
     Args:
-        sizes: positions of source and target, integers, shape (samples, 2).
-        batches: indices of samples; none empty.
+        sizes: source and target positions, integers, shape (samples, 2).
+        batches: sample indices; no batch may be empty.
     """
     if not len(batches):
         return 0.0, 0.0
@@ -43,13 +43,12 @@ class Mix:
     """How samples of several streams become an epoch and its batches.
 
     Attributes:
-        seed: of the run.
-        groups: the number of each stream in batches, such as its index in the task's group names.
-        counts: samples of each stream per epoch, int64, shape (streams,), see ``corpus_sampling.quotas``; None: every
-            sample once, in order, with random choices that are the same in every epoch (validation and generation).
-        shards: data directories that take turns, one per epoch; these streams return after so many epochs.
-        batch_groups: a number for each stream; only samples of streams with the same number share a batch. None: all
-            may.
+        seed: the seed of the run.
+        groups: the number that identifies each stream in batches, such as its index in the task's group names.
+        counts: samples per epoch from each stream, int64, shape (streams,), see ``corpus_sampling.quotas``. With None,
+            every epoch has every sample once, in order, with the same random choices (validation and generation).
+        shards: number of data directories that take turns, one per epoch; these streams return after that many epochs.
+        batch_groups: a number for each stream; only streams with the same number share batches. With None, all do.
     """
 
     seed: int
@@ -64,20 +63,20 @@ class MixedDataset(FairseqDataset):
 
     Attributes:
         streams: where samples come from.
-        epoch: the epoch whose samples are given; set by :meth:`set_epoch`.
-        sizes: positions of source and target of every sample of the epoch, int32, shape (samples, 2); upper bounds
-            where noise changes the length.
-        expected_sources: expected positions of the source after noise, int32, shape (samples,).
+        epoch: the current epoch, set by :meth:`set_epoch`.
+        sizes: source and target positions of every sample of the epoch, int32, shape (samples, 2); upper bounds
+            if noise changes the length.
+        expected_sources: expected source positions after noise, int32, shape (samples,).
     """
 
     def __init__(
         self, streams: Sequence[Stream], dictionary: MultilingualDictionary, max_positions: int, mix: Mix
     ) -> None:
         """Args:
-        streams: at least one, none empty.
-        dictionary: with ``<mask>``.
-        max_positions: of source and target each, ``<s> <xx>`` and ``</s>`` included.
-        mix: what an epoch takes of the streams.
+        streams: at least one; none may be empty.
+        dictionary: a dictionary with ``<mask>``.
+        max_positions: maximum length of source and of target, ``<s> <xx>`` and ``</s>`` included.
+        mix: what an epoch draws from the streams.
         """
         self.streams, self.dictionary, self.max_positions, self.mix = list(streams), dictionary, max_positions, mix
         self._stream_sizes = np.concatenate([self._positions(stream) for stream in self.streams])
@@ -86,7 +85,7 @@ class MixedDataset(FairseqDataset):
         self.epoch = 0
         self.set_epoch(1)
 
-    # --- what subclasses say ---
+    # --- defined by subclasses ---
 
     @abstractmethod
     def __getitem__(self, index: int) -> Example:
@@ -97,27 +96,27 @@ class MixedDataset(FairseqDataset):
         """A batch; {} for no samples (fairseq's dummy batch)."""
 
     def most_source_tokens(self, stream: Stream) -> np.ndarray:
-        """The maximum number of tokens of each source of a stream, without the frame; int64, shape (len(stream),)."""
+        """The maximum number of tokens per source of a stream, without the frame; int64, shape (len(stream),)."""
         return stream.source.sizes.astype(np.int64)
 
     def expected_source_tokens(self, stream: Stream) -> np.ndarray:
-        """The expected tokens of each source, without the frame; shape (len(stream),)."""
+        """The expected number of tokens per source, without the frame; shape (len(stream),)."""
         return stream.source.sizes
 
-    # --- what is in an epoch ---
+    # --- contents of an epoch ---
 
     def _positions(self, stream: Stream) -> np.ndarray:
-        """Positions of source (at most) and target, int32, shape (len(stream), 2)."""
+        """Maximum source positions and target positions, int32, shape (len(stream), 2)."""
         sizes = np.stack((self.most_source_tokens(stream), stream.target.sizes.astype(np.int64)), axis=1)
         return np.minimum(sizes + FRAME, self.max_positions).astype(np.int32)
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """False in training: other epochs have other samples, hence other batches."""
+        """False in training, where each epoch has different samples and hence different batches."""
         return self.mix.counts is None
 
     def set_epoch(self, epoch: int) -> None:
-        """Provide the samples of ``epoch``, from 1."""
+        """Switch to the samples of ``epoch``, counted from 1."""
         if epoch == self.epoch:
             return
         first = self.epoch == 0
@@ -139,13 +138,14 @@ class MixedDataset(FairseqDataset):
         return len(self.stream_of)
 
     def located(self, index: int) -> tuple[int, int]:
-        """Where sample ``index`` of the epoch comes from: the number of its stream, and its index in the stream."""
+        """Where sample ``index`` of the epoch comes from: the index of its stream and its index within the stream."""
         return int(self.stream_of[index]), int(self.index_of[index])
 
     def random(self, index: int) -> np.random.Generator:
-        """For the random choices about one sample.
+        """The generator for random choices about one sample.
 
-        Training: by seed, epoch and sample. Validation: by corpus and text, the same in every run and epoch.
+        In training it depends on seed, epoch and sample. In validation it depends on corpus and text, so it is the same
+        in every run and epoch.
         """
         if self.mix.counts is not None:
             return generator(self.mix.seed, Purpose.NOISE, self.epoch, index)
@@ -153,28 +153,29 @@ class MixedDataset(FairseqDataset):
         return generator(Purpose.VALID_NOISE, zlib.crc32(self.streams[number].group.encode()), place)
 
     def padded(self, tokens: list[Tensor]) -> Tensor:
-        """Right-padded, int64, shape (samples, longest)."""
+        """``tokens`` as one right-padded tensor, int64, shape (samples, longest)."""
         return torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=self.dictionary.pad())
 
     # --- batches ---
 
     def num_tokens(self, index: int) -> int:
-        """Positions of the longer side of one sample."""
+        """Positions in the longer side of one sample."""
         return int(self.sizes[index].max())
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
-        """:meth:`num_tokens` of many samples; shape of ``indices``."""
+        """:meth:`num_tokens` of many samples; the shape is that of ``indices``."""
         return self.sizes[indices].max(axis=1)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Positions of source and target of one sample."""
+        """Source and target positions of one sample."""
         return int(self.sizes[index, 0]), int(self.sizes[index, 1])
 
     def ordered_indices(self) -> np.ndarray:
-        """Samples from short to long, those of one length in random order; batches are cut from this order.
+        """Samples from short to long, in random order if of equal length; batches are cut from this order.
 
-        By target, in buckets of a few positions, and within a bucket by source, ascending in one and descending in the
-        next, so that a batch from two buckets has similar sources, too: little padding on both sides.
+        Samples are sorted by target length, in buckets of a few positions, and within a bucket by source length. The
+        source order alternates between ascending and descending, so that sources in a batch from two adjacent buckets
+        have similar lengths, too. This keeps padding low on both sides.
         """
         if self.mix.counts is None:
             order = np.arange(len(self))
@@ -184,13 +185,13 @@ class MixedDataset(FairseqDataset):
         return order[np.lexsort((self.expected_sources[order] * (1 - 2 * (bucket % 2)), bucket))]
 
     def padding(self, batches: Sequence[Sequence[int] | np.ndarray]) -> tuple[float, float]:
-        """The shares of source and target positions that are padding in ``batches``, with sources of expected size."""
+        """The shares of source and target positions in ``batches`` that are padding, for sources of expected size."""
         return padding_shares(np.stack((self.expected_sources, self.sizes[:, 1]), axis=1), batches)
 
     def filter_indices_by_size(
         self, indices: np.ndarray, max_sizes: tuple[int, int] | int | None
     ) -> tuple[np.ndarray, list[int]]:
-        """As fairseq's, without a Python loop. The task makes sure that nothing is too long."""
+        """As fairseq's, without a Python loop. The task ensures that no sample is too long."""
         return data_utils.filter_paired_dataset_indices_by_size(self.sizes[:, 0], self.sizes[:, 1], indices, max_sizes)
 
     def batch_by_size(
@@ -200,10 +201,10 @@ class MixedDataset(FairseqDataset):
         max_sentences: int | None = None,
         required_batch_size_multiple: int = 1,
     ) -> list[np.ndarray]:
-        """Cut ``indices`` into batches; every index is in one of them.
+        """Cut ``indices`` into batches without dropping any.
 
-        fairseq drops the last samples unless they are a multiple of ``required_batch_size_multiple``; here they are a
-        batch of their own.
+        fairseq drops the last samples if their number is not a multiple of ``required_batch_size_multiple``; here they
+        form a separate batch.
         """
         batches: list[np.ndarray] = []
         for part in self._batch_parts(np.asarray(indices)):
@@ -213,7 +214,7 @@ class MixedDataset(FairseqDataset):
         return batches
 
     def _batch_parts(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The indices that may share batches."""
+        """``indices``, split into the parts that may share batches."""
         if self.mix.batch_groups is None:
             return [indices] if len(indices) else []
         keys = np.asarray(self.mix.batch_groups)[self.stream_of[indices]]

@@ -1,4 +1,4 @@
-"""Denoising and translation samples of many corpora as one fairseq dataset."""
+"""Denoising and translation samples from many corpora as one fairseq dataset."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from swcm_fairseq.data.vocabulary import MASK
 
 
 class MultilingualDataset(MixedDataset):
-    """Texts with noise on the source side, and pairs; both sides are ``<s> <xx> w1 .. wn </s>``."""
+    """Texts with noise on the source side, and pairs. Both sides have the form ``<s> <xx> w1 .. wn </s>``."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class MultilingualDataset(MixedDataset):
         max_positions: int,
         mix: Mix,
     ) -> None:
-        """As :class:`MixedDataset`, with a dictionary that has language tokens; ``noise`` is for texts to denoise."""
+        """As :class:`MixedDataset`; the dictionary must have language tokens, and ``noise`` applies to denoising."""
         self.noise = noise
         self.noise_ids = NoiseIds(
             mask=dictionary.index(MASK), first_piece=dictionary.nspecial, end_piece=dictionary.num_pieces
@@ -38,12 +38,12 @@ class MultilingualDataset(MixedDataset):
         super().__init__(streams, dictionary, max_positions, mix)
 
     def most_source_tokens(self, stream: Stream) -> np.ndarray:
-        """Those of pairs as they are; the most that noise leaves of text to denoise."""
+        """The actual sizes for pairs; the maximum after noise for denoising."""
         most = super().most_source_tokens(stream)
         return most if stream.translation else self.noise.longest(most)
 
     def expected_source_tokens(self, stream: Stream) -> np.ndarray:
-        """Those of pairs as they are; what is expected after noise of text to denoise."""
+        """The actual sizes for pairs; the expected size after noise for denoising."""
         sizes = stream.source.sizes
         return sizes if stream.translation else np.rint(self.noise.expected(sizes.astype(np.int64)))
 
@@ -78,7 +78,7 @@ class MultilingualDataset(MixedDataset):
         if not samples:
             return {}
         target = [sample["target"] for sample in samples]
-        # The language token is given, not predicted: the target has padding in its place.
+        # The language token is given, not predicted, so the target has padding in its place.
         predicted = [_first_replaced(tokens[1:], self.dictionary.pad()) for tokens in target]
         batch: Sample = {
             "id": torch.tensor([sample["id"] for sample in samples]),
@@ -101,7 +101,7 @@ class MultilingualDataset(MixedDataset):
 
 
 def _first_replaced(tokens: Tensor, value: int) -> Tensor:
-    """A copy of ``tokens`` [T] whose first is ``value``."""
+    """A copy of ``tokens`` [T] with ``value`` as its first element."""
     tokens = tokens.clone()
     tokens[0] = value
     return tokens

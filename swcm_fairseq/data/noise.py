@@ -1,7 +1,7 @@
 """mBART's noise (Liu et al. 2020, section 2.2) as pure functions on numpy arrays.
 
-A text here consists of its words' ids alone; ``<s> <xx>`` and ``</s>`` are added afterwards, so noise cannot change
-them. Every function takes the ``numpy.random.Generator`` it draws from; none reads or changes global state.
+Texts consist only of the ids of their pieces; ``<s> <xx>`` and ``</s>`` are added afterwards, so noise cannot change
+them. Every function takes the ``numpy.random.Generator`` that it draws from; none reads or changes global state.
 """
 
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from swcm_fairseq.errors import InputError
 MaskLength = Enum("MaskLength", {"subword": "subword", "word": "word", "span-poisson": "span-poisson"})
 SPAN_POISSON = MaskLength["span-poisson"]
 
-_PIECES_PER_WORD = 1.4  # with the default noise, 0.72 of a text is left in the project's languages (sd 0.08)
-_BURN_IN = 24  # words before the window of `span_lengths`, after which the start of the sequence of spans has no effect
+_PIECES_PER_WORD = 1.4  # chosen so that `expected` fits: default noise leaves 0.72 of a text on average (sd 0.08)
+_BURN_IN = 24  # words before the window of `span_lengths`, so that the start of the span sequence has no effect
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise's options, under fairseq's names.
+    """The noise options, under fairseq's names.
 
     Attributes:
-        mask: share of the words that is masked, 0 to 1.
+        mask: share of words to mask, 0 to 1.
         mask_length: ``subword``, ``word`` or ``span-poisson``.
         poisson_lambda: mean length of a span, in words.
-        replace_length: 1: one mask per span; 0: none (deletion); -1: one mask per token of a span.
-        mask_random: share of the masks that become a random piece instead, 0 to 1.
-        insert: masks inserted, as a share of the tokens, 0 to 1.
-        rotate: probability that the text is rotated by a random offset.
-        permute_sentences: share of the sentences that are permuted, 0 to 1.
+        replace_length: 1 for one mask per span; 0 for none (deletion); -1 for one mask per token of a span.
+        mask_random: share of masks that become a random piece instead, 0 to 1.
+        insert: number of masks to insert, as a share of the tokens, 0 to 1.
+        rotate: probability of rotating the text by a random offset.
+        permute_sentences: share of sentences to permute, 0 to 1.
     """
 
     mask: float = 0.35
@@ -53,16 +53,16 @@ class Noise:
             raise InputError(f"--poisson-lambda {self.poisson_lambda}: give a mean span length from 0.1 to 1000 words")
 
     def longest(self, length: np.ndarray) -> np.ndarray:
-        """The maximum number of tokens of a text of ``length`` tokens after the noise; int64, shape of ``length``.
+        """The maximum number of tokens after noise for texts of ``length`` tokens; int64, shape of ``length``.
 
-        Only ``--insert`` makes texts longer. Zero-length spans fill the room that the other spans leave, or one
-        token in sixteen if masks are as long as what they replace.
+        Only ``--insert`` and, with ``--replace-length -1``, zero-length spans make texts longer. Zero-length spans use
+        the room that the other spans free, or one token in sixteen if masks are as long as the text they replace.
         """
         room = 1 + length // 16 if self.replace_length == -1 else 0
         return length + np.ceil(self.insert * length).astype(np.int64) + room
 
     def expected(self, length: np.ndarray) -> np.ndarray:
-        """About how many tokens a text of ``length`` tokens has after the noise; float64, shape of ``length``."""
+        """The approximate number of tokens after noise for texts of ``length`` tokens; float64, shape of ``length``."""
         words = {MaskLength.subword: 1.0, MaskLength.word: _PIECES_PER_WORD}
         hidden = words.get(self.mask_length, self.poisson_lambda * _PIECES_PER_WORD)  # tokens behind one mask
         masks = {-1: 1.0, 0: 0.0, 1: 1 / hidden}[self.replace_length]
@@ -71,7 +71,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class NoiseIds:
-    """The ids that noise writes: ``mask``, and random pieces from ``first_piece`` up to below ``end_piece``."""
+    """The ids that noise inserts: ``mask``, and random pieces in [``first_piece``, ``end_piece``)."""
 
     mask: int
     first_piece: int
@@ -91,14 +91,14 @@ def add_noise(
     max_length: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Noise one text: sentence permutation, masking, insertion, rotation, in this order.
+    """Add noise to one text: sentence permutation, masking, insertion and rotation, in this order.
 
     Args:
-        tokens: the text's ids without ``<s> <xx>`` and ``</s>``, int64, shape (n,).
+        tokens: ids of the text without ``<s> <xx>`` and ``</s>``, int64, shape (n,).
         word_starts: True where a word begins, bool, shape (n,).
         sentence_starts: True where a sentence begins, bool, shape (n,).
-        noise: what to do.
-        ids: the mask and the range of the pieces.
+        noise: the noise options.
+        ids: the id of the mask and the range of the pieces.
         max_length: maximum number of tokens to return; at least n.
         rng: source of all randomness.
 
@@ -124,7 +124,7 @@ def add_noise(
 
 
 def permute_sentences(sentence_starts: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """The order of the tokens after a permutation of ``share`` of the sentences (rounded up); int64, shape (n,)."""
+    """The token order after permuting ``share`` of the sentences (rounded up); int64, shape (n,)."""
     starts = np.flatnonzero(sentence_starts)
     number = int(np.ceil(len(starts) * share))
     if number < 2:
@@ -134,18 +134,19 @@ def permute_sentences(sentence_starts: np.ndarray, share: float, rng: np.random.
     order[np.sort(moved)] = moved
     ends = np.append(starts[1:], len(sentence_starts))
     lengths = (ends - starts)[order]
-    # Token j of the k-th sentence in the new order: where that sentence started, plus j.
+    # Token j of the k-th sentence in the new order is at that sentence's old start plus j.
     offsets = starts[order] - np.concatenate(([0], np.cumsum(lengths)[:-1]))
     return np.repeat(offsets, lengths) + np.arange(len(sentence_starts))
 
 
 def span_lengths(words: int, share: float, mean: float, rng: np.random.Generator) -> np.ndarray:
-    """Lengths of the spans to mask, Poisson(``mean``) words each, ``share`` of the ``words`` together; int64, (k,).
+    """Lengths of the spans to mask, drawn from Poisson(``mean``), ``share`` of the ``words`` in total; int64, (k,).
 
-    A window of ``share * words`` words is laid over an endless sequence of spans; a span across its edge is taken whole
-    with a probability equal to its share inside. So the share is right on average for texts of any length, and no span
-    is cut to fit, which would make spans shorter than Poisson's. In very short texts a span has at most all words, and
-    if whole spans do not fit, their parts inside the window are taken.
+    A window of ``share * words`` words is laid over an endless sequence of spans. A span across an edge of the window
+    is taken whole, with a probability equal to the share of it that is inside. So the masked share is right on average
+    for texts of any length, and spans are not cut to fit, which would make them shorter than Poisson spans. In very
+    short texts, a span is at most as long as the text, and if whole spans do not fit, only their parts inside the
+    window are taken.
     """
     budget = int(share * words + rng.random())
     if budget == 0:
@@ -166,9 +167,9 @@ def span_lengths(words: int, share: float, mean: float, rng: np.random.Generator
 
 
 def place_spans(lengths: np.ndarray, words: int, rng: np.random.Generator) -> np.ndarray:
-    """First word of each span, ascending and without overlap, every arrangement equally likely; int64, shape (k,).
+    """First word of each span, ascending, without overlap; all arrangements are equally likely; int64, shape (k,).
 
-    A span of length zero is placed before its word, or after the last one.
+    A span of length zero is placed before its word, or after the last word.
     """
     free = words - int(lengths.sum())
     slots = np.sort(rng.permutation(free + len(lengths))[: len(lengths)])
@@ -191,7 +192,7 @@ def mask_spans(
         word_starts: index of each word's first token, ascending from 0, int64, shape (words,).
         noise: see :class:`Noise`.
         ids: see :class:`NoiseIds`.
-        max_length: maximum length of the result, at least n; spans of length zero are dropped until it is reached.
+        max_length: maximum length of the result, at least n; zero-length spans are dropped until the result fits.
         rng: source of all randomness.
     """
     words = len(word_starts)
@@ -222,7 +223,7 @@ def mask_spans(
         tokens[masked] = _masks(int(masked.sum()), noise.mask_random, ids, rng)
         return insert_masks(tokens, begin[empty], noise.mask_random, ids, rng)
     positions = begin if noise.replace_length == 1 else begin[empty]
-    # A mask is placed before the first remaining token from its span's start on.
+    # Place each mask before the first token that remains at or after the start of its span.
     left_before = np.concatenate(([0], np.cumsum(~masked)))
     return insert_masks(tokens[~masked], left_before[positions], noise.mask_random, ids, rng)
 
@@ -230,7 +231,7 @@ def mask_spans(
 def insert_masks(
     tokens: np.ndarray, positions: np.ndarray, random_share: float, ids: NoiseIds, rng: np.random.Generator
 ) -> np.ndarray:
-    """Put a mask (or, for ``random_share`` of them, a random piece) before each of ``positions``, int64, (k,)."""
+    """Insert a mask (or, for ``random_share`` of them, a random piece) before each of ``positions``, int64, (k,)."""
     if not len(positions):
         return tokens
     result = np.empty(len(tokens) + len(positions), dtype=tokens.dtype)

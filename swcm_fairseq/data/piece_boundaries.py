@@ -1,6 +1,6 @@
-"""Where words begin and sentences end, looked up piece by piece.
+"""Find where words begin and sentences end, by looking up each piece in a table.
 
-One table per language and vocabulary, built once on loading; then everything is numpy indexing.
+There is one table per language and vocabulary, built when data is loaded; lookups are numpy indexing.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from fairseq.data import Dictionary
 from swcm_fairseq.data.languages import CLOSERS, WordUnit, language
 
 SPACE = "▁"  # sentencepiece's mark for the space before a piece
-_TSHEG_ENDS = "་༌། ༎༏༐༑༔"  # what ends a Tibetan syllable: tsheg, shad and their relatives
+_TSHEG_ENDS = "་༌། ༎༏༐༑༔"  # characters that end a Tibetan syllable: tsheg, shad and their variants
 _CLOSERS = CLOSERS + "…"  # an ellipsis can follow an end, too
 
 
 @dataclass(frozen=True)
 class PieceTable:
-    """What each piece tells about words and sentences; every array is bool, shape (dictionary,).
+    """Which pieces begin and end words and sentences; every array is bool, shape (dictionary,).
 
     Attributes:
         starts_word: a word begins with this piece.
-        ends_word: the piece after this one begins a word.
-        ends_sentence: holds a sentence end, with nothing but ends and closing quotes after it.
-        closes: is nothing but sentence ends and closing quotes, so it belongs to the sentence before.
-        spaced: a sentence end needs a space after it ("3.14" is not one).
+        ends_word: the next piece begins a word.
+        ends_sentence: the piece contains a sentence end, followed only by sentence ends and closing quotes.
+        closes: the piece contains only sentence ends and closing quotes, so it belongs to the preceding sentence.
+        spaced: a sentence end must be followed by a space (so "3.14" does not contain one).
     """
 
     starts_word: np.ndarray
@@ -35,7 +35,7 @@ class PieceTable:
 
     @classmethod
     def build(cls, dictionary: Dictionary, lang: str, word_unit: WordUnit | None = None) -> "PieceTable":
-        """Build the table for every symbol of ``dictionary``; ``word_unit`` overrides the language's own."""
+        """Build the table for the symbols of ``dictionary``; ``word_unit`` overrides that of the language."""
         row = language(lang)
         unit = word_unit or row.word_unit
         symbols = dictionary.symbols
@@ -43,7 +43,7 @@ class PieceTable:
         starts = spaces.copy()
         starts[: dictionary.nspecial] = True
         ends_word = np.zeros(len(symbols), dtype=bool)
-        if unit is WordUnit.PIECE or not spaces.any():  # a dictionary of whole words has no marks
+        if unit is WordUnit.PIECE or not spaces.any():  # a dictionary of whole words has no space marks
             starts[:] = True
         elif unit is WordUnit.TSHEG:
             ends_word = np.fromiter((s[-1:] in _TSHEG_ENDS for s in symbols), bool, len(symbols))
@@ -53,16 +53,16 @@ class PieceTable:
         return cls(starts, ends_word, ends, closes, row.word_unit is WordUnit.SPACE and bool(spaces.any()))
 
     def word_starts(self, tokens: np.ndarray) -> np.ndarray:
-        """True where a word begins; bool, the shape of ``tokens`` (n,). The first token always begins one."""
+        """True where a word begins; bool, shape of ``tokens`` (n,). The first token always begins a word."""
         starts = self.starts_word[tokens]
         starts[1:] |= self.ends_word[tokens[:-1]]
         starts[:1] = True
         return starts
 
     def sentence_starts(self, tokens: np.ndarray) -> np.ndarray:
-        """True where a sentence begins; bool, the shape of ``tokens`` (n,). The first token always begins one.
+        """True where a sentence begins; bool, shape of ``tokens`` (n,). The first token always begins a sentence.
 
-        A run of ends and closing quotes ("!”", "། །") ends one sentence, after its last piece.
+        A run of sentence ends and closing quotes ("!”", "། །") ends one sentence, after its last piece.
         """
         starts = np.zeros(len(tokens), dtype=bool)
         starts[:1] = True
@@ -71,7 +71,7 @@ class PieceTable:
             return starts
         closes = self.closes[tokens]
         seen = np.cumsum(ends)
-        # The piece before the run of closing pieces at i: the last one that does not close.
+        # For each i, the last piece up to i that is not a closing piece.
         anchor = np.maximum.accumulate(np.where(closes, 0, np.arange(len(tokens))))
         ended = seen - seen[anchor] + ends[anchor] > 0
         starts[1:] = ended[:-1] & ~closes[1:]
@@ -81,15 +81,15 @@ class PieceTable:
 
 
 def _ends_sentence(symbol: str, sentence_ends: str) -> bool:
-    """Whether an end is in ``symbol`` with nothing but ends and closing quotes after it."""
+    """Whether ``symbol`` contains a sentence end, followed only by sentence ends and closing quotes."""
     text = symbol.rstrip(_CLOSERS)
-    if not text:  # nothing but closing quotes, and perhaps ends that can close too ("…")
+    if not text:  # only closing quotes, and possibly sentence ends that also close ("…")
         return any(char in sentence_ends for char in symbol)
     return text[-1] in sentence_ends
 
 
 def _closes(symbol: str, sentence_ends: str) -> bool:
-    """Whether ``symbol`` is nothing but ends and closing quotes (a quote after a space opens)."""
+    """Whether ``symbol`` contains only sentence ends and closing quotes (a quote after a space is an opening quote)."""
     text = symbol.removeprefix(SPACE)
     allowed = sentence_ends if text != symbol else sentence_ends + _CLOSERS
     return bool(text) and all(char in allowed for char in text)

@@ -1,4 +1,4 @@
-"""``dict.txt`` without fairseq: the commands that need no model read and write it in milliseconds."""
+"""``dict.txt`` without fairseq, so that commands without a model read and write it in milliseconds."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TextIO
 from swcm_fairseq.errors import InputError
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # fairseq's, with the ids 0 to 3
-_OVERWRITE = " #fairseq:overwrite"  # at the end of a line: the symbol may come a second time
+_OVERWRITE = " #fairseq:overwrite"  # at the end of a line: the symbol may occur a second time
 
 
 class SpecialSymbols(ABC):
@@ -25,7 +25,7 @@ class SpecialSymbols(ABC):
 
     @property
     def num_pieces(self) -> int:
-        """Symbols before ``<mask>`` and the language tokens, fairseq's specials included."""
+        """Number of symbols before ``<mask>`` and the language tokens, fairseq's specials included."""
         return len(self) if self._num_pieces is None else self._num_pieces
 
     @num_pieces.setter
@@ -37,8 +37,8 @@ class PieceList(SpecialSymbols):
     """The symbols of a dictionary, under the names that fairseq's dictionary uses.
 
     Attributes:
-        symbols: by id, the four specials first.
-        count: what ``dict.txt`` gives for each.
+        symbols: symbols by id, the four specials first.
+        count: the count of each symbol in ``dict.txt``.
         indices: symbol -> id.
         nspecial: number of specials.
     """
@@ -60,7 +60,7 @@ class PieceList(SpecialSymbols):
         return self.symbols[number] if number < len(self.symbols) else SPECIALS[self.unk()]
 
     def index(self, symbol: str) -> int:
-        """The id of a symbol; that of ``<unk>`` if there is none."""
+        """The id of a symbol, or of ``<unk>`` if the symbol is unknown."""
         return self.indices.get(symbol, self.unk())
 
     def bos(self) -> int:
@@ -80,7 +80,7 @@ class PieceList(SpecialSymbols):
         return 3
 
     def add_symbol(self, symbol: str, n: int = 1, overwrite: bool = False) -> int:
-        """Append a symbol, or add ``n`` to the count of one that is there; returns its id."""
+        """Append a symbol, or add ``n`` to its count if it exists; returns its id."""
         number = self.indices.get(symbol)
         if number is not None and not overwrite:
             self.count[number] += n
@@ -91,7 +91,7 @@ class PieceList(SpecialSymbols):
         return self.indices[symbol]
 
     def save(self, place: str | TextIO) -> None:
-        """Write a ``SYMBOL COUNT`` line for each symbol that is no special, as fairseq does; raises OSError."""
+        """Write a ``SYMBOL COUNT`` line for each symbol except the specials, as fairseq does; raises OSError."""
         if isinstance(place, str):
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             with open(place, "w", encoding="utf-8") as file:
@@ -101,7 +101,7 @@ class PieceList(SpecialSymbols):
 
     @classmethod
     def load(cls, path: Path) -> "PieceList":
-        """Read ``dict.txt``; raises :class:`InputError` for a line that is malformed or occurs twice."""
+        """Read ``dict.txt``; raises :class:`InputError` for a malformed line or a symbol that occurs twice."""
         pieces = cls()
         try:
             with open(path, encoding="utf-8") as file:
@@ -122,7 +122,7 @@ class PieceList(SpecialSymbols):
         overwrite = text.endswith(_OVERWRITE)
         symbol, space, count = text.removesuffix(_OVERWRITE).rpartition(" ")
         if not space or not count.lstrip("-").isdecimal():
-            raise ValueError(f"give a symbol and its count in each line, not {text!r}")
+            raise ValueError(f"each line must contain a symbol and its count, not {text!r}")
         if symbol in self.indices and not overwrite:
-            raise ValueError(f"{symbol!r} comes a second time")
+            raise ValueError(f"{symbol!r} occurs a second time")
         self.add_symbol(symbol, int(count), overwrite)

@@ -1,4 +1,4 @@
-"""What a batch is: its keys, and what is known of its numbers before they are on a GPU, where reading them waits."""
+"""The keys of a batch, and facts about its contents that are computed on the CPU, where reading them is free."""
 
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 class Example(TypedDict):
-    """One text or pair, as a dataset's ``__getitem__`` returns it.
+    """One text or pair, as returned by the ``__getitem__`` of a dataset.
 
     Attributes:
         id: index in the epoch.
         source, target: ids, int64, 1-d.
-        group: number that the batch gives to the example's corpus (or language).
-        full_target: the target before truncation; missing if it is complete.
+        group: number of the corpus (or language) in the batch.
+        full_target: the target before truncation; missing if it was not truncated.
     """
 
     id: int
@@ -40,14 +40,14 @@ class NetInput(TypedDict):
 
 
 class Sample(TypedDict, total=False):
-    """A batch, which fairseq calls a sample. fairseq's dummy batch is empty; otherwise the first five keys are set.
+    """A batch, which fairseq calls a sample. Except in fairseq's empty dummy batch, the first five keys are set.
 
     Attributes:
         id: int64 [B], indices in the epoch.
         nsentences: B.
-        ntokens: target tokens that the loss counts (masked language modelling: source tokens).
+        ntokens: number of target tokens in the loss (for masked language modelling, of source tokens).
         net_input: see :class:`NetInput`.
-        target: int64 [B, T]; padding where nothing is predicted.
+        target: int64 [B, T]; padding at positions that are not predicted.
         tgt_lang_id: int64 [B], the language token of each target.
         group: int64 [B], index into the task's ``group_names``.
         lang: int64 [B], index into the task's languages (encoders and classification).
@@ -69,14 +69,14 @@ class Sample(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """What the CPU finds out when it makes a batch; fairseq moves a batch's tensors to the GPU and leaves this here.
+    """Facts computed when a batch is collated. They stay on the CPU when fairseq moves the batch's tensors to the GPU.
 
     Attributes:
-        ids: of the samples.
-        counted: int64 [N], ascending, flat positions in ``target`` [B, T] where the loss counts.
-        words: int64 [N], the target's words there.
+        ids: indices of the samples.
+        counted: int64 [N], ascending: flat positions in ``target`` [B, T] that are in the loss.
+        words: int64 [N], the target tokens at these positions.
         replaceable: bool [B, T], see :func:`replaceable_positions`.
-        target_langs: the language tokens of the targets, each once; [] if the batch does not name them.
+        target_langs: the distinct language tokens of the targets; [] if the batch has no ``tgt_lang_id``.
         source_padded: whether sources have padding.
         left_padded: whether the decoder's input has padding on the left.
     """
@@ -91,7 +91,7 @@ class BatchFacts:
 
     @classmethod
     def of(cls, batch: Sample, padding_idx: int) -> "BatchFacts":
-        """The facts of a batch for a decoder; ``batch["tgt_lang_id"]`` may be missing."""
+        """Compute the facts of a batch with a decoder input; ``batch["tgt_lang_id"]`` may be missing."""
         tokens, target = batch["net_input"]["prev_output_tokens"].cpu(), batch["target"].cpu()
         counted = np.flatnonzero(target.numpy() != padding_idx)
         langs = batch["tgt_lang_id"].cpu().numpy() if "tgt_lang_id" in batch else np.zeros(0, dtype=np.int64)
@@ -107,10 +107,10 @@ class BatchFacts:
 
 
 def replaceable_positions(prev_output_tokens: Tensor, target: Tensor, padding_idx: int) -> Tensor:
-    """Where a target-side input is a word that was predicted: bool [B, T], of two int64 [B, T].
+    """Where the decoder input is a predicted word: bool [B, T], from two int64 [B, T].
 
-    The input at t is the target's word at t - 1. For ``<s>`` that word is missing, for the language token it is
-    padding; the last word, ``</s>``, is predicted but is never an input, so padding must be excluded as well.
+    The input at t is the target token at t - 1. ``<s>`` has no such token, and for the language token it is padding.
+    The last token, ``</s>``, is predicted but never an input, so padding in the input must be excluded as well.
     """
     replaceable = prev_output_tokens.ne(padding_idx)
     replaceable[:, 0] = False
@@ -119,6 +119,6 @@ def replaceable_positions(prev_output_tokens: Tensor, target: Tensor, padding_id
 
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """``array`` as a tensor on ``device``, without waiting for a GPU."""
+    """``array`` as a tensor on ``device``, copied without waiting for the GPU."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

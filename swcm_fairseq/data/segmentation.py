@@ -1,11 +1,11 @@
-"""How a sentencepiece model writes the inside of a word."""
+"""Segmentation of text inside a word by a sentencepiece model."""
 
 from sentencepiece import SentencePieceProcessor
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
 
 def inside_words(processor: SentencePieceProcessor) -> SentencePieceProcessor:
-    """A copy that puts no space in front of a text and changes none of its characters: it can split a piece."""
+    """A copy of ``processor`` that adds no leading space and does not normalize, so it can split a piece."""
     model = ModelProto.FromString(processor.serialized_model_proto())
     model.normalizer_spec.Clear()
     model.normalizer_spec.add_dummy_prefix = False

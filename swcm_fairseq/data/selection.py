@@ -1,4 +1,4 @@
-"""Which corpora, in which directions, a run takes."""
+"""Select the corpora and directions that a run uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from swcm_fairseq.errors import InputError
 
 @dataclass(frozen=True)
 class Direction:
-    """A corpus in one direction: what becomes one stream of samples."""
+    """A corpus in one direction; it becomes one stream of samples."""
 
     corpus: Corpus
     reverse: bool = False
@@ -37,7 +37,7 @@ class Direction:
         return f"mt_{corpus.name}.{languages}" if named else f"mt_{languages}"
 
     def files(self, split: str) -> list[str]:
-        """Source and target file of a split, relative to the data directory; one file for text to denoise."""
+        """Source and target file of a split, relative to the data directory; only one file for monolingual text."""
         found = self.corpus.splits[split]
         if found.target is None:
             return [found.source]
@@ -45,14 +45,14 @@ class Direction:
 
 
 def all_directions(corpora: Sequence[Corpus], both: bool | None) -> list[Direction]:
-    """Every corpus forward, and pairs in reverse too.
+    """Every corpus in the forward direction, and pairs also in reverse.
 
     Args:
         corpora: the corpora.
-        both: pairs both ways; None: those of two languages.
+        both: whether to reverse pairs; None reverses pairs of two languages.
 
     Raises:
-        InputError: ``both`` is given for a pair that shares its language, whose reverse would be indistinguishable.
+        InputError: ``both`` is true for a pair within one language, whose reverse would be indistinguishable.
     """
     directions = []
     for corpus in corpora:
@@ -62,13 +62,14 @@ def all_directions(corpora: Sequence[Corpus], both: bool | None) -> list[Directi
         shared = corpus.source_lang == corpus.target_lang
         if both and shared:
             raise InputError(
-                f"--directions both: {corpus.name} has {corpus.source_lang} on both sides, so it has no reverse; "
-                "leave --directions out (pairs of two languages go both ways then) or choose with --corpora"
+                f"--directions both: {corpus.name} has {corpus.source_lang} on both sides, so it cannot be reversed; "
+                "omit --directions (pairs of two languages are then used in both directions) or select corpora with "
+                "--corpora"
             )
         if (both is None and not shared) or both:
             directions.append(Direction(corpus, reverse=True))
     stored = {d.group for d in directions if not d.reverse}
-    # If zh-bo and bo-zh are both stored, each is a corpus of its own and neither is reversed.
+    # If zh-bo and bo-zh are both stored, they are separate corpora and neither is reversed.
     return [d for d in directions if not (d.reverse and d.group in stored)]
 
 
@@ -81,28 +82,29 @@ def choose_directions(
     target_lang: str | None = None,
     translation_share: float | None = None,
 ) -> list[Direction]:
-    """The directions that the flags ask for.
+    """The directions that the flags select.
 
     Args:
-        corpora: what the data directory has.
+        corpora: the corpora of the data directory.
         place: the data directory, for messages.
-        wanted: names of corpora or groups; none: all.
+        wanted: names of corpora or groups; empty for all.
         both: see :func:`all_directions`.
-        source_lang, target_lang: if given, only directions between these; text to denoise must be named then.
-        translation_share: 0 leaves pairs out, 1 leaves text to denoise out.
+        source_lang, target_lang: if given, select only directions between these; monolingual text is then selected
+            only if it is named in ``wanted``.
+        translation_share: 0 excludes pairs, 1 excludes monolingual text.
 
     Raises:
-        InputError: a name is unknown, or nothing is left.
+        InputError: a name is unknown, or the flags select nothing.
     """
     if not corpora:
         raise InputError(
-            f"{place}: has no corpora.json, no <lang>/<split>.idx and no <split>.<source>-<target>.<lang>.idx; "
+            f"{place}: contains no corpora.json, <lang>/<split>.idx or <split>.<source>-<target>.<lang>.idx; "
             "give a directory written by swcm binarize or fairseq-preprocess"
         )
     known = {corpus.name for corpus in corpora} | {d.group for d in all_directions(corpora, None)}
     for name in wanted:
         if name not in known:
-            raise InputError(f"--corpora {name}: {place} has {', '.join(sorted(known))}")
+            raise InputError(f"--corpora {name}: {place} has no such corpus; available: {', '.join(sorted(known))}")
     named = [c for c in corpora if not wanted or c.name in wanted or _names_direction(c, corpora, wanted)]
     directions = [d for d in all_directions(named, both) if not wanted or d.corpus.name in wanted or d.group in wanted]
     if source_lang or target_lang:
@@ -126,7 +128,7 @@ def choose_directions(
             )
             if value not in (None, "")
         )
-        raise InputError(f"{place}: nothing is left with {asked}; there are {', '.join(sorted(known))}")
+        raise InputError(f"{place}: {asked} selects nothing; available: {', '.join(sorted(known))}")
     return directions
 
 

@@ -1,4 +1,4 @@
-"""Streams of samples: one per language's text (denoising) and per direction of a pair (translation)."""
+"""Streams of samples: one per monolingual corpus (denoising) and one per direction of a pair (translation)."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ class Stream:
     Attributes:
         group: name in logs, ``dae_bo`` or ``mt_zh-bo``.
         source_lang, target_lang: language codes.
-        translation: pairs; otherwise text to denoise.
-        source: the source's texts.
-        target: the target's texts; for denoising the same as ``source``.
-        pieces: words and sentence ends of the source language (used for noise).
+        translation: true for pairs, false for monolingual text to denoise.
+        source: the source texts.
+        target: the target texts; the same as ``source`` for denoising.
+        pieces: word and sentence boundaries in the source language (used for noise).
     """
 
     group: str
@@ -37,10 +37,10 @@ class Stream:
 
     @property
     def tokens(self) -> int:
-        """Tokens trained on in one pass: of both sides for pairs."""
+        """Number of tokens that one pass trains on; for pairs, the tokens of both sides."""
         return int(self.source.sizes.sum()) + (int(self.target.sizes.sum()) if self.translation else 0)
 
     def body(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Source and target ids of one sample without ``<s> <xx>`` and ``</s>``; int64, shapes (s,) and (t,)."""
+        """Source and target ids of one sample, without ``<s> <xx>`` and ``</s>``; int64, shapes (s,) and (t,)."""
         source = self.source[index]
         return source, (self.target[index] if self.translation else source)

@@ -1,4 +1,4 @@
-"""A part of a corpus, to measure the effect of the amount of data."""
+"""A subset of a corpus, to measure the effect of the amount of data."""
 
 import zlib
 
@@ -10,27 +10,27 @@ from swcm_fairseq.errors import InputError
 
 
 class DocumentSubset:
-    """Some documents of a dataset, in a fixed random order.
+    """A random subset of the documents of a dataset, in a fixed order.
 
-    The same documents for every run, side and direction; a smaller subset is contained in a larger one.
+    Every run, side and direction gets the same documents, and a smaller subset is contained in a larger one.
 
     Attributes:
-        sizes: tokens of each document, shape (number,).
+        sizes: tokens per document, shape (number,).
     """
 
     def __init__(self, data, number: int, corpus: str):
         """Args:
         data: documents as 1-d LongTensors, with ``sizes``.
-        number: how many to take.
-        corpus: name of the corpus, which the choice depends on.
+        number: number of documents to use.
+        corpus: name of the corpus; the choice depends on it.
 
         Raises:
-            InputError: there are fewer documents, or the number is not above 0.
+            InputError: ``number`` is not above 0, or the dataset has fewer documents.
         """
         if not 0 < number <= len(data):
             raise InputError(
                 f"--train-samples {number}: {corpus} has {len(data):,} training samples; give 1 to {len(data):,}, or "
-                "choose corpora that have enough with --corpora"
+                "use --corpora to select corpora that have enough"
             )
         order = generator(Purpose.SUBSET, zlib.crc32(corpus.encode()))
         self.data, self.chosen = data, order.permutation(len(data))[:number]

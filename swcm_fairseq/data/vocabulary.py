@@ -1,8 +1,8 @@
-"""A sentencepiece model and the dictionary that gives its pieces the encoder's ids.
+"""A sentencepiece model and the dictionary that maps its pieces to the encoder's ids.
 
-Ids are XLM-R's: ``<s>`` 0, ``<pad>`` 1, ``</s>`` 2, ``<unk>`` 3, then the pieces in the model's order, then
-``<mask>``, then the language tokens. ``dict.txt`` lists the pieces alone; the rest is added when it is loaded.
-A vocabulary directory holds ``sentencepiece.bpe.model`` and ``dict.txt``.
+Ids are those of XLM-R: ``<s>`` 0, ``<pad>`` 1, ``</s>`` 2, ``<unk>`` 3, then the pieces in the model's order, then
+``<mask>``, then the language tokens. ``dict.txt`` lists only the pieces; the rest is added when it is loaded.
+A vocabulary directory contains ``sentencepiece.bpe.model`` and ``dict.txt``.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from swcm_fairseq.data.languages import DEFAULT_LANGS, language_token
 from swcm_fairseq.data.piece_list import PieceList
 from swcm_fairseq.errors import InputError
 
-if TYPE_CHECKING:  # fairseq's dictionary and ours have the same symbols; this module is for both
+if TYPE_CHECKING:  # fairseq's dictionary and ours have the same symbols; this module handles both
     from swcm_fairseq.data.dictionary import MultilingualDictionary
 
 MASK = "<mask>"
@@ -29,17 +29,17 @@ def load_dictionary(path: Path | str) -> PieceList:
     """Read ``dict.txt``; raises :class:`InputError` if it is missing, empty or not a dictionary."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no dictionary there; give a directory written by swcm vocab")
+        raise InputError(f"{path}: no such dictionary; give a directory written by swcm vocab")
     dictionary = PieceList.load(path)
     if len(dictionary) == dictionary.nspecial:
-        raise InputError(f"{path}: the dictionary is empty")
+        raise InputError(f"{path}: the dictionary is empty; write it with swcm vocab")
     return dictionary
 
 
 def checksum(dictionary: "PieceList | MultilingualDictionary") -> str:
-    """SHA-256 (hex) of the pieces in order: without fairseq's four specials, ``<mask>`` and language tokens.
+    """SHA-256 (hex) of the pieces in order, without fairseq's four specials, ``<mask>`` and language tokens.
 
-    Counts do not enter, so a dictionary that fairseq-preprocess has copied still agrees.
+    Counts are ignored, so a dictionary copied by fairseq-preprocess has the same checksum.
     """
     end = dictionary.index(MASK) if MASK in dictionary else len(dictionary)
     pieces = dictionary.symbols[dictionary.nspecial : end]
@@ -49,11 +49,13 @@ def checksum(dictionary: "PieceList | MultilingualDictionary") -> str:
 def add_special_symbols(dictionary: "PieceList | MultilingualDictionary", langs: Sequence[str]) -> None:
     """Append ``<mask>`` and the language tokens, in the order given.
 
-    A piece that is spelled like a language token would let plain text switch the language, so it is refused.
+    Raises:
+        InputError: a piece is spelled like one of them, so plain text could switch the language, or a language is
+            given twice.
     """
     if MASK in dictionary:
         raise InputError(
-            f"the dictionary lists {MASK!r} itself; take that line out of {DICT_FILE}, it is added on load"
+            f"the dictionary contains {MASK!r}; remove that line from {DICT_FILE} (it is added on loading)"
         )
     dictionary.num_pieces = len(dictionary)
     dictionary.add_symbol(MASK)
@@ -61,22 +63,22 @@ def add_special_symbols(dictionary: "PieceList | MultilingualDictionary", langs:
         token = language_token(code)
         if token in dictionary:
             raise InputError(
-                f"the dictionary already has {token!r}, as a piece or twice in the languages {','.join(langs)}: "
-                "name each language once and train the vocabulary without that string"
+                f"the dictionary already has {token!r}, as a piece or because --langs {','.join(langs)} repeats "
+                "it; name each language once and train the vocabulary without that string"
             )
         dictionary.add_symbol(token)
     dictionary.language_ids = frozenset(range(dictionary.num_pieces + 1, len(dictionary)))
 
 
 def remove_special_symbols(dictionary: "PieceList | MultilingualDictionary") -> None:
-    """Undo :func:`add_special_symbols`, so that other language tokens can be added; does nothing without it."""
+    """Undo :func:`add_special_symbols`, if it was called, so that other language tokens can be added."""
     for symbol in dictionary.symbols[dictionary.num_pieces :]:
         del dictionary.indices[symbol]
     del dictionary.symbols[len(dictionary.indices) :], dictionary.count[len(dictionary.indices) :]
 
 
 def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcessor) -> PieceList:
-    """The pieces of a sentencepiece model in its own order, without its control and unknown symbols."""
+    """The pieces of a sentencepiece model in their order, without its control and unknown symbols."""
     dictionary = PieceList()
     for i in range(processor.get_piece_size()):
         if not (processor.is_control(i) or processor.is_unknown(i)):
@@ -85,15 +87,15 @@ def dictionary_from_sentencepiece(processor: sentencepiece.SentencePieceProcesso
 
 
 class Vocabulary:
-    """Text to ids and back, for one vocabulary directory.
+    """Converts text to ids and back with the vocabulary in one directory.
 
     Attributes:
-        dictionary: its symbols, pieces only.
+        dictionary: the specials and the pieces.
         processor: the sentencepiece model.
-        piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for its control symbols.
+        piece_ids: sentencepiece id -> dictionary id, int64, shape (pieces,); ``<unk>`` for control symbols.
 
     Raises:
-        InputError: a file is missing or damaged, a piece of the model is not in the dictionary, or is spelled like a
+        InputError: a file is missing or damaged, or a piece of the model is not in the dictionary or is spelled like a
             special symbol.
     """
 
@@ -113,8 +115,8 @@ class Vocabulary:
             piece = self.processor.id_to_piece(i)
             if piece in reserved:
                 raise InputError(
-                    f"{self.directory / SENTENCEPIECE_FILE}: has {piece!r} as a piece, which would let plain text hold "
-                    "a special symbol; train the vocabulary without it"
+                    f"{self.directory / SENTENCEPIECE_FILE}: has the piece {piece!r}, so plain text could contain a "
+                    "special symbol; train the vocabulary without it"
                 )
             if piece not in self.dictionary:
                 raise InputError(
@@ -125,11 +127,11 @@ class Vocabulary:
         return ids
 
     def encode(self, lines: Sequence[str]) -> list[np.ndarray]:
-        """Ids of each line, int64, without ``<s>`` and ``</s>``. Special tokens written in the text stay text."""
+        """Ids of each line, int64, without ``<s>`` and ``</s>``. Special symbols written in the text stay text."""
         return [self.piece_ids[np.asarray(ids, dtype=np.int64)] for ids in self.processor.encode(list(lines))]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of dictionary ids; ids that are no pieces (specials, language tokens) are left out."""
+        """The text of dictionary ids; ids that are not pieces (specials, language tokens) are omitted."""
         pieces = [self.dictionary[int(i)] for i in ids if self.dictionary.nspecial <= int(i) < len(self.dictionary)]
         return self.processor.decode_pieces(pieces)
 
@@ -143,7 +145,7 @@ def load_sentencepiece(path: Path | str) -> sentencepiece.SentencePieceProcessor
     """Load a sentencepiece model; raises :class:`InputError` if it is missing or damaged."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no sentencepiece model there")
+        raise InputError(f"{path}: no such sentencepiece model; give a directory written by swcm vocab")
     try:
         return sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (RuntimeError, OSError) as error:

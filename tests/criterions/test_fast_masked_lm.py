@@ -129,7 +129,7 @@ def test_bad_input_is_refused(counted, tmp_path):
     with pytest.raises(InputError, match="needs a model with RoBERTa's head"):
         criterion(Namespace(encoder=Namespace()), {})
     mixed = next(batch for batch in batches(make_task(counted)) if len(batch["lang"].unique()) > 1)
-    with pytest.raises(InputError, match="a batch has the target languages bo zh"):
+    with pytest.raises(InputError, match="a batch mixes the target languages bo zh"):
         criterion(make_model(task), mixed)
     uncounted = make_task(fill(tmp_path / "uncounted"))
     criterion = FastMaskedLMCriterion(MaskedLmConfig(), uncounted)

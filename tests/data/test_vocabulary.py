@@ -82,7 +82,7 @@ def test_a_piece_spelled_like_a_language_token_is_refused():
 
 @pytest.mark.parametrize("symbol", ["<pad>", "<mask>", "<bo>"])
 def test_a_model_with_a_special_symbol_as_a_piece_is_refused(tmp_path, symbol):
-    with pytest.raises(InputError, match=f"has '{symbol}' as a piece, .*train the vocabulary without it"):
+    with pytest.raises(InputError, match=f"has the piece '{symbol}', .*train the vocabulary without it"):
         Vocabulary(train(tmp_path, user_defined_symbols=[symbol]))
 
 
@@ -106,7 +106,7 @@ def test_a_repeated_language_is_refused():
         ("dict.txt", b"a b c\n", "not a fairseq dictionary"),
         ("dict.txt", b"\xff\xfe 1\n", "not a fairseq dictionary"),
         ("dict.txt", "▁else 1\n".encode(), "belong to different vocabularies"),
-        ("sentencepiece.bpe.model", None, "no sentencepiece model there"),
+        ("sentencepiece.bpe.model", None, "no such sentencepiece model"),
         ("sentencepiece.bpe.model", b"not a model", "not a sentencepiece model"),
     ],
 )

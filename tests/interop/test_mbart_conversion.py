@@ -108,12 +108,12 @@ def foreign_vocabulary(tmp_path):
     ("damage", "what"),
     [
         (no_directory, "mbart: no such directory"),
-        (no_dictionary, "dict.txt: no dictionary there"),
+        (no_dictionary, "dict.txt: no such dictionary"),
         (cut_off, "model.pt: not a checkpoint, or a damaged one"),
         (another_dictionary, "it belongs to another model"),
         (encoder_only, "not a checkpoint of a fairseq encoder-decoder"),
         (not_shared, "only shared embeddings"),
-        (no_vocabulary, "vocab/dict.txt: no dictionary there"),
+        (no_vocabulary, "vocab/dict.txt: no such dictionary"),
         (foreign_vocabulary, "no piece of the dictionary"),
     ],
 )

@@ -181,14 +181,14 @@ def test_data_files_that_do_not_agree_are_refused(data_bin):
     places_moved = places[:8] + struct.pack("<q", 2 * first + 2) + places[16:]
     damaged = (
         (whole[:9] + struct.pack("<Q", 7) + whole[17:], "version 7"),
-        (whole[:17] + bytes([99]) + whole[18:], "ids of type 99"),
-        (whole[:17] + bytes([6]) + whole[18:], "ids of type 6"),
-        (whole[:26] + sizes + places[8:] + places[:8], "places of its samples are not those of their sizes"),
-        (whole[:26] + moved + places, "places of its samples are not those"),
-        (whole[:26] + moved + places_moved, "is not the file that corpora"),
-        (whole[:26] + struct.pack("<i", -1) + sizes[4:] + places, "places of its samples are not those"),
+        (whole[:17] + bytes([99]) + whole[18:], "id type 99"),
+        (whole[:17] + bytes([6]) + whole[18:], "id type 6"),
+        (whole[:26] + sizes + places[8:] + places[:8], "offsets of its samples do not match their sizes"),
+        (whole[:26] + moved + places, "offsets of its samples do not match"),
+        (whole[:26] + moved + places_moved, "does not match the checksum in corpora"),
+        (whole[:26] + struct.pack("<i", -1) + sizes[4:] + places, "offsets of its samples do not match"),
         (whole[:-8], "bytes instead of"),
-        ((data_bin / "zh/train.idx").read_bytes(), "its index says|is not the file that corpora.json"),
+        ((data_bin / "zh/train.idx").read_bytes(), "its index says|does not match the checksum in corpora.json"),
     )
     for content, message in damaged:
         index.write_bytes(content)
@@ -196,7 +196,7 @@ def test_data_files_that_do_not_agree_are_refused(data_bin):
             stats.main([str(data_bin)])
     index.write_bytes(whole)
     data.write_bytes(tokens[2:] + tokens[:2])
-    with pytest.raises(InputError, match="is not the file that corpora"):
+    with pytest.raises(InputError, match="does not match the checksum in corpora"):
         stats.main([str(data_bin)])
     data.write_bytes(tokens)
     stats.main([str(data_bin)])

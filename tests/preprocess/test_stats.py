@@ -114,7 +114,7 @@ def test_bad_input_is_refused(data_bin, tmp_path):
             stats.main(args)
     with open(data_bin / "bo/train.bin", "ab") as file:
         file.write(b"xx")
-    with pytest.raises(InputError, match=r"bo/train.bin: \d+ bytes, its index says"):
+    with pytest.raises(InputError, match=r"bo/train.bin: has \d+ bytes, but its index says"):
         stats.main([str(data_bin)])
     index = data_bin / "bo/train.idx"
     whole = index.read_bytes()
@@ -122,8 +122,8 @@ def test_bad_input_is_refused(data_bin, tmp_path):
         (b"x", "not a memory-mapped index"),
         (whole[:20], r"bo/train.idx: 20 bytes instead of"),  # truncated inside its header
         (whole[:-1], r"bo/train.idx: \d+ bytes instead of"),
-        (whole[:9] + b"\2" + whole[10:], "version 2 with ids of type 8 is not known"),
-        (whole[:17] + b"\xff" + whole[18:], "version 1 with ids of type 255 is not known"),
+        (whole[:9] + b"\2" + whole[10:], "unknown version 2 or id type 8"),
+        (whole[:17] + b"\xff" + whole[18:], "unknown version 1 or id type 255"),
     ):
         index.write_bytes(content)
         with pytest.raises(InputError, match=message):

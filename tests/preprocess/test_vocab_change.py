@@ -241,7 +241,7 @@ def test_added_pieces_are_no_special_symbols(encoder):
     [
         (vocab_extend, "--vocab {encoder}", "nothing to add"),
         (vocab_extend, "--vocab {encoder} --input {text}", "--input needs a language"),
-        (vocab_extend, "--vocab /no/such --input bo={text}", "no sentencepiece model there"),
+        (vocab_extend, "--vocab /no/such --input bo={text}", "no such sentencepiece model"),
         (vocab_prune, "--vocab {encoder} --input /no/such", "/no/such: no such file"),
         (vocab_prune, "--vocab {encoder} --input {text} --min-count 0", "^--min-count 0: must be at least 1"),
         (vocab_prune, "--vocab {mixed} --input {text}", "lists other pieces than"),

@@ -138,7 +138,7 @@ def test_many_passes_over_a_corpus_are_reported(train, caplog):
     train(sampling_by="corpus", samples_per_epoch=3000)  # 40 texts in bo, 80 in zh, 120 pairs, 160 pairs in bo
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [line.split(":")[0] for line in warnings] == ["dae_bo"]
-    assert "dae_bo: an epoch passes 11.5 times over its 40 samples; draw it less often with" in warnings[0]
+    assert "dae_bo: an epoch repeats its 40 samples 11.5 times; draw it less often with" in warnings[0]
 
 
 @pytest.mark.parametrize(("share", "groups"), [(0.0, {"dae"}), (1.0, {"mt"}), (0.5, {"dae", "mt"})])
