@@ -1,7 +1,7 @@
 """fairseq's multi-head attention, computed by ``torch.nn.functional.scaled_dot_product_attention``.
 
-Parameter names, incremental state (``prev_key``, ``prev_value``, ``prev_key_padding_mask``) and beam reordering
-are the parent's, so that fairseq's tools keep working.
+Parameter names, incremental state (``prev_key``, ``prev_value``, ``prev_key_padding_mask``) and beam reordering are
+those of the parent class, so fairseq's tools keep working.
 """
 
 from collections.abc import Sequence
@@ -18,27 +18,31 @@ from swcm_fairseq.int8 import Int8Linear
 
 IncrementalState = dict[str, dict[str, Tensor | None]]
 
-GROWTH = 32  # positions by which the buffer of self-attention's keys and values grows
-# In which order SDPA's kernels are tried without and with a mask, as benchmarks/attention.py finds it; None: torch's.
+GROWTH = 32  # positions by which the self-attention buffer of keys and values grows
+# The order in which SDPA kernels are tried without and with a mask; None keeps torch's order. To measure other orders,
+# see benchmarks/attention_kernels.py.
 KERNELS: dict[str, list[SDPBackend] | None] = {"unmasked": None, "masked": None}
 
 
 @dataclass(frozen=True)
 class CausalMask:
-    """No position sees a later one. Replaces fairseq's float mask of shape [T, T].
+    """Hides later positions from each position. Replaces fairseq's float mask of shape [T, T].
 
     Attributes:
-        blocked: bool, [B, 1, T, T], True where a query must not see a key. None for a batch without padding on
-            the left: there, causality alone keeps every real position from the padding behind it.
+        blocked: bool, [B, 1, T, T], True where a query must not see a key. None if the batch has no padding on the
+            left: causality then suffices to hide padding, because it comes after all real positions.
     """
 
     blocked: Tensor | None = None
 
     @classmethod
     def of(cls, tokens: Tensor, padding_idx: int, left_padded: bool | None = None) -> "CausalMask":
-        """The mask of a batch: ``tokens`` [B, T] int64, padded with ``padding_idx`` on either side.
+        """The mask for a batch.
 
-        ``left_padded`` says whether there is padding on the left; None: check, which waits for a GPU.
+        Args:
+            tokens: int64 [B, T], padded on either side.
+            padding_idx: the id of padding.
+            left_padded: whether there is padding on the left; None checks, which waits for the GPU.
         """
         padding = tokens.eq(padding_idx)
         if not (padding[:, :1].any() if left_padded is None else left_padded):
@@ -46,36 +50,37 @@ class CausalMask:
         length = tokens.size(1)
         future = torch.ones(length, length, dtype=torch.bool, device=tokens.device).triu(1)
         itself = torch.eye(length, dtype=torch.bool, device=tokens.device)
-        # Every query keeps itself, otherwise a padding position would have nothing to attend to and become NaN.
+        # Every query sees itself; otherwise, padding positions would have nothing to attend to and become NaN.
         return cls((future | (padding[:, None, :] & ~itself))[:, None])
 
 
 class Attention(MultiheadAttention):
-    """Multi-head attention without a matrix of attention weights, unless they are requested.
+    """Multi-head attention that computes the matrix of attention weights only on request.
 
-    Cross-attention keeps one row of keys and values per source sentence: all beams of a sentence are queries
-    of the same row. :class:`~swcm_fairseq.models.decoder.Decoder` sets ``beam_size``.
+    Cross-attention keeps one row of keys and values per source sentence; all beams of a sentence are queries of the
+    same row. :class:`~swcm_fairseq.models.decoder.Decoder` sets ``beam_size``.
 
-    Queries, keys and values of the same input are computed by one product; their parameters keep fairseq's names.
+    Queries, keys and values of the same input are computed by one matrix product; their parameters keep fairseq's
+    names.
 
     Attributes:
-        given_keys: keys and values [B, H, S, D] of cross-attention that were computed beforehand, see :meth:`project`.
+        given_keys: precomputed keys and values [B, H, S, D] for cross-attention, see :meth:`project`.
     """
 
     given_keys: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, *args: object, **kwargs: object):
         super().__init__(*args, **kwargs)
-        # Keyed by how many projections it joins; empty unless they are rounded.
+        # Number of joined projections -> layer; empty unless projections are rounded.
         self._rounded: dict[int, Int8Linear] = {}
 
     @property
     def projections(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
-        """Those of queries, keys and values."""
+        """The projections of queries, keys and values."""
         return self.q_proj, self.k_proj, self.v_proj
 
     def round_projections(self) -> None:
-        """Use int8 products from now on; the float32 parameters are kept for when attention weights are requested."""
+        """Switch to int8 products; the float32 parameters are kept for requests of attention weights."""
         used = [self.projections] if self.self_attention else [self.projections[:1], self.projections[1:]]
         self._rounded = {len(some): Int8Linear(*_joined(some)) for some in used}
 
@@ -95,7 +100,7 @@ class Attention(MultiheadAttention):
         """See fairseq's MultiheadAttention; ``query`` [T, B, C], ``key`` [S, B, C], ``key_padding_mask`` [B, S].
 
         Returns:
-            The output [T, B, C], and the attention weights if requested, otherwise None.
+            The output [T, B, C], and the attention weights, or None if they were not requested.
         """
         if need_weights or need_head_weights or before_softmax or isinstance(attn_mask, Tensor):
             return super().forward(
@@ -152,8 +157,8 @@ class Attention(MultiheadAttention):
         return x.view(x.size(0), x.size(1), self.num_heads, self.head_dim).permute(1, 2, 0, 3)
 
     def project(self, x: Tensor, *projections: nn.Linear) -> list[Tensor]:
-        """``x`` [T, B, C] through several of the projections, by one product: [B, H, T, D] each."""
-        # Contiguous: otherwise how torch multiplies, and hence rounds, depends on whether a gradient is needed.
+        """Apply several projections to ``x`` [T, B, C] in one matrix product; returns [B, H, T, D] for each."""
+        # Without contiguous memory, torch's kernel, and hence the rounding, depends on whether a gradient is needed.
         x = x.contiguous()
         rounded = self._rounded.get(len(projections))
         joined = F.linear(x, *_joined(projections)) if rounded is None else rounded(x)
@@ -162,10 +167,10 @@ class Attention(MultiheadAttention):
     def _next_positions(
         self, x: Tensor, incremental_state: IncrementalState
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Step by step: queries of ``x`` [T, B, C], keys and values, and which of their positions are not in use yet.
+        """For a decoding step: queries of ``x`` [T, B, C], all keys and values so far, and a mask of unused positions.
 
-        Every position so far is a word: the search never chooses padding, and finished rows do not matter. The weights
-        of the three projections are joined in the first step of a batch.
+        No padding mask is needed, because the search never chooses padding and finished rows do not matter. The
+        weights of the three projections are joined in the first step of a batch.
         """
         saved = self._get_input_buffer(incremental_state)
         if self._rounded:
@@ -185,12 +190,12 @@ class Attention(MultiheadAttention):
     def use_static_buffer(
         self, incremental_state: IncrementalState, position: Tensor, rows: int, positions: int
     ) -> None:
-        """Keep keys and values of up to ``positions`` words in one place from now on.
+        """Switch to a buffer of fixed size for the keys and values of up to ``positions`` words.
 
-        ``position``, int64 [1], always holds the position of the word that is read.
+        ``position``, int64 [1], always contains the position of the current word.
         """
         shape = rows, 2, self.num_heads, positions, self.head_dim
-        # Zeros: what is not in use is multiplied by a weight of 0, which does not remove a NaN.
+        # Unused positions get a weight of 0, but 0 times NaN is NaN, so the buffer must not be uninitialized.
         buffer = torch.zeros(shape, dtype=self.k_proj.weight.dtype, device=position.device)
         self._set_input_buffer(incremental_state, {"buffer": buffer, "position": position})
 
@@ -201,7 +206,7 @@ class Attention(MultiheadAttention):
         incremental_state: IncrementalState | None,
         static_kv: bool,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Keys and values [B', H, S, D] and their padding mask [B', S]: computed, or taken from the state."""
+        """Keys and values [B', H, S, D] and their padding mask [B', S], computed or taken from the state."""
         saved = {} if incremental_state is None else self._get_input_buffer(incremental_state)
         if static_kv and "prev_key" in saved:
             return saved["prev_key"], saved["prev_value"], saved["prev_key_padding_mask"]
@@ -215,15 +220,15 @@ class Attention(MultiheadAttention):
         return k, v, key_padding_mask
 
     def cached_rows(self, incremental_state: IncrementalState) -> int:
-        """How many rows have keys and values in ``incremental_state``."""
+        """The number of rows with keys and values in ``incremental_state``."""
         return self._get_input_buffer(incremental_state)["prev_key"].size(0)
 
     def reorder_incremental_state(
         self, incremental_state: IncrementalState, new_order: Tensor, shared: int = 0
     ) -> IncrementalState:
-        """As fairseq's; ``new_order`` int64, [B]. Only the positions in use are copied from self-attention's buffer.
+        """As fairseq's; ``new_order`` int64, [B]. Only the used positions of the self-attention buffer are copied.
 
-        ``shared``: how many of the first positions are the same in all beams of a sentence, and hence stay.
+        The first ``shared`` positions are the same in all beams of a sentence, so they are not copied.
         """
         saved = self._get_input_buffer(incremental_state)
         buffer = saved.get("buffer")
@@ -241,21 +246,21 @@ class Attention(MultiheadAttention):
 
 
 def _kernel_precision(x: Tensor) -> Tensor:
-    """``x``, in float32 on a CPU: in half precision the backward pass of torch's CPU kernel is several times slower."""
+    """``x``, in float32 on a CPU, where torch's backward pass is several times slower in half precision."""
     return x.float() if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _joined(projections: Sequence[nn.Linear]) -> tuple[Tensor, Tensor]:
-    """Weights [n C, C] and biases [n C] of n projections as those of one."""
+    """The weights [n C, C] and biases [n C] of n projections, concatenated."""
     if len(projections) == 1:
         return projections[0].weight, projections[0].bias
     return torch.cat([each.weight for each in projections]), torch.cat([each.bias for each in projections])
 
 
 def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys and values of all positions so far, with ``both`` [B, 2, H, T, D] as the last of them.
+    """Append the keys and values ``both`` [B, 2, H, T, D]; returns the keys and values of all positions so far.
 
-    They are views of ``saved["buffer"]``, [B, 2, H, capacity, D], so that each step writes only its own position.
+    They are views of ``saved["buffer"]``, [B, 2, H, capacity, D], so each step writes only its own position.
     """
     batch, _, heads, length, dim = both.size()
     buffer = saved.get("buffer", both.new_empty(batch, 2, heads, 0, dim))
@@ -268,9 +273,10 @@ def _append(saved: dict[str, Tensor], both: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _put(buffer: Tensor, both: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys and values [B, H, L, D] of a static buffer, and which positions are not in use yet, bool [1, L].
+    """Write ``both`` [B, 2, H, 1, D] at ``position``, int64 [1], of the static ``buffer`` [B, 2, H, L, D].
 
-    ``both`` [B, 2, H, 1, D] are written to ``position``, int64 [1], of ``buffer`` [B, 2, H, L, D].
+    Returns:
+        Keys and values [B, H, L, D], and the mask of unused positions, bool [1, L].
     """
     buffer.index_copy_(3, position, both)
     unused = torch.arange(buffer.size(3), device=buffer.device) > position

@@ -1,4 +1,4 @@
-"""Does a checkpoint fit the architecture? Checked before any weight is overwritten."""
+"""Check that a checkpoint fits the architecture before any weight is overwritten."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from swcm_fairseq.errors import InputError
 
 
 def check_tensors(model: nn.Module, state_dict: Mapping[str, object], prefix: str = "", strict: bool = True) -> None:
-    """Refuse a checkpoint whose tensors are not the model's; without ``strict`` only their shapes are compared.
+    """Refuse a checkpoint whose tensors differ from the model's; without ``strict``, compare only their shapes.
 
     Raises:
-        InputError: names one tensor and the flags that may be wrong.
+        InputError: a tensor differs; the message names it and the flags that may be wrong.
     """
     own = {prefix + name: tensor for name, tensor in model.state_dict().items()}
     fix = "give the flags that the checkpoint was trained with"
@@ -28,24 +28,24 @@ def check_tensors(model: nn.Module, state_dict: Mapping[str, object], prefix: st
     layers = "--arch, --encoder-layers, --normal-layer-interval, --decoder-ends-with, ..."
     for name in own:
         if name not in state_dict:
-            raise InputError(f"{name} is missing in the checkpoint; {fix} ({layers})")
+            raise InputError(f"{name} is missing from the checkpoint; {fix} ({layers})")
     for name in state_dict:
         if name.startswith(prefix) and name not in own:
-            raise InputError(f"{name} of the checkpoint is unknown to this architecture; {fix} ({layers})")
+            raise InputError(f"{name} in the checkpoint does not exist in this architecture; {fix} ({layers})")
 
 
 def _shape_flag(name: str) -> str:
-    """The flags that may be wrong."""
+    """The flags that may be wrong if a tensor has the wrong shape."""
     if "embed_positions" in name:
         return "--max-source-positions" if "encoder." in name else "--max-target-positions"
     return "--arch, --encoder-embed-dim, --encoder-ffn-embed-dim, ..."
 
 
 def check_ties(model: nn.Module, state_dict: Mapping[str, Tensor], prefix: str = "") -> None:
-    """Refuse a checkpoint with two different tensors for one parameter: the second would overwrite the first.
+    """Refuse a checkpoint with two different tensors for one parameter, because the second would overwrite the first.
 
     Raises:
-        InputError: names both tensors and the flag.
+        InputError: two tensors differ; the message names them and the flag.
     """
     first: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -59,11 +59,11 @@ def check_ties(model: nn.Module, state_dict: Mapping[str, Tensor], prefix: str =
 
 
 def _untying_flag(first: str, name: str) -> str:
-    """How to fix it, by the names of a tied parameter."""
+    """The fix for tensors with these names that are wrongly tied."""
     if ".layers." in name and "decoder.layers." in first:
-        return "leave out --tie-duplicates"
+        return "remove --tie-duplicates"
     if name.endswith("output_projection.weight"):
         return "add --output-matrix own"
     if name.endswith("embed_tokens.weight"):
         return "add --separate-embeddings"
-    return "leave out " + ("--tie-self-attention" if ".self_attn." in name else "--tie-ffn")
+    return "remove " + ("--tie-self-attention" if ".self_attn." in name else "--tie-ffn")

@@ -20,10 +20,10 @@ class CPUPrecision(Enum):
 
     @classmethod
     def of(cls, name: "CPUPrecision | str") -> "CPUPrecision":
-        """The precision of that name.
+        """The precision called ``name``.
 
         Raises:
-            InputError: there is none.
+            InputError: ``name`` is unknown.
         """
         try:
             return name if isinstance(name, cls) else cls(name)
@@ -34,20 +34,21 @@ class CPUPrecision(Enum):
 
 @torch.no_grad()
 def set_cpu_precision(model: nn.Module, precision: CPUPrecision) -> None:
-    """Make ``model`` compute in ``precision`` from now on; repeating the call has no effect.
+    """Switch ``model`` to ``precision``; repeating the call has no effect.
 
     bfloat16 applies to the whole model. int8 applies to the linear layers; embeddings, norms, softmax and attention
     stay in float32. A model in int8 can only decode.
 
     Raises:
-        InputError: the model is on a GPU; for int8, it is not one of this package, or torch has no int8 products here.
+        InputError: the model is on a GPU; or, for int8, the model is not from this package or torch has no int8
+            products for this processor.
     """
     if precision is CPUPrecision.float32:
         return
     device = next(model.parameters()).device
     if device.type != "cpu":
         raise InputError(
-            f"--cpu-precision {precision.value}: the model is on a GPU; add --cpu, or leave the option out"
+            f"--cpu-precision {precision.value}: the model is on a GPU; add --cpu or remove --cpu-precision"
         )
     if precision is CPUPrecision.bfloat16:
         model.bfloat16()

@@ -1,4 +1,4 @@
-"""The decoder: inherited layers with normal ones in between, on fairseq's own decoder loop."""
+"""The decoder: inherited layers with normal layers in between, run by fairseq's decoder loop."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from swcm_fairseq.models.layer_plan import LayerKind, PlannedLayer
 from swcm_fairseq.models.layers import InheritedDecoderLayer, NormalDecoderLayer, prepared
 from swcm_fairseq.models.norms import DEFAULT_EPS, EpsilonInState
 
-STATIC = "static"  # the key of what a whole decoder keeps in its incremental state
-NO_LAYER = -1  # as fairseq's ``alignment_layer``: no layer returns attention weights
+STATIC = "static"  # the key of the decoder's own entry in the incremental state
+NO_LAYER = -1  # value of fairseq's ``alignment_layer``: no layer returns attention weights
 
 
 class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
@@ -29,7 +29,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         dictionary: the target dictionary.
         embed_tokens: [V, C].
         plan: the layers, see :func:`~swcm_fairseq.models.layer_plan.layer_plan`.
-        compiled: layers are compiled; step-by-step decoding, whose state grows with every step, runs them uncompiled.
+        compiled: whether to compile layers. Incremental decoding, whose state grows with every step, is not compiled.
     """
 
     cfg: TransformerConfig
@@ -51,16 +51,16 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         super().__init__(cfg, dictionary, embed_tokens)
         self.plan = plan
         self.need_attn = False
-        # For fairseq's loop: take the mask of padding as it is, instead of asking the GPU whether there is any padding.
+        # This makes fairseq's loop use the padding mask as it is, instead of asking the GPU whether there is padding.
         self.cross_self_attention = True
-        # A list, not a ModuleList: the layers own them already. Walking all modules would take a tenth of a step.
+        # Not a ModuleList, because the layers own these modules. Walking all modules would take a tenth of a step.
         self._attentions = [module for module in self.modules() if isinstance(module, Attention)]
         self.set_layer_norm_eps(DEFAULT_EPS)
         self.make_embeddings_freezable()
         self.embed_positions.register_forward_hook(self._static_position, with_kwargs=True)
 
     def build_decoder_layer(self, cfg: TransformerConfig, no_encoder_attn: bool = False) -> nn.Module:
-        """Called by the parent's constructor, once for every layer of the plan."""
+        """Called by the parent's constructor once per layer of the plan."""
         planned = self._unbuilt.pop(0)
         kind = NormalDecoderLayer if planned.kind is LayerKind.NORMAL else InheritedDecoderLayer
         return prepared(kind(cfg), cfg, self._compiled)
@@ -78,9 +78,9 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         return_all_hiddens: bool = False,
         left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
-        """As fairseq's: logits [B, T, V], or with ``features_only`` features [B, T, C], and fairseq's dictionary.
+        """As fairseq's: logits [B, T, V], or features [B, T, C] with ``features_only``; and fairseq's dictionary.
 
-        For ``left_padded`` see :meth:`extract_features`.
+        For ``left_padded``, see :meth:`extract_features`.
         """
         x, extra = self.extract_features(
             prev_output_tokens,
@@ -103,10 +103,10 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         alignment_heads: int | None = None,
         left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
-        """As fairseq's, but attention weights are computed only on request.
+        """As fairseq's, but computes attention weights only on request.
 
-        ``prev_output_tokens`` [B, T]; returns features [B, T, C] and ``{"attn": [weights or None], ...}``.
-        ``left_padded``: whether there is padding on the left; None: check, which waits for a GPU.
+        ``prev_output_tokens`` are [B, T]. ``left_padded`` tells whether there is padding on the left; None checks,
+        which waits for the GPU. Returns features [B, T, C] and ``{"attn": [weights or None], ...}``.
         """
         if incremental_state is None:
             self._future_mask = CausalMask.of(prev_output_tokens, self.padding_idx, left_padded)
@@ -127,9 +127,9 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
 
     @contextlib.contextmanager
     def keys_computed_once(self, encoder_out: EncoderOut) -> Iterator[None]:
-        """Inside the block, all passes of the decoder share cross-attention's keys and values of ``encoder_out``.
+        """Inside the block, all decoder passes share the cross-attention keys and values of ``encoder_out``.
 
-        Where activations are recomputed in the backward pass, so are these, separately for each pass.
+        With ``--checkpoint-activations``, each pass computes and recomputes its own instead.
         """
         source = encoder_out["encoder_out"][0]
         cross = [each for each in self._attentions if each.encoder_decoder_attention]
@@ -144,13 +144,13 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
                 attention.given_keys = None
 
     def static_state(self, encoder_out: EncoderOut, position: Tensor, rows: int, positions: int) -> IncrementalState:
-        """State for step-by-step decoding with tensors of fixed place and shape, so that every step is the same.
+        """State for incremental decoding whose tensors keep their address and shape, so every step is the same.
 
         Args:
-            encoder_out: with ``beams``, as the generator repeats it.
-            position: int64 [1]; before each step the caller writes the position of the word to read there, from 0.
+            encoder_out: with ``beams``, after the generator has repeated it.
+            position: int64 [1]; before each step, the caller writes the position of the next word, from 0, to it.
             rows: sentences x beams.
-            positions: maximum number of words to read.
+            positions: maximum number of words.
         """
         self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]
         state: IncrementalState = {STATIC: {"position": position}}
@@ -163,23 +163,23 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
     def _static_position(
         module: LearnedPositionalEmbedding, inputs: object, named: dict[str, IncrementalState | None], output: Tensor
     ) -> Tensor:
-        """The embedding [1, 1, C] of the position that is written in a static state; otherwise fairseq's ``output``."""
+        """The embedding [1, 1, C] of the position in a static state; fairseq's ``output`` for any other state."""
         state = named.get("incremental_state")
         if not state or STATIC not in state:
             return output
         position = state[STATIC]["position"]
         assert position is not None
-        return F.embedding(position + module.padding_idx + 1, module.weight)[None]  # after padding, as fairseq counts
+        return F.embedding(position + module.padding_idx + 1, module.weight)[None]  # fairseq counts after padding
 
     def reorder_incremental_state_scripting(
         self, incremental_state: IncrementalState, new_order: Tensor, shared: int = 0
     ) -> None:
-        """Called by the generator before every step but the first; ``new_order``, int64 [B]: the rows to continue with.
+        """Called by the generator before every step but the first; ``new_order``, int64 [B], are the rows to continue.
 
-        ``shared``: how many of the first positions are the same in all beams of a sentence, so that they need no copy.
+        The first ``shared`` positions are the same in all beams of a sentence, so they are not copied.
 
-        In greedy search every row continues unchanged until a sentence ends, so nothing is copied. Whether beams have
-        moved is not checked, because that would wait for a GPU.
+        In greedy search, every row continues unchanged until a sentence ends, so nothing is copied. Whether beams have
+        moved is not checked, because that would wait for the GPU.
         """
         if not incremental_state:
             return
@@ -196,7 +196,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
 
     @property
     def output_weight(self) -> Tensor:
-        """The output matrix [V, C]; without gradient while it is tied to frozen embeddings."""
+        """The output matrix [V, C]; detached from the gradient while it is tied to frozen embeddings."""
         weight = self.output_projection.weight
         frozen = self.embeddings_frozen and weight is self.embed_tokens.weight
         return weight.detach() if frozen else weight
@@ -205,7 +205,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         """Features [B, T, C] -> logits [B, T, V]."""
         weight = self.output_weight
         if weight is self.output_projection.weight:
-            return self.output_projection(features)  # the module, so that decoding can put a smaller one in its place
+            return self.output_projection(features)  # the module, so that decoding can replace it with a smaller one
         return F.linear(features, weight)
 
     def make_generation_fast_(self, need_attn: bool = False, **kwargs: object) -> None:

@@ -42,15 +42,15 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
     ) -> EncoderOut:
         """Encode ``src_tokens`` int64 [B, S]; the arguments and the result are those of fairseq's encoder.
 
-        fairseq's loop asks the GPU before each layer whether there is padding. Here it is known or checked once, and
-        without padding there is no mask, neither here nor in cross-attention, so the fastest kernels can be used.
+        fairseq's loop asks the GPU before each layer whether there is padding. Here, this is known or checked once.
+        Without padding, neither the encoder nor cross-attention gets a mask, so the fastest kernels can be used.
 
         Args:
             src_tokens: [B, S].
-            src_lengths: not needed.
+            src_lengths: not used.
             return_all_hiddens: keep the hidden states of all layers.
-            token_embeddings: [B, S, C], used instead of those of ``src_tokens``.
-            padded: whether ``src_tokens`` have padding; None: check, which waits for a GPU.
+            token_embeddings: [B, S, C], used instead of the embeddings of ``src_tokens``.
+            padded: whether ``src_tokens`` contain padding; None checks, which waits for the GPU.
         """
         padding = src_tokens.eq(self.padding_idx)
         mask = padding if (bool(padding.any()) if padded is None else padded) else None
@@ -71,18 +71,18 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
         }
 
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
-        """Reorder with one row per sentence, however many beams there are; ``beams`` is their number.
+        """Reorder with one row per sentence, regardless of the number of beams, which is stored as ``beams``.
 
         The generator first repeats every sentence once per beam, then reorders beams within their sentence and drops
-        finished sentences. Only dropping changes the rows here, so no step copies the encoder's output.
+        finished sentences. Only dropping changes the rows here, so the other steps do not copy the encoder output.
 
         Args:
-            encoder_out: rows are sentences, R of them.
-            new_order: int64, [R' x beams], rows of a batch in which every sentence is repeated ``beams`` times.
+            encoder_out: has R rows, one per sentence.
+            new_order: int64, [R' x beams], row numbers in a batch that repeats every sentence ``beams`` times.
         """
         sentences, beams = encoder_out["encoder_out"][0].size(1), encoder_out.get("beams", [1])[0]
         beams *= max(1, new_order.numel() // (sentences * beams))
         kept = new_order[::beams] // encoder_out.get("beams", [1])[0]
-        if len(kept) != sentences:  # the numbers are not checked, because that would wait for a GPU
+        if len(kept) != sentences:  # the row numbers are not checked, because that would wait for the GPU
             encoder_out = super().reorder_encoder_out(encoder_out, kept)
         return {**encoder_out, "beams": [beams]}

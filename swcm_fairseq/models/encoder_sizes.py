@@ -1,10 +1,11 @@
-"""``--arch xlm_swcm``: sizes that are not given follow what the model starts from, a checkpoint or an encoder.
+"""``--arch xlm_swcm``: sizes that are not given are taken from the checkpoint or encoder that the model starts from.
 
-They are interpolations with their own resolver, which fairseq resolves before anything else sees its configuration.
-So the task, the trainer and every checkpoint have numbers, and a checkpoint needs no encoder file.
+The defaults are interpolations with a custom resolver, which fairseq resolves before anything else uses the
+configuration. So the task, the trainer and every checkpoint see numbers, and a checkpoint can be loaded without the
+encoder file.
 """
 
-# ruff: noqa: RUF009 (fields that follows() makes)
+# ruff: noqa: RUF009 (fields created by follows())
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from swcm_fairseq.save_directory import whole_beside
 
 RESOLVER = "xlm_swcm_size"
 
-# The model's option -> the encoder's attribute; BOUNDED: the model never needs more than its default.
+# Model option -> encoder attribute. A BOUNDED option takes the encoder's value only if it is below the default.
 SIZES = {
     "encoder_layers": "layers",
     "encoder_embed_dim": "embed_dim",
@@ -33,13 +34,13 @@ BOUNDED = {"max_source_positions": "positions", "max_target_positions": "positio
 
 
 def follows(name: str) -> Any:
-    """The field ``name`` of the base model's configuration, with a lookup as its default."""
+    """The field ``name`` of the base model's configuration, with a lookup by :func:`size` as its default."""
     return with_default(name, II(f"{RESOLVER}:{name}"))
 
 
 @dataclass
 class EncoderSizedConfig(XLMSWCMConfig):
-    """Sizes of the checkpoint or the encoder that the model starts from; without either, those of the base model."""
+    """Takes sizes from the checkpoint or encoder that the model starts from, or else from the base model."""
 
     encoder_layers: int = follows("encoder_layers")
     encoder_embed_dim: int = follows("encoder_embed_dim")
@@ -51,12 +52,12 @@ class EncoderSizedConfig(XLMSWCMConfig):
 
 
 def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> object:
-    """The resolver: the value of an option that is not given.
+    """The resolver: returns the value of an option that is not given.
 
     Args:
-        name: of the option.
+        name: name of the option.
         _parent_: the model's options.
-        _root_: fairseq's whole configuration, whose cache keeps what was read, so that files are read once.
+        _root_: fairseq's whole configuration; its cache ensures that each file is read only once.
 
     Raises:
         InputError: the encoder cannot be read.
@@ -72,7 +73,7 @@ def size(name: str, _parent_: XLMSWCMConfig, _root_: DictConfig) -> object:
 
 
 def _of_checkpoint(path: Path) -> Options:
-    """The model options of a checkpoint; if it is damaged, of the one that training will continue from."""
+    """The model options in a checkpoint, or, if it is damaged, in the one that training will continue from."""
     try:
         return read_model_options(path)
     except DamagedFileError:
@@ -82,7 +83,7 @@ def _of_checkpoint(path: Path) -> Options:
 
 
 def _of_encoder(path: str) -> Options:
-    """The options of a model that is started from an encoder."""
+    """The options of a model that starts from an encoder."""
     sizes = vars(read_sizes(path))
     bounded = {name: min(BASE[name].default, sizes[theirs]) for name, theirs in BOUNDED.items()}
     return {name: sizes[theirs] for name, theirs in SIZES.items()} | bounded

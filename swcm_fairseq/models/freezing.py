@@ -1,7 +1,7 @@
 """Freeze encoder and embeddings for the first updates (the two stages of SixT, Chen et al. 2021).
 
-Frozen parameters keep ``requires_grad``, because fairseq's optimizer only registers parameters that require a gradient
-when it is built: no gradient reaches them, and the optimizer skips parameters without one.
+Frozen parameters keep ``requires_grad``, because fairseq's optimizer registers only parameters that require a gradient
+when it is built. Instead, no gradient reaches them, and the optimizer skips parameters without one.
 """
 
 import torch
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class FreezableEmbeddings(nn.Module):
-    """An encoder or decoder whose embeddings (tokens, positions, layer norm) can be cut off from the gradient."""
+    """An encoder or decoder whose embeddings (tokens, positions, layer norm) can be detached from the gradient."""
 
     layernorm_embedding: nn.LayerNorm
     embeddings_frozen = False
 
     def make_embeddings_freezable(self) -> None:
-        """Called once, after construction; all embeddings pass through this layer norm."""
+        """Called once, after construction. The hook suffices, because all embeddings pass through this layer norm."""
         self.layernorm_embedding.register_forward_hook(self._cut)
 
     def _cut(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an inherited decoder layer takes from its encoder layer: copied once, or tied."""
+"""The parameters that inherited decoder layers copy from, or share with, their encoder layer."""
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +8,8 @@ from swcm_fairseq.models.encoder import Encoder
 from swcm_fairseq.models.layer_plan import LayerKind
 from swcm_fairseq.models.model_config import XLMSWCMConfig
 
-# Inherited decoder layer <- encoder layer (paper section 3.1.3, Figure 3). Each norm comes from the norm that follows
-# the copied block: the encoder's final_layer_norm follows its FFN.
+# Inherited decoder layer <- encoder layer (paper section 3.1.3, Figure 3). Each norm is copied from the norm after the
+# copied block; in the encoder, final_layer_norm follows the FFN.
 INHERITED_FROM = {
     "self_attn": "self_attn",
     "self_attn_layer_norm": "self_attn_layer_norm",
@@ -22,14 +22,15 @@ INHERITED_FROM = {
     "fc4": "fc2",
     "final_layer_norm": "final_layer_norm",
 }
-# What the two flags tie; cross-attention and norms are never tied.
+# The blocks that the two flags tie; cross-attention and norms are never tied.
 TIED_SELF_ATTENTION = ("self_attn",)
 TIED_FFN = ("fc1", "fc2", "fc3", "fc4")
 
 
 def tie(encoder: Encoder, decoder: Decoder, config: XLMSWCMConfig) -> None:
-    """Make blocks of inherited layers use the encoder's parameters, and duplicates those of the layer before them, as
-    ``config`` says. All other inserted layers stay independent.
+    """Tie blocks of inherited layers to the encoder and duplicates to the layer before them, according to ``config``.
+
+    All other inserted layers stay independent.
     """
     blocks = TIED_SELF_ATTENTION * config.tie_self_attention + TIED_FFN * config.tie_ffn
     for i, planned in enumerate(decoder.plan):
@@ -42,7 +43,7 @@ def tie(encoder: Encoder, decoder: Decoder, config: XLMSWCMConfig) -> None:
 
 
 def _share(source: nn.Module, target: nn.Module) -> None:
-    """Make a module use the parameters of another one of the same structure."""
+    """Make ``target`` use the parameters of ``source``, which has the same structure."""
     for name, parameter in source.named_parameters():
         owner, _, part = name.rpartition(".")
         setattr(target.get_submodule(owner), part, parameter)
@@ -50,10 +51,10 @@ def _share(source: nn.Module, target: nn.Module) -> None:
 
 @torch.no_grad()
 def inherit(encoder: Encoder, decoder: Decoder, config: XLMSWCMConfig) -> set[str]:
-    """Copy the encoder's embeddings and layers into the decoder, as its plan says.
+    """Copy the encoder's embeddings and layers into the decoder, according to its plan.
 
     Returns:
-        Names of the decoder's parameters that were copied; tied ones are not among them.
+        Names of the decoder parameters that were copied, without tied ones.
     """
     length = decoder.embed_positions.weight.size(0)
     pairs: list[tuple[str, Tensor, Tensor]] = [

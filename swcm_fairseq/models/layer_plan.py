@@ -1,4 +1,4 @@
-"""The order of the decoder layers, and where their weights come from (paper sections 3.1.2 and 3.1.3, Figure 3)."""
+"""The order of decoder layers and the origin of their weights (paper sections 3.1.2 and 3.1.3, Figure 3)."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,11 +7,11 @@ from swcm_fairseq.errors import InputError
 
 
 class LayerKind(Enum):
-    """What a decoder layer is."""
+    """The structure and initialization of a decoder layer."""
 
-    INHERITED = "inherit"  # self-attention, FFN1, cross-attention, FFN2; started from an encoder layer
-    DUPLICATE = "duplicate"  # the same, inserted: started from the encoder layer of the layer before it
-    NORMAL = "normal"  # fairseq's decoder layer: self-attention, cross-attention, FFN; random start
+    INHERITED = "inherit"  # self-attention, FFN1, cross-attention, FFN2; initialized from an encoder layer
+    DUPLICATE = "duplicate"  # an inserted copy of the preceding inherited layer
+    NORMAL = "normal"  # fairseq's decoder layer: self-attention, cross-attention, FFN; initialized at random
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class PlannedLayer:
     """One decoder layer.
 
     Attributes:
-        kind: its structure and start.
-        encoder_layer: index of the encoder layer that it starts from; None for a normal layer.
+        kind: structure and initialization.
+        encoder_layer: index of the encoder layer that the weights come from; None for a normal layer.
     """
 
     kind: LayerKind
@@ -38,17 +38,17 @@ def layer_plan(
     duplicate_inserted: bool = False,
     plain: bool = False,
 ) -> list[PlannedLayer]:
-    """The decoder's layers, first to last: n inherited ones and, after every ``interval`` of them, one more.
+    """The decoder layers, first to last: n inherited layers, with one layer inserted after every ``interval`` of them.
 
     Args:
         encoder_layers: n, the number of encoder layers.
-        interval: X of the paper, 0 to n; 0 inserts nothing (BASE-A).
-        end_with_inherited: nothing is inserted after the last group (the released code).
-        duplicate_inserted: an inserted layer duplicates the layer before it instead of being a normal one (BASE-B).
-        plain: n normal layers and nothing else (Cino-Transformer); ``interval`` is not used.
+        interval: X in the paper, 0 to n; 0 inserts nothing (BASE-A).
+        end_with_inherited: do not insert a layer after the last group (as in the released code).
+        duplicate_inserted: insert duplicates of the preceding layer instead of normal layers (BASE-B).
+        plain: use n normal layers only (Cino-Transformer); ``interval`` is ignored.
 
     Returns:
-        n + floor(n / interval) layers, one less with ``end_with_inherited`` where X divides n.
+        n + floor(n / interval) layers; one less with ``end_with_inherited`` if ``interval`` divides n.
 
     Raises:
         InputError: ``interval`` is negative or larger than n.
@@ -57,8 +57,8 @@ def layer_plan(
         return [PlannedLayer(LayerKind.NORMAL)] * encoder_layers
     if not 0 <= interval <= encoder_layers:
         raise InputError(
-            f"--normal-layer-interval {interval}: use a number from 0 (no inserted layers) to {encoder_layers}, "
-            "the number of encoder layers"
+            f"--normal-layer-interval {interval}: give a number from 0 (no inserted layers) to {encoder_layers} "
+            "(the number of encoder layers)"
         )
     plan = []
     for i in range(encoder_layers):

@@ -1,4 +1,4 @@
-"""The three kinds of layers: encoder, normal decoder and inherited decoder layer."""
+"""The three kinds of layers: encoder layer, normal decoder layer and inherited decoder layer."""
 
 from fairseq.models.transformer import TransformerConfig
 from fairseq.modules import LayerNorm
@@ -11,7 +11,7 @@ from swcm_fairseq.models.attention import Attention, CausalMask, IncrementalStat
 
 
 def prepared(layer: nn.Module, cfg: TransformerConfig, compiled: bool) -> nn.Module:
-    """The layer, ``compiled`` if asked for, and wrapped where its activations are recomputed in the backward pass."""
+    """Compile ``layer`` if ``compiled``, and wrap it if its activations are recomputed in the backward pass."""
     if compiled:
         compile_layer(layer, cfg.checkpoint_activations)
     if cfg.checkpoint_activations:
@@ -46,14 +46,14 @@ class NormalDecoderLayer(TransformerDecoderLayerBase):
         return Attention(embed_dim, heads, dropout=cfg.attention_dropout, encoder_decoder_attention=True)
 
     def make_generation_fast_(self, **kwargs: object) -> None:
-        """Nothing to do: see ``need_attn`` in the constructor."""
+        """Does nothing: the constructor has already set ``need_attn``."""
 
 
 class InheritedDecoderLayer(NormalDecoderLayer):
-    """self-attention -> FFN1 -> cross-attention -> FFN2 (the paper's CustomDecoderLayer, section 3.1.2).
+    """Self-attention -> FFN1 -> cross-attention -> FFN2 (the paper's CustomDecoderLayer, section 3.1.2).
 
-    Each block has its own residual connection followed by its own layer norm (post-norm), as in the encoder layer
-    that the weights come from. FFN1 is ``fc1``, ``fc2`` and ``ffn1_layer_norm``; FFN2 is ``fc3``, ``fc4`` and
+    As in the encoder layer that the weights come from, each block has a residual connection followed by a layer norm
+    (post-norm). FFN1 consists of ``fc1``, ``fc2`` and ``ffn1_layer_norm``; FFN2 of ``fc3``, ``fc4`` and
     ``final_layer_norm``.
     """
 
@@ -75,17 +75,17 @@ class InheritedDecoderLayer(NormalDecoderLayer):
         need_attn: bool = False,
         need_head_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None, None]:
-        """Decode one layer.
+        """Apply the layer.
 
         Args:
             x: [T, B, C].
             encoder_out: [S, B, C]; None skips cross-attention.
             encoder_padding_mask: bool, [B, S], True at padding.
-            incremental_state: fairseq's cache for step-by-step decoding.
-            self_attn_mask: causality in training; None in step-by-step decoding.
+            incremental_state: fairseq's cache for incremental decoding.
+            self_attn_mask: the causal mask; None in incremental decoding.
             self_attn_padding_mask: bool, [B, T], True at padding.
             need_attn: return the cross-attention weights, averaged over heads.
-            need_head_weights: return them for every head.
+            need_head_weights: return the cross-attention weights of every head.
 
         Returns:
             The output [T, B, C], the attention weights or None, and None (fairseq's slot for ONNX state).

@@ -33,7 +33,7 @@ OutputHead = Callable[[Tensor, Tensor], object]
 
 
 def init_weights(module: nn.Module) -> None:
-    """Draw linear layers and embeddings from normal(0, 0.02), as BERT's and RoBERTa's authors did."""
+    """Draw the weights of linear layers and embeddings from normal(0, 0.02), as in BERT and RoBERTa."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INIT_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:
@@ -47,7 +47,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
     Args:
         config: the options.
         encoder: the encoder.
-        decoder: the decoder; may share embeddings, layers and output matrix with the encoder.
+        decoder: the decoder, which may share embeddings, layers and the output matrix with the encoder.
     """
 
     encoder: Encoder
@@ -62,19 +62,19 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
 
     @classmethod
     def add_args(cls, parser: argparse.ArgumentParser) -> None:
-        """The same flags for all architectures: sizes that follow the encoder are plain numbers here, too."""
+        """Add the same flags for all architectures, with plain numbers even for sizes that follow the encoder."""
         gen_parser_from_dataclass(parser, XLMSWCMConfig(), delete_default=True)
 
     @classmethod
     def build_model(cls, cfg: DictConfig | XLMSWCMConfig, task: FairseqTask) -> "XLMSWCMModel":
-        """Build the model and, where training starts from scratch, start it from ``cfg.pretrained_encoder``.
+        """Build the model and, if training starts from scratch, initialize it from ``cfg.pretrained_encoder``.
 
         Raises:
-            InputError: an option or the encoder file cannot be used.
+            InputError: an option is invalid, or the encoder file cannot be used.
         """
         config = cfg if isinstance(cfg, XLMSWCMConfig) else cast(XLMSWCMConfig, OmegaConf.to_object(cfg))
         if task.source_dictionary != task.target_dictionary:
-            raise InputError("source and target dictionaries differ; this model needs a joined dictionary")
+            raise InputError("source and target dictionary differ; this model needs a joined dictionary")
         config.check()
         model = cls.from_config(config, task.source_dictionary)
         logger.info(describe(model.decoder.plan))
@@ -87,7 +87,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
 
     @classmethod
     def from_config(cls, config: XLMSWCMConfig, dictionary: Dictionary) -> "XLMSWCMModel":
-        """The model with random weights, normal(0, 0.02) as RoBERTa's; ties are made, nothing is copied."""
+        """The model with random weights from normal(0, 0.02), as in RoBERTa; parameters are tied, but not copied."""
         fairseq_config = config.transformer_config()
         width = config.encoder_embed_dim
         embed_tokens = nn.Embedding(len(dictionary), width, dictionary.pad())
@@ -97,7 +97,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         decoder = Decoder(fairseq_config, dictionary, embed_tokens, config.layer_plan(), config.compile_layers)
         model = cls(config, encoder, decoder)
         model.apply(init_weights)
-        if not config.pruned:  # what is tied has both its names in a checkpoint
+        if not config.pruned:  # checkpoints contain tied parameters under both names
             tie(encoder, decoder, config)
         return model
 
@@ -109,16 +109,16 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         data_name_or_path: str = ".",
         **overrides: object,
     ) -> nn.Module:
-        """A trained model that writes text: see :func:`swcm_fairseq.hub_interface.load`."""
-        from swcm_fairseq.hub_interface import load  # it imports the task, which imports this module
+        """Load a trained model for generation, see :func:`swcm_fairseq.hub_interface.load`."""
+        from swcm_fairseq.hub_interface import load  # imports the task, which imports this module
 
         return load(model_name_or_path, checkpoint_file, data_name_or_path, **overrides)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
-        """As fairseq's; also add embedding rows for symbols that were added at the end of the dictionary.
+        """As fairseq's; also add embedding rows for symbols that were appended to the dictionary.
 
-        This adds a language to a trained model: ``--finetune-from-model`` with one more language in ``--langs``. The
-        rows of the checkpoint are unchanged; the task checks that it has the same symbols.
+        This adds a language to a trained model: use ``--finetune-from-model`` with one more language in ``--langs``.
+        The rows of the checkpoint are unchanged; the task checks that their symbols are the same.
 
         Raises:
             InputError: the checkpoint has more rows than the dictionary.
@@ -131,11 +131,11 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             if old.size(0) > rows or old.size(1) != parameter.size(1):
                 raise InputError(
                     f"{table} has the shape {list(old.shape)} in the checkpoint and {list(parameter.shape)} here; "
-                    "give the dictionary, the languages and the architecture that it was trained with"
+                    "give the dictionary, the languages and the architecture that the checkpoint was trained with"
                 )
             if old.size(0) < rows:
                 state_dict[table] = torch.cat([old, parameter.detach()[old.size(0) :].to(old)])
-                logger.info("%s: %d rows for new symbols added to the checkpoint's", table, rows - old.size(0))
+                logger.info("%s: added %d rows for new symbols", table, rows - old.size(0))
 
     @staticmethod
     def _check_checkpoint(
@@ -146,10 +146,10 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         check_ties(module, state_dict, prefix)
 
     def await_weights(self, missing: str) -> None:
-        """Raise :class:`InputError` with the message ``missing`` if the model is trained before it gets weights.
+        """Raise :class:`InputError` with the message ``missing`` if the model is trained before weights are loaded.
 
-        fairseq does not tell a model whether it is built to be trained or to be filled from a checkpoint, so an
-        encoder file may rightly be missing when it is built.
+        fairseq does not tell a model whether it is built for training or for loading a checkpoint. In the latter case,
+        it is not an error if the encoder file is missing.
         """
 
         def refuse(module: nn.Module, _: object) -> None:
@@ -165,9 +165,9 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         return self.decoder.output_weight
 
     def set_num_updates(self, num_updates: int) -> None:
-        """fairseq's trainer calls this before every update; it ends the frozen stages."""
+        """Called by fairseq's trainer before every update; ends the frozen stages."""
         super().set_num_updates(num_updates)
-        self.num_updates = num_updates  # the criterion's schedule is computed from it
+        self.num_updates = num_updates  # read by the criterion's schedule
         self.encoder_frozen = num_updates < self.cfg.freeze_encoder_updates
         frozen = num_updates < self.cfg.freeze_embeddings_updates
         self.encoder.embeddings_frozen = self.decoder.embeddings_frozen = frozen
@@ -196,20 +196,20 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
             prev_output_tokens: int64, [B, T].
             features_only: return the decoder's features [B, T, C].
             sample_inputs: called as ``sample_inputs(features, output_weight, prev_output_tokens)`` with the features
-                of a first pass without gradient; what it returns, [B, T], is what the second pass reads (two-pass
+                of a first pass without gradient; its result, [B, T], is the input of the second pass (two-pass
                 scheduled sampling, Mihaylova and Martins 2019).
             output_head: called as ``output_head(features, output_weight)``; its result replaces the logits,
                 so that no [B, T, V] tensor is allocated.
-            share_dropout: both passes draw the same dropout masks.
+            share_dropout: use the same dropout masks in both passes.
             return_all_hiddens: keep the hidden states of all encoder layers.
             alignment_layer: return the cross-attention weights of this decoder layer.
-            alignment_heads: average them over this many heads.
-            source_padded: whether ``src_tokens`` have padding; None: check, which waits for a GPU.
-            left_padded: whether ``prev_output_tokens`` have padding on the left; None: the same.
+            alignment_heads: average these weights over this many heads.
+            source_padded: whether ``src_tokens`` contain padding; None checks, which waits for the GPU.
+            left_padded: whether ``prev_output_tokens`` have padding on the left; None checks, too.
 
         Returns:
-            Logits [B, T, V], features, or the result of ``output_head``; and fairseq's dictionary, in which
-            ``prev_output_tokens`` is what the training pass read.
+            Logits [B, T, V], features, or the result of ``output_head``; and fairseq's dictionary, with the decoder
+            input of the last pass as ``prev_output_tokens``.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder_frozen):
             encoder_out = self.encoder(
@@ -240,7 +240,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         share_dropout: bool,
         left_padded: bool | None,
     ) -> Tensor:
-        """The first pass; with ``share_dropout`` the random state is restored, so both passes drop the same units."""
+        """Run the first pass; with ``share_dropout``, restore the random state, so both passes drop the same units."""
         devices = [tokens.device] if tokens.is_cuda else []
         fork = torch.random.fork_rng(devices) if share_dropout else contextlib.nullcontext()
         with torch.no_grad(), fork:

@@ -29,7 +29,7 @@ Activation = ChoiceEnum(utils.get_available_activation_fns())
 
 
 def _kept(layers: list[Layer], keep: str | None, name: str) -> list[Layer]:
-    """The layers that ``keep`` ("0,2,5") names, in their own order, as fairseq prunes state dicts."""
+    """The layers listed in ``keep`` ("0,2,5"), in their original order, as when fairseq prunes state dicts."""
     if keep is None:
         return layers
     try:
@@ -53,48 +53,51 @@ class XLMSWCMConfig(RunOptions):
         "training starts from scratch. Default: random weights",
     )
     pretrained_decoder: bool = option(
-        False, "take the decoder, too, from the checkpoint of this model that --pretrained-encoder names"
+        False, "also take the decoder from --pretrained-encoder, which must be a checkpoint of this model"
     )
     new_rows_from_pieces: bool = option(
         False,
-        "embedding rows of pieces that the encoder does not know start as the mean of the pieces that its own "
-        "vocabulary splits them into. Default: drawn from normal(0, 0.02)",
+        "initialize the embedding of a piece that the encoder does not know with the mean embedding of the pieces "
+        "that the encoder's vocabulary splits it into. Default: draw it from normal(0, 0.02)",
     )
     random_inherited_layers: bool = option(
-        False, "inherited decoder layers start at random (the paper's ablation 'no weight sharing', section 5)"
+        False,
+        "initialize inherited decoder layers at random (the paper's ablation 'no weight sharing', section 5)",
     )
 
     # decoder layers
     normal_layer_interval: int = option(
-        3, "X: one more layer after every X inherited ones, 0 to the number of encoder layers (Figure 4; 0 is BASE-A)"
+        3,
+        "X: insert one layer after every X inherited layers; 0 (none, BASE-A) to the number of encoder layers "
+        "(Figure 4)",
     )
     duplicate_inserted_layers: bool = option(
         False,
-        "the inserted layers duplicate the layer before them instead of being normal ones (BASE-B): they start as its "
-        "copies and then learn on their own",
+        "insert duplicates of the preceding layer instead of normal layers (BASE-B); they start as copies and are "
+        "then trained independently",
     )
     tie_duplicates: bool = option(
         False,
-        "with --duplicate-inserted-layers: each duplicate stays tied to the layer before it during training (BASE-B, "
+        "with --duplicate-inserted-layers, keep each duplicate tied to the preceding layer during training (BASE-B, "
         "read as 'identical weights across consecutive layers')",
     )
     decoder_ends_with: DecoderEnd = option(  # type: ignore[valid-type]
-        "inserted", "what follows the last group: an inserted layer, or nothing (inherited: the authors' released code)"
+        "inserted", "last decoder layer: an inserted one, or an inherited one (the authors' released code)"
     )
     plain_decoder: bool = option(
-        False, "a decoder of as many standard random layers as the encoder has (Cino-Transformer)"
+        False, "use standard, randomly initialized decoder layers, as many as encoder layers (Cino-Transformer)"
     )
     tie_self_attention: bool = option(
-        False, "self-attention of inherited decoder layers stays tied to the encoder's during training"
+        False, "keep self-attention in inherited decoder layers tied to the encoder's during training"
     )
     tie_ffn: bool = option(
-        False, "both FFNs of inherited decoder layers stay tied to the encoder's FFN during training"
+        False, "keep both FFNs in inherited decoder layers tied to the encoder's FFN during training"
     )
     separate_embeddings: bool = option(
-        False, "token embeddings of the decoder are a copy of the encoder's. Default: shared"
+        False, "give the decoder a copy of the encoder's token embeddings. Default: share them"
     )
     output_matrix: OutputMatrix = option(  # type: ignore[valid-type]
-        "tied", "the output matrix is tied to the decoder's token embeddings, or its own (started as a copy of them)"
+        "tied", "tie the output matrix to the decoder's token embeddings, or give the decoder its own, initially a copy"
     )
 
     # size
@@ -102,10 +105,10 @@ class XLMSWCMConfig(RunOptions):
     encoder_embed_dim: int = option(768, "hidden size of encoder and decoder")
     encoder_ffn_embed_dim: int = option(3072, "inner size of all FFNs")
     encoder_attention_heads: int = option(12, "attention heads of encoder and decoder")
-    max_source_positions: int = option(512, "longest source, in tokens; at most as many as the encoder has")
-    max_target_positions: int = option(256, "longest target, in tokens; at most as many as the encoder has")
+    max_source_positions: int = option(512, "maximum source length in tokens, at most that of the encoder")
+    max_target_positions: int = option(256, "maximum target length in tokens, at most that of the encoder")
     activation_fn: Activation = option(  # type: ignore[valid-type]
-        "gelu", "activation of all FFNs; it must be the encoder's"
+        "gelu", "activation function of all FFNs; must be that of the encoder"
     )
 
     # training
@@ -114,42 +117,44 @@ class XLMSWCMConfig(RunOptions):
     activation_dropout: float = option(0.0, "dropout probability after the activation in FFNs")
     freeze_encoder_updates: int = option(
         0,
-        "no gradient through the encoder for the first N updates (SixT, Chen et al. 2021); embeddings that the decoder "
-        "shares still learn from it unless they are frozen, too",
+        "freeze the encoder for the first N updates (SixT, Chen et al. 2021); embeddings shared with the decoder are "
+        "still trained through it unless they are frozen, too",
     )
     freeze_embeddings_updates: int = option(
-        0, "no gradient to embeddings, nor to an output matrix that is tied to them, for the first N updates"
+        0, "freeze the embeddings, and an output matrix that is tied to them, for the first N updates"
     )
-    encoder_layerdrop: float = option(0.0, "probability of leaving out an encoder layer (Fan et al. 2020)")
-    decoder_layerdrop: float = option(0.0, "probability of leaving out a decoder layer (Fan et al. 2020)")
+    encoder_layerdrop: float = option(0.0, "probability of dropping an encoder layer (Fan et al. 2020)")
+    decoder_layerdrop: float = option(0.0, "probability of dropping a decoder layer (Fan et al. 2020)")
     encoder_layers_to_keep: Optional[str] = option(
         None, "prune a trained checkpoint to these encoder layers, such as 0,2,5 (LayerDrop; in --model-overrides)"
     )
-    decoder_layers_to_keep: Optional[str] = option(None, "the same for decoder layers; give both or none")
+    decoder_layers_to_keep: Optional[str] = option(
+        None, "prune a trained checkpoint to these decoder layers; needs --encoder-layers-to-keep"
+    )
     checkpoint_activations: bool = option(
-        False, "recompute activations in the backward pass: less memory, more computation"
+        False, "recompute activations in the backward pass to save memory at the cost of computation"
     )
     offload_activations: bool = option(False, "keep checkpointed activations in CPU memory")
     compile_layers: bool = option(
         False,
-        "compile encoder and decoder layers with torch.compile, for any shape; needs a compiler, in training only",
+        "compile encoder and decoder layers with torch.compile, for any shape (training only); needs a compiler",
     )
 
-    # The optimizer's; None: one whose weight decay is unknown.
+    # The weight decay of the optimizer; None if unknown.
     weight_decay: Optional[float] = II("oc.select:optimizer.weight_decay,null")
 
     def check(self) -> None:
-        """Refuse options that cannot work, or not together.
+        """Refuse options that are invalid or do not work together.
 
         Raises:
-            InputError: one line for the first of them.
+            InputError: for the first of them.
         """
         for refused, message in self._rules():
             if refused:
                 raise InputError(message)
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        """Each rule: whether it is broken, and what to say then."""
+        """For each rule, whether it is broken, and the message for that case."""
         tied = self.tie_self_attention or self.tie_ffn
         heads, width = self.encoder_attention_heads, self.encoder_embed_dim
         for name in ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads"):
@@ -158,34 +163,40 @@ class XLMSWCMConfig(RunOptions):
         for name in ("max_source_positions", "max_target_positions"):
             yield getattr(self, name) < 1, f"{flag(name)} must be at least 1"
         for name in ("dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop"):
-            yield not 0 <= getattr(self, name) < 1, f"{flag(name)} is a probability: 0 <= p < 1"
+            yield not 0 <= getattr(self, name) < 1, f"{flag(name)} is a probability: give a number from 0 to below 1"
         for name in ("freeze_encoder_updates", "freeze_embeddings_updates"):
-            yield getattr(self, name) < 0, f"{flag(name)} counts updates: give 0 or more"
+            yield getattr(self, name) < 0, f"{flag(name)} must be at least 0"
         for name in ("duplicate_inserted_layers", "random_inherited_layers", "tie_self_attention", "tie_ffn"):
-            yield self.plain_decoder and getattr(self, name), f"--plain-decoder has no layers for {flag(name)}"
+            yield (
+                self.plain_decoder and getattr(self, name),
+                f"--plain-decoder has no layers for {flag(name)}; remove one of the two",
+            )
         yield (
             self.tie_duplicates and not self.duplicate_inserted_layers,
-            "--tie-duplicates ties what --duplicate-inserted-layers inserts; give both",
+            "--tie-duplicates needs --duplicate-inserted-layers",
         )
         yield (
             tied and self.random_inherited_layers,
-            "--random-inherited-layers starts at random what --tie-self-attention and --tie-ffn keep equal; choose one",
+            "--random-inherited-layers conflicts with --tie-self-attention and --tie-ffn, which tie these layers to "
+            "the encoder; choose one",
         )
         yield (
             tied and self.freeze_encoder_updates > 0,
-            "--freeze-encoder-updates cannot freeze what the decoder shares by --tie-self-attention or --tie-ffn",
+            "--freeze-encoder-updates cannot freeze parameters that the decoder shares through --tie-self-attention or "
+            "--tie-ffn; choose one",
         )
         yield (
             self.pretrained_decoder and self.pretrained_encoder is None,
-            "--pretrained-decoder needs --pretrained-encoder, the checkpoint that both come from",
+            "--pretrained-decoder needs --pretrained-encoder, the checkpoint that both are loaded from",
         )
         yield (
             (self.encoder_layers_to_keep is None) != (self.decoder_layers_to_keep is None),
-            "give --encoder-layers-to-keep and --decoder-layers-to-keep together: fairseq drops the other's layers",
+            "give both --encoder-layers-to-keep and --decoder-layers-to-keep: with only one, fairseq drops all layers "
+            "of the other",
         )
         on_gpu = torch.cuda.is_available() and self.cpu is not True
         problem = compile_problem("cuda" if on_gpu else "cpu") if self.compile_layers else ""
-        yield bool(problem), f"--compile-layers: {problem}; install it, or leave the option out"
+        yield bool(problem), f"--compile-layers: {problem}; install it or remove the option"
         yield from run_rules(self, self._gradient_use())
 
     def _gradient_use(self) -> GradientUse:
@@ -199,11 +210,11 @@ class XLMSWCMConfig(RunOptions):
 
     @property
     def pruned(self) -> bool:
-        """Whether only some layers of a checkpoint are taken."""
+        """Whether only some layers of a checkpoint are used."""
         return self.encoder_layers_to_keep is not None or self.decoder_layers_to_keep is not None
 
     def layer_plan(self) -> list[PlannedLayer]:
-        """The decoder's layers."""
+        """The decoder layers."""
         plan = layer_plan(
             self.encoder_layers,
             self.normal_layer_interval,
@@ -214,7 +225,7 @@ class XLMSWCMConfig(RunOptions):
         return _kept(plan, self.decoder_layers_to_keep, "--decoder-layers-to-keep")
 
     def transformer_config(self) -> TransformerConfig:
-        """The same for fairseq's encoder and decoder classes."""
+        """These options as the configuration of fairseq's encoder and decoder classes."""
         layer = {
             "embed_dim": self.encoder_embed_dim,
             "ffn_embed_dim": self.encoder_ffn_embed_dim,
@@ -246,7 +257,7 @@ BASE = {each.name: each for each in fields(XLMSWCMConfig)}
 
 
 def with_default(name: str, default: Any) -> Any:
-    """The field ``name`` of the base model's configuration with another default."""
+    """The field ``name`` of the base model's configuration, with a different default."""
     return option(default, **BASE[name].metadata)
 
 
@@ -280,7 +291,7 @@ class LargeConfig(XLMSWCMConfig):
 
 @dataclass
 class ReleasedConfig(XLMSWCMConfig):
-    """The layout of the authors' released code: 15 decoder layers and an output matrix of its own."""
+    """The layout of the authors' released code: 15 decoder layers and a separate output matrix."""
 
     decoder_ends_with: DecoderEnd = with_default("decoder_ends_with", "inherited")  # type: ignore[valid-type]
     output_matrix: OutputMatrix = with_default("output_matrix", "own")  # type: ignore[valid-type]

@@ -1,21 +1,22 @@
-"""The layer-norm epsilon is saved with the weights: BERT's is 1e-12, XLM-R's 1e-5, and fairseq has no option for it."""
+"""Save the layer-norm epsilon with the weights: it is 1e-12 in BERT and 1e-5 in XLM-R, and fairseq has no option for
+it."""
 
 import torch
 from fairseq.modules import LayerNorm
 from torch import Tensor, nn
 
 DEFAULT_EPS = 1e-5
-LayerNorms = (nn.LayerNorm, type(LayerNorm(1)))  # the second is apex's, if it is installed and there is a GPU
+LayerNorms = (nn.LayerNorm, type(LayerNorm(1)))  # the second is apex's, if apex and a GPU are available
 
 
 class EpsilonInState(nn.Module):
-    """Keeps the epsilon of all layer norms inside a module in its state dict, as one float64 number.
+    """Stores the epsilon of all layer norms in a module in its state dict, as one float64 number.
 
-    float64 and not a buffer, so that neither ``half()`` nor averaging of checkpoints changes it.
+    It is float64 and not a buffer, so that neither ``half()`` nor averaging checkpoints changes it.
     """
 
     def set_layer_norm_eps(self, eps: float) -> None:
-        """Set the epsilon of every layer norm inside."""
+        """Set the epsilon of every layer norm in this module."""
         self.layer_norm_eps = eps
         for module in self.modules():
             if isinstance(module, LayerNorms):

@@ -1,4 +1,4 @@
-"""The table that training from scratch starts with: which tensors were copied, tied and new."""
+"""The table logged when training starts from scratch: which tensors are copied, tied and new."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,27 +18,27 @@ KINDS = ("copied", "tied", "new")
 
 
 class Startable(Protocol):
-    """What is needed of a model to start its weights."""
+    """The parts of a model that are needed to initialize its weights."""
 
     cfg: XLMSWCMConfig
     encoder: Encoder
     decoder: Decoder
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Each parameter once."""
+        """The parameters, each once."""
 
     def named_parameters(self, *, remove_duplicate: bool) -> Iterator[tuple[str, nn.Parameter]]:
-        """Parameters by name, tied ones under each of theirs unless ``remove_duplicate``."""
+        """Names and parameters; tied parameters occur under all their names unless ``remove_duplicate``."""
 
 
 @dataclass
 class StartReport:
-    """Where every tensor came from.
+    """Where every tensor comes from.
 
     Attributes:
-        source: where the weights come from; empty for random ones.
-        copied: names of parameters that were copied; the others are new, or tied to an earlier one.
-        rows: numbers of embedding rows, by what was done with them.
+        source: the file or directory with the weights; empty for random weights.
+        copied: names of parameters that were copied; the others are new or tied to an earlier one.
+        rows: number of embedding rows by treatment.
     """
 
     source: str = ""
@@ -47,20 +47,23 @@ class StartReport:
     _filled: dict[int, str] = field(default_factory=dict)
 
     def fill(self, name: str, parameter: nn.Parameter, tensor: Tensor, path: Path) -> None:
-        """Copy ``tensor``; a parameter that is tied in the model must not receive two different tensors.
+        """Copy ``tensor`` from the file ``path`` into ``parameter``.
 
         Raises:
-            InputError: it would.
+            InputError: the parameter is tied and was already filled with a different tensor.
         """
         first = self._filled.setdefault(id(parameter), name)
         if first == name:
             parameter.copy_(tensor)
             self.copied.add(name)
         elif not torch.equal(parameter, tensor.to(parameter)):
-            raise InputError(f"{path}: {first} and {name} differ, but this architecture ties them; give its flags")
+            raise InputError(
+                f"{path}: {first} and {name} differ, but this architecture ties them; give the flags that the file was "
+                "trained with"
+            )
 
     def table(self, model: Startable) -> str:
-        """Tensors by part of the model, embedding rows, number of parameters."""
+        """The table: tensors per part of the model, embedding rows, and the number of parameters."""
         counts: dict[str, Counter] = {}
         seen: set[int] = set()
         for name, parameter in model.named_parameters(remove_duplicate=False):

@@ -1,4 +1,4 @@
-"""The start of training from scratch: encoder from a file, decoder from the encoder, every tensor accounted for."""
+"""Initialize a model for training from scratch: the encoder from a file, the decoder from the encoder."""
 
 import logging
 from pathlib import Path
@@ -25,31 +25,30 @@ POSITIONS = "embed_positions.weight"
 
 
 def missing_weights(config: XLMSWCMConfig) -> str | None:
-    """What a training with these options lacks to start; None: nothing.
+    """What is missing to start training with these options, as a message; None if nothing is.
 
-    This is an error only where a model is built to be trained. fairseq builds it in the same way to fill it from a
-    checkpoint.
+    This is an error only if the model is built for training. fairseq builds it in the same way to load a checkpoint.
     """
     if config.pruned:
         return (
             "--encoder-layers-to-keep prunes a checkpoint for decoding (in --model-overrides), not for training: "
-            "fairseq drops the option when it has pruned, so nothing could load what is trained then"
+            "fairseq drops the option after pruning, so the resulting checkpoint could not be loaded"
         )
     if restored_file(config) is not None:
         return None
     if config.pretrained_encoder is not None and not Path(config.pretrained_encoder).exists():
         return (
             f"--pretrained-encoder {config.pretrained_encoder}: no such file or directory; training from scratch needs "
-            "it (swcm convert --hub fetches a model from the hub)"
+            "it (swcm convert --hub downloads a model from the hub)"
         )
     return None
 
 
 def start(model: Startable, dictionary: Dictionary) -> StartReport | None:
-    """Start the weights of a model, unless a checkpoint will overwrite them, and log where each tensor comes from.
+    """Initialize the weights of a model, unless a checkpoint will overwrite them, and log where each tensor comes from.
 
     Returns:
-        Where every tensor came from; None if the weights come from a checkpoint.
+        Where every tensor comes from; None if the weights come from a checkpoint.
 
     Raises:
         InputError: the encoder file cannot be used, or something is missing (see :func:`missing_weights`).
@@ -74,38 +73,40 @@ def start(model: Startable, dictionary: Dictionary) -> StartReport | None:
 
 
 def load(model: Startable, weights: EncoderWeights, dictionary: Dictionary, report: StartReport) -> None:
-    """Put what was read from a file into the encoder and, with ``--pretrained-decoder``, into the decoder.
+    """Copy the weights from a file into the encoder and, with ``--pretrained-decoder``, into the decoder.
 
     Raises:
-        InputError: its sizes are not the architecture's, or a tensor is missing, unplaced or of another shape.
+        InputError: the sizes do not match the architecture, or a tensor is missing, unknown or of the wrong shape.
     """
     check_sizes(model.cfg, weights)
     _fill(model, "encoder", weights.tensors, weights, dictionary, report)
     if model.cfg.pretrained_decoder:
         if not weights.decoder:
-            raise InputError(f"{weights.path}: holds no decoder of this model; leave out --pretrained-decoder")
+            raise InputError(f"{weights.path}: contains no decoder of this model; remove --pretrained-decoder")
         _fill(model, "decoder", weights.decoder, weights, dictionary, report)
     for half in (model.encoder, model.decoder):
         half.set_layer_norm_eps(weights.layer_norm_eps)
 
 
 def check_sizes(config: XLMSWCMConfig, weights: EncoderWeights) -> None:
-    """Compare the encoder's sizes with the architecture's.
+    """Compare the sizes of the encoder and the architecture.
 
     Raises:
-        InputError: one line names both, and the flag, of every size that differs.
+        InputError: sizes differ; one line names both values and the flag for each of them.
     """
     wrong = []
     for name, theirs in SIZES.items():
         ours, needed = getattr(config, name), getattr(weights, theirs)
         if str(ours) != str(needed):
-            wrong.append(f"the encoder has {needed}, the architecture {flag(name)} {ours}; give {needed}")
+            wrong.append(f"the architecture has {flag(name)} {ours}, but the encoder has {needed}; give {needed}")
     for name in BOUNDED:
         ours, most = getattr(config, name), weights.positions
         if ours > most:
-            wrong.append(f"the encoder has {most} positions, {flag(name)} is {ours}; give at most {most}")
+            wrong.append(f"{flag(name)} is {ours}, but the encoder has {most} positions; give at most {most}")
     if wrong:
-        raise InputError(f"{weights.path}: {', and '.join(wrong)} (--arch xlm_swcm takes what is not given from it)")
+        raise InputError(
+            f"{weights.path}: {', and '.join(wrong)} (--arch xlm_swcm takes sizes that are not given from the encoder)"
+        )
 
 
 @torch.no_grad()
@@ -117,21 +118,21 @@ def _fill(
     dictionary: Dictionary,
     report: StartReport,
 ) -> None:
-    """Fill ``half`` ("encoder" or "decoder"): embedding rows by piece, the first positions, all else as it is."""
+    """Fill ``half`` ("encoder" or "decoder"): match embedding rows by piece, truncate positions, copy the rest."""
     own: dict[str, nn.Parameter] = dict(getattr(model, half).named_parameters(remove_duplicate=False))
     for name in sorted(own.keys() - tensors.keys()):
-        raise InputError(f"{weights.path}: no tensor for the {half}'s {name}")
+        raise InputError(f"{weights.path}: has no tensor for {name} of the {half}")
     for name, tensor in tensors.items():
         theirs = weights.names.get(name, name) if half == "encoder" else f"{half}.{name}"
         if name not in own:
-            raise InputError(f"{weights.path}: the tensor {theirs} has no place in the {half}")
+            raise InputError(f"{weights.path}: the tensor {theirs} does not exist in the {half} of this architecture")
         if name in TOKEN_TABLES and tensor.dim() == 2 and tensor.size(1) == own[name].size(1):
             tensor, report.rows = match_rows(own[name], tensor, weights, dictionary, model.cfg.new_rows_from_pieces)
         elif name == POSITIONS:
             tensor = tensor[: own[name].size(0)]
         if own[name].shape != tensor.shape:
             raise InputError(
-                f"{weights.path}: {theirs} has the shape {list(tensor.shape)}, the {half}'s {name} "
+                f"{weights.path}: {theirs} has the shape {list(tensor.shape)}, but {name} of the {half} has the shape "
                 f"{list(own[name].shape)}"
             )
         report.fill(f"{half}.{name}", own[name], tensor, weights.path)

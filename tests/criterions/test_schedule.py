@@ -34,14 +34,14 @@ def test_the_curves_differ_where_they_should():
 @pytest.mark.parametrize(
     ("start", "end", "final", "message"),
     [
-        (10, 10, 0.5, "ends at 10 but starts at 10"),
-        (10, 5, 0.5, "ends at 5 but starts at 10"),
-        (-1, 5, 0.5, "starts at -1"),
-        (float("nan"), 5, 0.5, "starts at nan"),
+        (10, 10, 0.5, "starts at 10 but ends at 10"),
+        (10, 5, 0.5, "starts at 10 but ends at 5"),
+        (-1, 5, 0.5, "decay-start -1: give"),
+        (float("nan"), 5, 0.5, "decay-start nan: give"),
         (0, float("nan"), 0.5, "ends at nan"),
-        (0, 5, 1.5, r"outside \[0, 1\]"),
-        (0, 5, -0.1, r"outside \[0, 1\]"),
-        (0, 5, float("nan"), r"outside \[0, 1\]"),
+        (0, 5, 1.5, "give a number from 0 to 1"),
+        (0, 5, -0.1, "give a number from 0 to 1"),
+        (0, 5, float("nan"), "give a number from 0 to 1"),
     ],
 )
 def test_impossible_schedules_are_refused(start, end, final, message):

@@ -187,9 +187,9 @@ def test_own_checkpoint_whole_with_another_vocabulary(start, dictionary, own):
 
 def test_own_checkpoint_of_another_layout_is_refused(start, own):
     _, path = own
-    with pytest.raises(InputError, match=r"the tensor decoder\.layers\.2\..* has no place in the decoder"):
+    with pytest.raises(InputError, match=r"the tensor decoder\.layers\.2\..* does not exist in the decoder"):
         start(path, pretrained_decoder=True, normal_layer_interval=0)
-    with pytest.raises(InputError, match=r"no tensor for the decoder's layers\.2\.fc3"):
+    with pytest.raises(InputError, match=r"no tensor for layers\.2\.fc3\S* of the decoder"):
         start(path, pretrained_decoder=True, normal_layer_interval=1)
 
 
@@ -201,5 +201,5 @@ def test_untied_checkpoint_in_a_tied_architecture_is_refused(start, dictionary, 
 
 
 def test_an_encoder_has_no_decoder(start):
-    with pytest.raises(InputError, match="leave out --pretrained-decoder"):
+    with pytest.raises(InputError, match="remove --pretrained-decoder"):
         start(Path(__file__).with_name("fixtures") / "xlmr", pretrained_decoder=True)

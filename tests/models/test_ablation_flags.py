@@ -198,9 +198,9 @@ def test_tied_duplicates_are_the_layer_before(build, dictionary):
     assert values_not_inherited(model) == set()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state["decoder.layers.2.fc1.bias"] += 1
-    with pytest.raises(InputError, match=r"decoder\.layers\.2\.fc1\.bias differ .* leave out --tie-duplicates"):
+    with pytest.raises(InputError, match=r"decoder\.layers\.2\.fc1\.bias differ .* remove --tie-duplicates"):
         model.load_state_dict(state)
-    with pytest.raises(InputError, match="--tie-duplicates ties what --duplicate-inserted-layers inserts"):
+    with pytest.raises(InputError, match="--tie-duplicates needs --duplicate-inserted-layers"):
         XLMSWCMConfig(tie_duplicates=True).check()
 
 
@@ -257,21 +257,21 @@ BAD = [
     ({"encoder_embed_dim": 10}, "--encoder-embed-dim 10 is not a multiple of 12"),
     ({"max_target_positions": 0}, "--max-target-positions must be at least 1"),
     ({"dropout": 1.0}, "--dropout is a probability"),
-    ({"freeze_encoder_updates": -1}, "--freeze-encoder-updates counts updates"),
+    ({"freeze_encoder_updates": -1}, "--freeze-encoder-updates must be at least 0"),
     ({"plain_decoder": True, "tie_ffn": True}, "--plain-decoder has no layers for --tie-ffn"),
     ({"random_inherited_layers": True, "tie_ffn": True}, "choose one"),
     ({"freeze_encoder_updates": 5, "tie_ffn": True}, "cannot freeze"),
     ({"pretrained_decoder": True}, "--pretrained-decoder needs --pretrained-encoder"),
     ({"encoder_layers_to_keep": "0"}, "together"),
     ({**SEVERAL, "decoder_layerdrop": 0.1, "find_unused_parameters": False}, "add --find-unused-parameters$"),
-    ({"freeze_encoder_updates": 1, "fp16": True, "weight_decay": 0.1}, "give --weight-decay 0 or no freezing"),
-    ({"freeze_embeddings_updates": 1, "bf16": True, "weight_decay": 0.1}, "give --weight-decay 0 or no freezing"),
+    ({"freeze_encoder_updates": 1, "fp16": True, "weight_decay": 0.1}, "set --weight-decay 0 or do not freeze"),
+    ({"freeze_embeddings_updates": 1, "bf16": True, "weight_decay": 0.1}, "set --weight-decay 0 or do not freeze"),
     ({"amp": True}, "give --fp16"),
     ({**SEVERAL, "checkpoint_activations": True, "tie_ffn": True}, "--ddp-backend legacy_ddp"),
     ({**SEVERAL, "checkpoint_activations": True, "find_unused_parameters": True}, "--ddp-backend legacy_ddp"),
-    ({"freeze_encoder_updates": 1, "bf16": True, "weight_decay": None}, "--weight-decay to frozen parameters"),
+    ({"freeze_encoder_updates": 1, "bf16": True, "weight_decay": None}, "--weight-decay even to frozen parameters"),
     ({"freeze_encoder_updates": 1, "distributed_world_size": 2, "ddp_backend": "legacy_ddp", "weight_decay": 0.1},
-     "--ddp-backend legacy_ddp .* give --ddp-backend pytorch_ddp --find-unused-parameters"),
+     "--ddp-backend legacy_ddp .* set --ddp-backend pytorch_ddp --find-unused-parameters"),
     ({"freeze_encoder_updates": 1, "distributed_world_size": 2, "ddp_backend": "no_c10d", "weight_decay": 0.1},
      "--ddp-backend no_c10d"),
 ]  # fmt: skip

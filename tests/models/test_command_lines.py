@@ -135,7 +135,7 @@ def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
         "--fp16-init-scale", "4", "--weight-decay", "0.5", "--lr", "0.01", "--freeze-encoder-updates", "9",
         "--freeze-embeddings-updates", "9",
     ]  # fmt: skip
-    with pytest.raises(InputError, match="give --weight-decay 0"):
+    with pytest.raises(InputError, match="set --weight-decay 0"):
         run(train, *command)
     run(train, *command, "--memory-efficient-fp16")
     before, after = weights(source), weights(tmp_path / "checkpoint_last.pt")

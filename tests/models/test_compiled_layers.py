@@ -128,6 +128,6 @@ def test_a_machine_without_a_compiler(monkeypatch):
     compile_problem.cache_clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(InputError, match=r"--compile-layers: no compiler .* is installed; install it, or leave"):
+    with pytest.raises(InputError, match=r"--compile-layers: no compiler .* is installed; install it or remove"):
         XLMSWCMConfig(compile_layers=True, cpu=True).check()
     compile_problem.cache_clear()

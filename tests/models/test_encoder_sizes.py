@@ -97,7 +97,7 @@ def test_a_checkpoint_knows_them(data, tmp_path, capsys):  # noqa: F811
     """Train, resume, fine-tune and generate, without the encoder after the start and without repeating sizes."""
     encoder = Path(shutil.copytree(XLMR, tmp_path / "encoder"))
     from_encoder = [*TRAIN, "--pretrained-encoder", encoder, "--save-dir", tmp_path / "first"]
-    with pytest.raises(InputError, match=r"--normal-layer-interval 3: use a number from 0 .* to 2"):
+    with pytest.raises(InputError, match=r"--normal-layer-interval 3: give a number from 0 .* to 2"):
         run(train, data, *from_encoder)
     interval = ["--normal-layer-interval", "2"]
     run(train, data, *from_encoder, *interval, "--max-update", "2")
