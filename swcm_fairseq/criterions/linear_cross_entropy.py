@@ -116,7 +116,7 @@ def linear_cross_entropy(
     if chunk_rows is None:
         chunk_rows = default_chunk_rows(weight.size(0), weight.device)
     if chunk_rows < 1:
-        raise InputError(f"chunk_rows={chunk_rows}: give a number of at least 1")
+        raise InputError(f"chunk_rows={chunk_rows}: give 1 or more")
     if torch_applies(features, label_smoothing, per_row):
         options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=chunk_rows, acc_policy="compact")
         loss = F.linear_cross_entropy(features, weight, target, reduction="sum", options=options)

@@ -66,7 +66,7 @@ class TeacherForcingSchedule:
         if self.constant:
             return
         if not self.start >= 0:  # nan, too
-            raise InputError(f"--teacher-forcing-decay-start {self.start:g}: give a number of at least 0")
+            raise InputError(f"--teacher-forcing-decay-start {self.start:g}: give 0 or more")
         if not self.end > self.start:
             raise InputError(
                 f"the decay of teacher forcing starts at {self.start:g} but ends at {self.end:g}; set "

@@ -195,7 +195,7 @@ def check(cfg: SWCMCrossEntropyConfig) -> None:
     if not (math.isfinite(cfg.first_pass_temperature) and cfg.first_pass_temperature > 0):
         raise InputError(f"--first-pass-temperature {cfg.first_pass_temperature}: give a positive number")
     if cfg.first_pass_topk < 0:
-        raise InputError(f"--first-pass-topk {cfg.first_pass_topk}: give a number of at least 0 (0 means all tokens)")
+        raise InputError(f"--first-pass-topk {cfg.first_pass_topk}: give 0 or more (0 means all tokens)")
 
 
 def _log_group(name: str, loss: float, nll: float, ntokens: float) -> None:

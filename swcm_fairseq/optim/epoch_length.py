@@ -1,8 +1,8 @@
-"""How many updates an epoch has: announced by the task, which forms the batches, and read by the schedule.
+"""The number of updates per epoch, announced by the task, which forms the batches, and read by the schedule.
 
-fairseq builds a learning-rate schedule from its own options and the optimizer alone. The options are a part of the
-run's configuration, as those of the task are; the number is kept in the cache of that configuration, so it belongs to
-one run and enters no checkpoint.
+fairseq builds a learning-rate schedule only from its own options and the optimizer. Like the options of the task, they
+are part of the run's configuration. The number is stored in the cache of this configuration, so it belongs to one run
+and is not saved in checkpoints.
 """
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,12 +11,12 @@ _KEY = "updates_per_epoch"
 
 
 def announce(cfg: DictConfig, updates: int) -> None:
-    """Say how many updates an epoch of the training set has, in the run that ``cfg`` is a part of."""
+    """Store the number of updates per epoch of the training set, for the run that ``cfg`` is part of."""
     OmegaConf.get_cache(_root(cfg))[_KEY] = {_KEY: updates}
 
 
 def known_updates(cfg: DictConfig) -> int | None:
-    """Updates per epoch in the run that ``cfg`` is a part of; None if no task has announced them."""
+    """The number of updates per epoch in the run that ``cfg`` is part of; None if no task has announced it."""
     return OmegaConf.get_cache(_root(cfg))[_KEY].get(_KEY)
 
 

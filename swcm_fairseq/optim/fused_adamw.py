@@ -1,11 +1,12 @@
-"""``--optimizer fused_adamw``: torch's own AdamW, in one pass over the parameters.
+"""``--optimizer fused_adamw``: torch's AdamW, in one pass over the parameters.
 
-Without apex, fairseq's ``adam`` makes eleven passes and one temporary copy of a parameter (under ``--fp16`` and
-``--bf16``, of all of them at once). The updates differ only in epsilon: fairseq adds it before the correction of
-the second moment's bias, torch after it, as in Adam's paper (Kingma & Ba 2015).
+Without apex, fairseq's ``adam`` makes eleven passes and a temporary copy of one parameter at a time (of all parameters
+at once with ``--fp16`` and ``--bf16``). The updates differ only in epsilon: fairseq adds it before correcting the bias
+of the second moment, torch after it, as in the Adam paper (Kingma & Ba 2015).
 
-Its state includes the full-precision parameters of half-precision training (``--fp16``, ``--bf16``). When training is
-resumed, fairseq makes them from the model's rounded ones, which loses whatever had not added up to a rounding step.
+The state includes the full-precision parameters of half-precision training (``--fp16``, ``--bf16``). Otherwise, when
+training is resumed, fairseq would recreate them from the model's rounded parameters and lose updates that are smaller
+than a rounding step.
 """
 
 import ast
@@ -29,7 +30,7 @@ _FULL_PRECISION = "full_precision"  # key of the state
 
 @dataclass
 class FusedAdamWConfig(FairseqDataclass):
-    """Options of the optimizer, named as those of fairseq's ``adam``."""
+    """Options of the optimizer, with the same names as those of fairseq's ``adam``."""
 
     adam_betas: str = option("(0.9, 0.999)", "betas of Adam")
     adam_eps: float = option(1e-8, "epsilon of Adam")
@@ -44,10 +45,10 @@ class FusedAdamW(FairseqOptimizer):
     """``torch.optim.AdamW(fused=True)`` for fairseq's trainer.
 
     Raises:
-        InputError: ``--adam-betas`` are not two numbers.
+        InputError: ``--adam-betas`` is not a pair of valid numbers.
     """
 
-    supports_flat_params = True  # elementwise, so it does not matter where one parameter ends
+    supports_flat_params = True  # updates are elementwise, so boundaries between parameters do not matter
 
     def __init__(self, cfg: FusedAdamWConfig, params: Iterable[torch.Tensor]):
         super().__init__(cfg)
@@ -55,7 +56,7 @@ class FusedAdamW(FairseqOptimizer):
 
     @property
     def optimizer_config(self) -> Options:
-        """The values of the command line, which override those of a checkpoint."""
+        """The values from the command line, which override those in a checkpoint."""
         return {
             "lr": self.cfg.lr[0],
             "betas": _betas(self.cfg.adam_betas),
@@ -64,7 +65,7 @@ class FusedAdamW(FairseqOptimizer):
         }
 
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Callable | None = None) -> torch.Tensor:
-        """fairseq's, with a few kernels for all gradients; returns their norm before clipping, 0-dim float32."""
+        """As fairseq's, with a few kernels for all gradients; returns the norm before clipping, 0-dim float32."""
         gradients = [parameter.grad for parameter in self.params if parameter.grad is not None]
         if not gradients:
             return super().clip_grad_norm(max_norm, aggregate_norm_fn)
@@ -78,17 +79,17 @@ class FusedAdamW(FairseqOptimizer):
 
     @property
     def _copies(self) -> list[torch.Tensor]:
-        """The float32 parameters, if they are copies of a half-precision model's; otherwise []."""
+        """The float32 parameters, if they are copies of those of a half-precision model; otherwise []."""
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         half = self.cfg.fp16 or self.cfg.bf16
         return [parameter.detach() for parameter in parameters] if half and parameters[0].dtype == torch.float32 else []
 
     def state_dict(self) -> Options:
-        """torch's, with the float32 copies of half-precision parameters."""
+        """The state of torch's optimizer, and the float32 copies of half-precision parameters."""
         return {**super().state_dict(), _FULL_PRECISION: self._copies}
 
     def load_state_dict(self, state_dict: Options, optimizer_overrides: Options | None = None) -> None:
-        """As fairseq's; also restore the float32 copies, if the model's parameters are still those, rounded."""
+        """As fairseq's; also restore the float32 copies, unless the model's parameters have changed since."""
         others = {key: value for key, value in state_dict.items() if key != _FULL_PRECISION}
         super().load_state_dict(others, optimizer_overrides)
         saved = state_dict.get(_FULL_PRECISION, [])  # fairseq's adam has none
@@ -104,11 +105,11 @@ class FusedAdamW(FairseqOptimizer):
 
 
 def _betas(text: str) -> tuple[float, float]:
-    """``(0.9, 0.999)`` as numbers."""
+    """Parse ``(0.9, 0.999)``; raises :class:`InputError` if that fails or a number is out of range."""
     try:
         first, second = (float(number) for number in ast.literal_eval(text))
     except (ValueError, TypeError, SyntaxError) as error:
         raise InputError(f"--adam-betas {text}: give two numbers, such as '(0.9, 0.999)'") from error
     if not (0 <= first < 1 and 0 <= second < 1):
-        raise InputError(f"--adam-betas {text}: both are at least 0 and less than 1")
+        raise InputError(f"--adam-betas {text}: both numbers must be at least 0 and below 1")
     return first, second

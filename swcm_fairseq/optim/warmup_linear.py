@@ -29,11 +29,11 @@ class WarmupLinearLRScheduleConfig(FairseqDataclass):
     max_update: int = II("optimization.max_update")
     max_epoch: int = II("optimization.max_epoch")
     lr: list[float] = II("optimization.lr")  # noqa: RUF009
-    # No option: fairseq resolves its configuration before it loads anything, and the resolver checks this part of it.
+    # Not an option: resolving this field checks the others, because fairseq resolves its configuration at the start.
     checked: str = II("warmup_linear_checked:")
 
     def end(self) -> tuple[str, float] | None:
-        """The option that says at which update the schedule ends, and its number; None: after --max-epoch epochs.
+        """The option that sets the last update of the schedule, and its value; None if --max-epoch sets the end.
 
         Raises:
             InputError: neither updates nor epochs are limited.
@@ -42,19 +42,21 @@ class WarmupLinearLRScheduleConfig(FairseqDataclass):
             if value:
                 return flag, value
         if self.max_epoch <= 0:
-            raise InputError("warmup_linear has no end: give --max-update, --max-epoch or --total-num-update")
+            raise InputError("warmup_linear has no end; give --max-update, --max-epoch or --total-num-update")
         return None
 
     def check(self) -> None:
-        """Refuse options that cannot work; how many updates an epoch has is not known yet.
+        """Check the options as far as possible while the number of updates per epoch is unknown.
 
         Raises:
-            InputError: one line that names the option.
+            InputError: an option is invalid; the message names it.
         """
         if len(self.lr) != 1:
-            raise InputError(f"--lr {','.join(map(str, self.lr))}: warmup_linear takes one learning rate, its peak")
+            raise InputError(
+                f"--lr {','.join(map(str, self.lr))}: warmup_linear takes a single learning rate, the peak"
+            )
         if self.warmup_updates is not None and self.warmup_epochs is not None:
-            raise InputError("--warmup-updates and --warmup-epochs: give one of them")
+            raise InputError("--warmup-updates and --warmup-epochs: give only one of them")
         for flag, value in (("updates", self.warmup_updates), ("epochs", self.warmup_epochs)):
             if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"--warmup-{flag} {value}: give 0 or more")
@@ -74,7 +76,7 @@ class WarmupLinearLRScheduleConfig(FairseqDataclass):
 
 
 def _options(cfg: DictConfig) -> WarmupLinearLRScheduleConfig:
-    """fairseq's configuration as the dataclass, without resolving ``checked``."""
+    """Convert fairseq's configuration to the dataclass, without resolving ``checked``."""
     names = [each.name for each in fields(WarmupLinearLRScheduleConfig) if each.name not in ("_name", "checked")]
     values = {name: cfg[name] for name in names}
     return WarmupLinearLRScheduleConfig(**{**values, "lr": list(values["lr"])}, checked="")
@@ -93,8 +95,8 @@ OmegaConf.register_new_resolver("warmup_linear_checked", _check, replace=True)
 class WarmupLinearLRSchedule(FairseqLRScheduler):
     """Linear from ``--warmup-init-lr`` to ``--lr`` during the warm-up, then linear to ``--end-learning-rate``.
 
-    An epoch's updates are taken once, when the first epoch begins, and saved with the checkpoint: the schedule stays
-    the same though later epochs may have some batches more or less.
+    The number of updates per epoch is fixed when the first epoch begins and saved in checkpoints, so the schedule stays
+    the same even if later epochs have slightly more or fewer batches.
     """
 
     def __init__(self, cfg: DictConfig, optimizer: FairseqOptimizer):
@@ -105,18 +107,18 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         self.end = options.end()
         self.epoch_updates: int | None = None
         if known_updates(cfg) is not None:
-            self.total()  # refuses a warm-up that is too long before the first update
+            self.total()  # refuses too long a warm-up before the first update
         self.optimizer.set_lr(self.peak if self._no_warmup() else cfg.warmup_init_lr)
 
     def _no_warmup(self) -> bool:
         return self.cfg.warmup_updates == 0 or self.cfg.warmup_epochs == 0
 
     def state_dict(self) -> Options:
-        """fairseq's, and the updates in an epoch."""
+        """As fairseq's, with the number of updates per epoch."""
         return {**super().state_dict(), "epoch_updates": self.epoch_updates}
 
     def load_state_dict(self, state_dict: Options) -> None:
-        """Read :meth:`state_dict`, or another schedule's."""
+        """Restore the state of this or another schedule."""
         super().load_state_dict(state_dict)
         self.epoch_updates = state_dict.get("epoch_updates")
 
@@ -128,33 +130,33 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
             self.epoch_updates = math.ceil(self.end[1] / self.cfg.max_epoch)
         if self.epoch_updates is None:
             raise InputError(
-                "warmup_linear does not know how many updates an epoch has with this task; "
+                "warmup_linear does not know the number of updates per epoch with this task; "
                 "give --warmup-updates and --max-update"
             )
         return epochs * self.epoch_updates
 
     def warmup(self) -> float:
-        """Updates of the warm-up."""
+        """The number of updates in the warm-up."""
         if self.cfg.warmup_updates is not None:
             return self.cfg.warmup_updates
         return self._updates(1.0 if self.cfg.warmup_epochs is None else self.cfg.warmup_epochs)
 
     def total(self) -> float:
-        """Updates until the end of the schedule.
+        """The number of updates until the end of the schedule.
 
         Raises:
-            InputError: the warm-up takes longer.
+            InputError: the warm-up is longer.
         """
         flag, total = self.end or ("--max-epoch", self._updates(self.cfg.max_epoch))
         if total < self.warmup():
             raise InputError(
-                f"{self._warmup_flag()}: the warm-up takes {self.warmup():g} updates, and training ends after "
+                f"{self._warmup_flag()}: the warm-up takes {self.warmup():g} updates, but training ends after "
                 f"{total:g} ({flag}); shorten it with --warmup-updates"
             )
         return total
 
     def _warmup_flag(self) -> str:
-        """What the length of the warm-up was given by."""
+        """The flag that sets the length of the warm-up."""
         if self.cfg.warmup_updates is not None:
             return f"--warmup-updates {self.cfg.warmup_updates}"
         if self.cfg.warmup_epochs is not None:
@@ -163,7 +165,7 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
 
     def step_update(self, num_updates: int) -> float:
         """Set the learning rate for the update after ``num_updates``."""
-        if num_updates > 0:  # before, the length of an epoch may not be known
+        if num_updates > 0:  # before that, the number of updates per epoch may be unknown
             self.optimizer.set_lr(self._rate(num_updates))
         return self.optimizer.get_lr()
 

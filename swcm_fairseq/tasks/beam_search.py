@@ -1,9 +1,8 @@
-"""fairseq's beam search with one wait for the GPU a step instead of four to twelve, and the same hypotheses.
+"""fairseq's beam search, with the same hypotheses but only one wait for the GPU per step instead of four to twelve.
 
-fairseq's loop asks the GPU which hypotheses have ended, where a prefix is given and which n-grams were written, and
-copies constants there. Here a step runs on the device from end to end, and its only answer is which candidates end and
-how many words all beams share. What the decoders compute in a step can be replayed as a CUDA graph
-(``--cuda-graph-decoding``).
+fairseq's loop asks the GPU which hypotheses have ended, which rows have a prefix and which n-grams occur, and copies
+constants to it. Here, a step runs entirely on the device, and only returns which candidates end a hypothesis and how
+many tokens all beams share. The decoders' part of a step can be replayed as a CUDA graph (``--cuda-graph-decoding``).
 """
 
 import math
@@ -26,17 +25,17 @@ Hypotheses = list[dict[str, Tensor]]
 
 
 class RepeatBlock(NGramRepeatBlock):
-    """``--no-repeat-ngram-size``. fairseq's compares with the unused end of the token buffer, so it blocks nothing."""
+    """``--no-repeat-ngram-size``. fairseq's class blocks nothing, as it compares with the unused end of the buffer."""
 
     def forward(self, tokens: Tensor, lprobs: Tensor, bsz: int, beam_size: int, step: int) -> Tensor:
-        """``lprobs`` [N, V] with -inf for words that would complete an n-gram of ``tokens`` int64 [N, >= step + 1]."""
+        """Set ``lprobs`` [N, V] to -inf for tokens that would repeat an n-gram of ``tokens`` int64 [N, >= step + 1]."""
         written, given = tokens[:, : step + 1], self.no_repeat_ngram_size - 1
         if step < given:
             return lprobs
         follow = written[:, given:]
         if not given:
             return lprobs.scatter_(1, follow, -math.inf)
-        contexts = written.unfold(1, given, 1)  # [N, W, n - 1]; the last is what the next word follows
+        contexts = written.unfold(1, given, 1)  # [N, W, n - 1]; the last is the context of the next token
         again = (contexts[:, :-1] == contexts[:, -1:]).all(dim=2)
         return lprobs.scatter_add_(
             1, follow, torch.zeros_like(follow, dtype=lprobs.dtype).masked_fill_(again, -math.inf)
@@ -45,20 +44,20 @@ class RepeatBlock(NGramRepeatBlock):
 
 @dataclass
 class Beams:
-    """R sentences of K beams each after some steps; N is R x K.
+    """The state of R sentences with K beams each; N is R x K.
 
     Attributes:
-        tokens: int64 [N, t + 1], what is written, ``<s>`` included.
+        tokens: int64 [N, t + 1], the tokens so far, ``<s>`` included.
         scores: [N, t], cumulative log-probabilities.
         ignored: bool [R, K], beams that have ended.
-        steps: what the decoders keep.
-        prefix: int64 [R, P], words that are given, padded; None: none are.
-        order: int64 [N'], the rows that continue, of which the next step begins with; None before the first.
-        next_tokens: int64 [N'], what they continue with.
-        next_scores: [N'], their scores then.
+        steps: the state of the decoders.
+        prefix: int64 [R, P], padded: the tokens that each hypothesis must begin with; None if there are none.
+        order: int64 [N'], the rows that continue in the next step; None before the first step.
+        next_tokens: int64 [N'], the tokens that they continue with.
+        next_scores: [N'], their scores with these tokens.
         ending_rows: int64 [R, K], rows of the best candidates of the last step.
-        ending_scores: [R, K], their scores.
-        shared: how many of the first words are the same in all beams of every sentence.
+        ending_scores: [R, K], scores of these candidates.
+        shared: number of first tokens that are the same in all beams of every sentence.
     """
 
     tokens: Tensor
@@ -74,7 +73,7 @@ class Beams:
     shared: int = 0
 
     def keep(self, sentences: list[int]) -> None:
-        """Continue with these of the R sentences only."""
+        """Continue only with these of the R sentences."""
         assert self.order is not None
         kept = on_device(np.array(sentences), self.tokens.device)
         beams = self.ignored.size(1)
@@ -85,9 +84,9 @@ class Beams:
 
 
 class BeamSearchGenerator(SequenceGenerator):
-    """fairseq's generator, whose loop is replaced for plain beam search with models of this package.
+    """fairseq's generator, with a different loop for plain beam search with models of this package.
 
-    Sampling, diverse and constrained search, language models, attention weights and other models keep fairseq's.
+    Sampling, diverse and constrained search, language models, attention weights and other models use fairseq's loop.
     """
 
     pad: int
@@ -98,14 +97,14 @@ class BeamSearchGenerator(SequenceGenerator):
     token_indices_to_suppress: Tensor | None
 
     def __init__(self, models: list[Any], tgt_dict: Any, *, static_steps: bool = False, **kwargs: Any):
-        """fairseq's arguments, and whether steps have fixed buffers, so that a GPU replays them as a CUDA graph."""
+        """As fairseq's; with ``static_steps``, steps use buffers of fixed size, which a GPU replays as a CUDA graph."""
         super().__init__(models, tgt_dict, **kwargs)
         self.static_steps = static_steps
         if kwargs.get("no_repeat_ngram_size"):
             self.repeat_ngram_blocker = RepeatBlock(kwargs["no_repeat_ngram_size"])
 
     def _is_plain(self, constraints: Tensor | None) -> bool:
-        """Whether everything that is asked for is done here."""
+        """Whether this class implements everything that is requested."""
         return (
             type(self.search) is BeamSearch
             and constraints is None
@@ -125,14 +124,17 @@ class BeamSearchGenerator(SequenceGenerator):
         if not self._is_plain(constraints):
             if self.static_steps:
                 raise InputError(
-                    "--cuda-graph-decoding: this search is not plain beam search with models of this package; leave "
-                    "the option out"
+                    "--cuda-graph-decoding works only for plain beam search with models of this package; remove the "
+                    "option"
                 )
             return super()._generate(sample, prefix_tokens, constraints, bos_token)
         source = sample["net_input"]["src_tokens"]
         longest = min(int(self.max_len_a * source.size(1) + self.max_len_b), self.max_len - 1)
         if self.min_len > longest:
-            raise InputError(f"--min-len: hypotheses of at least {self.min_len} tokens cannot have at most {longest}")
+            raise InputError(
+                f"--min-len {self.min_len} exceeds the maximum length of {longest} tokens; lower it, or raise "
+                "--max-len-a or --max-len-b"
+            )
         first = self.eos if bos_token is None else bos_token
         beams = self._first_beams(sample["net_input"], prefix_tokens, first, longest)
         if self.token_indices_to_suppress is not None:
@@ -140,7 +142,7 @@ class BeamSearchGenerator(SequenceGenerator):
         found: list[Hypotheses] = [[] for _ in source]
         remaining = list(range(len(source)))
         for step in range(longest + 1):
-            answer = self._step(beams, step, longest).tolist()  # the only wait of a step
+            answer = self._step(beams, step, longest).tolist()  # the only wait for the GPU per step
             beams.shared = min(shared for *_, shared in answer)
             self._collect(beams, [ends for *ends, _ in answer], [found[sentence] for sentence in remaining], step)
             kept = [row for row, sentence in enumerate(remaining) if len(found[sentence]) < self.beam_size]
@@ -170,11 +172,11 @@ class BeamSearchGenerator(SequenceGenerator):
         )
 
     def _step(self, beams: Beams, step: int, longest: int) -> Tensor:
-        """Add a word to the beams.
+        """Add a token to the beams.
 
         Returns:
-            int64 [R, K + 1]: 1 for each of the best K candidates that ends a hypothesis, otherwise 0; and how many of
-            the first words are the same in all beams.
+            int64 [R, K + 1]: 1 for each of the best K candidates that ends a hypothesis, otherwise 0; and the number of
+            first tokens that are the same in all beams.
         """
         if beams.order is not None:
             beams.steps.move(beams.order, beams.shared)
@@ -196,7 +198,7 @@ class BeamSearchGenerator(SequenceGenerator):
         return torch.cat((ending, same.cumprod(dim=1).sum(dim=1, keepdim=True)), dim=1)
 
     def _log_probs(self, beams: Beams, step: int, longest: int) -> Tensor:
-        """Log-probabilities [N, V] of the next words, with -inf for those that must not come."""
+        """Log-probabilities [N, V] of the next tokens, with -inf for those that are not allowed."""
         lprobs = beams.steps.log_probs(beams.tokens)
         lprobs.nan_to_num_(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
         lprobs[:, self.pad] = -math.inf
@@ -230,9 +232,9 @@ class BeamSearchGenerator(SequenceGenerator):
     def _prefix_tokens(
         self, step: int, lprobs: Tensor, scores: Tensor, tokens: Tensor, prefix_tokens: Tensor, beam_size: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """fairseq's without looking: rows that have a word given get no other one.
+        """As fairseq's, without reading from the GPU: rows with a given token can continue only with this token.
 
-        Where that is ``</s>``, all beams of a sentence become its first one, the only one that has the whole prefix.
+        If it is ``</s>``, all beams of the sentence become copies of the first, the only one with the whole prefix.
         """
         given = prefix_tokens[:, step, None].repeat(1, beam_size).view(-1, 1)
         ends = given.eq(self.eos)
@@ -246,11 +248,11 @@ class BeamSearchGenerator(SequenceGenerator):
         return torch.where(given.ne(self.pad), alone, lprobs), like_first(tokens), like_first(scores)
 
     def length(self, step: int) -> int:
-        """How long a hypothesis is that ends in ``step``, for its score."""
+        """The length of a hypothesis that ends in ``step``, for normalizing its score."""
         return step + 1
 
     def _collect(self, beams: Beams, ending: list[list[int]], found: list[Hypotheses], step: int) -> None:
-        """Add the hypotheses that end to those of their sentences, ``found``, up to K each."""
+        """Add the hypotheses that end to ``found``, up to K per sentence."""
         size = self.beam_size
         places = [
             row * size + column
@@ -272,7 +274,7 @@ class BeamSearchGenerator(SequenceGenerator):
 
 
 def _best_first(found: list[Hypotheses]) -> list[Hypotheses]:
-    """Each sentence's hypotheses by score; all scores are read at once."""
+    """The hypotheses of each sentence, sorted by score; all scores are read from the GPU at once."""
     scores = iter(torch.stack([hypothesis["score"] for hypotheses in found for hypothesis in hypotheses]).tolist())
     scored = [[(next(scores), hypothesis) for hypothesis in hypotheses] for hypotheses in found]
     return [[hypothesis for _, hypothesis in sorted(pairs, key=lambda pair: -pair[0])] for pairs in scored]

@@ -1,4 +1,4 @@
-"""The task ``multilingual_classification``: fairseq's ``sentence_prediction`` on the sets that CINO is evaluated with
+"""The task ``multilingual_classification``: fairseq's ``sentence_prediction`` on the data sets used to evaluate CINO
 (Yang et al. 2022, section 5)."""
 
 import logging
@@ -30,40 +30,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class MultilingualClassificationConfig(SentencePredictionConfig, TrainingConfig):
-    """fairseq's options; num_classes, max_positions and the model's sizes come from data and checkpoint."""
+    """fairseq's options; num_classes, max_positions and the model sizes are taken from the data and the checkpoint."""
 
-    init_token: Optional[int] = option(0, "id before each text; 0 is <s>")
-    tokens_per_sample: int = option(
-        512, "maximum positions of a text, including <s> and </s>; longer ones are truncated"
-    )
+    init_token: Optional[int] = option(0, "id to put before each text; 0 is <s>")
+    tokens_per_sample: int = option(512, "maximum length of a text, including <s> and </s>; longer texts are truncated")
 
 
 class LanguageDataset(BaseWrapperDataset):
     """A dataset whose batches contain the language of each example."""
 
     def __init__(self, dataset, languages: np.ndarray):
-        """``languages``: number of the language of each example, int64, shape (examples,)."""
+        """``languages`` is the index of each example's language, int64, shape (examples,)."""
         super().__init__(dataset)
         self.languages = languages
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """False: the task ends an iterator's loading processes after its epoch."""
+        """False, because the task ends the loading processes of an iterator after its epoch."""
         return False
 
     def collater(self, samples: list[dict[str, object]]) -> Sample:
-        """fairseq's batch and ``lang``, int64, shape (batch,); {} for no samples."""
+        """fairseq's batch with the added key ``lang``, int64, shape (batch,); {} for no samples."""
         batch = super().collater(samples)
         return {**batch, "lang": batch["id"].new_tensor(self.languages[batch["id"].numpy()])} if batch else batch
 
 
 @register_task("multilingual_classification", dataclass=MultilingualClassificationConfig)
 class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
-    """Classification of texts in several languages, from any encoder as a fairseq checkpoint.
+    """Classification of texts in several languages, starting from any encoder in a fairseq checkpoint.
 
     Attributes:
         classification: classes and splits of the data directory.
-        languages: of all splits; ``sample["lang"]`` indexes them.
+        languages: the languages of all splits; ``sample["lang"]`` indexes them.
     """
 
     cfg: MultilingualClassificationConfig
@@ -75,41 +73,52 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         self.languages = sorted({lang for parts in splits for lang, _ in parts})
         if cfg.tokens_per_sample < 3:
             raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: <s> and </s> leave no room for text")
-        # This makes its checkpoints readable as encoders, without the data directory.
+        # This allows checkpoints to be read as encoders without the data directory.
         state = {"symbols": list(self.dictionary.symbols), "classes": self.classification.classes}
         self.state.merge_state_dict(state)
 
     @classmethod
     def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs) -> "MultilingualClassificationTask":
-        """Make the task; ``from_checkpoint``: the options are a checkpoint's; ``kwargs`` are fairseq's.
+        """Create the task.
+
+        Args:
+            cfg: the options of the task.
+            from_checkpoint: whether they come from a checkpoint instead of a command line.
+            kwargs: fairseq's.
 
         Raises:
-            InputError: it is not a data directory, it does not have ``--num-classes`` classes, or an option is wrong.
+            InputError: the data directory is invalid or does not have ``--num-classes`` classes, or an option is
+                invalid.
         """
         options = whole_configuration(cfg)
         if options is not None and not from_checkpoint:
             check_options(options)
         classes = len(Classification.read(cfg.data).classes)
         if cfg.num_classes not in (-1, classes):
-            raise InputError(f"--num-classes {cfg.num_classes}: {cfg.data} has {classes}; leave the option out")
+            raise InputError(f"--num-classes {cfg.num_classes}: {cfg.data} has {classes} classes; remove the option")
         cfg.num_classes = classes
         if cfg.shorten_method == "none":
             cfg.shorten_method = "truncate"
         return super().setup_task(cfg, **kwargs)
 
     def load_state_dict(self, state_dict: TaskState) -> None:
-        """Refuse a checkpoint of another vocabulary or other classes; raises :class:`InputError`."""
+        """Refuse a checkpoint with a different vocabulary or different classes; raises :class:`InputError`."""
         self.check_restored_state(state_dict, "the checkpoint")
 
     def check_restored_state(self, state: TaskState, path: str) -> None:
-        """Raise :class:`InputError` for a checkpoint with other pieces or classes than the data."""
+        """Raise :class:`InputError` for a checkpoint whose pieces or classes differ from those of the data."""
         if state.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
-            raise InputError(f"{path}: has other pieces than {self.cfg.data}; write the data with its vocabulary")
+            raise InputError(
+                f"{path}: has other pieces than {self.cfg.data}; write the data with the checkpoint's vocabulary"
+            )
         if state.get("classes", self.classification.classes) != self.classification.classes:
-            raise InputError(f"{path}: was trained on other classes than those of {self.cfg.data}")
+            raise InputError(
+                f"{path}: was trained on other classes than those in {self.cfg.data}; use another checkpoint or data "
+                "directory"
+            )
 
     def max_positions(self) -> int:
-        """Maximum positions of a text, including ``<s>`` and ``</s>``."""
+        """Maximum length of a text, including ``<s>`` and ``</s>``."""
         return self.cfg.tokens_per_sample
 
     def build_model(self, cfg, from_checkpoint: bool = False):
@@ -134,13 +143,15 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
     def load_dataset(self, split: str, combine: bool = False, **kwargs) -> None:
         """Load a split; raises :class:`InputError` if it does not exist."""
         if split not in self.classification.splits:
-            raise InputError(f"{self.cfg.data}: no split {split!r}; there are {', '.join(self.classification.splits)}")
+            raise InputError(
+                f"{self.cfg.data}: has no split {split!r}; available: {', '.join(self.classification.splits)}"
+            )
         super().load_dataset(split, combine, **kwargs)
         languages = np.searchsorted(self.languages, self.classification.languages(split))
         self.datasets[split] = LanguageDataset(self.datasets[split], languages)
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Tensor]], criterion) -> None:
-        """fairseq's; in validation macro-F1 (and weighted) of all examples, by language, and the languages' mean."""
+        """As fairseq's; in validation, also log macro-F1 and weighted F1, and the mean macro-F1 of the languages."""
         super().reduce_metrics(logging_outputs, criterion)
         counts = [log[COUNTS] for log in logging_outputs if COUNTS in log]
         if not counts:
@@ -152,10 +163,10 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
 
 
 def _sums(meters) -> np.ndarray:
-    """Counts of the epoch so far, int64, shape (languages, 3, classes)."""
+    """The counts of the epoch so far, int64, shape (languages, 3, classes)."""
     return meters[f"_{COUNTS}"].sum.cpu().numpy()
 
 
 def _by_language(meters) -> list[float]:
-    """Macro-F1, in percent, of each language that has examples."""
+    """Macro-F1 in percent for each language that has examples."""
     return [100 * macro_f1(counts) for counts in _sums(meters) if counts[SUPPORT].sum()]

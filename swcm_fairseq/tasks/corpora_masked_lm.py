@@ -1,7 +1,7 @@
 """The task ``corpora_masked_lm``: masked language modelling on the corpora of a data directory.
 
-It trains an encoder with an extended vocabulary, whose new rows learn from all languages together. Languages are drawn
-with a temperature and by the mean length of their texts, as in CINO (Yang et al. 2022, arXiv 2202.13558).
+It trains an encoder with an extended vocabulary, so that the new embedding rows learn from all languages together.
+Languages are drawn with a temperature and by mean text length, as in CINO (Yang et al. 2022, arXiv 2202.13558).
 """
 
 from dataclasses import dataclass
@@ -33,33 +33,33 @@ class CorporaMaskedLMConfig(SamplingConfig, TrainingConfig):
     """Options of the task."""
 
     data: str = option(MISSING, "data directory written by swcm binarize")
-    corpora: Optional[str] = option(None, "take the text of these corpora, e.g. bo,zh (default: all)")
+    corpora: Optional[str] = option(None, "use only these corpora, e.g. bo,zh (default: all)")
     tokens_per_sample: int = option(
-        256, "maximum positions of a text; longer documents are cut into blocks at sentence ends"
+        256, "maximum length of a text, including <s> and </s>; longer documents are cut into blocks at sentence ends"
     )
     join_documents: Optional[str] = option(
         None,
-        "languages, e.g. zh,mn, whose documents are joined and cut at --tokens-per-sample, as CINO does "
-        "with Chinese (default: none; a text is never longer than its document)",
+        "join the documents in these languages, e.g. zh,mn, and cut them at --tokens-per-sample, as CINO does "
+        "with Chinese (default: none, so a text never spans documents)",
     )
     mask_prob: float = option(
-        0.15, "share of the tokens to predict; of ten, eight become <mask>, one another, one stays"
+        0.15, "share of tokens to predict; of ten, eight become <mask>, one a random piece, and one stays"
     )
     group_batches_by: BatchGroups = option(
         BatchGroups.none,
-        "put only texts of the same language, or of the same corpus, into one batch (--criterion "
-        "fast_masked_lm: at least of the same language)",
+        "batch together only texts in the same language or from the same corpus (--criterion fast_masked_lm "
+        "always separates languages)",
     )
 
 
 @register_task("corpora_masked_lm", dataclass=CorporaMaskedLMConfig)
 class CorporaMaskedLMTask(TrainingTask):
-    """Masked language modelling with the sampling of ``multilingual_denoising_mt``: exact on resume, in one stream.
+    """Masked language modelling with the sampling of ``multilingual_denoising_mt``, which resumes exactly.
 
     Attributes:
         dictionary: pieces and ``<mask>``.
-        langs: languages of the data directories; ``sample["lang"]`` indexes them.
-        corpora: the monolingual corpora of the data directories; pairs are left out.
+        langs: the languages of the data directories; ``sample["lang"]`` indexes them.
+        corpora: the monolingual corpora of the data directories, without pairs.
     """
 
     cfg: CorporaMaskedLMConfig
@@ -67,10 +67,12 @@ class CorporaMaskedLMTask(TrainingTask):
     def __init__(self, cfg: CorporaMaskedLMConfig):
         super().__init__(cfg)
         if not 0 < cfg.mask_prob < 1:
-            raise InputError(f"--mask-prob {cfg.mask_prob}: give a share between 0 and 1")
+            raise InputError(f"--mask-prob {cfg.mask_prob}: give a number above 0 and below 1")
         self.temperature = temperature(cfg)
         if cfg.tokens_per_sample <= FRAME:
-            raise InputError(f"--tokens-per-sample {cfg.tokens_per_sample}: there is no room for text; give more")
+            raise InputError(
+                f"--tokens-per-sample {cfg.tokens_per_sample}: give more than {FRAME} to leave room for text"
+            )
         self.paths = utils.split_paths(cfg.data)
         self.dictionary = MultilingualDictionary.of(load_vocabulary(self.paths[0]))
         add_special_symbols(self.dictionary, [])
@@ -84,21 +86,22 @@ class CorporaMaskedLMTask(TrainingTask):
         unknown = sorted(set(choice.joined) - set(self.langs))
         if unknown:
             raise InputError(
-                f"--join-documents {','.join(unknown)}: {cfg.data} has text in {', '.join(self.langs) or 'no language'}"
+                f"--join-documents {','.join(unknown)}: {cfg.data} has no text in that language; available: "
+                f"{', '.join(self.langs) or 'none'}"
             )
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
-        # Makes its checkpoints readable as encoders, without the data directory.
+        # This allows checkpoints to be read as encoders without the data directory.
         self.state.merge_state_dict({"symbols": list(self.dictionary.symbols)})
 
     def max_positions(self) -> int:
-        """Maximum positions of a text, including ``<s>`` and ``</s>``."""
+        """Maximum length of a text, including ``<s>`` and ``</s>``."""
         return self.cfg.tokens_per_sample
 
     def build_model(self, cfg, from_checkpoint: bool = False):
-        """Build the model, with the sizes of the encoder that training starts from, if there is one.
+        """Build the model with the sizes of the encoder that training starts from, if any.
 
         Raises:
-            InputError: the checkpoint to start from is missing, has other pieces than the data, or too few positions.
+            InputError: the checkpoint to start from is missing, has other pieces than the data or too few positions.
         """
         if not from_checkpoint:
             self.begin_training(cfg)
@@ -108,18 +111,20 @@ class CorporaMaskedLMTask(TrainingTask):
         return super().build_model(cfg, from_checkpoint)
 
     def check_restored_state(self, state: TaskState, path: str) -> None:
-        """Refuse a checkpoint with other pieces than the data."""
+        """Refuse a checkpoint whose pieces differ from those of the data; raises :class:`InputError`."""
         if state.get("symbols", self.dictionary.symbols) != self.dictionary.symbols:
-            raise InputError(f"{path}: has other pieces than {self.paths[0]}; binarize the text with its vocabulary")
+            raise InputError(
+                f"{path}: has other pieces than {self.paths[0]}; binarize the text with the checkpoint's vocabulary"
+            )
 
     def load_dataset(self, split: str, combine: bool = False, epoch: int = 1, **kwargs) -> None:
         """Load a split of every chosen corpus that has it.
 
         Args:
             split: ``train``, ``valid``, ...
-            combine: read ``train``, ``train1``, ... of stock directories as one.
-            epoch: chooses the directory if there are several.
-            kwargs: fairseq's, not needed.
+            combine: read ``train``, ``train1``, ... in stock directories as one split.
+            epoch: selects the directory if there are several.
+            kwargs: fairseq's, not used.
 
         Raises:
             InputError: no chosen corpus has the split, or one of its files is damaged.
@@ -137,18 +142,18 @@ class CorporaMaskedLMTask(TrainingTask):
         self.datasets[split] = MaskedDataset(streams, self.dictionary, cfg.mask_prob, cfg.tokens_per_sample, mix)
 
     def keep_languages_apart(self) -> None:
-        """Called before any data is loaded by criterions that need batches of one language each."""
+        """Called by criterions that need single-language batches, before any data is loaded."""
         if self.cfg.group_batches_by is BatchGroups.none:
             self.cfg.group_batches_by = BatchGroups.language
 
     def language_vocabulary(self, lang: int) -> torch.Tensor | None:
-        """The symbols that may be predicted in a language: the pieces in its training text, and ``<mask>``.
+        """The symbols that may be predicted in a language: the pieces in its training text and ``<mask>``.
 
         Args:
             lang: index of the language in ``langs``.
 
         Returns:
-            int64, ascending; None if nothing was counted.
+            ids, int64, ascending; None if the pieces were not counted.
         """
         pieces = self.corpora.vocabulary(self.langs[lang], self.cfg.train_subset)
         return None if pieces is None else torch.cat((pieces, torch.tensor([self.dictionary.index(MASK)])))

@@ -1,4 +1,4 @@
-"""The decoders' state between the steps of beam search: state that grows, or buffers of fixed size."""
+"""The state of the decoders between steps of beam search, either growing or in buffers of fixed size."""
 
 from typing import Any
 
@@ -11,40 +11,40 @@ from swcm_fairseq.models.encoder import EncoderOut
 
 
 class GrowingSteps:
-    """The decoders of an ensemble step by step; keys and values grow with every word.
+    """Runs the decoders of an ensemble step by step; keys and values grow with every token.
 
-    Sentences that have ended can be left out: the next :meth:`move` names fewer rows.
+    Sentences that have ended can be dropped by passing fewer rows to the next :meth:`move`.
     """
 
     leaves_out = True
 
     def __init__(self, model: EnsembleModel, encoder_outs: list[EncoderOut], temperature: float):
-        """``encoder_outs``: of each model of the ensemble, with every sentence repeated for its beams."""
+        """``encoder_outs`` are the encoder outputs of each model, with every sentence repeated for its beams."""
         self._model, self._encoder_outs, self._temperature = model, encoder_outs, temperature
         self._states: list[dict[str, Any]] = [{} for _ in encoder_outs]
 
     def move(self, order: Tensor, shared: int) -> None:
-        """Let the rows continue from those of ``order``, int64 [N'].
+        """Continue with the rows in ``order``, int64 [N'].
 
-        ``shared``: how many of the first words are the same in all beams of a sentence.
+        The first ``shared`` tokens are the same in all beams of a sentence.
         """
         for each, state in zip(self._model.models, self._states, strict=True):
             each.decoder.reorder_incremental_state_scripting(state, order, shared)
         self._encoder_outs = self._model.reorder_encoder_out(self._encoder_outs, order)
 
     def log_probs(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, V] of the next words after ``tokens`` int64 [N, t]; the caller may change them."""
+        """Log-probabilities [N, V] of the tokens after ``tokens`` int64 [N, t]; the caller may modify them."""
         return self._model.forward_decoder(tokens, self._encoder_outs, self._states, self._temperature)[0]
 
 
 class StaticSteps:
-    """The same on buffers of fixed place and shape for all positions; a GPU replays a step as one CUDA graph.
+    """Runs the decoders of an ensemble on buffers with fixed address and shape; a GPU replays steps as a CUDA graph.
 
-    A GPU takes longer to launch the kernels of a step one by one than to compute them. The first step is not captured:
-    it computes the keys and values of cross-attention. The second step is captured and then replayed. Every step reads
-    the buffers ``_tokens`` and ``_position``, which are filled before it. Beams move outside the graph, because only
-    the positions in use are copied, and their number changes with every step. Sentences that have ended stay, because
-    the number of rows is fixed.
+    Launching the kernels of a step one by one takes a GPU longer than computing them. The first step is not captured,
+    because it also computes the keys and values of cross-attention. The second step is captured and then replayed.
+    Every step reads the buffers ``_tokens`` and ``_position``, which are filled before it. Beams are reordered outside
+    the graph, because only used positions are copied, and their number changes with every step. Sentences that have
+    ended are kept, because the number of rows is fixed.
     """
 
     leaves_out = False
@@ -54,10 +54,10 @@ class StaticSteps:
     ):
         """Args:
         model: an ensemble of models of this package.
-        encoder_outs: of each model, with every sentence repeated for its beams.
-        temperature: of the softmax.
+        encoder_outs: the encoder outputs of each model, with every sentence repeated for its beams.
+        temperature: temperature of the softmax.
         rows: N, sentences x beams.
-        positions: maximum number of words to read.
+        positions: maximum number of tokens to read.
         """
         self._model, self._encoder_outs, self._temperature = model, encoder_outs, temperature
         device = encoder_outs[0]["encoder_out"][0].device
@@ -75,9 +75,9 @@ class StaticSteps:
         self._output = torch.empty(0)
 
     def move(self, order: Tensor, shared: int) -> None:
-        """Let the rows continue from those of ``order``, int64 [N]; in greedy search nothing moves.
+        """Continue with the rows in ``order``, int64 [N]; does nothing in greedy search, where rows never move.
 
-        ``shared``: see :class:`GrowingSteps`.
+        For ``shared``, see :meth:`GrowingSteps.move`.
         """
         if not self._moves:
             return
@@ -86,7 +86,7 @@ class StaticSteps:
             used.copy_(used.index_select(0, order))
 
     def log_probs(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, V] of the next words after ``tokens`` int64 [N, t], valid until the next call."""
+        """Log-probabilities [N, V] of the tokens after ``tokens`` int64 [N, t], valid until the next call."""
         self._tokens.copy_(tokens[:, -1:])
         self._position.fill_(self._used)
         self._used += 1
@@ -94,7 +94,7 @@ class StaticSteps:
             return self._compute()
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            # "thread_local": what other threads do with the GPU, such as loading the next batch, is no error.
+            # "thread_local" allows other threads to use the GPU, for example to load the next batch.
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._output = self._compute()
         self._graph.replay()

@@ -1,4 +1,4 @@
-"""The decoding part of the task: its generator, and text that does not come from a data directory."""
+"""The decoding part of a task: the generator, and input that does not come from a data directory."""
 
 import logging
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 
 
 class InferenceTask(FairseqTask):
-    """Decoding that starts from ``<s> <xx>``, for every task whose dictionary has language tokens.
+    """Decoding that starts from ``<s> <xx>``, for tasks whose dictionary has language tokens.
 
     Attributes:
         cfg: the task's options.
         dictionary: pieces, ``<mask>`` and language tokens.
         langs: language codes, in the order of their tokens.
-        positions: maximum positions of a text, including ``<s> <xx>`` and ``</s>``.
+        positions: maximum length of a text, including ``<s> <xx>`` and ``</s>``.
     """
 
     cfg: DecodingConfig
@@ -39,37 +39,41 @@ class InferenceTask(FairseqTask):
     positions: int
 
     def language_id(self, lang: str) -> int:
-        """Dictionary index of a language's token; raises :class:`InputError` if there is none."""
+        """The dictionary index of a language token; raises :class:`InputError` if the language has none."""
         if lang not in self.langs:
             check_code(lang)
             raise InputError(
-                f"{lang!r} is not one of the languages {','.join(self.langs)}; give one of them, or train with it "
-                "added to --langs"
+                f"{lang!r} is not one of the languages {','.join(self.langs)}; use one of these, or train with "
+                f"{lang} added to --langs"
             )
         return self.dictionary.index(language_token(lang))
 
     def _check_direction(self) -> None:
-        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` (also of a checkpoint) has no token."""
+        """Raise :class:`InputError` if ``--source-lang`` or ``--target-lang`` (even from a checkpoint) has no token."""
         for lang in (self.cfg.source_lang, self.cfg.target_lang):
             if lang is not None:
                 self.language_id(lang)
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
-        """fairseq's generator, started from ``<s> <xx>``."""
+        """Build a generator that starts from ``<s> <xx>``.
+
+        Raises:
+            InputError: an option does not work with this task or the models, or a language has no token.
+        """
         options = mapping_of(args)
         if options.get("print_alignment"):
-            raise InputError("--print-alignment: this task does not print alignments")
+            raise InputError("--print-alignment: this task cannot print alignments; remove the option")
         for model in models:
             if not isinstance(model, FairseqEncoderDecoderModel):
                 raise InputError(
-                    f"--path: the checkpoint holds a {type(model).__name__}, which writes no text; give one of a model "
-                    "with a decoder"
+                    f"--path: the checkpoint contains a {type(model).__name__}, which cannot generate text; give a "
+                    "checkpoint of a model with a decoder"
                 )
         self._check_direction()
         for model in models:
             set_cpu_precision(model, CPUPrecision.of(self.cfg.cpu_precision))
             if self.cfg.cuda_graph_decoding and next(model.parameters()).device.type != "cuda":
-                raise InputError("--cuda-graph-decoding needs a GPU, and the model is not on one; leave the option out")
+                raise InputError("--cuda-graph-decoding needs a model on a GPU; remove the option")
         extra = dict(extra_gen_cls_kwargs or {})
         if not options.get("score_reference"):
             target = self.cfg.target_lang
@@ -82,32 +86,34 @@ class InferenceTask(FairseqTask):
         )
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
-        """fairseq's; references longer than ``--tokens-per-sample`` are restored in full, for printing and scoring."""
+        """As fairseq's; references truncated to ``--tokens-per-sample`` are restored for printing and scoring."""
         if isinstance(generator, SequenceScorer):
-            sample["start_indices"] = [1] * len(sample["id"])  # position 0 is the language token's
+            sample["start_indices"] = [1] * len(sample["id"])  # position 0 belongs to the language token
         elif "full_target" in sample:
             sample["target"] = sample.pop("full_target")
         if prefix_tokens is not None and sample.get("target") is not None:
-            # --prefix-size counts from the first word; position 0 of the target is the language token's.
+            # --prefix-size counts from the first word, but position 0 of the target belongs to the language token.
             prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
     def build_bpe(self, args):
-        """fairseq's; raises :class:`InputError` if it is sentencepiece and its model cannot be read."""
+        """As fairseq's; raises :class:`InputError` if a sentencepiece model is missing or cannot be read."""
         if mapping_of(args).get("_name") != "sentencepiece":
             return super().build_bpe(args)
         if OmegaConf.is_missing(args, "sentencepiece_model"):
-            raise InputError("--sentencepiece-model is missing: --bpe sentencepiece needs the model of the vocabulary")
+            raise InputError(
+                "--sentencepiece-model is missing: --bpe sentencepiece needs sentencepiece.bpe.model of the vocabulary"
+            )
         try:
             return super().build_bpe(args)
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"--sentencepiece-model {args.sentencepiece_model}: no such file, or not a sentencepiece model; give "
-                "sentencepiece.bpe.model of the vocabulary"
+                "sentencepiece.bpe.model from the vocabulary directory"
             ) from error
 
     def get_interactive_tokens_and_lengths(self, lines, encode_fn):
-        """Lines of text as ids; :meth:`build_dataset_for_inference` puts ``<s> <xx>`` and ``</s>`` around them."""
+        """Ids of lines of text, to which :meth:`build_dataset_for_inference` adds ``<s> <xx>`` and ``</s>``."""
         encode = self.dictionary.encode_line
         tokens = [encode(encode_fn(line), add_if_not_exist=False, append_eos=False).long() for line in lines]
         return tokens, [len(t) for t in tokens]
@@ -115,15 +121,15 @@ class InferenceTask(FairseqTask):
     def build_dataset_for_inference(
         self, src_tokens, src_lengths, constraints=None, source_lang=None, target_lang=None, **kwargs
     ):
-        """Sources as ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and for text given in Python.
+        """A dataset of sources ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and for text given in Python.
 
         Args:
-            src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (fairseq's hub has it).
-            src_lengths: their lengths; not needed.
+            src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (fairseq's hub adds it).
+            src_lengths: their lengths, not used.
             constraints: fairseq's.
-            source_lang: language of the texts; default: ``--source-lang``.
-            target_lang: language to write; default: ``--target-lang``.
-            kwargs: fairseq's, not needed.
+            source_lang: language of the texts; the default is ``--source-lang``.
+            target_lang: language to generate; the default is ``--target-lang``.
+            kwargs: fairseq's, not used.
 
         Raises:
             InputError: a language is missing or has no token.
@@ -147,15 +153,15 @@ class InferenceTask(FairseqTask):
         )
 
     def _framed(self, texts: Sequence[torch.Tensor], lang_token: int) -> list[torch.Tensor]:
-        """Texts between ``<s> <xx>`` (``lang_token``) and ``</s>``, truncated to ``--tokens-per-sample``; int64."""
+        """Truncate texts to ``--tokens-per-sample`` and add ``<s> <xx>`` (``lang_token``) and ``</s>``; int64."""
         eos = self.dictionary.eos()
         bodies = [text[:-1] if len(text) and text[-1] == eos else text for text in texts]
         room = self.positions - FRAME
         long = [number for number, text in enumerate(bodies, 1) if len(text) > room]
         if long:
             logger.warning(
-                f"{len(long)} of {len(bodies)} texts have more than {room} tokens (the first: number {long[0]}, with "
-                f"{len(bodies[long[0] - 1])}); only the first {room} of each are read"
+                f"{len(long)} of {len(bodies)} texts have more than {room} tokens (the first is number {long[0]}, with "
+                f"{len(bodies[long[0] - 1])}); only the first {room} tokens of each are read"
             )
         frame = torch.tensor([self.dictionary.bos(), lang_token])
         return [torch.cat((frame.to(text), text[:room], text.new_tensor([eos]))) for text in bodies]

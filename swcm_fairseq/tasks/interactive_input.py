@@ -1,6 +1,6 @@
-"""The input of ``fairseq-interactive``: lines end as in a file, and invalid UTF-8 is refused with its line number.
+"""Input for ``fairseq-interactive``: lines end only at line feeds, and invalid UTF-8 is reported with its line number.
 
-fairseq treats a carriage return within a line as a line end, which would shift all later outputs.
+fairseq would treat a carriage return within a line as a line end, which would shift all later outputs.
 """
 
 import io
@@ -19,18 +19,18 @@ def is_interactive() -> bool:
 
 
 class Utf8Lines(io.TextIOBase):
-    """Lines of UTF-8 text that end with a line feed; a carriage return within one is a space."""
+    """Lines of UTF-8 text that end with a line feed; carriage returns become spaces."""
 
     def __init__(self, stream: BinaryIO, name: str, owner: TextIO | None = None):
         """Args:
-        stream: what is read.
-        name: of it, in messages.
-        owner: the text stream that would close ``stream`` when it is garbage-collected.
+        stream: the stream to read from.
+        name: its name in messages.
+        owner: the text stream that would close ``stream`` if it were garbage-collected.
         """
         self.stream, self.name, self.owner, self.number = stream, name, owner, 0
 
     def readline(self, size: int = -1) -> str:  # type: ignore[override]
-        """The next line, "" at the end; raises :class:`InputError` if it is not UTF-8."""
+        """The next line, or "" at the end; raises :class:`InputError` if it is not UTF-8."""
         raw = self.stream.readline()
         self.number += 1
         try:
@@ -44,7 +44,7 @@ class Utf8Lines(io.TextIOBase):
 
 
 def open_input(options: DictConfig) -> None:
-    """Make fairseq read ``--input`` through :class:`Utf8Lines`, as its standard input.
+    """Make fairseq read ``--input`` through :class:`Utf8Lines`, as standard input.
 
     Raises:
         InputError: the file cannot be read.

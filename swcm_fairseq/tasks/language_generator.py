@@ -18,9 +18,9 @@ from swcm_fairseq.tasks.beam_search import BeamSearchGenerator
 
 
 class LanguageGenerator(BeamSearchGenerator):
-    """fairseq's generator, with each sample's language token forced after ``<s>``.
+    """A generator that forces each sample's language token after ``<s>``.
 
-    The token has no score, does not count as length and is not in the hypotheses.
+    The token has no score, does not count towards the length and is not part of the hypotheses.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LanguageGenerator(BeamSearchGenerator):
         tgt_dict: the dictionary.
         target_token: the language token for samples without their own (``fairseq-interactive``), or None.
         language_tokens: ids of all language tokens, never generated.
-        vocabularies: the words of each language, to which the search is restricted; None: no restriction.
+        vocabularies: the words of each language, to which the search is restricted; None for no restriction.
         kwargs: fairseq's.
         """
         stripped = set(kwargs.pop("symbols_to_strip_from_output", None) or ()) | language_tokens | {tgt_dict.bos()}
@@ -49,16 +49,15 @@ class LanguageGenerator(BeamSearchGenerator):
             rows = model.decoder.output_projection.weight.size(0)
             if rows != len(tgt_dict):
                 raise InputError(
-                    f"a model of the ensemble writes {rows:,} symbols, the dictionary has {len(tgt_dict):,}; decode "
-                    "together only checkpoints with the same languages"
+                    f"a model of the ensemble has {rows:,} output symbols, but the dictionary has {len(tgt_dict):,}; "
+                    "only combine checkpoints with the same languages"
                 )
         self.target_token = target_token
         self.vocabularies = vocabularies
         never = sorted(language_tokens | {tgt_dict.bos(), tgt_dict.index(MASK)})
         self.token_indices_to_suppress = torch.tensor(never)
-        self._rounded: dict[
-            int, tuple[torch.Tensor, RestrictedProjection]
-        ] = {}  # of the last vocabulary, by the projection it is of
+        # Projection -> ids of the last vocabulary and the projection restricted to it.
+        self._rounded: dict[int, tuple[torch.Tensor, RestrictedProjection]] = {}
 
     @torch.no_grad()
     def generate(self, models, sample: Sample, **kwargs) -> list[list[dict[str, torch.Tensor]]]:
@@ -71,7 +70,7 @@ class LanguageGenerator(BeamSearchGenerator):
         kwargs["prefix_tokens"] = forced if prefix is None else torch.cat((forced, prefix.to(forced)), dim=1)
         kwargs["bos_token"] = self.tgt_dict.bos()
         if isinstance(self.search, DiverseBeamSearch):
-            # It takes the samples' ids for rows of the batch, so ids of a data set lead it out of its tables.
+            # It uses sample ids as row numbers of the batch, so the ids of a data set would be out of range.
             sample = sample.copy()
             del sample["id"]
         with self._searched_words(forced, kwargs) as words:
@@ -80,10 +79,10 @@ class LanguageGenerator(BeamSearchGenerator):
 
     @contextlib.contextmanager
     def _searched_words(self, lang_tokens: torch.Tensor, options: Options) -> Iterator[OutputVocabulary | None]:
-        """Within this context, the search is restricted to the words of the batch's language and given words.
+        """Inside this context, the search is restricted to the words of the batch's language and to given words.
 
-        These words then have the ids of a smaller vocabulary, in the decoder, in the search and in ``options`` (of
-        fairseq's ``generate``), which are changed. Special symbols keep their ids: they always come first.
+        Meanwhile, the decoder, the search and ``options`` (of fairseq's ``generate``, which are modified) use the ids
+        of a smaller vocabulary. Special symbols keep their ids, because they always come first.
 
         Yields:
             The vocabulary; None if the search is not restricted.
@@ -99,7 +98,7 @@ class LanguageGenerator(BeamSearchGenerator):
                 decoder.output_projection = self._smaller_projection(projection, vocabulary)
                 rows = vocabulary.weight(embeddings.weight.detach())
                 decoder.embed_tokens = torch.nn.Embedding.from_pretrained(rows, padding_idx=embeddings.padding_idx)
-            assert self.token_indices_to_suppress is not None  # the constructor's
+            assert self.token_indices_to_suppress is not None  # set by the constructor
             never = self.token_indices_to_suppress.to(vocabulary.ids.device)
             self.token_indices_to_suppress = vocabulary.local(never[torch.isin(never, vocabulary.ids)])
             self.vocab_size = len(vocabulary.ids)
@@ -110,10 +109,10 @@ class LanguageGenerator(BeamSearchGenerator):
                 decoder.output_projection, decoder.embed_tokens = projection, embeddings
 
     def _vocabulary(self, lang_tokens: torch.Tensor, options: Options) -> OutputVocabulary:
-        """The words to search; tokens that ``options`` give get their ids there."""
+        """The words to search; tokens in ``options`` are converted to the ids of this vocabulary."""
         assert self.vocabularies is not None
         if self.lm_model is not None:
-            raise InputError("--lm-path: a language model needs all words; leave --restrict-decoding out")
+            raise InputError("--lm-path: a language model needs all words; remove --restrict-decoding")
         prefix, constraints = options["prefix_tokens"], options.get("constraints")
         given = [
             part.flatten() for part in (prefix, None if constraints is None else constraints[:, 1:]) if part is not None
@@ -122,7 +121,7 @@ class LanguageGenerator(BeamSearchGenerator):
         words = torch.cat([part.to(prefix) for part in given]).cpu().numpy()
         vocabulary, _ = self.vocabularies.output_vocabulary(languages, words, prefix.device)
         options["prefix_tokens"] = vocabulary.local(prefix)
-        if constraints is not None:  # the first column counts, zeros separate
+        if constraints is not None:  # the first column contains counts, and zeros separate constraints
             local = vocabulary.local(constraints[:, 1:].to(prefix)).to(constraints)
             options["constraints"] = torch.cat((constraints[:, :1], local), dim=1)
         return vocabulary
@@ -130,7 +129,7 @@ class LanguageGenerator(BeamSearchGenerator):
     def _smaller_projection(
         self, projection: nn.Linear | Int8Linear, vocabulary: OutputVocabulary
     ) -> RestrictedProjection:
-        """The rows of ``projection``; those in int8, which never change, are kept for the next batch."""
+        """The restricted ``projection``; in int8, where weights never change, it is cached for the next batch."""
         if not isinstance(projection, Int8Linear):
             return RestrictedProjection(projection, vocabulary)
         ids, kept = self._rounded.get(id(projection), (None, None))
@@ -150,7 +149,7 @@ class LanguageGenerator(BeamSearchGenerator):
             return sample["tgt_lang_id"].to(source).view(-1, 1)
         if self.target_token is None:
             raise InputError(
-                "--target-lang is missing, and the batch names no target languages; give it "
+                "--target-lang is missing, and the batch does not name target languages; give --target-lang "
                 '(in Python: generate(..., target_lang="bo"))'
             )
         return source.new_full((source.size(0), 1), self.target_token)
@@ -158,15 +157,15 @@ class LanguageGenerator(BeamSearchGenerator):
     def _prefix_tokens(self, step: int, lprobs, scores, tokens, prefix_tokens, beam_size: int):
         lprobs, tokens, scores = super()._prefix_tokens(step, lprobs, scores, tokens, prefix_tokens, beam_size)
         if step == 0:
-            lprobs.masked_fill_(lprobs > -torch.inf, 0.0)  # what is given is certain
+            lprobs.masked_fill_(lprobs > -torch.inf, 0.0)  # the language token is certain
         return lprobs, tokens, scores
 
     def length(self, step: int) -> int:
-        """Without the language token."""
+        """As the parent's, without the language token."""
         return max(step, 1)
 
     def finalize_hypos(self, step: int, bbsz_idx, eos_scores, tokens, scores, finalized, *args):
-        """fairseq's, with scores normalized by :meth:`length`."""
+        """As fairseq's, but scores are normalized by :meth:`length`."""
         before = [len(hypos) for hypos in finalized]
         newly_finished = super().finalize_hypos(step, bbsz_idx, eos_scores, tokens, scores, finalized, *args)
         if self.normalize_scores:
@@ -178,7 +177,7 @@ class LanguageGenerator(BeamSearchGenerator):
 
 
 def _without_first(hypo: dict[str, torch.Tensor], words: OutputVocabulary | None) -> dict[str, torch.Tensor]:
-    """A hypothesis without its first token, and its tokens, if they are ids of ``words``, as the dictionary's."""
+    """A hypothesis without its first token; ids of the vocabulary ``words`` become ids of the dictionary."""
     tokens = hypo["tokens"] if words is None else words.ids[hypo["tokens"]]
     shorter = {**hypo, "tokens": tokens[1:], "positional_scores": hypo["positional_scores"][1:]}
     if hypo["attention"].numel():

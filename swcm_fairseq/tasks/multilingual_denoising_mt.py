@@ -1,4 +1,4 @@
-"""The task ``multilingual_denoising_mt``: denoising in many languages and translation in one stream."""
+"""The task ``multilingual_denoising_mt``: multilingual denoising and translation in one stream."""
 
 import logging
 from typing import Any
@@ -47,12 +47,12 @@ from swcm_fairseq.tasks.validation import decode_and_score, parse_generation_opt
 logger = logging.getLogger(__name__)
 
 DEFAULT_POSITIONS = 256
-_EVAL_BATCH_SIZE = 32  # sentences decoded together where --batch-size-valid is not given
+_EVAL_BATCH_SIZE = 32  # sentences decoded together if --batch-size-valid is not given
 
 
 @register_task("multilingual_denoising_mt", dataclass=MultilingualDenoisingMTConfig)
 class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
-    """Denoising in many languages and translation (or summarization, or reading comprehension) in one stream.
+    """Multilingual denoising and translation (or summarization, or reading comprehension) in one stream.
 
     Attributes:
         dictionary: pieces, ``<mask>`` and language tokens; source and target share it.
@@ -66,12 +66,14 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         super().__init__(cfg)
         self.paths = utils.split_paths(cfg.data)
         if not all(self.paths):
-            raise InputError(f"the data path {cfg.data!r} has an empty part; write directories as a:b, or one of them")
+            raise InputError(
+                f"the data path {cfg.data!r} has an empty part; give one directory, or several separated by colons"
+            )
         self.dictionary = MultilingualDictionary.of(load_vocabulary(self.paths[0]))
         self.langs: list[str] = []
         self.positions = DEFAULT_POSITIONS if cfg.tokens_per_sample is None else cfg.tokens_per_sample
         if self.positions <= FRAME:
-            raise InputError(f"--tokens-per-sample {self.positions}: <s>, language and </s> leave no room")
+            raise InputError(f"--tokens-per-sample {self.positions}: give more than {FRAME} to leave room for text")
         self._loaded_positions: list[int] = []
         self._set_langs(split_list(cfg.langs) or list(DEFAULT_LANGS))
         self.noise = same_named(Noise, cfg)
@@ -85,18 +87,18 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
     @classmethod
     def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
-        """As for any task; and make ``fairseq-interactive`` read lines by this package's rules."""
+        """As the parent's; also make ``fairseq-interactive`` read lines by this package's rules."""
         options = whole_configuration(cfg)
         if options is None or from_checkpoint or not is_interactive():
             return super().setup_task(cfg, from_checkpoint, **kwargs)
         if options.common_eval.path is None:
-            raise InputError("--path is missing: give a checkpoint")
+            raise InputError("--path is missing; give a checkpoint")
         task = super().setup_task(cfg, from_checkpoint, **kwargs)
         open_input(options)
         return task
 
     def _set_langs(self, langs: list[str]) -> None:
-        """Set the dictionary's language tokens to those of ``langs``, in place, because fairseq already uses it."""
+        """Replace the language tokens in the dictionary, in place, because fairseq already uses it."""
         remove_special_symbols(self.dictionary)
         add_special_symbols(self.dictionary, langs)
         self.langs = langs
@@ -124,39 +126,43 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         )
         self.corpora = ChosenCorpora(self.paths, self.dictionary, self.langs, choice)
 
-    # --- what fairseq asks for ---
+    # --- fairseq's interface ---
 
     def max_positions(self) -> tuple[int, int]:
-        """Maximum positions of source and target, including ``<s> <xx>`` and ``</s>``."""
+        """Maximum lengths of source and target, including ``<s> <xx>`` and ``</s>``."""
         return self.positions, self.positions
 
     def load_state_dict(self, state_dict: TaskState) -> None:
-        """Adopt a checkpoint's languages and positions, and refuse data with another vocabulary.
+        """Adopt the languages and positions of a checkpoint, and refuse data with a different vocabulary.
 
-        fairseq calls it before it builds a checkpoint's model to decode, but not to train. In an ensemble, the
-        checkpoint with the fewest positions counts.
+        fairseq calls this before it builds the model of a checkpoint for decoding, but not for training. In an
+        ensemble, the checkpoint with the fewest positions decides.
 
         Raises:
-            InputError: the data directory's pieces, or ``--langs``, differ from the checkpoint's.
+            InputError: the pieces of the data directory, or ``--langs``, differ from those of the checkpoint.
         """
         if "symbols" not in state_dict:
             return  # a checkpoint of another task
         check_same_pieces(state_dict, self.dictionary.symbols[: self.dictionary.num_pieces], self.paths[0])
         if "langs" not in state_dict:
-            raise InputError("--path: a checkpoint of masked language modelling, which writes no text; give another")
+            raise InputError(
+                "--path: a checkpoint of masked language modelling cannot generate text; give a checkpoint of an "
+                "encoder-decoder"
+            )
         langs = list(state_dict["langs"])
         if self.cfg.langs is not None and self.langs != langs:
-            raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; leave --langs out")
-        if self.cfg.tokens_per_sample is None and "tokens_per_sample" in state_dict:  # older checkpoints do not say
+            raise InputError(f"--langs {','.join(self.langs)}: the checkpoint has {','.join(langs)}; remove --langs")
+        if self.cfg.tokens_per_sample is None and "tokens_per_sample" in state_dict:  # older checkpoints lack it
             self._loaded_positions.append(state_dict["tokens_per_sample"])
             self.positions = min(self._loaded_positions)
         self._set_langs(langs)
 
     def build_model(self, cfg, from_checkpoint: bool = False):
-        """Build the model; one that comes from a checkpoint never needs the pretrained encoder's file again.
+        """Build the model; a model from a checkpoint no longer needs the file of the pretrained encoder.
 
         Raises:
-            InputError: the model has fewer positions than ``--tokens-per-sample``.
+            InputError: an option does not work in training, a file is missing, or the model has fewer positions than
+                ``--tokens-per-sample``.
         """
         of_training = {
             "pretrained_encoder": None,
@@ -172,9 +178,9 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         if not from_checkpoint:
             precision = CPUPrecision.of(self.cfg.cpu_precision)
             if precision is not CPUPrecision.float32:
-                raise InputError(f"--cpu-precision {precision.value} is for generating; leave it out of training")
+                raise InputError(f"--cpu-precision {precision.value} is only for generation; remove it from training")
             if self.cfg.cuda_graph_decoding:
-                raise InputError("--cuda-graph-decoding is for generating; leave it out of training")
+                raise InputError("--cuda-graph-decoding is only for generation; remove it from training")
             self.begin_training(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, XLMSWCMModel) and not from_checkpoint and (missing := missing_weights(model.cfg)):
@@ -182,18 +188,18 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
         if least < self.positions and from_checkpoint:
-            logger.info(f"the checkpoint's model has {least} positions: --tokens-per-sample is lowered to that")
+            logger.info(f"the model in the checkpoint has {least} positions; --tokens-per-sample is lowered to {least}")
             self.positions = least
             self._choose_corpora()
         elif least < self.positions:
             raise InputError(
-                f"--tokens-per-sample {self.positions}: the model has {least} positions; lower it, or "
+                f"--tokens-per-sample {self.positions}: the model has only {least} positions; lower it, or "
                 "raise --max-source-positions and --max-target-positions"
             )
         return model
 
     def check_restored_state(self, state: TaskState, path: str) -> None:
-        """Refuse a checkpoint with other pieces, or other languages; a new run from it may add languages."""
+        """Refuse a checkpoint with other pieces or languages; ``--finetune-from-model`` may add languages."""
         finetune = path == self.cfg.finetune_from_model
         check_same_symbols(state, self.dictionary.symbols, self.langs, path, finetune)
 
@@ -202,9 +208,9 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
         Args:
             split: ``train``, ``valid``, ``test``, ...
-            combine: read ``train``, ``train1``, ... of stock directories as one.
-            epoch: chooses the directory if there are several.
-            kwargs: fairseq's, not needed.
+            combine: read ``train``, ``train1``, ... in stock directories as one split.
+            epoch: selects the directory if there are several.
+            kwargs: fairseq's, not used.
 
         Raises:
             InputError: no chosen corpus has the split, or one of its files is damaged.
@@ -223,22 +229,22 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         self.datasets[split] = MultilingualDataset(streams, self.dictionary, self.noise, self.positions, mix)
 
     def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
-        """fairseq's; a sample longer than ``--max-tokens`` is refused rather than skipped."""
+        """As fairseq's, but refuse samples longer than ``--max-tokens`` instead of skipping them."""
         if isinstance(dataset, MultilingualDataset) and max_tokens is not None:
             longest = int(dataset.sizes.max())
             if longest > max_tokens:
                 raise InputError(
-                    f"--max-tokens {max_tokens}: the longest sample has {longest} positions; raise it, or lower "
+                    f"--max-tokens {max_tokens}: the longest sample has {longest} tokens; raise --max-tokens or lower "
                     "--tokens-per-sample"
                 )
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         if iterator is self.train_iterator:
             source, target = self.datasets[self.cfg.train_subset].padding(iterator.frozen_batches)
-            logger.info(f"padding: about {source:.1%} of the source's positions, {target:.1%} of the target's")
+            logger.info(f"padding: about {source:.1%} of source positions, {target:.1%} of target positions")
         return iterator
 
     def begin_valid_epoch(self, epoch: int, model) -> None:
-        """Decode and score the first samples of each pair corpus, if ``--eval-metric`` asks for it."""
+        """Decode and score the first samples of each parallel corpus, if ``--eval-metric`` is given."""
         self._eval_scores = {}
         if self.cfg.eval_metric is None:
             return
@@ -255,7 +261,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         )
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
-        """fairseq's, and in validation the scores of ``--eval-metric``."""
+        """As fairseq's; in validation, also log the scores of ``--eval-metric``."""
         if isinstance(criterion, FairseqCriterion) and criterion.logging_outputs_can_be_summed():
             logging_outputs = [summed(logging_outputs)]
         super().reduce_metrics(logging_outputs, criterion)
@@ -267,31 +273,31 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
     @property
     def group_names(self) -> list[str]:
-        """Names of all chosen corpora and directions, over all data directories; ``sample["group"]`` indexes them."""
+        """Names of all chosen directions in all data directories; ``sample["group"]`` indexes them."""
         return self.corpora.group_names
 
     def language_vocabulary(self, lang_token: int) -> torch.Tensor | None:
-        """The pieces that a language's training text has, as swcm binarize counted them.
+        """The pieces that occur in the training text of a language, as counted by swcm binarize.
 
         Args:
             lang_token: dictionary index of the language token.
 
         Returns:
-            int64, ascending; None if nothing was counted.
+            ids, int64, ascending; None if the pieces were not counted.
         """
         return self.corpora.vocabulary(self.langs[lang_token - self.dictionary.num_pieces - 1], self.cfg.train_subset)
 
     def _sample_counts(self, streams: list[Stream]) -> np.ndarray:
-        """How many samples of each stream an epoch has; logs the table."""
+        """The number of samples per epoch from each stream; logs the table."""
         cfg = self.cfg
         shares = cfg.translation_share, language_share(cfg.language_share)
         if None not in shares:
-            raise InputError("--translation-share and --language-share: give one of them")
+            raise InputError("--translation-share and --language-share: give only one of them")
         return planned_counts(streams, self.temperature, cfg.samples_per_epoch, *shares)
 
 
 def _word_units(text: str | None) -> dict[str, WordUnit]:
-    """``bo=piece,zh=space`` as a dict; raises :class:`InputError` if it is not of that form."""
+    """Parse ``bo=piece,zh=space``; raises :class:`InputError` if ``text`` does not have this form."""
     units = {}
     for item in split_list(text):
         lang, _, unit = item.partition("=")
@@ -299,5 +305,5 @@ def _word_units(text: str | None) -> dict[str, WordUnit]:
             units[check_code(lang)] = WordUnit(unit)
         except ValueError as error:
             choices = ", ".join(unit.value for unit in WordUnit)
-            raise InputError(f"--word-units {item}: write LANG=UNIT with a unit of {choices}") from error
+            raise InputError(f"--word-units {item}: write LANG=UNIT, where UNIT is one of {choices}") from error
     return units

@@ -1,4 +1,4 @@
-"""Options that fairseq does not check: numbers, the number of processes, the checkpoints to decode with."""
+"""Checks of options that fairseq does not check: numbers, the number of processes, checkpoints for decoding."""
 
 import ast
 import math
@@ -14,9 +14,9 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.restoring import read_checkpoint
 
 FLOAT_BYTES = 4
-MOST = 2**31 - 1  # of 32-bit counts
-# Group and option -> minimum and maximum. Other numbers lead to divisions by zero, a SIGFPE, negative lengths, or no
-# effect at all.
+MOST = 2**31 - 1  # maximum of 32-bit counts
+# Group and option -> minimum and maximum. Numbers outside lead to a division by zero, a SIGFPE or negative lengths, or
+# have no effect.
 LIMITS: dict[str, tuple[float, float]] = {
     "common.seed": (0, 2**32 - 1),
     "common.log_interval": (1, MOST),
@@ -64,13 +64,13 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 
 def check_options(options: DictConfig) -> None:
-    """Refuse options that fairseq would fail on.
+    """Refuse options on which fairseq would fail.
 
     Args:
-        options: its whole configuration.
+        options: fairseq's whole configuration.
 
     Raises:
-        InputError: an option has an impossible value; the message gives the possible ones.
+        InputError: an option has an invalid value; the message gives the valid ones.
     """
     for key, (least, most) in LIMITS.items():
         value = OmegaConf.select(options, key)
@@ -79,8 +79,8 @@ def check_options(options: DictConfig) -> None:
                 raise InputError(f"--{key.split('.')[1].replace('_', '-')} {number}: give {_range(least, most)}")
     if options.checkpoint.write_checkpoints_asynchronously:
         raise InputError(
-            "--write-checkpoints-asynchronously: leave it out: fairseq writes no checkpoint_last.pt with it, so a "
-            "killed training would start again from the beginning"
+            "--write-checkpoints-asynchronously: remove this option; with it, fairseq writes no checkpoint_last.pt, so "
+            "an interrupted training would restart from the beginning"
         )
     if options.common_eval.path is None:
         check_launcher(options)
@@ -95,11 +95,14 @@ def _range(least: float, most: float) -> str:
 
 
 def check_size(model: DictConfig | Namespace, symbols: int) -> None:
-    """Refuse a model whose parameters alone exceed this machine's memory, before it is built.
+    """Refuse to build a model whose parameters alone exceed the memory of this machine.
 
     Args:
         model: the options of its architecture.
-        symbols: in the dictionary.
+        symbols: number of symbols in the dictionary.
+
+    Raises:
+        InputError: the model is too large.
     """
     options = vars(model) if isinstance(model, Namespace) else model
     width, ffn, layers, decoder_layers, source, target, positions = (
@@ -114,14 +117,14 @@ def check_size(model: DictConfig | Namespace, symbols: int) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if parameters * FLOAT_BYTES > memory:
         raise InputError(
-            f"--encoder-layers {layers}, --encoder-embed-dim {width}, --encoder-ffn-embed-dim {ffn}, {rows:,} rows of "
-            f"embeddings: about {parameters:,} parameters, more than fit into this machine's {memory / 2**30:.0f} GB; "
-            "give smaller sizes"
+            f"--encoder-layers {layers}, --encoder-embed-dim {width}, --encoder-ffn-embed-dim {ffn} and {rows:,} "
+            f"embedding rows make about {parameters:,} parameters, more than fit into this machine's "
+            f"{memory / 2**30:.0f} GB; give smaller sizes"
         )
 
 
 def check_launcher(options: DictConfig) -> None:
-    """Refuse a single-process training that was started as one of several: each would train alone."""
+    """Refuse a single-process training that a launcher started as one of several, because each would train alone."""
     promised = os.environ.get("WORLD_SIZE", "1")
     if promised.isdecimal() and int(promised) > 1 and options.distributed_training.distributed_world_size == 1:
         cpu = (
@@ -130,13 +133,13 @@ def check_launcher(options: DictConfig) -> None:
         )
         raise InputError(
             f"--distributed-world-size 1: the launcher has started {promised} processes (WORLD_SIZE={promised}), and "
-            f"each would train a model of its own; give --distributed-world-size {promised}"
+            f"each would train a separate model; give --distributed-world-size {promised}"
             f"{cpu if options.common.cpu else ''}"
         )
 
 
 def check_models(options: DictConfig) -> None:
-    """Refuse checkpoints that cannot be read, and overrides of options that they do not have."""
+    """Refuse checkpoints that cannot be read and overrides of options that they do not have."""
     states = []
     if options.checkpoint.checkpoint_shard_count == 1 and not options.checkpoint.checkpoint_suffix:
         for path in utils.split_paths(options.common_eval.path):
@@ -144,12 +147,12 @@ def check_models(options: DictConfig) -> None:
                 raise InputError(f"--path {path}: no such file; give a checkpoint, or several separated by colons")
             states.append(read_checkpoint(path))
             if not states[-1].get("model") or not (states[-1].get("cfg") or states[-1].get("args")):
-                raise InputError(f"--path {path}: holds no model that fairseq-train has saved; give its checkpoint")
+                raise InputError(f"--path {path}: contains no model; give a checkpoint saved by fairseq-train")
     overrides = _overrides(options.common_eval.model_overrides)
     known = {name for state in states for name in _names(state.get("cfg") or vars(state["args"]))}
     for name in overrides:
         if states and name not in known:
-            raise InputError(f"--model-overrides: no checkpoint has an option {name!r}; leave it out")
+            raise InputError(f"--model-overrides: no checkpoint has an option {name!r}; remove it")
 
 
 def _overrides(text: str) -> dict[str, object]:
@@ -164,7 +167,7 @@ def _overrides(text: str) -> dict[str, object]:
 
 
 def _names(tree: Mapping[str, object]) -> Iterator[str]:
-    """The names of all options in a configuration: nested dictionaries, and Namespaces of older architectures."""
+    """The names of all options in a configuration of nested dictionaries, or Namespaces for older architectures."""
     for name, value in tree.items():
         yield str(name)
         if isinstance(value, dict | Namespace):

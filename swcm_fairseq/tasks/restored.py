@@ -18,31 +18,31 @@ SIZES = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")  # encoder_<
 
 
 def read_task_state(path: str) -> TaskState:
-    """The task's part of a checkpoint; raises as :func:`read_checkpoint` does."""
+    """The task state in a checkpoint; raises the same errors as :func:`read_checkpoint`."""
     return read_checkpoint(path).get("task_state") or {}
 
 
 def check_same_pieces(state: TaskState, pieces: Sequence[str], directory: Path | str) -> None:
-    """Raise :class:`InputError` if a checkpoint was trained with other pieces than the vocabulary in ``directory``.
+    """Raise :class:`InputError` if a checkpoint was not trained with the vocabulary in ``directory``.
 
     Args:
-        state: the task's part of a checkpoint.
+        state: the task state in a checkpoint.
         pieces: fairseq's four specials and the pieces, in order.
-        directory: from which they were read.
+        directory: the directory that they were read from.
     """
     if state["symbols"][: len(pieces) + 1] != [*pieces, MASK]:
         raise InputError(
-            f"{directory}: has another vocabulary than the checkpoint; give the data directory that the model "
-            "was trained with, or binarize the text with its vocabulary"
+            f"{directory}: has a different vocabulary from the checkpoint; give the data directory that the model "
+            "was trained with, or binarize the text with the checkpoint's vocabulary"
         )
 
 
 def check_same_symbols(
     state: TaskState, symbols: Sequence[str], langs: Sequence[str], path: str, finetune: bool = False
 ) -> None:
-    """Raise :class:`InputError` if training would continue with other pieces or languages than the checkpoint's.
+    """Raise :class:`InputError` if the pieces or languages of a training differ from those of its checkpoint.
 
-    With ``finetune`` (``--finetune-from-model``: a new run with new optimizer state) languages may be added at the end.
+    With ``finetune`` (``--finetune-from-model``, a new run with new optimizer state), languages may be appended.
     """
     old = list(state.get("symbols", symbols))
     if old == list(symbols) or (finetune and old == list(symbols)[: len(old)]):
@@ -50,19 +50,20 @@ def check_same_symbols(
     theirs = state.get("langs")
     if theirs is None:
         raise InputError(
-            f"{path}: is of masked language modelling, not of this task; start from it with --pretrained-encoder {path}"
+            f"{path}: is a checkpoint of masked language modelling, not of this task; to start from it, use "
+            f"--pretrained-encoder {path}"
         )
     if old[: -len(theirs)] == list(symbols)[: -len(langs)]:
         langs_text = ",".join(theirs)
-        fix = f"give --langs {langs_text}, or more languages after these"
+        fix = f"give --langs {langs_text}, optionally with more languages appended"
         if not finetune:
             fix = (
-                "continue with its languages, or add languages after them in a new run: "
+                "continue with these languages, or append languages in a new run with "
                 f"--finetune-from-model {path} and another --save-dir"
             )
         raise InputError(f"{path}: was trained with --langs {langs_text}, not {','.join(langs)}; {fix}")
     raise InputError(
-        f"{path}: was trained with another vocabulary than the data directory's; binarize the text with its "
+        f"{path}: was not trained with the vocabulary of the data directory; binarize the text with the checkpoint's "
         "vocabulary, or use another --save-dir"
     )
 
@@ -71,19 +72,21 @@ def restored_sizes(run: RunOptions, positions: int) -> EncoderSizes | None:
     """The sizes of the encoder that fairseq is about to restore; None if it restores none.
 
     Raises:
-        InputError: the checkpoint has no encoder, or fewer than ``positions`` (``--tokens-per-sample``).
+        InputError: the checkpoint has no encoder, or fewer positions than ``positions`` (``--tokens-per-sample``).
     """
     path = restored_file(run)
     if path is None:
         return None
     sizes = read_fairseq_sizes(Path(path))
     if sizes.positions < positions:
-        raise InputError(f"--tokens-per-sample {positions}: {path} has {sizes.positions} positions")
+        raise InputError(
+            f"--tokens-per-sample {positions}: {path} has only {sizes.positions} positions; give at most that many"
+        )
     return sizes
 
 
 def take_sizes(model: DictConfig | Namespace, sizes: EncoderSizes) -> None:
-    """Set the options of one of fairseq's encoder architectures to ``sizes``, in place."""
+    """Set the options of a fairseq encoder architecture to ``sizes``, in place."""
     options = {f"encoder_{name}": getattr(sizes, name) for name in SIZES}
     options |= {"activation_fn": sizes.activation_fn, "max_positions": sizes.positions}
     if isinstance(model, Namespace):

@@ -1,4 +1,4 @@
-"""Common behavior of this package's tasks in training: run once at a time, resume, and end once."""
+"""Common behavior of this package's tasks in training: locking the save directory, resuming, and finishing."""
 
 import logging
 import math
@@ -31,19 +31,19 @@ T = TypeVar("T")
 
 @dataclass
 class TrainingConfig(RunOptions):
-    """fairseq's options that every task of this package reads."""
+    """fairseq's options that all tasks of this package read."""
 
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
 
 
 class TrainingTask(FairseqTask):
-    """A task for training; fairseq's commands call it before they build a model.
+    """A task for training.
 
     Attributes:
         dictionary: pieces, ``<mask>`` and, if the task has them, language tokens; source and target share it.
-        options: fairseq's whole configuration; None if the task is created without a command.
-        train_iterator: fairseq's iterator over the training set, which knows how much of which epoch has passed.
+        options: fairseq's whole configuration; None if the task is created outside fairseq's commands.
+        train_iterator: fairseq's iterator over the training set, which knows the current epoch and position.
     """
 
     cfg: TrainingConfig
@@ -56,15 +56,15 @@ class TrainingTask(FairseqTask):
 
     @classmethod
     def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
-        """Make the task.
+        """Create the task.
 
         Args:
-            cfg: its options.
-            from_checkpoint: they are a checkpoint's, not a command line's.
-            kwargs: fairseq's, not needed.
+            cfg: the options of the task.
+            from_checkpoint: whether they come from a checkpoint instead of a command line.
+            kwargs: fairseq's, not used.
 
         Raises:
-            InputError: an option of the command cannot be used.
+            InputError: an option of the command is invalid.
         """
         options = whole_configuration(cfg)
         if options is not None and not from_checkpoint:
@@ -82,25 +82,25 @@ class TrainingTask(FairseqTask):
         return self.dictionary
 
     def begin_training(self, model: DictConfig | Namespace | None) -> None:
-        """Called before a model is built for training: fairseq does not tell a task about ``--save-dir``.
+        """Prepare ``--save-dir`` and check the checkpoint to start from; called before a model is built for training.
 
         Args:
-            model: the options of its architecture.
+            model: the options of the architecture.
 
         Raises:
-            InputError: another training saves there, the checkpoint to start from is missing or does not fit, or the
-                model does not fit into memory.
-            SystemExit: with status 0, the training is finished.
+            InputError: another training uses the directory, the checkpoint to start from is missing or does not fit,
+                or the model does not fit into memory.
+            SystemExit: with status 0 if the training is already finished.
         """
         end = on_first_process(self._prepare_save_dir)
         if end is not None:
-            logger.info(f"finished, done training: {end}; raise it to train longer")
+            logger.info(f"done training, already finished: {end}; raise it to train longer")
             sys.exit(0)
         if model is not None:
             check_size(model, len(self.source_dictionary))
 
     def _prepare_save_dir(self) -> str | None:
-        """Why the training is finished, if it is."""
+        """The reason why the training is finished; None if it is not."""
         cfg = self.cfg
         if self.options is not None and os.path.isdir(cfg.save_dir) and not self.options.checkpoint.no_save:
             save_directory.lock(cfg.save_dir)
@@ -115,10 +115,10 @@ class TrainingTask(FairseqTask):
         return None if why is None else f"{path}: {why}"
 
     def _check_restored(self) -> str | None:
-        """The checkpoint that fairseq will restore, of which it tells neither task nor model.
+        """The path of the checkpoint that fairseq will restore, without telling the task or the model.
 
         Raises:
-            InputError: it is missing, or :meth:`check_restored_state` refuses it.
+            InputError: the checkpoint is missing, or :meth:`check_restored_state` refuses it.
         """
         cfg = self.cfg
         path = restored_file(cfg)
@@ -128,7 +128,7 @@ class TrainingTask(FairseqTask):
                 ("--continue-once", cfg.continue_once),
                 ("--finetune-from-model", cfg.finetune_from_model),
             ):
-                if value is not None:  # a resumed run no longer needs the last two
+                if value is not None:  # not reached by a resumed run, which no longer needs the last two
                     raise InputError(f"{flag} {value}: no such file; give a checkpoint")
             return None
         self.check_restored_state(read_checkpoint(path).get("task_state") or {}, path)
@@ -138,14 +138,14 @@ class TrainingTask(FairseqTask):
         """Refuse a checkpoint that does not fit the data.
 
         Args:
-            state: the task's part of the checkpoint.
-            path: of the checkpoint.
+            state: the task state in the checkpoint.
+            path: path of the checkpoint.
         """
 
-    # --- the task's part of a checkpoint, besides its state ---
+    # --- additional state in checkpoints ---
 
     def get_checkpoint_dict(self) -> dict[str, Options]:
-        """What fairseq does not save: how many validations brought no improvement, for ``--patience``."""
+        """State that fairseq does not save: the number of validations without improvement, for ``--patience``."""
         counters = _early_stopping()
         kept = {name: counters[name] for name in ("best", "num_runs") if name in counters}
         return {type(self).__name__: {"early_stopping": kept}}
@@ -157,10 +157,10 @@ class TrainingTask(FairseqTask):
     # --- loading processes ---
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        """fairseq's; ends the loading processes of the epoch before, and announces the updates per epoch."""
+        """As fairseq's; also end the loading processes of the previous epoch, and announce the updates per epoch."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         if dataset is self.datasets.get(self.cfg.train_subset):
-            # An iterator that fairseq reuses must keep its state, or it would repeat its first epoch.
+            # An iterator that fairseq reuses must keep its state; otherwise, it would repeat its first epoch.
             if self.train_iterator is not None and self.train_iterator is not iterator:
                 _end_workers(self.train_iterator)
             self.train_iterator = iterator
@@ -171,15 +171,15 @@ class TrainingTask(FairseqTask):
 
 
 def whole_configuration(cfg: DictConfig) -> DictConfig | None:
-    """The configuration of the command that a task's options are part of; None if there is none."""
+    """The configuration of the command that ``cfg`` is part of; None if there is no command."""
     root = cfg._get_root()
     return root if isinstance(root, DictConfig) and "optimization" in root and "checkpoint" in root else None
 
 
 def on_first_process(work: Callable[[], T]) -> T:
-    """Do ``work`` only in the first process of a training run; all processes get its result or :class:`InputError`.
+    """Run ``work`` only in the first process of a training; all processes get its result or :class:`InputError`.
 
-    ``work`` returns plain data: text, a number, None.
+    ``work`` must return plain data, such as text, a number or None.
     """
     if not torch.distributed.is_initialized():
         return work()
@@ -197,12 +197,12 @@ def on_first_process(work: Callable[[], T]) -> T:
 
 
 def _own_state(task: FairseqTask, state: Checkpoint) -> Options:
-    """What :meth:`TrainingTask.get_checkpoint_dict` put into a checkpoint."""
+    """The state that :meth:`TrainingTask.get_checkpoint_dict` saved in a checkpoint."""
     return (state.get("extra_state") or {}).get(type(task).__name__) or {}
 
 
 def _early_stopping() -> Options:
-    """fairseq's counters for ``--patience``, attributes of the function that uses them in the running command."""
+    """fairseq's counters for ``--patience``, which are attributes of a function in the running command."""
     for name in ("__main__", "fairseq_cli.train"):
         function = vars(sys.modules.get(name, object)).get("should_stop_early")
         if function is not None:
@@ -211,9 +211,9 @@ def _early_stopping() -> Options:
 
 
 def _end_workers(iterator: EpochBatchIterator) -> None:
-    """End the loading processes of an epoch that is over.
+    """End the loading processes of a finished epoch.
 
-    Iterator and loader refer to each other. If Python's garbage collector removes such a cycle, the workers are not
-    told to end (their queues are closed first), and training pauses for five seconds for each of them.
+    Iterator and loader refer to each other. If the garbage collector removes this cycle, it closes the queues of the
+    workers before telling them to end, and training pauses for five seconds per worker.
     """
     iterator._cur_epoch_itr = iterator._next_epoch_itr = iterator.dataloader = None

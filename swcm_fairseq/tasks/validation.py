@@ -1,4 +1,4 @@
-"""Validation by decoding: scores of hypotheses, for choosing checkpoints."""
+"""Validation by decoding: score hypotheses to select checkpoints."""
 
 import ast
 import logging
@@ -29,7 +29,7 @@ _DEFAULT_GENERATION = {"beam": 4, "max_len_a": 0, "max_len_b": 200}
 
 
 class EvalMetric(Enum):
-    """Scores that validation can give."""
+    """The scores that validation can compute."""
 
     bleu = "bleu"
     chrf = "chrf"
@@ -37,7 +37,7 @@ class EvalMetric(Enum):
 
 
 def parse_generation_options(text: str) -> Namespace:
-    """Options of ``fairseq-generate`` from ``{"beam": 1}``; raises :class:`InputError` if it is not such a dict."""
+    """Parse options of ``fairseq-generate``, e.g. ``{"beam": 1}``; raises :class:`InputError` if that fails."""
     try:
         options = ast.literal_eval(text)
         return Namespace(**{**_DEFAULT_GENERATION, **options})
@@ -46,7 +46,7 @@ def parse_generation_options(text: str) -> Namespace:
 
 
 def build_metric(metric: EvalMetric, lang: str) -> Metric:
-    """The metric as ``swcm score`` computes it; for unknown languages by words."""
+    """The metric as ``swcm score`` computes it; unknown languages are scored by words."""
     for built in build_metrics(lang, build_tokenizer(lang, language(lang).rouge or "word")):
         if isinstance(built, Rouge):
             if metric is EvalMetric.rouge_l and built.rouge_type is RougeType.ROUGE_L:
@@ -63,7 +63,7 @@ def chosen_samples(dataset: MultilingualDataset, most: int) -> np.ndarray:
 
 
 def _batches(dataset: MultilingualDataset, indices: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """``indices`` in batches of one target language each (``--restrict-decoding`` needs that), by length."""
+    """``indices`` sorted by length, in batches with a single target language (for ``--restrict-decoding``)."""
     langs = np.array([stream.target_lang for stream in dataset.streams])[dataset.stream_of[indices]]
     for lang in sorted(set(langs)):
         own = indices[langs == lang]
@@ -74,7 +74,7 @@ def _batches(dataset: MultilingualDataset, indices: np.ndarray, batch_size: int)
 def _decode(
     dataset: MultilingualDataset, generator: LanguageGenerator, model: BaseFairseqModel, samples: int, batch_size: int
 ) -> dict[int, tuple[list[str], list[str]]]:
-    """Hypotheses and references of each group; for the arguments see :func:`decode_and_score`."""
+    """Hypotheses and references of each group; for the arguments, see :func:`decode_and_score`."""
     model.eval()
     texts: dict[int, tuple[list[str], list[str]]] = {}
     device = next(model.parameters()).device
@@ -101,19 +101,19 @@ def decode_and_score(
     batch_size: int,
     group_names: list[str],
 ) -> dict[str, float]:
-    """Decode the first samples of every pair corpus and score them; every process of a run does all the work.
+    """Decode and score the first samples of every parallel corpus; each process of a run does all the work.
 
     Args:
         dataset: a validation set.
-        generator: from ``task.build_generator``.
-        model: in evaluation mode afterwards.
-        metric: what to compute.
-        samples: maximum number for each corpus and direction.
-        batch_size: sentences decoded together.
+        generator: a generator from ``task.build_generator``.
+        model: the model, which is in evaluation mode afterwards.
+        metric: the score to compute.
+        samples: maximum number of samples per corpus and direction.
+        batch_size: number of sentences to decode together.
         group_names: names of the groups.
 
     Returns:
-        score in percent of each group, as ``mt_zh-bo_bleu``, and their mean, as ``bleu``; {} without pairs.
+        the score of each group in percent, as ``mt_zh-bo_bleu``, and their mean, as ``bleu``; {} without pairs.
     """
     texts = _decode(dataset, generator, model, samples, batch_size)
     langs = {group: stream.target_lang for group, stream in zip(dataset.mix.groups, dataset.streams, strict=True)}
@@ -125,7 +125,7 @@ def decode_and_score(
     if scores:
         scores[metric.value] = round(sum(scores.values()) / len(scores), 2)
     if distributed_utils.get_data_parallel_world_size() > 1:
-        # Different GPUs may write different words; all processes must end training together (--patience).
+        # Different GPUs may generate different words, but all processes must end training together (--patience).
         scores = distributed_utils.broadcast_object(scores, 0, distributed_utils.get_data_parallel_group())
     return scores
 

@@ -136,16 +136,18 @@ class TestDecoding:
         (tmp_path / "cut.pt").write_bytes((tmp_path / "trained/checkpoint_last.pt").read_bytes()[:-100])
         assert "cut.pt: not a checkpoint that can be read" in refused(program, path="cut.pt")
         torch.save({"model": {}, "args": None}, "empty.pt")
-        assert "empty.pt: holds no model that fairseq-train has saved" in refused(program, path="empty.pt")
+        assert "empty.pt: contains no model; give a checkpoint saved by fairseq-train" in refused(
+            program, path="empty.pt"
+        )
         torch.save([1, 2], "list.pt")
         assert "list.pt: not a checkpoint of fairseq's" in refused(program, path="list.pt")
 
     def test_an_encoders_checkpoint(self, refused, data, tmp_path, error_line):
         train(data, tmp_path / "encoder", "corpora_masked_lm", "--max-update", 1, "--disable-validation")
         path = tmp_path / "encoder/checkpoint_last.pt"
-        assert "which writes no text" in refused("fairseq-generate", path=path)
+        assert "cannot generate text" in refused("fairseq-generate", path=path)
         command = options(data, tmp_path / "run", TASK, "--max-update", 1, "--restore-file", path)
-        assert f"start from it with --pretrained-encoder {path}" in error_line("fairseq-train", *command)
+        assert f"to start from it, use --pretrained-encoder {path}" in error_line("fairseq-train", *command)
 
     def test_no_checkpoint(self, data, error_line):
         for program in ("fairseq-generate", "fairseq-interactive"):

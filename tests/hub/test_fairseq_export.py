@@ -60,7 +60,7 @@ def test_bad_input_is_one_line(checkpoint, exported, data_bin, tmp_path):
     shutil.copy(data_bin / "sentencepiece.bpe.model", other)
     first, *rest = (data_bin / "dict.txt").read_text("utf-8").splitlines(keepends=True)
     (other / "dict.txt").write_text("".join([*rest, first]), "utf-8")
-    with pytest.raises(InputError, match="another vocabulary than the checkpoint"):
+    with pytest.raises(InputError, match="a different vocabulary from the checkpoint"):
         export(checkpoint, tmp_path / "out", other)
     state = torch.load(checkpoint, weights_only=True)
     for change, message in (

@@ -103,7 +103,7 @@ def test_truncation_is_reported_once(model, texts, caplog):
         model.generate(["书" * 100, "书", "藏" * 60], **DIRECTION, **SEARCH)
     room = POSITIONS - 3
     assert caplog.text.count("texts have more than") == 1
-    assert f"2 of 3 texts have more than {room} tokens (the first: number 1, with" in caplog.text
+    assert f"2 of 3 texts have more than {room} tokens (the first is number 1, with" in caplog.text
     assert f"only the first {room} of each are read" in caplog.text
 
 

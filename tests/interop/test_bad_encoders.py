@@ -77,7 +77,10 @@ def broken_config(directory):
 
 BAD = [
     (no_tensor, r"tensor encoder\.layer\.1\.attention\.self\.key\.bias is missing"),
-    (other_shape, r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\].*layers\.1\.fc1\.weight of the encoder has the shape \[32, 16\]"),
+    (
+        other_shape,
+        r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\].*layers\.1\.fc1\.weight of the encoder has the shape \[32, 16\]",
+    ),
     (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight has no place"),
     (cut_off, r"model\.safetensors: not a readable safetensors file"),
     (code, r"pytorch_model\.bin: refused: it would run code \(print\); use a safetensors file"),

@@ -80,7 +80,7 @@ def test_bad_options(options, message):
 
 
 def test_no_epoch_length():
-    with pytest.raises(InputError, match="does not know how many updates"):
+    with pytest.raises(InputError, match="does not know the number of updates"):
         schedule(total_num_update=10).step_update(1)
 
 
@@ -91,7 +91,7 @@ TOO_LONG = [
     ),
     ({"warmup_updates": 11, "total_num_update": 10, "max_update": 90}, "^--warmup-updates 11: --total-num-update 10"),
     ({"warmup_epochs": 3.0, "max_epoch": 2}, "^--warmup-epochs 3: --max-epoch 2 ends training before; shorten it"),
-    ({"warmup_updates": 1}, "has no end: give --max-update, --max-epoch or --total-num-update"),
+    ({"warmup_updates": 1}, "has no end; give --max-update, --max-epoch or --total-num-update"),
 ]
 
 

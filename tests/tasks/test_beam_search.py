@@ -279,12 +279,12 @@ def test_cuda_graphs_are_refused(make_task, task, build, batch):
     task.cfg.cuda_graph_decoding = True
     with pytest.raises(InputError, match="--cuda-graph-decoding needs a GPU"):
         task.build_generator([build()], SimpleNamespace(beam=2))
-    with pytest.raises(InputError, match="--cuda-graph-decoding is for generating; leave it out of training"):
+    with pytest.raises(InputError, match="--cuda-graph-decoding is only for generation; remove it from training"):
         task.build_model(XLMSWCMConfig(**SIZE))
     task.cfg.cuda_graph_decoding = False
     generator = task.build_generator([build()], SimpleNamespace(beam=2, max_len_b=9, sampling=True))
     generator.static_steps = True
-    with pytest.raises(InputError, match="--cuda-graph-decoding: this search is not plain beam search"):
+    with pytest.raises(InputError, match="--cuda-graph-decoding works only for plain beam search"):
         generator.generate([], batch)
 
 

@@ -109,7 +109,7 @@ def test_documents_of_some_languages_are_joined(make, caplog):
         ({"tokens_per_sample": 3}, "--tokens-per-sample 3"),
         ({"samples_per_epoch": 0}, "--samples-per-epoch 0"),
         ({"corpora": "kk"}, "kk"),
-        ({"join_documents": "zh,kk"}, "--join-documents kk: .* has text in bo, zh$"),
+        ({"join_documents": "zh,kk"}, "--join-documents kk: .* has no text in that language; available: bo, zh$"),
     ],
 )
 def test_bad_input_is_refused(make, options, message):

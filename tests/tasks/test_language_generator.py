@@ -221,7 +221,7 @@ def test_truncation_of_long_interactive_lines_is_reported(make_task, caplog):
     dataset = task.build_dataset_for_inference(*task.get_interactive_tokens_and_lengths(["▁a", "▁a " * 9], str))
     source = dataset[1]["source"]
     assert len(source) == 8 and source[-1] == task.dictionary.eos()
-    assert caplog.text.count("1 of 2 texts have more than 5 tokens (the first: number 2, with 9)") == 1
+    assert caplog.text.count("1 of 2 texts have more than 5 tokens (the first is number 2, with 9)") == 1
 
 
 def test_long_references_are_scored_whole(decode, make_task):
@@ -239,5 +239,5 @@ def test_alignments_are_refused(make_task):
 
 def test_models_of_other_dictionaries_are_not_decoded_together(make_task):
     task, more = make_task(target_lang="bo"), make_task(target_lang="bo", langs="bo,kk,mn,ug,zh,za")
-    with pytest.raises(InputError, match="only checkpoints with the same languages"):
+    with pytest.raises(InputError, match="only combine checkpoints with the same languages"):
         more.build_generator([tiny_transformer(more), tiny_transformer(task)], Namespace(beam=2))
