@@ -94,7 +94,7 @@ class TrainingTask(FairseqTask):
         """
         end = on_first_process(self._prepare_save_dir)
         if end is not None:
-            logger.info(f"done training, already finished: {end}; raise it to train longer")
+            logger.info(f"already finished, done training: {end}; raise it to train longer")
             sys.exit(0)
         if model is not None:
             check_size(model, len(self.source_dictionary))

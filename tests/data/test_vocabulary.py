@@ -101,7 +101,7 @@ def test_a_repeated_language_is_refused():
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("dict.txt", None, "no dictionary there"),
+        ("dict.txt", None, "no such dictionary"),
         ("dict.txt", b"", "is empty"),
         ("dict.txt", b"a b c\n", "not a fairseq dictionary"),
         ("dict.txt", b"\xff\xfe 1\n", "not a fairseq dictionary"),

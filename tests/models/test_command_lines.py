@@ -124,7 +124,7 @@ def test_finetuning_another_architecture_is_one_line(data, trained, tmp_path):
     source = trained[0] / "checkpoint_last.pt"
     with pytest.raises(Exception, match="Cannot load model parameters") as caught:
         run(train, data, *TRAIN, "--finetune-from-model", source, "--save-dir", tmp_path, "--tie-ffn")
-    assert "leave out --tie-ffn" in str(input_error(caught.value))
+    assert "remove --tie-ffn" in str(input_error(caught.value))
 
 
 def test_frozen_parameters_keep_their_values(data, trained, tmp_path):
