@@ -1,8 +1,8 @@
-"""XLM-SWCM for fairseq: a multilingual encoder becomes an encoder-decoder that writes.
+"""XLM-SWCM for fairseq: turn a multilingual encoder into an encoder-decoder that generates text.
 
-``fairseq-train --user-dir swcm_fairseq`` imports this package, which registers the architectures
-``xlm_swcm*``, the task ``multilingual_denoising_mt``, the criterion and the scorers. So does ``import swcm_fairseq`` in
-a script. The commands of this project import what they need themselves: registering takes seconds.
+``fairseq-train --user-dir swcm_fairseq``, like ``import swcm_fairseq`` in a script, imports this package, which
+registers its architectures, tasks, criterions, optimizer, learning-rate schedule and scorers with fairseq. The commands
+of this project skip registration, which takes seconds, and import only what they need.
 """
 
 from swcm_fairseq.running import Program, program
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 if program() is not Program.OTHER:
     from swcm_fairseq.errors import install_excepthook
 
-    install_excepthook()  # first of all: importing the rest takes seconds, in which Ctrl-C may come
+    install_excepthook()  # first, because importing the rest takes seconds, during which the user may press Ctrl-C
 
 if program() is Program.OURS:
     from swcm_fairseq.log_filters import quiet_fairseq

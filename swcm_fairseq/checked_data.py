@@ -2,8 +2,8 @@
 
     content = checked(parse_json(text, path), Corpora, str(path))
 
-A wrong type, a missing or an unknown key, an infinity or a number that is too large is one line that names the file,
-the key and what is expected: ``corpora.json: corpora[0].splits.train.samples: "many" is not a whole number``.
+A wrong type, a missing or unknown key, an infinity or a number that is too large raises an error that names the file,
+the key and the expected type: ``corpora.json: corpora[0].splits.train.samples: 'many' is not a whole number``.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ import yaml
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.packed_files import read_unpacked
 
-MAX_WHOLE_NUMBER = 1 << 53  # above it JSON's numbers are not exact; no count is that large
-MAX_YAML_VALUES = 1_000_000  # aliases included
-SHOWN_CHARS = 40  # of a wrong value
+MAX_WHOLE_NUMBER = 1 << 53  # larger JSON numbers are not exact, and no count is that large
+MAX_YAML_VALUES = 1_000_000  # including those that aliases expand to
+SHOWN_CHARS = 40  # maximum length of a wrong value in a message
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 
 
 def read_text(path: Path) -> str:
-    """A small UTF-8 file, compressed or not; raises :class:`InputError` if it is unreadable, too large or not UTF-8."""
+    """Read a small UTF-8 file, compressed or not; raises :class:`InputError` if it cannot be read or is not UTF-8."""
     try:
         return read_unpacked(path).decode("utf-8-sig")
     except OSError as error:
@@ -38,13 +38,13 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str, where: Path | str) -> object:
-    """The value of a JSON text; raises :class:`InputError` if it or a number in it is invalid, or it is too deep."""
+    """Parse JSON; raises :class:`InputError` if it is invalid, contains an invalid number or is nested too deeply."""
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=_number)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not JSON: {error.msg} (line {error.lineno})") from error
     except RecursionError as error:
-        raise InputError(f"{where}: not JSON that can be read: it is nested too deep") from error
+        raise InputError(f"{where}: this JSON cannot be read, because it is nested too deeply") from error
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
 
@@ -62,17 +62,17 @@ def _number(digits: str) -> float:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses what PyYAML lets pass: repeated keys, and values that cannot be what they look like."""
+    """A YAML loader that rejects repeated keys and invalid values, such as impossible dates, with the line number."""
 
     def compose_document(self) -> yaml.Node:
-        """The document; raises if its aliases expand to too much, or contain themselves."""
+        """The document; raises if its aliases expand to too many values or contain themselves."""
         node = super().compose_document()
         if _values_of(node, {}) > MAX_YAML_VALUES:
-            raise yaml.composer.ComposerError(None, None, "its aliases stand for too many values", node.start_mark)
+            raise yaml.composer.ComposerError(None, None, "its aliases expand to too many values", node.start_mark)
         return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """The keys and values of a mapping; raises for a repeated key, of which PyYAML would keep the last."""
+        """The keys and values of a mapping; raises for a repeated key, for which PyYAML would keep the last value."""
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -82,11 +82,11 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
-        """The value of a node; raises with its line if it is invalid, such as the date 2024-02-30."""
+        """The value of a node; raises an error with its line if the value is invalid, such as the date 2024-02-30."""
         try:
             value = super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError) as error:
-            message = f"{_shown(node.value)} cannot be what it looks like; put text in quotes"
+            message = f"{_shown(node.value)} is not a valid value; if it is text, put it in quotes"
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from error
         if isinstance(value, (int, float)) and not abs(value) <= MAX_WHOLE_NUMBER:
             message = f"{_shown(node.value)} is too large or not a finite number"
@@ -95,9 +95,9 @@ class _Loader(yaml.SafeLoader):
 
 
 def _values_of(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node expands to, aliases included; infinitely many for one that contains itself."""
+    """The number of values that a node expands to, aliases included; too many for a node that contains itself."""
     if id(node) not in known:
-        known[id(node)] = MAX_YAML_VALUES + 1  # until it is known: found again before that, it contains itself
+        known[id(node)] = MAX_YAML_VALUES + 1  # applies if the node is reached again below, so it contains itself
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
         pairs = [part if isinstance(part, tuple) else (part,) for part in parts]
         known[id(node)] = 1 + sum(_values_of(part, known) for pair in pairs for part in pair)
@@ -105,7 +105,7 @@ def _values_of(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def parse_yaml(text: str, where: Path | str) -> object:
-    """The value of a YAML text; raises :class:`InputError` with the line if it is invalid."""
+    """Parse YAML; raises :class:`InputError` with the line if it is invalid."""
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -114,20 +114,20 @@ def parse_yaml(text: str, where: Path | str) -> object:
     except yaml.reader.ReaderError as error:
         raise InputError(f"{where}: not YAML: the character U+{error.character:04X} is not allowed") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{where}: not YAML that can be read: it is nested too deep") from error
+        raise InputError(f"{where}: this YAML cannot be read, because it is nested too deeply") from error
 
 
 def checked(value: Any, kind: Any, where: str) -> Any:
-    """``value`` as ``kind``.
+    """Convert ``value`` to ``kind``.
 
     Args:
-        value: what was read.
-        kind: a dataclass (of a mapping with these keys), an enumeration, ``int``, ``float``, ``str``, ``bool``, None,
-            or a list, tuple, dict or union of such.
+        value: the parsed value.
+        kind: a dataclass (for a mapping with its fields as keys), an enumeration, ``int``, ``float``, ``str``,
+            ``bool``, None, or a list, tuple, dict or union of these.
         where: file and key, for the message.
 
     Raises:
-        InputError: it is something else.
+        InputError: the value does not fit ``kind``.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in (Any, object):
@@ -144,7 +144,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
     if origin in (list, tuple) and isinstance(value, list):
         kinds = arguments if origin is tuple and arguments[-1] is not ... else [arguments[0]] * len(value)
         if len(kinds) != len(value):
-            raise InputError(f"{where}: has {len(value)} values, not {len(kinds)}")
+            raise InputError(f"{where}: has {len(value)} values instead of {len(kinds)}")
         return origin(checked(each, kinds[i], f"{where}[{i}]") for i, each in enumerate(value))
     if origin is dict and isinstance(value, dict):
         return {
@@ -159,7 +159,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
 
 
 def _one_of(value: object, kinds: tuple[Any, ...], where: str) -> Any:
-    """``value`` as the first kind that fits; otherwise the error of the only kind that could have."""
+    """Convert ``value`` to the first of ``kinds`` with its type; raises :class:`InputError` if none fits."""
     for kind in kinds:
         if kind is type(None) and value is None:
             return None
@@ -179,7 +179,7 @@ def _object(value: object, kind: Any, where: str) -> object:
         raise InputError(f"{where}: {_shown(value)} is not a mapping with the keys {', '.join(fields)}")
     for key in value:
         if key not in fields:
-            raise InputError(f"{where}: unknown key {_shown(key)}; known are {', '.join(fields)}")
+            raise InputError(f"{where}: unknown key {_shown(key)}; known keys are {', '.join(fields)}")
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in value:
@@ -189,7 +189,7 @@ def _object(value: object, kind: Any, where: str) -> object:
 
 
 def described(kind: Any) -> str:
-    """A type in words."""
+    """The description of a type for messages."""
     origin = get_origin(kind) or kind
     words: dict[type, Callable[[], str]] = {
         list: lambda: "a list",

@@ -1,4 +1,4 @@
-"""A handler of local files for iopath, with which fairseq reads and writes: none is left half-written."""
+"""A handler for iopath, through which fairseq reads and writes local files, that leaves no half-written files."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from swcm_fairseq.output_files import copy_whole
 
 
 class _RemovedOnError(io.BufferedWriter):
-    """A file to write that is removed if writing it fails."""
+    """A file opened for writing that is removed if writing fails."""
 
     def __exit__(self, kind: object, *_: object) -> None:
         whole = False
@@ -24,7 +24,7 @@ class _RemovedOnError(io.BufferedWriter):
 
 
 class CheckpointPathHandler(NativePathHandler):
-    """Local files as usual, but none is left half-written."""
+    """iopath's handler of local files, which also leaves no half-written files."""
 
     def _open(self, path: str, mode: str = "r", buffering: int = -1, **kwargs: object) -> IO[str] | IO[bytes]:
         if mode == "wb" and buffering != 0:

@@ -1,22 +1,22 @@
-"""What a checkpoint of fairseq's contains, by key."""
+"""Types for the contents of a fairseq checkpoint."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any, TypedDict
 
-if TYPE_CHECKING:  # what only names these types does without torch
+if TYPE_CHECKING:  # modules that only use these types in annotations do not need torch
     from torch import Tensor
 
-Options = dict[str, Any]  # option -> value, as fairseq saves a part of its configuration
+Options = dict[str, Any]  # option -> value, as fairseq saves parts of its configuration
 
 
 class TaskState(TypedDict, total=False):
-    """The task's part of a checkpoint; which keys there are depends on the task.
+    """The task state in a checkpoint; each task saves only some of the keys.
 
     Attributes:
         symbols: all symbols of the dictionary, in order.
         langs: language codes, in the order of their tokens.
-        tokens_per_sample: maximum positions of a text.
-        classes: labels of a classification.
+        tokens_per_sample: maximum length of a text.
+        classes: the labels of a classification task.
     """
 
     symbols: list[str]
@@ -26,16 +26,16 @@ class TaskState(TypedDict, total=False):
 
 
 class Checkpoint(TypedDict, total=False):
-    """A checkpoint of fairseq's; older ones and those of other programs lack some keys.
+    """A fairseq checkpoint; those from older versions and other programs lack some keys.
 
     Attributes:
-        model: tensors by name, and what modules add to their state.
-        cfg: the configuration by part ("model", "task", ...); None in old files.
-        args: the options, in old files instead of ``cfg``.
+        model: tensors by name, and the extra state of modules.
+        cfg: the configuration by section ("model", "task", ...); None in old files.
+        args: the options; replaces ``cfg`` in old files.
         task_state: see :class:`TaskState`.
-        optimizer_history: one entry per optimizer that the training has had, the current one last.
-        last_optimizer_state: of the current optimizer.
-        extra_state: of the trainer: iterator, meters, the best score.
+        optimizer_history: one entry per optimizer used in training, the current one last.
+        last_optimizer_state: the state of the current optimizer.
+        extra_state: the state of the trainer: iterator, meters and best score.
     """
 
     model: dict[str, "Tensor"]

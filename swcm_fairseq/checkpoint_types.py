@@ -1,6 +1,6 @@
-"""Let torch's safe loader (``weights_only=True``, the default since 2.6) read what fairseq stores and sends.
+"""Allow torch's safe loader (``weights_only=True``, the default since 2.6) to read what fairseq saves and sends.
 
-Only plain containers are allowed; a pickle that names anything else is refused.
+Only plain containers are allowed; a pickle with anything else is refused.
 """
 
 from collections import defaultdict
@@ -12,10 +12,10 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
-import swcm_fairseq.interop.files  # noqa: F401  (allows what files contain)
+import swcm_fairseq.interop.files  # noqa: F401  (allows the types in files)
 
-# When a run of several processes resumes, the first one reads the file and sends it to the others, with its
-# configuration as omegaconf's containers and a placeholder for each tensor.
+# When a run with several processes resumes, the first process reads the file and sends it to the others, with the
+# configuration in omegaconf's containers and a placeholder for each tensor.
 SENT_TYPES: list[Any] = [
     AnyNode,
     Any,

@@ -1,7 +1,7 @@
-"""Predict the labels of texts with a fine-tuned checkpoint, and write them as files that can be scored alone.
+"""Predict the labels of texts with a fine-tuned checkpoint, and write files that can be scored separately.
 
-For each language LANG.predictions and LANG.labels (the true ones), a label per line, in the order of the published
-file.
+Writes LANG.predictions and LANG.labels (the true labels) for each language, with one label per line, in the order of
+the published file.
 """
 
 import argparse
@@ -15,16 +15,16 @@ from tqdm import tqdm
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.segment_files import write_output
 
-if TYPE_CHECKING:  # --help does without torch and fairseq
+if TYPE_CHECKING:  # --help does not need torch or fairseq
     import torch
 
     from swcm_fairseq.tasks.classification_task import MultilingualClassificationTask
 
 
 def load(path: Path, data: str) -> "tuple[torch.nn.Module, MultilingualClassificationTask]":
-    """The model of a checkpoint and its task on a data directory; raises :class:`InputError` for another task's."""
+    """The model of a checkpoint and its task on a data directory; raises :class:`InputError` for other tasks."""
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint")
+        raise InputError(f"--path {path}: no such file; give a checkpoint")
     from fairseq import checkpoint_utils
 
     from swcm_fairseq import registration  # noqa: F401
@@ -33,12 +33,14 @@ def load(path: Path, data: str) -> "tuple[torch.nn.Module, MultilingualClassific
     overrides = {"data": data, "finetune_from_model": None}
     (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides)
     if not isinstance(task, MultilingualClassificationTask):
-        raise InputError(f"{path}: was not trained with --task multilingual_classification")
+        raise InputError(
+            f"--path {path}: was not trained with --task multilingual_classification; give a checkpoint that was"
+        )
     return model, task
 
 
 def predict(model: "torch.nn.Module", task: "MultilingualClassificationTask", split: str, batch_size: int, device: str):
-    """Predicted and true classes of a split in the order of its file; int64, shapes (examples,)."""
+    """Predicted and true classes of a split, in the order of its file; int64, shapes (examples,)."""
     import torch
     from fairseq import utils
 
@@ -65,15 +67,15 @@ def by_language(task: "MultilingualClassificationTask", split: str) -> dict[str,
 
 
 def as_lines(labels: np.ndarray) -> str:
-    """A label per line."""
+    """The labels, one per line."""
     return "".join(f"{label}\n" for label in labels)
 
 
 def write_labels(place: Path, predicted: np.ndarray, true: np.ndarray) -> None:
-    """Write ``place.predictions`` and ``place.labels``, and say how many are right."""
+    """Write ``place.predictions`` and ``place.labels``, and print the share of correct predictions."""
     for name, labels in (("predictions", predicted), ("labels", true)):
         write_output(partial(as_lines, labels), place.with_name(f"{place.name}.{name}"))
-    print(f"{place}.predictions: {len(true):,} texts, {100 * (predicted == true).mean():.1f}% right")
+    print(f"{place}.predictions: {len(true):,} texts, {100 * (predicted == true).mean():.1f}% correct")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,13 +85,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--path", type=Path, required=True, metavar="FILE", help="checkpoint, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write to")
     parser.add_argument(
-        "--split", choices=("test", "valid"), default="test", help="texts to read (default: %(default)s)"
+        "--split", choices=("test", "valid"), default="test", help="texts to classify (default: %(default)s)"
     )
-    parser.add_argument("--langs", help="languages to test, such as bo,zh (default: all that the split has)")
+    parser.add_argument("--langs", help="languages to classify, such as bo,zh (default: all in the split)")
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: %(default)s)"
     )
-    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
     return parser
 
 
@@ -106,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
     for lang in langs:
         if lang not in splits:
             raise InputError(
-                f"--langs {lang}: {args.data} has no {args.split} data in it; there are {', '.join(splits)}"
+                f"--langs {lang}: {args.data} has no {args.split} data in this language; available: {', '.join(splits)}"
             )
     device = "cuda" if torch.cuda.is_available() and not args.cpu else "cpu"
     model = model.to(device).eval()

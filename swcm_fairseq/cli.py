@@ -1,6 +1,6 @@
 """``swcm``: every command of this project under one name.
 
-A command is imported only when it is called, so that no command waits for libraries that it does not need.
+Each command is imported only when it is called, so no command waits for libraries that it does not need.
 """
 
 import sys
@@ -15,7 +15,7 @@ from swcm_fairseq.running import COMMAND
 
 
 class Command(NamedTuple):
-    """A command: the module with its ``main`` (``preprocess.`` under any installed name) and one line of help."""
+    """A command: the module with its ``main`` (with ``preprocess.`` for either name of that package) and a help text."""
 
     module: str
     help: str
@@ -23,54 +23,62 @@ class Command(NamedTuple):
 
 GROUPS: dict[str, dict[str, Command]] = {
     "text to ids": {
-        "extract": Command("preprocess.extract", "read a corpus as published and write text files"),
-        "clean": Command("preprocess.clean", "clean text, line by line, and count what is left out"),
+        "extract": Command("preprocess.extract", "read a corpus in its published format and write text files"),
+        "clean": Command("preprocess.clean", "clean text line by line, and count removed lines"),
         "sentences": Command("preprocess.sentences", "split text into sentences, long documents into parts"),
         "vocab": Command("preprocess.vocab", "train a sentencepiece vocabulary"),
         "vocab-extend": Command("preprocess.vocab_extend", "add pieces of new languages to a vocabulary or encoder"),
         "vocab-prune": Command("preprocess.vocab_prune", "remove pieces that the corpora never use"),
         "binarize": Command("preprocess.binarize", "encode text and write a data directory"),
-        "classification": Command("preprocess.classification", "write a data directory for a classification set"),
-        "stats": Command("preprocess.stats", "samples, tokens, lengths and shares of data directories"),
-        "run": Command("preprocess.run", "all steps of a manifest, from published corpora to ids"),
+        "classification": Command("preprocess.classification", "write a data directory for a classification data set"),
+        "stats": Command("preprocess.stats", "show samples, tokens, lengths and shares in data directories"),
+        "run": Command("preprocess.run", "run all steps of a manifest, from published corpora to ids"),
     },
     "models": {
-        "convert": Command("swcm_fairseq.interop.convert", "read an encoder or model, from Hugging Face or fairseq"),
-        "mbart": Command("swcm_fairseq.interop.mbart", "convert mBART to a vocabulary, as a baseline"),
-        "train": Command("swcm_fairseq.train", "fairseq-train with this plugin, and --bf16 on any device"),
-        "generate": Command("swcm_fairseq.generate", "fairseq-generate with this plugin"),
-        "interactive": Command("swcm_fairseq.interactive", "fairseq-interactive with this plugin"),
+        "convert": Command("swcm_fairseq.interop.convert", "convert an encoder or model from Hugging Face or fairseq"),
+        "mbart": Command("swcm_fairseq.interop.mbart", "convert mBART to another vocabulary, as a baseline"),
+        "train": Command("swcm_fairseq.train", "run fairseq-train with this plugin, and --bf16 on any device"),
+        "generate": Command("swcm_fairseq.generate", "run fairseq-generate with this plugin"),
+        "interactive": Command("swcm_fairseq.interactive", "run fairseq-interactive with this plugin"),
         "classify": Command("swcm_fairseq.classify", "predict labels with a fine-tuned classifier"),
         "merge": Command("swcm_fairseq.merge.__main__", "merge models trained from one base, without training"),
-        "export": Command("swcm_fairseq.export", "write a directory with all that using a model needs"),
+        "export": Command("swcm_fairseq.export", "write a directory with everything needed to use a model"),
     },
     "scores and reports": {
-        "score": Command("swcm_fairseq.scoring.__main__", "ROUGE, BLEU, chrF++ and language accuracy, with intervals"),
-        "samples": Command("swcm_fairseq.scoring.samples", "readable outputs, as text, JSONL or a web page"),
+        "score": Command(
+            "swcm_fairseq.scoring.__main__", "compute ROUGE, BLEU, chrF++ and language accuracy, with intervals"
+        ),
+        "samples": Command("swcm_fairseq.scoring.samples", "show outputs as text, JSONL or a web page"),
         "curves": Command("swcm_fairseq.reporting.curves", "plot training losses"),
         "study": Command("swcm_fairseq.study.__main__", "train and compare the systems of a plan"),
-        "paper-report": Command("swcm_fairseq.reporting.paper_report", "the paper's tables, filled from runs"),
+        "paper-report": Command("swcm_fairseq.reporting.paper_report", "fill the paper's tables from runs"),
     },
     "files": {
-        "user-dir": Command("swcm_fairseq.__main__", "print where the plugin is, for fairseq-train --user-dir"),
+        "user-dir": Command("swcm_fairseq.__main__", "print the plugin's directory, for fairseq-train --user-dir"),
         "recipes": Command("swcm_fairseq.recipes_command", "list, locate or copy the recipes and their manifests"),
     },
     "parts of recipes": {
-        "recipe-settings": Command("swcm_fairseq.recipe_settings", "the options and variables of a recipe, checked"),
-        "step": Command("swcm_fairseq.step_command", "run a command once, and record that it is done"),
-        "ablation-grid": Command("swcm_fairseq.reporting.ablation_grid", "the systems of the ablations"),
-        "check-start": Command("swcm_fairseq.reporting.check_start", "whether fine-tuning can start from a checkpoint"),
-        "run-scores": Command("swcm_fairseq.reporting.scores", "the scores of one run as a table"),
-        "best-setting": Command("swcm_fairseq.reporting.best_setting", "which setting of a grid scored best"),
-        "classification-report": Command("swcm_fairseq.reporting.classification_report", "CINO's tables from runs"),
-        "quickstart-report": Command("swcm_fairseq.reporting.quickstart_report", "the demonstration's report"),
+        "recipe-settings": Command("swcm_fairseq.recipe_settings", "check the options and variables of a recipe"),
+        "step": Command("swcm_fairseq.step_command", "run a command once, and record that it has finished"),
+        "ablation-grid": Command("swcm_fairseq.reporting.ablation_grid", "print the systems of the ablations"),
+        "check-start": Command(
+            "swcm_fairseq.reporting.check_start", "check that fine-tuning can start from a checkpoint"
+        ),
+        "run-scores": Command("swcm_fairseq.reporting.scores", "print the scores of a run as a table"),
+        "best-setting": Command("swcm_fairseq.reporting.best_setting", "print the best setting in a grid"),
+        "classification-report": Command(
+            "swcm_fairseq.reporting.classification_report", "fill CINO's tables from runs"
+        ),
+        "quickstart-report": Command(
+            "swcm_fairseq.reporting.quickstart_report", "write the report of the demonstration"
+        ),
     },
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 def overview() -> str:
-    """All commands, on one screen."""
+    """The list of all commands."""
     lines = [f"usage: {COMMAND} COMMAND [OPTION...]; {COMMAND} COMMAND --help describes one", ""]
     for title, group in GROUPS.items():
         lines += [f"{title}:", *(f"  {name:<22}{command.help}" for name, command in group.items())]
@@ -78,7 +86,7 @@ def overview() -> str:
 
 
 def module_name(command: Command) -> str:
-    """The module of a command; ``preprocess/`` has another name when it is installed."""
+    """The module of a command; ``preprocess/`` has a different name when it is installed."""
     if command.module.startswith("preprocess.") and find_spec("swcm_preprocess") is not None:
         return f"swcm_{command.module}"
     return command.module
@@ -91,7 +99,7 @@ def _unknown(name: str) -> InputError:
 
 
 def run() -> None:
-    """Run the command named by the first argument; the other arguments are passed on to it."""
+    """Run the command named by the first argument with the remaining arguments."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print(overview())

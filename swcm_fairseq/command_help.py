@@ -1,7 +1,7 @@
 """``fairseq-train --user-dir swcm_fairseq --help`` also lists the options of this package.
 
-fairseq prints its help before it has added the options of the chosen task, architecture and criterion, so they would
-never be seen. What this package registers is described after fairseq's own text.
+fairseq prints its help before it adds the options of the chosen task, architecture and criterion, so it never shows
+them. This module prints the options of this package after fairseq's help.
 """
 
 import argparse
@@ -18,19 +18,19 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
 from swcm_fairseq.running import Program, program
 
-ARCHITECTURES = "xlm_swcm"  # the prefix of all of them
+ARCHITECTURES = "xlm_swcm"  # the prefix of all our architectures
 BASE = "xlm_swcm_base"
 
 
 def sections() -> list[tuple[str, type]]:
-    """(the flag that chooses it, its config dataclass) of everything with options of its own."""
+    """(title with the flag that selects it, config dataclass) for each component with options."""
     names = sorted(name for archs in ARCH_MODEL_INV_REGISTRY.values() for name in archs)
     archs = ", ".join(name for name in names if name.startswith(ARCHITECTURES))
     return [
         ("--task multilingual_denoising_mt", TASK_DATACLASS_REGISTRY["multilingual_denoising_mt"]),
         ("--task corpora_masked_lm", TASK_DATACLASS_REGISTRY["corpora_masked_lm"]),
         (
-            f"--arch, one of {archs}; sizes are those of {BASE}, {ARCHITECTURES} takes them from what it starts from",
+            f"--arch, one of {archs}; defaults are those of {BASE}, {ARCHITECTURES} takes sizes from what it starts from",
             MODEL_DATACLASS_REGISTRY[BASE],
         ),
         ("--criterion swcm_cross_entropy", CRITERION_DATACLASS_REGISTRY["swcm_cross_entropy"]),
@@ -41,14 +41,14 @@ def sections() -> list[tuple[str, type]]:
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but not "None" and "False", which the help texts explain."""
+    """Shows defaults, except "None" and "False", which the help texts explain."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
 def text() -> str:
-    """The help of all sections."""
+    """The help text of all sections."""
     parts = []
     for title, dataclass in sections():
         parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False, formatter_class=_HelpFormatter)

@@ -1,4 +1,4 @@
-"""``torch.compile``: whether it can work on this machine, and how layers are compiled one by one."""
+"""``torch.compile``: check whether it works on this machine, and compile single layers."""
 
 import importlib.util
 import os
@@ -8,15 +8,15 @@ from functools import cache
 import torch
 from torch import nn
 
-BACKEND = "inductor"  # of compiled layers
-_GRAPHS = 64  # the most of one layer class: padded or not, with and without gradient, training or not
-# The compilers of generated code, and the variable that names another.
+BACKEND = "inductor"  # the backend for layers
+_GRAPHS = 64  # maximum graphs per layer class: with and without padding, with and without gradient, training or not
+# Device -> environment variable that names a compiler, and the default compilers.
 _COMPILERS = {"cpu": ("CXX", ("g++", "clang++")), "cuda": ("CC", ("gcc", "clang", "cc"))}
 
 
 @cache
 def compile_problem(device_type: str) -> str:
-    """A description of what ``torch.compile`` lacks for ``cpu`` or ``cuda``; empty if it lacks nothing."""
+    """A description of what ``torch.compile`` is missing for ``cpu`` or ``cuda``; empty if nothing."""
     variable, names = _COMPILERS[device_type]
     given = os.environ.get(variable)
     if not any(map(shutil.which, [given] if given else names)):
@@ -27,10 +27,10 @@ def compile_problem(device_type: str) -> str:
 
 
 def compile_layer(layer: nn.Module, checkpointed: bool) -> None:
-    """Have ``layer`` compiled when it is first called, for any shape; the names of its parameters stay.
+    """Compile ``layer`` for any shape when it is first called; its parameters keep their names.
 
-    All layers of a class share their graphs. What is ``checkpointed`` is wrapped later: then only its forward is
-    compiled, so that the wrapper stays outside of the graph.
+    All layers of a class share their graphs. If the layer is ``checkpointed``, it will be wrapped later, so only its
+    ``forward`` is compiled, to keep the wrapper outside the graph.
     """
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _GRAPHS)
     if checkpointed:

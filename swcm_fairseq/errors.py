@@ -1,4 +1,4 @@
-"""Bad input gets one line: what is wrong, where, and how to fix it."""
+"""Report bad input in one line: what is wrong, where, and how to fix it."""
 
 import os
 import sys
@@ -10,10 +10,10 @@ INTERRUPTED = "interrupted; the same command continues where it stopped"
 
 
 class InputError(ValueError):
-    """Something the user gave (a file, a flag, a checkpoint) cannot be used.
+    """Input from the user (a file, a flag, a checkpoint) cannot be used.
 
-    The message is one line: what, where (``file:line`` if there is one), and how to fix it. Raised as an
-    ordinary exception, so that programs can catch it; at the terminal only the line is shown.
+    The message is one line: what is wrong, where (``file:line`` if possible), and how to fix it. Programs can catch
+    this error like any exception; in a terminal, only the line is shown.
     """
 
     def __init__(self, message: str):
@@ -21,14 +21,14 @@ class InputError(ValueError):
 
     @property
     def status(self) -> int:
-        """Exit status: 2, as argparse's, if the line begins with the option to fix; else 1."""
+        """Exit status: 2, as in argparse, if the message begins with the option to fix; otherwise 1."""
         return 2 if str(self).startswith("--") else 1
 
 
 def exists(path: Path | str) -> bool:
-    """Whether there is such a file or folder; raises :class:`InputError` if the system does not tell.
+    """Whether a file or folder exists; raises :class:`InputError` if that cannot be determined.
 
-    ``Path.exists`` raises an OSError for names that are too long and in folders without permission.
+    ``Path.exists`` raises an OSError for names that are too long and for folders without permission.
     """
     try:
         return Path(path).exists()
@@ -42,9 +42,9 @@ def report(error: BaseException) -> None:
 
 
 def input_error(error: BaseException | None) -> InputError | None:
-    """The :class:`InputError` behind ``error``: itself, or what it was raised from or while handling.
+    """The :class:`InputError` behind ``error``: the error itself, its cause or its context.
 
-    fairseq's trainer wraps whatever goes wrong while a checkpoint is loaded.
+    fairseq's trainer wraps all errors that occur while it loads a checkpoint.
     """
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
@@ -52,12 +52,12 @@ def input_error(error: BaseException | None) -> InputError | None:
 
 
 def install_excepthook() -> None:
-    """Show what the user can fix, and Ctrl-C, as one line; all else keeps its traceback.
+    """Show errors that the user can fix, and Ctrl-C, as one line; other errors keep their traceback.
 
-    The user can fix an :class:`InputError`, wrapped or not, and what :func:`_explained` knows of fairseq's own errors.
+    The user can fix an :class:`InputError`, wrapped or not, and the fairseq errors that :func:`_explained` knows.
 
-    fairseq's command lines do not catch what a plugin raises. Python exits with status 1 after the hook, and with 130
-    after Ctrl-C, which may come while modules are still imported.
+    The hook is needed because fairseq's commands do not catch errors of a plugin, and because the user may press Ctrl-C
+    during imports. After the hook, Python exits with status 1, or 130 after Ctrl-C.
     """
     # Otherwise Hydra (fairseq-hydra-train) prints the exception itself and exits before Python calls the hook.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -66,7 +66,7 @@ def install_excepthook() -> None:
 
 
 class _ExceptionHook:
-    """Called by Python with an uncaught exception; the previous hook shows everything that users cannot fix."""
+    """Called by Python with uncaught exceptions; passes those that users cannot fix to the previous hook."""
 
     def __init__(self, previous: Callable[[type[BaseException], BaseException, TracebackType | None], object]):
         self.previous = previous
@@ -84,7 +84,7 @@ class _ExceptionHook:
 
 
 def _explained(error: BaseException) -> str | None:
-    """What :mod:`swcm_fairseq.fairseq_errors` says of an error, if fairseq is there by now."""
+    """The explanation of an error by :mod:`swcm_fairseq.fairseq_errors`, if fairseq has been imported."""
     if "fairseq" not in sys.modules:
         return None
     from swcm_fairseq.fairseq_errors import explained
@@ -93,7 +93,7 @@ def _explained(error: BaseException) -> str | None:
 
 
 def _missing_requirement() -> InputError:
-    """What is missing or too old, if that is why something cannot be imported; else the error at hand is a bug."""
+    """The library that is missing or too old; if there is none, the current ImportError is a bug and is re-raised."""
     from swcm_fairseq.requirements_check import problem
 
     line = problem()
@@ -103,10 +103,10 @@ def _missing_requirement() -> InputError:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's ``main``: an :class:`InputError` becomes one line and its status, Ctrl-C one line and 130.
+    """Run the ``main`` of a command, and report errors that the user can fix in one line.
 
-    So does what the system refuses, such as more text on a full disk that standard output is written to, and a library
-    that is missing or too old.
+    The exit status is that of the :class:`InputError`, 130 after Ctrl-C, and 1 for system errors, such as a full disk,
+    and for a library that is missing or too old.
     """
     try:
         main()
@@ -118,13 +118,13 @@ def run_command(main: Callable[[], None]) -> None:
         print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (`| head`); nothing to say
+        sys.stderr.close()  # the reader of our output has closed it (`| head`), so report nothing
         sys.exit(0)
     except ImportError:
         report(_missing_requirement())
         sys.exit(1)
     except OSError as error:
         report(InputError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
-        if error.filename is None:  # Python writes the rest of standard output when it exits
+        if error.filename is None:  # otherwise, Python would try to write the rest of standard output on exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

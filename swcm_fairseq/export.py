@@ -1,4 +1,4 @@
-"""Write a directory with everything needed to generate text: model and vocabulary, without the optimizer's state.
+"""Write a directory with everything needed to generate text: model and vocabulary, without the optimizer state.
 
 --format fairseq (default): model.pt, dict.txt and the sentencepiece model. XLMSWCMModel.from_pretrained(DIR) loads the
 directory; fairseq-generate and --finetune-from-model load DIR/model.pt.
@@ -20,19 +20,21 @@ from swcm_fairseq.interop.hub import push
 from swcm_fairseq.output_files import check_distinct, whole_directory
 
 MODEL_FILE = "model.pt"
-# What fairseq reads to generate or to start training from the model. The history contains no tensors.
+# The keys that fairseq needs to generate or to start training from the model. The history contains no tensors.
 _KEPT = ("args", "cfg", "model", "optimizer_history", "task_state")
 
 
 def stripped(path: Path) -> Checkpoint:
-    """A checkpoint without the parts needed only to resume; raises :class:`InputError` if it is not of this task."""
+    """A checkpoint without the parts needed only to resume; raises :class:`InputError` if it is from another task."""
     from swcm_fairseq.interop.files import load_pickle
 
     if path.is_dir():
-        raise InputError(f"{path}: a directory; give one checkpoint of fairseq-train, such as checkpoint_best.pt in it")
+        raise InputError(
+            f"{path}: is a directory; give a checkpoint of fairseq-train, such as checkpoint_best.pt in it"
+        )
     state = load_pickle(path)
     if not isinstance(state, dict) or any(key not in state for key in _KEPT):
-        raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its files checkpoint_*.pt")
+        raise InputError(f"{path}: not a checkpoint of fairseq-train; give one of its checkpoint_*.pt files")
     if "langs" not in checked(state["task_state"], dict[str, object], f"{path}: task_state"):
         raise InputError(f"{path}: was not trained with --task multilingual_denoising_mt; give a checkpoint that was")
     if state["cfg"] is None:  # fairseq cannot build its model
@@ -46,7 +48,7 @@ def stripped(path: Path) -> Checkpoint:
 
 
 def _check_parts(path: Path, state: Checkpoint) -> None:
-    """Raise :class:`InputError` for a part of a checkpoint that does not have the type that training writes."""
+    """Raise :class:`InputError` if a part of a checkpoint does not have the type that training writes."""
     from torch import Tensor
 
     task, cfg = state["task_state"], checked(state["cfg"], dict[str, object], f"{path}: cfg")
@@ -78,24 +80,25 @@ def export(
     """Write the directory for fairseq.
 
     Args:
-        checkpoint: written by ``fairseq-train``.
-        output: directory without a model.
-        vocabulary: directory with ``dict.txt`` and the sentencepiece model; default: the checkpoint's data directory.
-        source_lang: default source language of the exported model; default: the one used in training.
-        target_lang: default target language of the exported model; default: the one used in training.
+        checkpoint: a checkpoint written by ``fairseq-train``.
+        output: directory to write; it must not contain a model.
+        vocabulary: directory with ``dict.txt`` and the sentencepiece model; by default, the data directory named in the
+            checkpoint.
+        source_lang: default source language of the exported model; by default, the one used in training.
+        target_lang: default target language of the exported model; by default, the one used in training.
 
     Returns:
-        The model's languages.
+        The languages of the model.
 
     Raises:
-        InputError: a file is missing or has another vocabulary, the model does not have a language, the weights do not
-            fit the model's options, or the directory cannot be written.
+        InputError: a file is missing, the vocabularies differ, the model does not have a language, the weights do not
+            fit the model options, or the directory cannot be written.
     """
     from swcm_fairseq.interop.hf_names import is_ours
     from swcm_fairseq.interop.hf_write import fitting_model
 
     state = _prepared(checkpoint, source_lang, target_lang)
-    if is_ours(state["cfg"]["model"]["_name"]):  # another architecture, such as mbart_large, has options of its own
+    if is_ours(state["cfg"]["model"]["_name"]):  # other architectures, such as mbart_large, have other options
         fitting_model(state, checkpoint)
     write_fairseq(state, vocabulary_of(state, vocabulary), output)
     return list(state["task_state"]["langs"])
@@ -113,19 +116,19 @@ def export_huggingface(
     """Write the directory for transformers.
 
     Args:
-        checkpoint: as for :func:`export`, and so are the next four.
-        output: directory.
-        vocabulary: its vocabulary.
+        checkpoint: see :func:`export`.
+        output: directory to write.
+        vocabulary: see :func:`export`.
         source_lang: the tokenizer's ``src_lang``.
         target_lang: the tokenizer's ``tgt_lang`` and the ``forced_bos_token_id`` of ``generate``.
-        scores: files of ``swcm score --format json`` for the model card.
-        licence: of the model, such as ``cc-by-4.0``, for the model card.
+        scores: files written by ``swcm score --format json``, for the model card.
+        licence: the licence of the model, such as ``cc-by-4.0``, for the model card.
 
     Returns:
-        The model's languages.
+        The languages of the model.
 
     Raises:
-        InputError: as for :func:`export`, or the model is not one of ours.
+        InputError: as in :func:`export`, or the model is not from this package.
     """
     from swcm_fairseq.interop.hf_write import FILES, write_huggingface
     from swcm_fairseq.model_card import model_card
@@ -141,31 +144,31 @@ def export_huggingface(
 
 
 def _prepared(checkpoint: Path, source_lang: str | None, target_lang: str | None) -> Checkpoint:
-    """The checkpoint, with the requested languages as the task's.
+    """The checkpoint, with the requested languages in the task's options.
 
     Raises:
-        InputError: the model does not have a language.
+        InputError: the model does not have one of the languages.
     """
     state = stripped(checkpoint)
     langs = state["task_state"]["langs"]
     for name, lang in (("source_lang", source_lang), ("target_lang", target_lang)):
         if lang is not None and lang not in langs:
             flag = f"--{name.replace('_', '-')}"
-            raise InputError(f"{flag} {lang}: the model of {checkpoint} has the languages {','.join(langs)}")
+            raise InputError(f"{flag} {lang}: the model in {checkpoint} only has the languages {','.join(langs)}")
         if lang is not None:
             state["cfg"]["task"][name] = lang
     return state
 
 
 def vocabulary_of(state: Checkpoint, vocabulary: Path | None) -> Path:
-    """The directory with the model's vocabulary; raises :class:`InputError` if it is missing or does not match."""
+    """The directory with the vocabulary of the model; raises :class:`InputError` if it is missing or does not match."""
     from swcm_fairseq.tasks.restored import check_same_pieces
 
     directory = vocabulary or Path(str(state["cfg"]["task"]["data"]).split(":")[0])
     for name in (DICT_FILE, SENTENCEPIECE_FILE):
         if not (directory / name).is_file():
             raise InputError(
-                f"{directory / name}: missing; give the directory with the model's vocabulary with --vocab"
+                f"{directory / name}: missing; give the directory with the vocabulary of the model with --vocab"
             )
     check_same_pieces(state["task_state"], Vocabulary(directory).dictionary.symbols, directory)
     return directory
@@ -176,8 +179,8 @@ def write_fairseq(state: Checkpoint, vocabulary: Path, output: Path) -> None:
 
     Args:
         state: a checkpoint.
-        vocabulary: directory with the last two.
-        output: directory without a model.
+        vocabulary: directory with the dictionary and the sentencepiece model.
+        output: directory to write; it must not contain a model.
 
     Raises:
         InputError: the directory already contains a model, or cannot be written.
@@ -191,7 +194,7 @@ def write_fairseq(state: Checkpoint, vocabulary: Path, output: Path) -> None:
 
 
 def summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
-    """What was written for fairseq, and how to use it."""
+    """A summary of the directory written for fairseq, and how to use it."""
     return "\n".join(
         [
             *_written(checkpoint, output, MODEL_FILE, (DICT_FILE, SENTENCEPIECE_FILE), langs),
@@ -203,7 +206,7 @@ def summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
 
 
 def huggingface_summary(checkpoint: Path, output: Path, langs: list[str]) -> str:
-    """What was written for transformers, and how to use it."""
+    """A summary of the directory written for transformers, and how to use it."""
     from swcm_fairseq.interop.hf_write import FILES
 
     others = tuple(name for name in FILES if name != SAFETENSORS)
@@ -238,14 +241,14 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, help="written by fairseq-train, e.g. checkpoint_best.pt")
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint of fairseq-train, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--format", choices=["fairseq", "huggingface"], default="fairseq", help="default: fairseq")
     parser.add_argument(
         "--vocab",
         type=Path,
-        help=f"directory with {DICT_FILE} and {SENTENCEPIECE_FILE}; default: the data directory that the checkpoint "
-        "names",
+        help=f"directory with {DICT_FILE} and {SENTENCEPIECE_FILE} (default: the data directory named in the "
+        "checkpoint)",
     )
     parser.add_argument(
         "--source-lang", help="default source language of the model (default: the one used in training)"
@@ -259,9 +262,9 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         metavar="FILE",
-        help="scores to list, written by swcm score --format json; may be given several times",
+        help="scores to list, written by swcm score --format json; can be given several times",
     )
-    card.add_argument("--license", metavar="ID", help="the model's licence, such as cc-by-4.0")
+    card.add_argument("--license", metavar="ID", help="licence of the model, such as cc-by-4.0")
     hub = parser.add_argument_group("Hugging Face hub")
     hub.add_argument("--push", metavar="REPO", help="also upload the directory as the model REPO, such as org/name")
     hub.add_argument("--private", action="store_true", help="with --push: make a new repository private")
@@ -278,7 +281,7 @@ def main() -> None:
         print(huggingface_summary(args.checkpoint, args.output, langs))
     else:
         if args.scores or args.license:
-            raise InputError("--scores and --license belong to the model card; give --format huggingface")
+            raise InputError("--scores and --license are for the model card; add --format huggingface")
         print(summary(args.checkpoint, args.output, export(*languages)))
     if args.push:
         print(f"pushed to {push(args.output, args.push, args.private)}")

@@ -1,4 +1,4 @@
-"""What ``swcm train``, ``swcm generate`` and ``swcm interactive`` share: fairseq's commands with this plugin."""
+"""Common code of ``swcm train``, ``swcm generate`` and ``swcm interactive``: fairseq's commands with this plugin."""
 
 import argparse
 import sys
@@ -12,15 +12,15 @@ FULL_HELP = "--full-help"
 
 
 def read_options(name: str, description: str, options: str) -> bool:
-    """Answer ``--help`` without importing fairseq, and complete the options of its command in ``sys.argv``.
+    """Answer ``--help`` without importing fairseq, and add ``--user-dir`` to ``sys.argv`` for fairseq's command.
 
     Args:
-        name: of fairseq's command, such as ``train``.
-        description: what it does and what its arguments are.
+        name: name of fairseq's command, such as ``train``.
+        description: a description of the command and its arguments.
         options: the most common options, as shown by ``--help``.
 
     Returns:
-        Whether ``--full-help`` was given, which shows all options of fairseq and of this package and takes seconds.
+        Whether ``--full-help`` was given, which shows all options of fairseq and of this package, but takes seconds.
     """
     arguments = sys.argv[1:]
     if not arguments or {"-h", "--help"} & set(arguments):
@@ -28,14 +28,14 @@ def read_options(name: str, description: str, options: str) -> bool:
             prog=f"swcm {name}",
             usage=f"swcm {name} DATA [OPTION...]",
             description=description,
-            epilog=f"most common options:\n{options}\n\nAll options are fairseq-{name}'s and those of this package.",
+            epilog=f"most common options:\n{options}\n\nIt takes all options of fairseq-{name} and of this package.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument(FULL_HELP, action="store_true", help="describe all options of fairseq and of this package")
         parser.print_help()
         sys.exit(0 if arguments else 2)
     if FULL_HELP in arguments:
-        sys.argv = sys.argv[:1]  # fairseq reads it while making its parser
+        sys.argv = sys.argv[:1]  # fairseq reads it while creating its parser
         return True
     if not any(argument.partition("=")[0] == "--user-dir" for argument in arguments):
         sys.argv += ["--user-dir", str(Path(__file__).resolve().parent)]
@@ -43,12 +43,13 @@ def read_options(name: str, description: str, options: str) -> bool:
 
 
 def run(name: str, description: str, options: str, parser_name: str) -> None:
-    """Run a command of fairseq that needs nothing but the plugin.
+    """Run a fairseq command that needs only the plugin.
 
     Args:
-        name: of fairseq's command, such as ``generate``.
-        description: see :func:`read_options`, and so are ``options``.
-        parser_name: the function of ``fairseq.options`` that makes its parser.
+        name: name of fairseq's command, such as ``generate``.
+        description: see :func:`read_options`.
+        options: see :func:`read_options`.
+        parser_name: the function in ``fairseq.options`` that creates the parser.
     """
     full_help = read_options(name, description, options)
     register()
@@ -58,7 +59,7 @@ def run(name: str, description: str, options: str, parser_name: str) -> None:
 
 
 def register() -> None:
-    """Register this package with fairseq, once, and leave logging to the command of fairseq that is imported next."""
+    """Register this package with fairseq, once, and leave logging to the fairseq command that is imported next."""
     if "swcm_fairseq.registration" not in sys.modules:
         from swcm_fairseq import registration  # noqa: F401
 
@@ -66,7 +67,7 @@ def register() -> None:
 
 
 def print_full_help(get_parser: Callable[[], argparse.ArgumentParser]) -> None:
-    """All options of a command."""
+    """Print all options of a command."""
     from swcm_fairseq.command_help import text
 
     print(f"{get_parser().format_help()}\n{text()}")

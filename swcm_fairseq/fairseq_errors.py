@@ -1,4 +1,4 @@
-"""Errors of fairseq's own commands that users can fix, in one line; others are bugs and keep the traceback."""
+"""One-line explanations of fairseq errors that users can fix; other errors are bugs and keep their traceback."""
 
 import pickle
 import re
@@ -21,7 +21,7 @@ _SENT_BY_CHILD = re.compile(r"swcm_fairseq\.errors\.InputError: (.*)")
 
 
 def explained(error: BaseException) -> str | None:
-    """One line about an error that ended a fairseq command, or None if it may be a bug.
+    """Explain an error that ended a fairseq command in one line; None if it may be a bug.
 
     Only errors that passed through one of fairseq's commands are explained.
     """
@@ -36,25 +36,25 @@ def explained(error: BaseException) -> str | None:
 
 
 def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
-    """The frames of a traceback, the innermost last."""
+    """The frames of a traceback, innermost last."""
     return (frame for frame, _ in traceback.walk_tb(trace))
 
 
 def _module(frame: FrameType) -> str:
-    """The module of a frame, ``fairseq_cli.train`` also where it runs as a program."""
+    """The module of a frame; ``fairseq_cli.train`` even if it runs as a program."""
     name = str(frame.f_globals.get("__name__"))
     spec = frame.f_globals.get("__spec__")
     return spec.name if name == "__main__" and spec is not None else name
 
 
 def _local(frames: list[FrameType], function: str, name: str) -> Any:
-    """The local variable ``name`` of a function on the stack, or None."""
+    """The value of the local variable ``name`` in a function on the stack, or None."""
     found = [frame for frame in frames if frame.f_code.co_name == function]
     return found[-1].f_locals.get(name) if found else None
 
 
 def _child(error: BaseException, frames: list[FrameType]) -> str | None:
-    """The error of a process that fairseq started for one of several GPUs; torch sends it as text."""
+    """The error in a process that fairseq started for one of several GPUs, which torch sends as text."""
     sent = _SENT_BY_CHILD.findall(str(error))
     return sent[-1] if sent else None
 
@@ -63,10 +63,10 @@ def _save(error: BaseException, frames: list[FrameType]) -> str | None:
     path = _local(frames, "torch_persistent_save", "filename")
     if path is None or not isinstance(path, str) or not isinstance(error, OSError | RuntimeError):
         return None
-    reason = error.strerror if isinstance(error, OSError) else "cannot be written whole (is the disk full?)"
+    reason = error.strerror if isinstance(error, OSError) else "cannot be written completely (is the disk full?)"
     return (
-        f"{path}: {reason}; make room: the checkpoints that were there before are whole, and the same command "
-        "continues from the last of them"
+        f"{path}: {reason}; make room: the earlier checkpoints are intact, and the same command continues from "
+        "the last of them"
     )
 
 
@@ -96,7 +96,7 @@ def _launch(error: BaseException, frames: list[FrameType]) -> str | None:
 
 def _memory(error: BaseException, frames: list[FrameType]) -> str | None:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
-        return f"not enough memory ({_first_line(error) or 'none is left'}); take smaller batches or a smaller model"
+        return f"not enough memory ({_first_line(error) or 'none is left'}); use smaller batches or a smaller model"
     return None
 
 
@@ -107,8 +107,8 @@ def _lost(error: BaseException, frames: list[FrameType]) -> str | None:
     ):
         return None
     return (
-        f"another process of this training has ended or cannot be reached ({_first_line(error)}); start all of them "
-        "again: training continues from the last checkpoint"
+        f"another process of this training has ended or cannot be reached ({_first_line(error)}); restart all of them, "
+        "and training continues from the last checkpoint"
     )
 
 
@@ -126,7 +126,7 @@ def _system(error: BaseException, frames: list[FrameType]) -> str | None:
 
 
 def _in_words(error: BaseException, frames: list[FrameType]) -> str | None:
-    """What fairseq itself refused, by a check that gives the reason."""
+    """The reason that one of fairseq's own checks gives."""
     raised_there = _module(frames[-1]).split(".")[0] in ("fairseq", "fairseq_cli")
     if raised_there and (isinstance(error, _IN_WORDS) or type(error) is Exception) and str(error):
         return str(error)

@@ -1,4 +1,4 @@
-"""Text in, text out: what ``XLMSWCMModel.from_pretrained`` gives for a model of this project's task."""
+"""Text in, text out: the interface that ``XLMSWCMModel.from_pretrained`` returns for models of this project's task."""
 
 import contextlib
 import tempfile
@@ -28,7 +28,7 @@ from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.language_generator import LanguageGenerator
 from swcm_fairseq.tasks.restored import read_task_state
 
-# The options of fairseq-generate that a search is made with; every other one would be without effect here.
+# The search options of fairseq-generate; other options would have no effect here.
 SEARCH_OPTIONS = (
     "beam",
     "max_len_a",
@@ -47,18 +47,18 @@ SEARCH_OPTIONS = (
     "diverse_beam_groups",
     "diverse_beam_strength",
 )
-_EXPORT = "write a complete directory with swcm export, or name the data directory as third argument"
+_EXPORT = "write a complete directory with swcm export, or give the data directory as the third argument"
 
 Hypotheses = list[dict[str, torch.Tensor]]
 
 
 class XLMSWCMHubInterface(nn.Module):
-    """A trained model, or an ensemble, that writes text; ``.cuda()`` and ``.half()`` as for every module.
+    """A trained model, or an ensemble, that generates text; ``.cuda()`` and ``.half()`` work as for every module.
 
     Attributes:
-        models: in evaluation mode.
-        task: with the dictionary and the languages.
-        vocabulary: text to ids.
+        models: the models, in evaluation mode.
+        task: the task, with dictionary and languages.
+        vocabulary: converts text to ids.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class XLMSWCMHubInterface(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the models are."""
+        """The device of the models."""
         return next(self.parameters()).device
 
     @property
     def langs(self) -> list[str]:
-        """Codes of the languages that the model has tokens for."""
+        """Codes of the languages for which the model has tokens."""
         return self.task.langs
 
     @overload
@@ -89,12 +89,12 @@ class XLMSWCMHubInterface(nn.Module):
         """The best hypothesis of each text, in the order of the texts.
 
         Args:
-            texts: one text, or several. For a text without a word, nothing is written.
-            options: of :meth:`hypotheses`.
+            texts: one text, or several. For a text without words, the output is empty.
+            options: options of :meth:`hypotheses`.
 
         Returns:
-            A text for one text, a list for several; spaces and letters as ``fairseq-generate --remove-bpe
-            sentencepiece`` writes them.
+            One text, or a list if ``texts`` is a list; with the same spaces and letters as the output of
+            ``fairseq-generate --remove-bpe sentencepiece``.
         """
         if isinstance(texts, str):
             return self.generate([texts], **options)[0]
@@ -113,27 +113,27 @@ class XLMSWCMHubInterface(nn.Module):
         progress_bar: bool = False,
         **search: Any,
     ) -> list[Hypotheses]:
-        """All hypotheses of each text, as fairseq gives them: best first, with ``tokens``, ``score`` and so on.
+        """All hypotheses for each text, as fairseq returns them: best first, with ``tokens``, ``score`` and so on.
 
-        Texts are decoded in batches of similar length. Those longer than the model reads are truncated, and a warning
-        says how many they are.
+        Texts are decoded in batches of similar length. Texts that are too long for the model are truncated, and a
+        warning gives their number.
 
         Args:
             texts: one text, or several.
-            source_lang: the texts' language; default: what the model was loaded with.
-            target_lang: the language to write; default: what the model was loaded with.
-            max_tokens: the most source tokens, padding included, of a batch.
-            batch_size: the most texts of a batch; default: as ``max_tokens`` allows.
-            seed: of sampling; the same texts and options give the same hypotheses.
-            progress_bar: show one.
-            search: ``beam``, ``max_len_b`` and the other options of :data:`SEARCH_OPTIONS`, as for
+            source_lang: language of the texts; by default, the one that the model was loaded with.
+            target_lang: language to generate; by default, the one that the model was loaded with.
+            max_tokens: maximum number of source tokens per batch, padding included.
+            batch_size: maximum number of texts per batch; by default, limited only by ``max_tokens``.
+            seed: seed for sampling; the same texts and options give the same hypotheses.
+            progress_bar: whether to show a progress bar.
+            search: ``beam``, ``max_len_b`` and the other options in :data:`SEARCH_OPTIONS`, as for
                 ``fairseq-generate``.
 
         Returns:
-            a list for each text; empty for a text without a word.
+            a list for each text; empty for a text without words.
 
         Raises:
-            InputError: an unknown language or option, or something that is not text.
+            InputError: a language or option is unknown, or an input is not text.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         generator = self.task.build_generator(self.models, self._search_config(search))
@@ -155,68 +155,69 @@ class XLMSWCMHubInterface(nn.Module):
         return self.task.inference_step(generator, list(self.models), sample)
 
     def decode(self, tokens: torch.Tensor) -> str:
-        """The text of a hypothesis' ``tokens``, int64, shape (length,)."""
+        """The text for the ``tokens`` of a hypothesis, int64, shape (length,)."""
         return self.task.target_dictionary.string(tokens.int().cpu(), "sentencepiece")
 
     def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Ids as swcm binarize makes them."""
+        """Ids of the texts, as written by swcm binarize."""
         for number, text in enumerate(texts, 1):
             if not isinstance(text, str):
-                raise InputError(f"text {number} is {type(text).__name__}; give a text (str) or a list of texts")
+                raise InputError(f"text {number} is of type {type(text).__name__}; give a str or a list of str")
             if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise InputError(f"text {number} has half of a surrogate pair; read it as UTF-8")
+                raise InputError(f"text {number} contains half of a surrogate pair; read it as UTF-8")
         return self.vocabulary.encode(texts)
 
     def _search_config(self, search: Options) -> DictConfig:
-        """fairseq's configuration of a search, with the options in ``search``."""
+        """fairseq's search configuration, with the options in ``search``."""
         for name in search:
             if name not in SEARCH_OPTIONS:
-                raise InputError(f"unknown option {name}; there are {', '.join(SEARCH_OPTIONS)}")
+                raise InputError(f"unknown option {name}; available: {', '.join(SEARCH_OPTIONS)}")
         try:
             config = cast(
                 DictConfig, OmegaConf.merge(OmegaConf.structured(GenerationConfig), self.cfg.generation, search)
             )
         except OmegaConfBaseException as error:
-            raise InputError(f"an option of the search has a wrong type: {str(error).splitlines()[0]}") from error
+            raise InputError(f"a search option has the wrong type: {str(error).splitlines()[0]}") from error
         if config.beam < 1:
             raise InputError(f"beam={config.beam}: give 1 or more")
         return cast(DictConfig, config)
 
     @contextlib.contextmanager
     def _seeded(self, seed: int) -> Iterator[None]:
-        """Sampling draws from ``seed``; afterwards torch's random state is what it was."""
+        """Seed sampling with ``seed`` inside the block, and restore torch's random state afterwards."""
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             yield
 
 
 def _batches(dataset: LanguagePairDataset, max_tokens: int, batch_size: int | None) -> Iterator[Sample]:
-    """Batches of similar length, from short to long; none for no texts."""
+    """Batches of texts of similar length, from short to long; none if there are no texts."""
     if not len(dataset):
         return
     longest = int(max(dataset.src_sizes))
     if longest > max_tokens:
-        raise InputError(f"max_tokens={max_tokens}: the longest text has {longest} tokens; raise it")
+        raise InputError(f"max_tokens={max_tokens}: the longest text has {longest} tokens; raise max_tokens")
     rows = dataset.batch_by_size(dataset.ordered_indices(), max_tokens=max_tokens, max_sentences=batch_size)
     for row in rows:
         yield dataset.collater([dataset[int(i)] for i in row])
 
 
 def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> nn.Module:
-    """Load a model that was trained, with its vocabulary.
+    """Load a trained model and its vocabulary.
 
     Args:
-        directory: where the checkpoint is: an export for fairseq or for transformers, or the folder of a training; or
-            the name of either export on the Hugging Face hub, ``org/name``, where there is no such directory.
-        checkpoint_file: its name; several, separated by ``:``, make an ensemble.
-        data: where ``dict.txt`` and ``sentencepiece.bpe.model`` are; from ``directory`` if it starts with a dot.
+        directory: the directory of the checkpoint: an export for fairseq or transformers, or the save directory of a
+            training. If there is no such directory, the name of an export on the Hugging Face hub, ``org/name``.
+        checkpoint_file: name of the checkpoint; several names, separated by ``:``, form an ensemble.
+        data: directory with ``dict.txt`` and ``sentencepiece.bpe.model``; relative to ``directory`` if it starts with
+            a dot.
         overrides: options of task and model to change, e.g. ``source_lang="zh"`` or ``cpu_precision="int8"``.
 
     Returns:
-        :class:`XLMSWCMHubInterface`; fairseq's own interface for a checkpoint of another task.
+        :class:`XLMSWCMHubInterface`, or fairseq's own interface for checkpoints of other tasks.
 
     Raises:
-        InputError: a file is missing, damaged or does not fit.
+        InputError: a file is missing or damaged, or does not fit.
     """
     folder = Path(directory)
     if not folder.is_dir() and is_name(directory):
@@ -227,15 +228,17 @@ def load(directory: str, checkpoint_file: str, data: str, **overrides: Any) -> n
             return load(converted, checkpoint_file, data, **overrides)
     vocabulary = folder / data if data.startswith(".") else Path(data)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such directory; give one that swcm export has written")
+        raise InputError(f"{folder}: no such directory; give one written by swcm export")
     for name in checkpoint_file.split(":"):
         if not (folder / name).is_file():
             have = ", ".join(sorted(path.name for path in folder.glob("*.pt"))) or "none"
-            raise InputError(f"{folder / name}: no such checkpoint (there: {have}); name it as second argument")
-        read_task_state(str(folder / name))  # refuses a damaged file
+            raise InputError(
+                f"{folder / name}: no such checkpoint (available: {have}); give its name as the second argument"
+            )
+        read_task_state(str(folder / name))  # raises if the file is damaged
     if not any(vocabulary.glob("dict*.txt")):
         raise InputError(f"{vocabulary / DICT_FILE}: missing; {_EXPORT}")
-    # Older checkpoints do not have these, so they are no overrides.
+    # Older checkpoints do not have these options, so they cannot be overridden.
     precision = CPUPrecision.of(overrides.pop("cpu_precision", CPUPrecision.float32))
     cuda_graphs = bool(overrides.pop("cuda_graph_decoding", False))
     loaded = hub_utils.from_pretrained(str(folder), checkpoint_file, data, **overrides)

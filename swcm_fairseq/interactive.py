@@ -3,7 +3,7 @@
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.fairseq_command import run
 
-DESCRIPTION = "fairseq-interactive with this plugin: outputs for lines of standard input or of a file."
+DESCRIPTION = "Run fairseq-interactive with this plugin: generate outputs for lines from standard input or a file."
 OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang LANG
   --path CHECKPOINT                    written by swcm train, or model.pt of swcm export
   --input FILE                         lines to read (default: standard input)
@@ -12,7 +12,7 @@ OPTIONS = """  --task multilingual_denoising_mt --source-lang LANG --target-lang
 
 
 def main() -> None:
-    """fairseq-interactive's ``cli_main``."""
+    """Run ``cli_main`` of fairseq-interactive."""
     run("interactive", DESCRIPTION, OPTIONS, "get_interactive_generation_parser")
 
 

@@ -1,8 +1,8 @@
-"""End the thread that reads batches ahead before the interpreter ends.
+"""Stop the thread that prefetches batches before the interpreter exits.
 
 fairseq's ``BufferedIterator`` (``--data-buffer-size``) reads batches in a daemon thread. A training that stops in the
-middle of an epoch leaves it at work. If the interpreter ends while that thread is inside torch, the process aborts
-("terminate called without an active exception") with exit status -6, although everything is saved.
+middle of an epoch leaves this thread running. If the interpreter exits while the thread is inside torch, the process
+aborts ("terminate called without an active exception") with exit status -6, although everything has been saved.
 """
 
 import atexit
@@ -13,26 +13,26 @@ from queue import Empty
 
 from fairseq.data.iterators import BackgroundConsumer
 
-WAIT = 60.0  # seconds for the batch at hand; a loader that has died must not hold up the exit
+WAIT = 60.0  # seconds to wait for the current batch, so that a dead loader does not block the exit
 
 
 def stop_reading_ahead(wait: float = WAIT) -> None:
-    """Let each reading thread of this process finish the batch at hand, throw its batches away, and wait for its end.
+    """Let each prefetching thread of this process finish its current batch, discard its batches and wait for its end.
 
     Args:
-        wait: seconds in all.
+        wait: maximum time to wait in total, in seconds.
     """
     end = time.monotonic() + wait
     for thread in threading.enumerate():
         if not isinstance(thread, BackgroundConsumer):
             continue
-        thread._max_len = 0  # what fairseq itself compares after each batch
+        thread._max_len = 0  # the limit that fairseq checks after each batch
         while thread.is_alive() and time.monotonic() < end:
             with suppress(Empty):
-                thread._queue.get_nowait()  # it may be waiting for a free place
+                thread._queue.get_nowait()  # the thread may be waiting for a free slot
             thread.join(0.01)
 
 
 def install() -> None:
-    """Do this whenever the interpreter ends."""
+    """Stop prefetching whenever the interpreter exits."""
     atexit.register(stop_reading_ahead)

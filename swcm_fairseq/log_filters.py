@@ -1,19 +1,19 @@
-"""The one place that decides what of fairseq's and other libraries' logs is shown.
+"""Decides which log messages of fairseq and other libraries are shown.
 
-fairseq writes its whole configuration into every log, and warnings for its developers; importing it sets the root
-logger to DEBUG, so that other libraries write what nobody reads, and asks for tensorboardX.
+fairseq logs its whole configuration and warnings for its developers. Importing it sets the root logger to DEBUG, so
+other libraries log details that nobody reads, and asks users to install tensorboardX.
 """
 
 import logging
 import warnings
 
-# The commands that log their configuration, ten thousand characters on one line. A checkpoint has it, too.
+# The commands that log their configuration, ten thousand characters in one line. Checkpoints contain it, too.
 COMMANDS = ("train", "validate", "generate", "interactive", "eval_lm")
 
 
 def _shortened(record: logging.LogRecord) -> bool:
-    """Keep of a configuration only where training ends, which progress bars read; false if there is nothing to keep."""
-    from omegaconf import DictConfig  # takes half a second, which commands without a log are spared
+    """Shorten a configuration to the end of training, which progress bars read; returns whether to log the record."""
+    from omegaconf import DictConfig  # takes half a second, so import it only when something is logged
 
     if not isinstance(record.msg, DictConfig):
         return True
@@ -25,38 +25,38 @@ def _shortened(record: logging.LogRecord) -> bool:
 
 
 def _no_traceback(record: logging.LogRecord) -> bool:
-    """Whether to log a record; fairseq logs the traceback of a save that failed, and then raises its error."""
+    """Whether to log a record. fairseq logs a traceback if saving fails, before it raises the error."""
     return not record.getMessage().startswith("Traceback (most recent call last)")
 
 
 def _no_second_import(record: logging.LogRecord) -> bool:
-    """Whether to log a record; that ``--user-dir`` has been imported before is what our commands do."""
+    """Whether to log a record. Our commands import the package before fairseq imports it as ``--user-dir``."""
     return "has already been imported" not in record.getMessage()
 
 
 def install() -> None:
-    """Keep all that out of the logs of this process; called once, when the package is imported."""
+    """Filter the logs of this process; called once, when the package is imported."""
     for command in COMMANDS:
         logging.getLogger(f"fairseq_cli.{command}").addFilter(_shortened)
     logging.getLogger("fairseq.checkpoint_utils").addFilter(_no_traceback)
     logging.getLogger("fairseq.utils").addFilter(_no_second_import)
-    # Caused by the way fairseq calls Hydra; one of them names no module.
+    # Caused by the way fairseq calls Hydra; one of these warnings has no module.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"hydra\.")
     warnings.filterwarnings("ignore", category=UserWarning, message=r"\s*'config' is validated against ConfigStore")
 
 
 def quiet_fairseq() -> None:
-    """Keep what fairseq does when it is imported out of our commands; called before it is imported.
+    """Suppress the messages caused by importing fairseq; called by our commands before fairseq is imported.
 
-    One of its models sets the root logger to DEBUG, which has no effect once there is a handler, one of its tasks asks
-    for tensorboardX wherever that is not installed, and its iterators make PyTorch warn on every CPU.
+    One of its models sets the root logger to DEBUG, which has no effect if there is a handler; one of its tasks asks
+    for tensorboardX if that is not installed; and its iterators make PyTorch warn on every CPU.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
-    # fairseq asks for pinned memory where there is no GPU, too.
+    # fairseq requests pinned memory even without a GPU.
     warnings.filterwarnings("ignore", category=UserWarning, message="'pin_memory' argument is set as true")
 
 
 def forget_handlers() -> None:
-    """Let the command that follows set up its own handlers; one of fairseq's tasks sets up others when imported."""
+    """Remove the handlers that one of fairseq's tasks adds when imported, so that the next command can add its own."""
     logging.getLogger().handlers.clear()

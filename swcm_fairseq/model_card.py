@@ -1,4 +1,4 @@
-"""The model card: facts from the checkpoint, its data directory and its scores, as Markdown."""
+"""The model card in Markdown, with facts from the checkpoint, its data directory and its scores."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,24 +19,24 @@ CITATION = """@misc{su2025xlmswcm,
   eprint = {2502.10852},
   archivePrefix = {arXiv}
 }"""
-SEARCH = """`generate` searches as `fairseq-generate` does by default: beam 5, scores divided by the length (words and
-`</s>`), at least one word, at most 200 or as many as the model has positions; special tokens and `<mask>` are never
-written. The language token is given; it has no score and does not count as length. `max_length` and `min_length`
-include `<s>` and the language token; `max_new_tokens` does not. There is no counterpart to `--max-len-a`, which makes
-the length depend on the source."""
+SEARCH = """By default, `generate` searches like `fairseq-generate`: beam 5, scores divided by the length in tokens (with
+`</s>`), at least one token, at most 200 or the number of positions of the model; special symbols and `<mask>` are never
+generated. The language token is given, so it has no score and does not count towards the length. `max_length` and
+`min_length` include `<s>` and the language token; `max_new_tokens` does not. `--max-len-a`, which makes the length
+depend on the source, has no counterpart."""
 
 
 def model_card(state: Checkpoint, name: str, evaluations: Sequence[Evaluation], licence: str | None) -> str:
-    """The card.
+    """Write the model card.
 
     Args:
-        state: one of our checkpoints.
-        name: of the model.
+        state: a checkpoint of a model of this package.
+        name: name of the model.
         evaluations: scores to list.
-        licence: one of the hub's identifiers, such as ``cc-by-4.0``.
+        licence: an identifier used by the hub, such as ``cc-by-4.0``.
 
     Returns:
-        Markdown that begins with the hub's metadata.
+        Markdown that begins with metadata for the hub.
     """
     sections = {
         "Use": _use(state, name),
@@ -63,8 +63,8 @@ def _summary(state: Checkpoint) -> str:
     names = [language(lang).name for lang in state["task_state"]["langs"]]
     return (
         "An encoder-decoder that inherits a multilingual encoder (XLM-SWCM, [Su et al. "
-        f"2025](https://arxiv.org/abs/2502.10852)). It reads and writes {', '.join(names)}. Trained with fairseq; this "
-        "directory needs only transformers and sentencepiece."
+        f"2025](https://arxiv.org/abs/2502.10852)). It reads and writes {', '.join(names)}. It was trained with fairseq, "
+        "but this directory needs only transformers and sentencepiece."
     )
 
 
@@ -74,7 +74,7 @@ def _use(state: Checkpoint, name: str) -> str:
     return f"""```python
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-directory = "{name}"  # or its name on the hub
+directory = "{name}"  # or the name of the model on the hub
 tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True, src_lang="{source}", tgt_lang="{target}")
 model = AutoModelForSeq2SeqLM.from_pretrained(directory, trust_remote_code=True)
 inputs = tokenizer(["..."], return_tensors="pt", padding=True, truncation=True)
@@ -102,7 +102,7 @@ def _architecture(state: Checkpoint) -> str:
         ["positions", f"{config.max_source_positions} (source), {config.max_target_positions} (target)"],
         ["activation", str(config.activation_fn)],
         ["output matrix", str(config.output_matrix)],
-        ["tied or separate", ", ".join(ties) or "as the paper has it"],
+        ["tied or separate", ", ".join(ties) or "as in the paper"],
         ["symbols", f"{len(state['task_state']['symbols']):,}"],
     ]  # fmt: skip
     return markdown_table(["", ""], rows)
@@ -124,9 +124,9 @@ def _training(state: Checkpoint) -> str:
         "included."
     ]
     if state["cfg"]["model"].get("pretrained_encoder"):
-        facts.append(f"The encoder came from `{Path(state['cfg']['model']['pretrained_encoder']).name}`.")
+        facts.append(f"Training started from the encoder `{Path(state['cfg']['model']['pretrained_encoder']).name}`.")
     if state["cfg"]["model"].get("finetune_from_model"):
-        facts.append("It continues an earlier training.")
+        facts.append("This training continues an earlier one.")
     rows = list(_corpora(str(task["data"]).split(":")))
     if not rows:
         return " ".join([*facts, "The data directory was missing when this card was written."])
@@ -135,7 +135,7 @@ def _training(state: Checkpoint) -> str:
 
 
 def _corpora(paths: Iterable[str]) -> Iterable[list[str]]:
-    """One row per corpus of the training set; none for a directory whose ``corpora.json`` is missing."""
+    """One row per training corpus; none for a directory without ``corpora.json``."""
     for path in paths:
         if not (Path(path) / CORPORA_FILE).is_file():
             continue

@@ -1,4 +1,4 @@
-"""Options: one dataclass field each, with its help text, for fairseq's configurations and for command lines."""
+"""Options as dataclass fields with help texts, for fairseq's configurations and for command lines."""
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -20,10 +20,10 @@ def option(
     """A dataclass field with its help text.
 
     Args:
-        default: value when the option is not given; without one it is required.
-        help: one line, with unit and source.
-        factory: makes the default instead, where it is a list.
-        more: further metadata, such as ``metavar``.
+        default: value if the option is not given; without a default, the option is required.
+        help: a short description, with unit and source.
+        factory: creates the default if it is a list.
+        more: additional metadata, such as ``metavar``.
     """
     metadata = {"help": help, **more}
     if factory is not None:
@@ -37,12 +37,12 @@ def flag(name: str) -> str:
 
 
 def same_named(kind: type[T], options: object) -> T:
-    """An instance of the dataclass ``kind``, each field with the value of the option of the same name."""
+    """An instance of the dataclass ``kind`` whose fields have the values of the options with the same names."""
     return kind(**{each.name: getattr(options, each.name) for each in fields(kind)})  # type: ignore[arg-type]
 
 
 def mapping_of(options: DictConfig | Namespace | SimpleNamespace | None) -> Mapping[str, Any]:
-    """Options by name: fairseq has a configuration, a namespace for older architectures, or None."""
+    """Options by name, from a configuration, a namespace (older fairseq architectures) or None."""
     if options is None:
         return {}
     return options if isinstance(options, DictConfig) else vars(options)

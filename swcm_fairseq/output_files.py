@@ -1,4 +1,4 @@
-"""Where output is written: no command overwrites its input, leaves half-written files, or mixes two runs."""
+"""Safe output: no command overwrites its input, leaves half-written files or mixes the output of two runs."""
 
 import contextlib
 import errno
@@ -18,21 +18,21 @@ from typing import TextIO
 from swcm_fairseq.errors import InputError, exists
 
 PARTIAL = ".partial"
-_NAME_BYTES = 200  # of the target's name in that of its workspace, which may have 255
-_LOCK_ATTEMPTS, _LOCK_WAIT_SECONDS = 50, 0.1  # the processes of a run that was just killed are still ending
-_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP}  # of file systems without them
+_NAME_BYTES = 200  # maximum length of the target's name in the workspace name, which may have 255 bytes
+_LOCK_ATTEMPTS, _LOCK_WAIT_SECONDS = 50, 0.1  # processes of a run that was just killed may still be exiting
+_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP}  # errors of file systems without locks
 
 
 def cannot_write(path: Path | str, error: OSError) -> InputError:
-    """The message for a full disk or a place that cannot be written."""
+    """The message for a full disk or a path that cannot be written."""
     return InputError(f"{path}: {error.strerror or error}; make room or give another place to write to")
 
 
 def target_of(path: Path | str) -> Path:
-    """The file (or folder) that a name to write refers to, with links resolved.
+    """The file (or folder) that an output path refers to, with links resolved.
 
     Raises:
-        InputError: a device, a pipe or a socket, circular links, or a name that the system refuses.
+        InputError: it is a device, a pipe or a socket, its links are circular, or the system refuses its name.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -47,14 +47,14 @@ def target_of(path: Path | str) -> Path:
 
 
 def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path | str | None]) -> None:
-    """Raise, before any work begins, if an output is also an input, would be written twice, or cannot be a file.
+    """Check, before any work begins, that no output is also an input, would be written twice or cannot be a file.
 
     Args:
-        inputs: files that are read, and folders whose files are read; None is ignored.
-        outputs: files and folders that are written; None is ignored.
+        inputs: files to read, and folders with files to read; None is ignored.
+        outputs: files and folders to write; None is ignored.
 
     Raises:
-        InputError: two names are the same file, also through links; a file to write is in a folder that is read, or is
+        InputError: two paths are the same file, possibly through links; or an output file is in an input folder, or is
             a device or a pipe.
     """
     read = [Path(path) for path in inputs if path is not None]
@@ -66,23 +66,23 @@ def check_distinct(inputs: Iterable[Path | str | None], outputs: Iterable[Path |
         if not own.isdisjoint(names):
             raise InputError(f"{path}: would overwrite its own input; give another file to write")
         if not folders.isdisjoint(target.parents):
-            raise InputError(f"{path}: would be written into a folder that is read; give another place")
+            raise InputError(f"{path}: would be written into an input folder; give another folder")
         if not own.isdisjoint(written):
-            raise InputError(f"{path}: would be written twice; give each output a file of its own")
+            raise InputError(f"{path}: would be written twice; give a separate file for each output")
         written |= own
 
 
 def check_outside(inputs: Iterable[Path | str], folder: Path | str) -> None:
-    """Raise :class:`InputError` for the first of ``inputs`` that is inside a folder that is written."""
+    """Raise :class:`InputError` for the first of ``inputs`` that is inside an output folder."""
     for path in inputs:
         if Path(os.path.realpath(folder)) in (own := Path(os.path.realpath(path)), *own.parents):
             raise InputError(
-                f"{path}: is inside {folder}, which is written and would overwrite it; give another folder"
+                f"{path}: is inside the output folder {folder} and would be overwritten; give another output folder"
             )
 
 
 def _names(path: Path) -> set[object]:
-    """What identifies a file: its resolved path and, if it exists, its device and inode."""
+    """The identity of a file: its resolved path and, if it exists, its device and inode."""
     names: set[object] = {Path(os.path.realpath(path))}
     if exists(path):
         status = path.stat()
@@ -91,23 +91,24 @@ def _names(path: Path) -> set[object]:
 
 
 class Workspace:
-    """A new file (or folder) beside the one to write, which is written first and renamed; a context manager.
+    """A context manager that creates a temporary file (or folder) beside the output, which is later renamed to it.
 
-    Its name is ``.NAME.<16 hex digits>.partial``. It is locked while its process lives, which tells another run with
-    the same output that this one is working, and that what a killed run left behind can be removed. The writer may open
-    it again by name, but must not replace it: the lock would stay with the old file.
+    Its name is ``.NAME.<16 hex digits>.partial``. It is locked as long as its process lives. The lock tells another run
+    with the same output that this run is still working; an unlocked file was left by a killed run and can be removed.
+    The writer may reopen the file by name, but must not replace it, because the lock would stay with the old file.
 
     Args:
-        path: the file or folder to write. For a link, its target is replaced.
+        path: the file or folder to write. If it is a link, its target is replaced.
         is_folder: whether it is a folder.
 
     Attributes:
-        path: as given.
-        target: what is replaced.
-        place: the new file or folder.
+        path: the path as given.
+        target: the file or folder to replace.
+        place: the temporary file or folder.
 
     Raises:
-        InputError: another run writes there, it is of another kind, or the place cannot be written.
+        InputError: another run is writing there, a folder was given for a file or a file for a folder, or the path
+            cannot be written.
     """
 
     def __init__(self, path: Path | str, is_folder: bool = False):
@@ -134,19 +135,20 @@ class Workspace:
         os.close(self._lock)
 
     def commit(self) -> None:
-        """Give the file its name and, if it replaces another, the permissions of that one; raises OSError."""
+        """Rename the file to its target and, if it replaces a file, copy that file's permissions; raises OSError."""
         if self.target.is_file():
             shutil.copymode(self.target, self.place)
         os.replace(self.place, self.target)
 
     def _claim(self) -> None:
-        """Create and lock the new file, unless another process has one for the same target."""
+        """Create and lock the temporary file, unless another process has one for the same target."""
         name = os.fsencode(self.target.name)
         stem = self.target.name if len(name) <= _NAME_BYTES else hashlib.sha256(name).hexdigest()
         for attempt in range(_LOCK_ATTEMPTS):
             if attempt:
                 time.sleep(_LOCK_WAIT_SECONDS)
-            with contextlib.suppress(BlockingIOError), _held(self.target.parent):  # others check before or after us
+            # The lock on the folder ensures that other processes check before or after this one.
+            with contextlib.suppress(BlockingIOError), _held(self.target.parent):
                 _remove_left_over(self.target.parent, stem)
                 self.place = self.target.parent / f".{stem}.{secrets.token_hex(8)}{PARTIAL}"
                 if self._is_folder:
@@ -155,15 +157,15 @@ class Workspace:
                     os.close(os.open(self.place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
                 self._lock = _lock(self.place)[0]
                 return
-        raise InputError(f"{self.path}: another command is writing there; wait until it has ended")
+        raise InputError(f"{self.path}: another command is writing there; wait until it has finished")
 
 
 def _lock(path: Path) -> tuple[int, bool]:
-    """Open and lock a file or folder; returns the descriptor and whether its file system has locks.
+    """Open and lock a file or folder; returns the descriptor and whether its file system supports locks.
 
     Raises:
         BlockingIOError: another process has locked it.
-        OSError: it does not exist, or must not be read.
+        OSError: it does not exist or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -178,7 +180,7 @@ def _lock(path: Path) -> tuple[int, bool]:
 
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file or folder; yields whether its file system has any."""
+    """Hold the lock on a file or folder; yields whether its file system supports locks."""
     descriptor, has_locks = _lock(path)
     try:
         yield has_locks
@@ -187,10 +189,10 @@ def _held(path: Path) -> Iterator[bool]:
 
 
 def _remove_left_over(parent: Path, stem: str) -> None:
-    """Remove what killed runs left of a file; raises :class:`BlockingIOError` if a live run is writing it."""
+    """Remove what killed runs left of a file; raises :class:`BlockingIOError` if a live run is writing the file."""
     form = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
     for path in [Path(entry.path) for entry in os.scandir(parent) if form.fullmatch(entry.name)]:
-        # Removed in the meantime, or another user's.
+        # The file may have been removed in the meantime or belong to another user.
         with contextlib.suppress(FileNotFoundError, PermissionError), _held(path) as has_locks:
             if has_locks:
                 remove(path)
@@ -205,7 +207,7 @@ def remove(path: Path) -> None:
 
 
 def remove_left_overs(parent: Path, names: re.Pattern[str]) -> None:
-    """Remove what killed runs left in a folder of files whose names match."""
+    """Remove what killed runs left in a folder of files whose names match ``names``."""
     form = re.compile(rf"\.(.+)\.[0-9a-f]{{16}}{re.escape(PARTIAL)}")
     found = [form.fullmatch(entry.name) for entry in os.scandir(parent)]
     for stem in {match[1] for match in found if match and names.fullmatch(match[1])}:
@@ -215,10 +217,10 @@ def remove_left_overs(parent: Path, names: re.Pattern[str]) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """Provide a new file to write (see :class:`Workspace`), which gets its name if the block ends without an error.
+    """Provide a temporary file (see :class:`Workspace`), which is renamed to ``path`` if the block raises no error.
 
     Raises:
-        InputError: another run writes there, the place cannot be written, or the disk is full.
+        InputError: another run is writing there, the path cannot be written, or the disk is full.
     """
     with Workspace(path) as workspace:
         try:
@@ -230,30 +232,30 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked_directory(directory: Path) -> Iterator[None]:
-    """Create a directory and keep other runs out of it; raises :class:`InputError` if one is writing there."""
+    """Create a directory and lock it against other runs; raises :class:`InputError` if one is writing there."""
     workspace = Workspace(target_of(directory) / "directory")
-    workspace.path = directory  # in messages
+    workspace.path = directory  # for messages
     with workspace:
         yield
 
 
 def write_whole(path: Path | str, content: bytes) -> None:
-    """Write a file atomically; raises :class:`InputError` as :func:`whole_file`."""
+    """Write a file atomically; raises :class:`InputError` like :func:`whole_file`."""
     with whole_file(path) as place:
         place.write_bytes(content)
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file atomically; raises :class:`InputError` as :func:`whole_file`."""
+    """Copy a file atomically; raises :class:`InputError` like :func:`whole_file`."""
     with whole_file(target) as place:
         shutil.copyfile(source, place)
 
 
 class LineFiles:
-    """Text files, written line by line, all or none; a context manager that removes what is not committed.
+    """A context manager that writes text files line by line, all or none, and removes files that are not committed.
 
     Raises:
-        InputError: another run writes one of them, a file cannot be written, or the disk is full.
+        InputError: another run is writing one of them, a file cannot be written, or the disk is full.
     """
 
     def __init__(self, paths: Sequence[Path]):
@@ -267,7 +269,7 @@ class LineFiles:
             for path in self.paths:
                 workspace = stack.enter_context(Workspace(path))
                 try:
-                    # Names of files may hold bytes that are not UTF-8.
+                    # Written text may contain file names, whose bytes are not always UTF-8.
                     file = open(workspace.place, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
                 except OSError as error:
                     raise cannot_write(path, error) from error
@@ -286,7 +288,7 @@ class LineFiles:
             raise cannot_write(self.paths[0], error) from error
 
     def commit(self) -> None:
-        """Give the files their names, all or none."""
+        """Rename the files to their targets, all or none."""
         done: list[Path] = []
         try:
             for file in self._files:
@@ -295,7 +297,7 @@ class LineFiles:
                 workspace.commit()
                 done.append(workspace.target)
         except OSError as error:
-            for target in done:  # one side of a pair would be mistaken for the whole
+            for target in done:  # a single side of a pair would be mistaken for a complete output
                 target.unlink(missing_ok=True)
             raise cannot_write(self.paths[len(done)], error) from error
 
@@ -304,27 +306,28 @@ class LineFiles:
 
 
 def _close(file: TextIO) -> None:
-    with contextlib.suppress(OSError):  # what could not be written is removed
+    with contextlib.suppress(OSError):  # a file that cannot be written is removed anyway
         file.close()
 
 
 @contextlib.contextmanager
 def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Provide a directory to write files into, which are moved to ``directory`` when all are complete.
+    """Provide a temporary directory, whose files are moved to ``directory`` when all are complete.
 
     Args:
-        directory: the destination; must not contain the last file, nor another of the files with other content.
-        names: the files, in the order in which they appear; with the last one the directory is complete.
+        directory: the destination. It must not contain the last file, nor any of the other files with different
+            content.
+        names: the files, in the order in which they are moved; the last one marks the directory as complete.
 
     Yields:
-        Where to write them.
+        The temporary directory.
 
     Raises:
-        InputError: a model or another vocabulary exists there, another run is writing there, or the place cannot be
-            written; nothing half-written remains.
+        InputError: a model or a different vocabulary exists in ``directory``, another run is writing there, or it
+            cannot be written. Half-written files are removed.
     """
     if exists(directory / names[-1]):
-        raise InputError(f"{directory}: already holds a model; give another directory")
+        raise InputError(f"{directory}: already contains a model; give another directory")
     with Workspace(directory, is_folder=True) as workspace:
         try:
             yield workspace.place
@@ -337,8 +340,8 @@ def whole_directory(directory: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def _check_kept(partial: Path, directory: Path, names: Sequence[str]) -> None:
-    """Raise :class:`InputError` before anything is moved, if a file of ``directory`` would get other content."""
+    """Raise :class:`InputError`, before anything is moved, if the content of a file in ``directory`` would change."""
     for name in names:
         path = directory / name
         if path.exists() and not filecmp.cmp(partial / name, path, shallow=False):
-            raise InputError(f"{path}: exists already, with other content; give another directory")
+            raise InputError(f"{path}: already exists with different content; give another directory")

@@ -1,7 +1,7 @@
-"""Compressed files, recognised by their first bytes and not by their names: gz, xz, bz2, zst, and zip with one file.
+"""Read compressed files (gz, xz, bz2, zst, zip with one file), which are recognized by their first bytes, not by name.
 
-They are read to their end: damage or truncation anywhere, including in a later stream, is an error. Content that
-expands far more than text does is refused before it fills the memory.
+Files are read to the end, so damage or truncation anywhere, even in a later stream, is an error. Content that expands
+far more than text can is refused before it fills the memory.
 """
 
 import bz2
@@ -17,44 +17,44 @@ import zstandard
 
 from swcm_fairseq.errors import InputError
 
-_PACKED_BYTES = 1 << 11  # read at a time, so that the unpacked content of one piece fits into memory
-_UNPACKED_BYTES = 1 << 20  # passed on at a time
-# Text is packed to a fourth; what expands this many times, and to more than this many bytes, is not text.
+_PACKED_BYTES = 1 << 11  # bytes read at a time, few enough that their unpacked content fits into memory
+_UNPACKED_BYTES = 1 << 20  # bytes returned at a time
+# Text typically expands four times. Content that expands more than this, and to more than this many bytes, is not text.
 MAX_EXPANSION, _UNSUSPECTED_BYTES = 400, 1 << 26
-MAX_WHOLE_BYTES = 1 << 30  # of a file that can only be read as a whole
+MAX_WHOLE_BYTES = 1 << 30  # maximum size of a file that can only be read as a whole
 
 
 class BombError(ValueError):
-    """Content that is far larger than its file."""
+    """The content is far larger than the file."""
 
     def __init__(self) -> None:
-        super().__init__(f"it unpacks to more than {MAX_EXPANSION} times its size, which no text does")
+        super().__init__(f"it unpacks to more than {MAX_EXPANSION} times its size, which text never does")
 
 
 def check_expansion(unpacked_bytes: int, packed_bytes: int) -> None:
-    """Raise :class:`BombError` if there are too many bytes of content for the size of the file."""
+    """Raise :class:`BombError` if the content is too large for the size of the file."""
     if unpacked_bytes > max(_UNSUSPECTED_BYTES, MAX_EXPANSION * packed_bytes):
         raise BombError
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:
-    """Raise :class:`BombError` for an archive whose files claim to expand to too much; nothing is unpacked."""
+    """Raise :class:`BombError` if the listed file sizes in an archive are too large; unpacks nothing."""
     for member in archive.infolist():
         check_expansion(member.file_size, member.compress_size)
 
 
 def _open_only_member(file: BinaryIO) -> BinaryIO:
-    """The one file of a zip archive."""
+    """Open the only file in a zip archive."""
     archive = zipfile.ZipFile(file)
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
-        raise zipfile.BadZipFile(f"{len(members)} files in the archive where one is expected; unpack it")
+        raise zipfile.BadZipFile(f"the archive contains {len(members)} files instead of one; unpack it")
     check_archive(archive)
     return archive.open(members[0])  # type: ignore[return-value]
 
 
 class Decompressor(Protocol):
-    """One stream's decompressor, of any of the formats."""
+    """A decompressor for one stream, of any format."""
 
     @property
     def eof(self) -> bool:
@@ -63,22 +63,22 @@ class Decompressor(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What came after its end."""
+        """The bytes after the end of the stream."""
         ...
 
     def decompress(self, data: bytes, /) -> bytes:
-        """The next unpacked bytes."""
+        """Unpack ``data``."""
         ...
 
 
 class _Streams(io.RawIOBase):
-    """Unpacks a file of one or more streams to its end.
+    """Unpacks a file with one or more streams to the end.
 
-    Python's own readers of bz2 and xz mistake a damaged later stream for the end of the file; zstandard's does so with
-    a truncated file.
+    It is needed because Python's readers for bz2 and xz mistake a damaged later stream for the end of the file, and
+    zstandard's mistakes truncation for it.
 
     Args:
-        file: what is read.
+        file: the file to read.
         new: creates a decompressor for one stream.
         padded: whether zero bytes are allowed between and after streams.
     """
@@ -86,11 +86,11 @@ class _Streams(io.RawIOBase):
     def __init__(self, file: BinaryIO, new: Callable[[], Decompressor], padded: bool):
         self._file, self._new, self._padded = file, new, padded
         self._stream = new()
-        self._inside = False  # a stream has begun but not ended
+        self._inside = False  # whether a stream has begun but not ended
         self._read = self._unpacked = 0
 
     def read(self, _: int = -1) -> bytes:
-        """The next unpacked bytes, b"" at the end; the packer determines their number."""
+        """The next unpacked bytes, or b"" at the end; their number depends on the compression."""
         parts: list[bytes] = []
         start = self._unpacked
         while self._unpacked - start < _UNPACKED_BYTES and (packed := self._file.read(_PACKED_BYTES)):
@@ -111,7 +111,7 @@ class _Streams(io.RawIOBase):
                     break
             try:
                 parts.append(self._stream.decompress(packed))
-            except OSError as error:  # of bz2
+            except OSError as error:  # raised by bz2
                 raise EOFError(error) from error
             self._inside = not self._stream.eof
             packed = b"" if self._inside else self._stream.unused_data
@@ -144,18 +144,20 @@ _PACKINGS = (
     (b"\x28\xb5\x2f\xfd", _zst),
     (b"PK\x03\x04", _open_only_member),
 )
-# What is raised for invalid packed bytes.
+# The exceptions for invalid compressed data.
 DAMAGED = (
     *(EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, BombError),
-    NotImplementedError,  # a zip of a method or version that Python does not support
+    NotImplementedError,  # a zip with a method or version that Python does not support
 )
 
 
 def unpacked(file: io.BufferedReader, path: Path) -> BinaryIO:
-    """A stream of the content of an open file: the file itself unless it is compressed.
+    """A stream of the content of an open file, which is the file itself unless it is compressed.
+
+    Reading from the stream may raise one of :data:`DAMAGED` or OSError.
 
     Raises:
-        InputError: it cannot be unpacked. Reading from the stream may raise one of :data:`DAMAGED`, or OSError.
+        InputError: the file cannot be unpacked.
     """
     start = file.peek(8)[:8]
     for magic, opener in _PACKINGS:
@@ -168,20 +170,20 @@ def unpacked(file: io.BufferedReader, path: Path) -> BinaryIO:
 
 
 def read_unpacked(path: Path) -> bytes:
-    """The whole content of a file, compressed or not; raises OSError, or :class:`InputError` if it is damaged."""
+    """Read a whole file, compressed or not; raises OSError, or :class:`InputError` if it is damaged."""
     with open(path, "rb") as file, unpacked(file, path) as stream:
         try:
             return whole(iter(lambda: stream.read(1 << 20), b""), path)
         except DAMAGED as error:
-            raise InputError(f"{path}: damaged compressed file: {error}; download or pack it again") from error
+            raise InputError(f"{path}: damaged compressed file: {error}; download or compress it again") from error
 
 
 def whole(chunks: Iterable[bytes], path: Path) -> bytes:
-    """The content in one piece; raises :class:`InputError` if it is more than :data:`MAX_WHOLE_BYTES`."""
+    """Join ``chunks``; raises :class:`InputError` if there are more than :data:`MAX_WHOLE_BYTES`."""
     parts, size = [], 0
     for part in chunks:
         parts.append(part)
         size += len(part)
         if size > MAX_WHOLE_BYTES:
-            raise InputError(f"{path}: has more than {MAX_WHOLE_BYTES >> 30} GiB; divide it into several files")
+            raise InputError(f"{path}: is larger than {MAX_WHOLE_BYTES >> 30} GiB; split it into several files")
     return b"".join(parts)

@@ -1,4 +1,4 @@
-"""Save matplotlib figures atomically, and overwrite only earlier figures of this package."""
+"""Save matplotlib figures atomically, and only overwrite figures that this package has written."""
 
 from pathlib import Path
 from types import ModuleType
@@ -10,9 +10,9 @@ from swcm_fairseq.output_files import target_of, whole_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARK = "swcm_fairseq"  # in every picture that is written
-_MOST_BYTES = 1 << 24  # of a figure of this package
-# Ending of the name, which is the format -> the key of its metadata that holds the mark.
+MARK = "swcm_fairseq"  # written into the metadata of every figure
+_MOST_BYTES = 1 << 24  # maximum size of a figure of this package
+# File extension, which sets the format -> metadata key for the mark.
 FORMATS = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
 
 
@@ -21,7 +21,7 @@ def load_pyplot() -> ModuleType:
     try:
         import matplotlib
     except ImportError as error:
-        raise InputError("pictures need matplotlib: pip install matplotlib") from error
+        raise InputError("figures need matplotlib: pip install matplotlib") from error
     matplotlib.use("agg")
     from matplotlib import pyplot
 
@@ -29,10 +29,10 @@ def load_pyplot() -> ModuleType:
 
 
 def check_picture(option: str, path: Path) -> None:
-    """Raise before work begins if :func:`write_picture` would overwrite something that is not a figure of this package.
+    """Check, before work begins, that :func:`write_picture` will not overwrite anything but figures of this package.
 
     Raises:
-        InputError: that is so, or the ending is not one of :data:`FORMATS`.
+        InputError: it would, or the file extension is not in :data:`FORMATS`.
     """
     target = target_of(path)
     if target.is_dir():
@@ -40,7 +40,7 @@ def check_picture(option: str, path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{option} {path}: give a name that ends in {', '.join(FORMATS)}")
     if target.is_file() and not _is_ours(target):
-        raise InputError(f"{option} {path}: exists already and was not written by this program; give another file")
+        raise InputError(f"{option} {path}: already exists and was not written by this program; give another file")
 
 
 def _is_ours(path: Path) -> bool:
@@ -49,7 +49,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def write_picture(figure: "Figure", path: Path, dpi: int = 120) -> None:
-    """Write a figure, in the format of the ending of ``path``; raises :class:`InputError` if it cannot be written."""
+    """Write a figure in the format given by the extension of ``path``; raises :class:`InputError` if that fails."""
     suffix = path.suffix.lower()
     with whole_file(path) as place:
         figure.savefig(place, format=suffix.removeprefix("."), dpi=dpi, metadata={FORMATS[suffix]: MARK})

@@ -8,15 +8,15 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import Workspace, cannot_write
 
-FOLDER = "examples"  # its name in a checkout and in copies: recipes find each other by it
+FOLDER = "examples"  # its name in a checkout and in copies, by which recipes find each other
 RECIPES = ("*.sh", "*.sbatch", "*.yaml")
 
 
 def recipes_directory() -> Path:
-    """The directory of the recipes: beside the package in a checkout, inside it when installed.
+    """The directory of the recipes, which is beside the package in a checkout and inside it when installed.
 
     Raises:
-        InputError: they are in neither place.
+        InputError: it is missing.
     """
     package = Path(__file__).resolve().parent
     for place in (package / "recipes", package.parent / FOLDER):
@@ -34,7 +34,7 @@ def listing(directory: Path) -> str:
 
 
 def _summary(path: Path) -> str:
-    """The first comment of a file, up to the end of its first sentence, on one line."""
+    """The first sentence of a file's first comment, in one line."""
     comment: list[str] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith(("#!", "# shellcheck")):
@@ -57,18 +57,18 @@ def copy(directory: Path, target: Path) -> Path:
     """Copy all recipes and the files that they need, atomically.
 
     Args:
-        directory: the recipes.
+        directory: the directory of the recipes.
         target: directory to copy to; the recipes will be in its subdirectory ``examples``.
 
     Returns:
-        The copy.
+        The directory of the copy.
 
     Raises:
-        InputError: it exists already, or cannot be written.
+        InputError: the copy already exists or cannot be written.
     """
     place = target / FOLDER
     if place.exists():
-        raise InputError(f"--copy {target}: {place} exists already; remove it or give another directory")
+        raise InputError(f"--copy {target}: {place} already exists; remove it or give another directory")
     try:
         with Workspace(place, is_folder=True) as workspace:
             ignored = shutil.ignore_patterns("__pycache__")
@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="NAME",
-        help="print the path of all of them, or of the one with this name",
+        help="print the path of their directory, or of the one with this name",
     )
     choice.add_argument(
         "--copy", type=Path, metavar="DIR", help=f"copy all of them to DIR/{FOLDER}, where you can change them"

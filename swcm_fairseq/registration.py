@@ -1,11 +1,11 @@
-"""Register everything with fairseq: importing this module is what ``--user-dir`` does."""
+"""Importing this module registers everything with fairseq; ``--user-dir`` does so."""
 
 from swcm_fairseq.requirements_check import check
 
 check()  # before anything that imports fairseq or torch
 
 from swcm_fairseq import (  # noqa: E402
-    checkpoint_types,  # noqa: F401  (lets weights_only=True read fairseq's checkpoints)
+    checkpoint_types,  # noqa: F401  (allows weights_only=True to read fairseq's checkpoints)
     checkpoint_writing,
     criterions,  # noqa: F401
     loader_shutdown,
@@ -21,5 +21,5 @@ from swcm_fairseq.scoring import fairseq_scorers  # noqa: E402, F401
 log_filters.install()
 add_to_fairseq_help()
 checkpoint_writing.install()
-if program() is not Program.OTHER:  # a script of the user's ends as it likes
+if program() is not Program.OTHER:  # do not change how a user's script exits
     loader_shutdown.install()

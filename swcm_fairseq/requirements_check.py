@@ -1,4 +1,4 @@
-"""Name a missing or too old fairseq or torch in one line, with the command that fixes it."""
+"""Report a missing or outdated fairseq or torch in one line, with the command that fixes it."""
 
 import importlib.util
 import platform
@@ -7,11 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from swcm_fairseq.errors import InputError
 
-# As pyproject.toml chooses.
+# The same choice as in pyproject.toml.
 _WHEELS = sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info < (3, 13)
 FAIRSEQ = "ve-fairseq==0.12.3" if _WHEELS else "fairseq-fixed==0.12.3.1"
 
-# (module, distributions that provide it, oldest version that works, the fix)
+# (module, distributions that provide it, oldest supported version, fix)
 REQUIREMENTS = (
     ("torch", ("torch",), (2, 8), "pip install torch==2.13.0"),
     ("fairseq", ("ve-fairseq", "fairseq", "fairseq-fixed"), (0, 12, 3), f"pip install {FAIRSEQ}"),
@@ -38,20 +38,20 @@ def _installed(distributions: tuple[str, ...]) -> str | None:
 
 
 def problem() -> str | None:
-    """The first thing that is missing or too old, as one line, or None."""
+    """A message about the first library that is missing or too old; None if there is none."""
     for module, distributions, oldest, fix in REQUIREMENTS:
         wanted = ".".join(map(str, oldest))
         if importlib.util.find_spec(module) is None:
             return f"swcm_fairseq needs {module} >= {wanted}, which is not installed: {fix}"
         found = _installed(distributions)
-        # A source tree on PYTHONPATH has no version to read; it is taken as it is.
+        # A source tree on PYTHONPATH has no version to check, so it is accepted.
         if found is not None and _numbers(found) < oldest:
             return f"swcm_fairseq needs {module} >= {wanted}, found {found}: {fix}"
     return None
 
 
 class RequirementError(InputError, ImportError):
-    """A library is missing or too old. Scripts can catch it as any ImportError; commands show one line."""
+    """A library is missing or too old. Scripts can catch this as an ImportError; commands show one line."""
 
 
 def check() -> None:

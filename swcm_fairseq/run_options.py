@@ -1,4 +1,4 @@
-"""fairseq's own options that models and tasks of this package read, under fairseq's names."""
+"""fairseq's options that models and tasks of this package read, under fairseq's names."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -9,10 +9,10 @@ from omegaconf import II
 
 @dataclass
 class RunOptions(FairseqDataclass):
-    """Where a run saves and what it starts from, how its processes work together, and in which precision.
+    """Checkpoints to save and to start from, distributed training, and precision.
 
-    None of them is an option of a model or a task: each is an interpolation of the trainer's. In a configuration made
-    without fairseq's commands they are still interpolations, that is, text.
+    These are options of the trainer, not of a model or task, so each field is an interpolation. In a configuration
+    created without fairseq's commands, interpolations are not resolved, so the values are text.
     """
 
     save_dir: str = II("checkpoint.save_dir")

@@ -1,6 +1,6 @@
-"""Which program this process runs: one of our commands, one of fairseq's, or somebody else's script.
+"""Determine which program this process runs: one of our commands, one of fairseq's, or another script.
 
-Only commands may change the behavior of the whole process (exception hook, log), and only our own commands skip
+Only commands may change the behavior of the whole process (exception hook, logging), and only our own commands skip
 registration, which takes seconds.
 """
 
@@ -13,15 +13,15 @@ _PACKAGES = ("swcm_fairseq", "swcm_preprocess", "preprocess")
 
 
 class Program(Enum):
-    """The kind of program that the process was started as."""
+    """The kind of program that this process runs."""
 
     OURS = "swcm or one of our modules"
-    FAIRSEQ = "fairseq-train or another of fairseq's command lines"
-    OTHER = "a script, a notebook, another library's command"
+    FAIRSEQ = "fairseq-train or another fairseq command"
+    OTHER = "a script, a notebook or a command of another library"
 
 
 def program() -> Program:
-    """Which kind of program this process runs, judged by the name that it was started with."""
+    """The kind of program that this process runs, determined by the name that it was started with."""
     started = sys.argv[0] if sys.argv else ""
     if started == "-m":  # `python -m package.module`, whose package is being imported now
         package = sys.orig_argv[-len(sys.argv)].removeprefix("-m").partition(".")[0]
@@ -33,8 +33,8 @@ def program() -> Program:
 
 
 def _package_of(path: Path) -> str:
-    """The package that a program belongs to: the one that contains its file, or the console command's."""
-    if path.name.split(" ")[0] == COMMAND:  # "swcm train", once the subcommand is known
+    """The package that a program belongs to: that of the console command, or the one that contains its file."""
+    if path.name.split(" ")[0] == COMMAND:  # "swcm train" once the subcommand is known
         return "swcm_fairseq"
     if path.name.startswith("fairseq-"):
         return "fairseq_cli"

@@ -1,4 +1,4 @@
-"""The directory that a training saves into: one training at a time, and an intact checkpoint to continue from."""
+"""The save directory of a training: allow one training at a time, and find an intact checkpoint to resume from."""
 
 import errno
 import fcntl
@@ -18,20 +18,20 @@ from swcm_fairseq.restoring import LAST, read_checkpoint
 logger = logging.getLogger(__name__)
 
 LOCK = "training.lock"
-HALF_WRITTEN = (".pt.tmp", PARTIAL)  # what a kill during a save leaves behind: fairseq's own file, and a copy
-# What fairseq saves beside checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt, checkpoint_best.pt,
-# checkpoint.best_loss_2.150.pt.
+HALF_WRITTEN = (".pt.tmp", PARTIAL)  # left behind by a kill during a save: fairseq's file, or a copy
+# The other checkpoints that fairseq saves beside checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt,
+# checkpoint_best.pt, checkpoint.best_loss_2.150.pt.
 _OTHERS = re.compile(r"checkpoint(\d+|_\d+_\d+|_best|\.best_.+)\.pt")
-_held: dict[Path, IO[str]] = {}  # locks of this process, held until it ends
+_held: dict[Path, IO[str]] = {}  # locks of this process, held until it exits
 
 
 def lock(save_dir: str) -> None:
-    """Claim ``save_dir`` for this process until it ends, however it ends.
+    """Lock ``save_dir`` for this process until it exits for any reason.
 
-    The lock belongs to the process: loading processes that briefly outlive a killed training do not hold it.
+    The lock belongs to this process only, so loading processes that briefly outlive a killed training do not hold it.
 
     Raises:
-        InputError: another process trains into it.
+        InputError: another training is using the directory, or it cannot be written.
     """
     path = Path(save_dir).resolve() / LOCK
     if path in _held:
@@ -45,17 +45,19 @@ def lock(save_dir: str) -> None:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             raise InputError(
-                f"--save-dir {save_dir}: another training saves into it (it holds {path}); wait for its end, or give "
-                "another directory"
+                f"--save-dir {save_dir}: another training is using it (it has locked {path}); wait until it has ended, "
+                "or give another directory"
             ) from error
-        logger.warning(f"{path}: {error.strerror}: this file system has no locks; start only one training for it")
+        logger.warning(
+            f"{path}: {error.strerror}: this file system does not support locks; start only one training per directory"
+        )
     _held[path] = file
 
 
 def recover(save_dir: str) -> None:
-    """Make sure that fairseq finds an intact ``checkpoint_last.pt`` if there is any checkpoint to continue from.
+    """Ensure that fairseq finds an intact ``checkpoint_last.pt`` if there is any checkpoint to resume from.
 
-    The caller holds the lock.
+    The caller must hold the lock.
 
     Raises:
         InputError: ``checkpoint_last.pt`` is damaged, and no other checkpoint is intact.
@@ -74,34 +76,34 @@ def recover(save_dir: str) -> None:
         others = _whole_checkpoints(directory)
         if not (interrupted and others):
             return
-        whole, why = max(others)[1], "a kill came before it was written"
+        whole, why = max(others)[1], "it is missing, because a save was interrupted"
     copy_whole(whole, last)
     updates = num_updates(read_checkpoint(last))
     logger.warning(f"{last}: {why}; training continues from {whole.name} beside it, which has {updates} updates")
 
 
 def whole_beside(last: Path) -> Path:
-    """What training continues from if ``checkpoint_last.pt`` is damaged: the intact one with the most updates.
+    """The checkpoint to resume from if ``checkpoint_last.pt`` is damaged: the intact one with the most updates.
 
     Raises:
-        DamagedFileError: there is none.
+        DamagedFileError: no checkpoint is intact.
     """
     others = _whole_checkpoints(last.parent)
     if not others:
         raise DamagedFileError(
-            f"{last}: damaged, or cut off, and no other checkpoint in {last.parent} is whole: remove it to start from "
-            "the beginning"
+            f"{last}: damaged or truncated, and no other checkpoint in {last.parent} is intact; remove it to start "
+            "from the beginning"
         )
     return max(others)[1]
 
 
 def _whole_checkpoints(directory: Path) -> list[tuple[int, Path]]:
-    """The intact checkpoints beside ``checkpoint_last.pt``, with their numbers of updates."""
+    """The intact checkpoints beside ``checkpoint_last.pt``, with their number of updates."""
     return [found for path in directory.iterdir() if (found := _updates(path)) is not None]
 
 
 def _remove_half_written(directory: Path) -> bool:
-    """Remove what a kill during a save left behind; returns whether there was anything."""
+    """Remove files left behind by a kill during a save; returns whether there were any."""
     left = [path for path in directory.iterdir() if path.name.endswith(HALF_WRITTEN) and "checkpoint" in path.name]
     for path in left:
         path.unlink()
@@ -109,7 +111,7 @@ def _remove_half_written(directory: Path) -> bool:
 
 
 def _updates(path: Path) -> tuple[int, Path] | None:
-    """The updates of a checkpoint, and its path; None for other files and damaged ones."""
+    """The number of updates and the path of a checkpoint; None for other files and damaged checkpoints."""
     if not _OTHERS.fullmatch(path.name):
         return None
     try:
@@ -125,14 +127,14 @@ def num_updates(state: Checkpoint) -> int:
 
 
 def why_finished(state: Checkpoint, options: DictConfig, early_stopping_runs: int) -> str | None:
-    """Why the training that saved a checkpoint is finished, or None if it is not.
+    """The reason why the training that saved a checkpoint is finished; None if it is not.
 
-    fairseq checks for the end only after an update, so it would train for another one.
+    This check is needed because fairseq checks for the end only after an update, so it would train for one more.
 
     Args:
         state: the checkpoint.
         options: fairseq's whole configuration.
-        early_stopping_runs: validations without an improvement.
+        early_stopping_runs: number of validations without improvement.
     """
     limits, extra = options.optimization, state.get("extra_state") or {}
     updates = 0 if options.checkpoint.reset_optimizer else num_updates(state)
@@ -147,5 +149,5 @@ def why_finished(state: Checkpoint, options: DictConfig, early_stopping_runs: in
     if 0 < limits.stop_time_hours < hours:
         return f"it took {hours:.2f} hours, --stop-time-hours {limits.stop_time_hours}"
     if 0 < options.checkpoint.patience <= early_stopping_runs:
-        return f"{early_stopping_runs} validations were no better, --patience {options.checkpoint.patience}"
+        return f"{early_stopping_runs} validations without improvement, --patience {options.checkpoint.patience}"
     return None

@@ -1,6 +1,6 @@
-"""What the criterions ask of a task beyond what every task of fairseq has. Tasks of other packages may lack it.
+"""Interfaces that criterions need from a task in addition to fairseq's; tasks of other packages may lack them.
 
-The learning-rate schedule cannot ask a task; what it needs is in :mod:`swcm_fairseq.optim.epoch_length`.
+The learning-rate schedule has no access to the task; for what it needs, see :mod:`swcm_fairseq.optim.epoch_length`.
 """
 
 from typing import Protocol, runtime_checkable
@@ -12,11 +12,11 @@ from torch import Tensor
 
 
 class HasDictionary(Protocol):
-    """Every task of fairseq's that has a target side."""
+    """Any fairseq task with a target side."""
 
     @property
     def target_dictionary(self) -> Dictionary:
-        """The symbols of the output matrix."""
+        """The symbols in the output matrix."""
 
 
 @runtime_checkable
@@ -29,7 +29,7 @@ class CountsWords(HasDictionary, Protocol):
 
 @runtime_checkable
 class NamesGroups(Protocol):
-    """A task whose batches assign each sample to a group: a corpus, or a direction of translation."""
+    """A task whose batches assign each sample to a group, which is a corpus or a translation direction."""
 
     @property
     def group_names(self) -> list[str]:
@@ -38,27 +38,27 @@ class NamesGroups(Protocol):
 
 @runtime_checkable
 class ShowsProgress(Protocol):
-    """A task that shows how much of which epoch has passed."""
+    """A task that exposes the current epoch and the position in it."""
 
     train_iterator: EpochBatchIterator | None
 
 
 @runtime_checkable
 class KeepsLanguagesApart(CountsWords, Protocol):
-    """A task that can form batches of one language each."""
+    """A task that can form batches with a single language each."""
 
     langs: list[str]
 
     def keep_languages_apart(self) -> None:
-        """Form such batches from now on; called before any data is loaded."""
+        """Form such batches; called before any data is loaded."""
 
 
 class ClassifiesLanguages(Protocol):
     """A task that classifies texts in several languages.
 
     Attributes:
-        languages: ``sample["lang"]`` indexes them.
-        cfg: fairseq's options of sentence prediction.
+        languages: the languages; ``sample["lang"]`` indexes them.
+        cfg: fairseq's options for sentence prediction.
     """
 
     languages: list[str]

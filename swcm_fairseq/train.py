@@ -1,7 +1,7 @@
 """``swcm train``: fairseq-train with this plugin, and ``--bf16`` on GPUs and CPUs.
 
 fairseq-train takes ``--bf16`` and ``--memory-efficient-bf16`` to mean TPUs (``fairseq.options.parse_args_and_arch``),
-although its trainer and optimizer serve both on GPUs; fairseq-hydra-train does not, but has no command line of flags.
+although its trainer and optimizer support both on GPUs. fairseq-hydra-train does not, but it has no flags.
 """
 
 from contextlib import ExitStack
@@ -13,19 +13,19 @@ from swcm_fairseq.fairseq_command import print_full_help, read_options, register
 if TYPE_CHECKING:
     from fairseq.dataclass.configs import FairseqConfig
 
-DESCRIPTION = """fairseq-train with this plugin. DATA is a data directory of swcm binarize or swcm run. Unlike
-fairseq-train, it takes --bf16 to mean GPUs and CPUs, not TPUs."""
+DESCRIPTION = """Run fairseq-train with this plugin. DATA is a data directory written by swcm binarize or swcm run.
+Unlike in fairseq-train, --bf16 works on GPUs and CPUs, not on TPUs."""
 OPTIONS = """  --task multilingual_denoising_mt     denoising and translation, or fine-tuning on pairs
-  --arch xlm_swcm --pretrained-encoder DIR     what the model starts from; DIR is written by swcm convert
-  --finetune-from-model CHECKPOINT     or a trained model
-  --criterion swcm_cross_entropy       scheduled sampling, over a large vocabulary
+  --arch xlm_swcm --pretrained-encoder DIR     start from an encoder; DIR is written by swcm convert
+  --finetune-from-model CHECKPOINT     or start from a trained model
+  --criterion swcm_cross_entropy       large vocabularies, scheduled sampling
   --optimizer fused_adamw --lr 1e-4 --lr-scheduler warmup_linear
   --batch-size N --update-freq N --max-epoch N --fp16 | --bf16 --save-dir DIR
   --tensorboard-logdir DIR             curves for TensorBoard; --wandb-project NAME for Weights & Biases"""
 
 
 def train(cfg: "FairseqConfig") -> None:
-    """fairseq-train's ``main``, in each process; those that fairseq starts itself import this module anew."""
+    """Run ``main`` of fairseq-train in each process; processes started by fairseq import this module again."""
     register()
     from fairseq_cli.train import main as fairseq_main
 
@@ -33,7 +33,7 @@ def train(cfg: "FairseqConfig") -> None:
 
 
 def main() -> None:
-    """fairseq-train's ``cli_main``, and no TPUs."""
+    """Run ``cli_main`` of fairseq-train without TPUs."""
     full_help = read_options("train", DESCRIPTION, OPTIONS)
     register()
     import fairseq_cli.train  # noqa: F401  (sets up the log)

@@ -134,7 +134,7 @@ class TestDecoding:
         assert "refused: it would run code (posix.system)" in refused(program, path="hostile.pt")
         assert not (tmp_path / "executed").exists()
         (tmp_path / "cut.pt").write_bytes((tmp_path / "trained/checkpoint_last.pt").read_bytes()[:-100])
-        assert "cut.pt: not a checkpoint that can be read" in refused(program, path="cut.pt")
+        assert "cut.pt: not a readable checkpoint" in refused(program, path="cut.pt")
         torch.save({"model": {}, "args": None}, "empty.pt")
         assert "empty.pt: contains no model; give a checkpoint saved by fairseq-train" in refused(
             program, path="empty.pt"

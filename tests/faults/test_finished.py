@@ -48,7 +48,9 @@ def test_by_epochs_and_by_patience(data, tmp_path, caplog):
     before, number = contents(tmp_path / "patience"), updates(tmp_path / "patience")
     assert number < 9
     train(*command)
-    assert "2 validations were no better, --patience 2" in caplog.text and contents(tmp_path / "patience") == before
+    assert (
+        "2 validations without improvement, --patience 2" in caplog.text and contents(tmp_path / "patience") == before
+    )
 
 
 def test_another_start_counts_from_zero(data, trained, tmp_path):

@@ -31,7 +31,7 @@ def test_the_second_training_into_a_directory_is_refused(data, trained, error_li
     ) as other:
         other.stdout.readline()
         line = error_line("fairseq-train", *options(data, trained, TASK, "--max-update", 3))
-        assert f"--save-dir {trained}: another training saves into it" in line
+        assert f"--save-dir {trained}: another training is using it" in line
         other.kill()
     lock(str(trained))  # the lock is released, however the run ended
 
@@ -58,7 +58,7 @@ def test_nothing_whole_to_continue_from(data, trained, error_line):
     for path in trained.glob("*.pt"):
         os.truncate(path, 100)
     line = error_line("fairseq-train", *options(data, trained, TASK, "--max-update", 3))
-    assert "checkpoint_last.pt: damaged, or cut off, and no other checkpoint" in line and "remove it to start" in line
+    assert "checkpoint_last.pt: damaged or truncated, and no other checkpoint" in line and "remove it to start" in line
 
 
 def test_fairseq_copies_no_checkpoint_in_place(tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def test_a_training_starts_from_it(exported, data_bin, tmp_path):
 
 
 def test_bad_input_is_one_line(checkpoint, exported, data_bin, tmp_path):
-    with pytest.raises(InputError, match="already holds a model"):
+    with pytest.raises(InputError, match="already contains a model"):
         export(checkpoint, exported)
     with pytest.raises(InputError, match=r"dict.txt: missing; .*--vocab"):
         export(checkpoint, tmp_path / "out", tmp_path)

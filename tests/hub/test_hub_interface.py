@@ -134,7 +134,7 @@ def test_progress_bar(model, texts, capsys):
         ({"source_lang": "klingon", "target_lang": "bo"}, "not a language code"),
         ({"source_lang": "zh"}, 'target-lang is missing: give one of bo,kk,mn,ug,zh .*generate.*target_lang="bo"'),
         ({"target_lang": "bo"}, "source-lang is missing"),
-        ({**DIRECTION, "beem": 3}, "unknown option beem; there are beam, max_len_a"),
+        ({**DIRECTION, "beem": 3}, "unknown option beem; available: beam, max_len_a"),
         ({**DIRECTION, "beam": 0}, "beam=0: give 1 or more"),
         ({**DIRECTION, "beam": "many"}, "wrong type"),
         ({**DIRECTION, "max_tokens": 2}, "max_tokens=2: the longest text has"),
@@ -202,7 +202,7 @@ def test_a_missing_file_is_one_line(checkpoint, data_bin, tmp_path, missing, mes
 
 def test_a_damaged_checkpoint_is_one_line(checkpoint, data_bin, tmp_path):
     (tmp_path / "model.pt").write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(InputError, match="not a checkpoint that can be read"):
+    with pytest.raises(InputError, match="not a readable checkpoint"):
         XLMSWCMModel.from_pretrained(str(tmp_path), "model.pt", str(data_bin))
 
 

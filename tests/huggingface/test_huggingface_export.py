@@ -77,7 +77,7 @@ def test_an_encoder_cannot_be_exported(repository, tmp_path):
     write_roberta(read_encoder(encoder), tmp_path / "encoder.pt")
     for source, message in (
         (tmp_path / "encoder.pt", "encoder.pt: was not trained with --task multilingual_denoising_mt"),
-        (encoder, "examples/quickstart/encoder: a directory; give one checkpoint"),
+        (encoder, "examples/quickstart/encoder: is a directory; give a checkpoint"),
     ):
         for write in (export, export_huggingface):
             with pytest.raises(InputError, match=message):

@@ -120,7 +120,7 @@ def test_other_order_of_rows(run, tmp_path):
 
 def test_existing_model_is_not_overwritten(run, tmp_path):
     run(FIXTURES / "xlmr", "--output", tmp_path / "out")
-    with pytest.raises(InputError, match="already holds a model"):
+    with pytest.raises(InputError, match="already contains a model"):
         run(FIXTURES / "xlmr", "--output", tmp_path / "out")
 
 
@@ -128,7 +128,7 @@ def test_another_vocabulary_is_not_overwritten(run, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "dict.txt").write_text("▁another 1\n")
-    with pytest.raises(InputError, match=r"dict\.txt: exists already, with other content; give another directory"):
+    with pytest.raises(InputError, match=r"dict\.txt: already exists with different content; give another directory"):
         run(FIXTURES / "xlmr", "--output", out)
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "dict.txt"]
     assert (out / "dict.txt").read_text() == "▁another 1\n"

@@ -50,7 +50,7 @@ def test_recipes_are_listed_found_and_copied(run, installed, hostile):
     assert run("swcm", "recipes", "--path", "no-such", status=2).stderr.count("\n") == 1
     run("swcm", "recipes", "--copy", "mine")
     again = run("swcm", "recipes", "--copy", "mine", status=2)
-    assert again.stderr == "error: --copy mine: mine/examples exists already; remove it or give another directory\n"
+    assert again.stderr == "error: --copy mine: mine/examples already exists; remove it or give another directory\n"
     recipe = hostile / "mine/examples/finetuning/summarization.sh"
     assert os.access(recipe, os.X_OK)
 

@@ -27,7 +27,7 @@ BILLION = "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" f
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[" * 100_000, "x: not JSON that can be read: it is nested too deep"),
+        ("[" * 100_000, "x: this JSON cannot be read, because it is nested too deeply"),
         ("9" * 5000, "x: the number '9999.* is too large"),
         ("10000000000000000000", "x: the number '1000.*' is too large"),
         ("NaN", "x: 'NaN' is not a finite number"),
@@ -44,11 +44,11 @@ def test_invalid_json(text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BILLION, "x:.*its aliases stand for too many values"),
-        ("&a [*a]", "x:1: not YAML: its aliases stand for too many values"),
-        ("[" * 5000, "x: not YAML that can be read: it is nested too deep"),
+        (BILLION, "x:.*its aliases expand to too many values"),
+        ("&a [*a]", "x:1: not YAML: its aliases expand to too many values"),
+        ("[" * 5000, "x: this YAML cannot be read, because it is nested too deeply"),
         ("a: 1\na: 2", "x:2: not YAML: the key 'a' occurs twice"),
-        ("a: 2024-02-30", "x:1: not YAML: '2024-02-30' cannot be what it looks like; put text in quotes"),
+        ("a: 2024-02-30", "x:1: not YAML: '2024-02-30' is not a valid value; if it is text, put it in quotes"),
         ("a: .inf", "x:1: not YAML: '.inf' is too large or not a finite number"),
         ("a: \x07", r"x: not YAML: the character U\+0007 is not allowed"),
     ],

@@ -235,11 +235,11 @@ def test_broken_yaml(tmp_path):
         ("corpora:\n  - {lang: bo,\n     lang: zh}\n", r"manifest.yaml:3: not YAML: the key 'lang' occurs twice"),
         (
             "corpora:\n  - published: 2024-02-30\n",
-            r"manifest.yaml:2: not YAML: '2024-02-30' cannot be what it looks like; put text in quotes",
+            r"manifest.yaml:2: not YAML: '2024-02-30' is not a valid value; if it is text, put it in quotes",
         ),
-        ("workers: !!int x\n", r"manifest.yaml:1: not YAML: 'x' cannot be what it looks like"),
+        ("workers: !!int x\n", r"manifest.yaml:1: not YAML: 'x' is not a valid value"),
         ("workers: !!float ''\n", r"manifest.yaml:1: not YAML: ''"),
-        ("[" * 5000, r"manifest.yaml: not YAML that can be read: it is nested too deep"),
+        ("[" * 5000, r"manifest.yaml: this YAML cannot be read, because it is nested too deeply"),
     ],
 )
 def test_yaml_that_pyyaml_passes_over(tmp_path, content, message):

@@ -233,7 +233,7 @@ class TestCheckpoints:
 
     def test_damaged(self, make_task, checkpoint):
         checkpoint.write_bytes(b"nothing")
-        with pytest.raises(InputError, match="not a checkpoint that can be read"):
+        with pytest.raises(InputError, match="not a readable checkpoint"):
             make_task(restore_file=str(checkpoint))._check_restored()
 
 

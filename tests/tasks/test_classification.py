@@ -204,9 +204,9 @@ def test_from_an_encoder_to_the_report(encoder, tmp_path, capsys, caplog):
     ]
     classify.main([str(data), *start_again, "--split", "valid", "--output", str(place / "dev")])
     assert (place / "dev/zh.labels").read_text().split() == ["0", "1", "2", "3"] * 3
-    with pytest.raises(InputError, match=r"--langs bo: .* has no valid data in it; there are zh"):
+    with pytest.raises(InputError, match=r"--langs bo: .* has no valid data in this language; available: zh"):
         classify.main([str(data), *start_again, "--split", "valid", "--output", str(place / "dev"), "--langs", "bo"])
-    with pytest.raises(InputError, match=r"--langs kk: .* has no test data in it; there are bo, ug, zh"):
+    with pytest.raises(InputError, match=r"--langs kk: .* has no test data in this language; available: bo, ug, zh"):
         classify.main([str(data), *start_again, "--output", str(place / "test"), "--langs", "kk"])
     capsys.readouterr()
     classification_report.main(["--runs", str(tmp_path / "runs"), "--json", str(tmp_path / "numbers.json")])
