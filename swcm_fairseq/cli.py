@@ -15,7 +15,7 @@ from swcm_fairseq.running import COMMAND
 
 
 class Command(NamedTuple):
-    """A command: the module with its ``main`` (with ``preprocess.`` for either name of that package) and a help text."""
+    """A command: the module with its ``main`` (``preprocess.`` for either name of that package) and a help text."""
 
     module: str
     help: str

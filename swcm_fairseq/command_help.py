@@ -30,7 +30,7 @@ def sections() -> list[tuple[str, type]]:
         ("--task multilingual_denoising_mt", TASK_DATACLASS_REGISTRY["multilingual_denoising_mt"]),
         ("--task corpora_masked_lm", TASK_DATACLASS_REGISTRY["corpora_masked_lm"]),
         (
-            f"--arch, one of {archs}; defaults are those of {BASE}, {ARCHITECTURES} takes sizes from what it starts from",
+            f"--arch, one of {archs}; defaults are those of {BASE}, {ARCHITECTURES} takes sizes from its encoder",
             MODEL_DATACLASS_REGISTRY[BASE],
         ),
         ("--criterion swcm_cross_entropy", CRITERION_DATACLASS_REGISTRY["swcm_cross_entropy"]),

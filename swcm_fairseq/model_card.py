@@ -19,7 +19,7 @@ CITATION = """@misc{su2025xlmswcm,
   eprint = {2502.10852},
   archivePrefix = {arXiv}
 }"""
-SEARCH = """By default, `generate` searches like `fairseq-generate`: beam 5, scores divided by the length in tokens (with
+SEARCH = """By default, `generate` searches like `fairseq-generate`: beam 5, scores divided by the length (tokens and
 `</s>`), at least one token, at most 200 or the number of positions of the model; special symbols and `<mask>` are never
 generated. The language token is given, so it has no score and does not count towards the length. `max_length` and
 `min_length` include `<s>` and the language token; `max_new_tokens` does not. `--max-len-a`, which makes the length
@@ -63,8 +63,8 @@ def _summary(state: Checkpoint) -> str:
     names = [language(lang).name for lang in state["task_state"]["langs"]]
     return (
         "An encoder-decoder that inherits a multilingual encoder (XLM-SWCM, [Su et al. "
-        f"2025](https://arxiv.org/abs/2502.10852)). It reads and writes {', '.join(names)}. It was trained with fairseq, "
-        "but this directory needs only transformers and sentencepiece."
+        f"2025](https://arxiv.org/abs/2502.10852)). It reads and writes {', '.join(names)}. It was trained with "
+        "fairseq, but this directory needs only transformers and sentencepiece."
     )
 
 

@@ -79,9 +79,9 @@ BAD = [
     (no_tensor, r"tensor encoder\.layer\.1\.attention\.self\.key\.bias is missing"),
     (
         other_shape,
-        r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\].*layers\.1\.fc1\.weight of the encoder has the shape \[32, 16\]",
+        r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\], but layers\.1\.fc1\.weight .* \[32, 16\]",
     ),
-    (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight has no place"),
+    (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight does not exist in the encoder"),
     (cut_off, r"model\.safetensors: not a readable safetensors file"),
     (code, r"pytorch_model\.bin: refused: it would run code \(print\); use a safetensors file"),
     (no_weights, r"neither model\.safetensors nor pytorch_model\.bin"),
