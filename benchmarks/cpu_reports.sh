@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Measure again what depends on the machine's speed: 15 minutes on two quiet CPU cores. Then benchmarks/README.md has the numbers.
+# Repeat the measurements that depend on the speed of the CPU (15 minutes on two quiet cores), and update benchmarks/README.md.
 #
 #   make reports                                     # with transformers, so that Hugging Face takes part
-#   benchmarks/cpu_reports.sh [OUT] [PIECE...]       # only these; reports go to OUT (benchmarks/results)
-#   SCALE=smoke benchmarks/cpu_reports.sh OUT        # at tiny size: only shows that everything runs
+#   benchmarks/cpu_reports.sh [OUT] [PIECE...]       # only these pieces; reports go to OUT (benchmarks/results)
+#   SCALE=smoke benchmarks/cpu_reports.sh OUT        # at tiny size: only checks that everything runs
 #
-# A piece that fails is named, and the next one begins; the exit status is then 1.
+# If a piece fails, it is named, and the next one starts; the exit status is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PIECES=(fp32 bf16 int8 train criterion padding masked_lm)
@@ -15,7 +15,7 @@ for piece in "$@"; do
   [[ " ${PIECES[*]} " == *" $piece "* ]] || { echo "error: $piece: no such piece; there are ${PIECES[*]}" >&2; exit 2; }
 done
 PYTHON=${PYTHON:-python}
-export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} # .venv-transformers does not know of this package
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} # this package is not installed in .venv-transformers
 README=benchmarks/README.md
 case ${SCALE:-full} in
   full)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measure everything on a GPU, in pieces of less than ten minutes, the most important first.
+# Run all measurements on a GPU, in pieces of less than ten minutes, the most important first.
 #
 #   benchmarks/gpu_session.sh OUT                    # all pieces, one after the other
-#   benchmarks/gpu_session.sh OUT chunks decoding    # only these
-#   SCALE=smoke benchmarks/gpu_session.sh OUT        # at tiny size on a CPU: only shows that everything runs
+#   benchmarks/gpu_session.sh OUT chunks decoding    # only these pieces
+#   SCALE=smoke benchmarks/gpu_session.sh OUT        # at tiny size on a CPU: only checks that everything runs
 #
-# Each piece writes OUT/PIECE.log and, if it succeeds, OUT/PIECE.done and its report. A piece that is done is not
-# repeated, so the same command continues after an interruption. If a piece fails, it is named and the next one begins.
+# Each piece writes OUT/PIECE.log and, if it succeeds, OUT/PIECE.done and its report. Finished pieces are not repeated, so
+# the same command continues after an interruption. If a piece fails, it is named, and the next one starts.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PIECES=(smoke resume chunks aligned attention compile micro sampling graphs decoding pretraining)
@@ -33,7 +33,7 @@ case ${SCALE:-full} in
     SIZE=(--device cpu --arch xlm_swcm_tiny --vocabulary 200 --tokens 8 --rounds 1 --steps 1)
     SENTENCES=2 ROWS="4 8" MICRO="1 2" LIMIT=${LIMIT:-3600}
     SMOKE=(--precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3 --updates 60)
-    COMPILE=(--backend aot_eager) # inductor takes two minutes of processor time for its hundred kernels, whatever the size
+    COMPILE=(--backend aot_eager) # inductor takes two minutes of processor time for a hundred kernels, regardless of size
     RESUME=(--precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --updates 4 --pairs 40)
     ATTENTION=(--device cpu --steps 1)
     DECODING=(--arch xlm_swcm_tiny --vocabulary 200 --tokens 12 --words 3 --rounds 1 --beams 2 --batches 2)
@@ -68,7 +68,7 @@ micro() {
   for sentences in $MICRO; do step "$OUT/micro/$sentences" --sentences "$sentences" --contestants ours || return; done
 }
 sampling() { step "$OUT/sampling" --sentences "$SENTENCES" --contestants "ours, scheduled sampling"; }
-# Steps replayed as CUDA graphs write the same text; on a CPU, only the steps on static buffers are tested.
+# Steps replayed as CUDA graphs generate the same text; on a CPU, only steps on static buffers are tested.
 graphs() { "$PYTHON" -m pytest -q -rs tests/tasks/test_beam_search.py -k "static or graphs"; }
 decoding() { "$PYTHON" benchmarks/decoding.py "${DECODING[@]}" --output "$OUT/decoding"; }
 pretraining() {
@@ -82,7 +82,7 @@ pretraining() {
 # --- one after the other ---
 
 failed=()
-set -m # each piece is a process group, which is ended as a whole
+set -m # each piece is a process group, which can be killed as a whole
 for piece in "${@:-${PIECES[@]}}"; do
   [ ! -e "$OUT/$piece.done" ] || { echo "$piece: done before"; continue; }
   began=$SECONDS
@@ -90,7 +90,7 @@ for piece in "${@:-${PIECES[@]}}"; do
   worker=$!
   ( sleep "$LIMIT" && kill -- "-$worker" ) 2>/dev/null &
   watch=$!
-  disown "$watch" # no message from the shell when it is ended
+  disown "$watch" # suppress the shell's message when it is killed
   if wait "$worker"; then
     touch "$OUT/$piece.done"
     echo "$piece: $((SECONDS - began)) s"
@@ -100,4 +100,4 @@ for piece in "${@:-${PIECES[@]}}"; do
   fi
   kill -- "-$watch" 2>/dev/null
 done
-[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}; the same command tries them again" >&2; exit 1; }
+[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}; the same command repeats them" >&2; exit 1; }

@@ -157,7 +157,7 @@ class Workspace:
                     os.close(os.open(self.place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
                 self._lock = _lock(self.place)[0]
                 return
-        raise InputError(f"{self.path}: another command is writing there; wait until it has finished")
+        raise InputError(f"{self.path}: another command is writing there; wait until it has ended")
 
 
 def _lock(path: Path) -> tuple[int, bool]:

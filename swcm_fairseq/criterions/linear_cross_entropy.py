@@ -240,7 +240,7 @@ class _FusedLoss:
                 return self._compiled(logits, target, label_smoothing, scale, gradient)
             except torch._dynamo.exc.TorchDynamoException as error:  # nothing has been computed yet
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-                logger.warning(f"the loss is not compiled: it is slower, but its value is the same ({reason})")
+                logger.warning(f"the loss is not compiled, so it is slower, but its value is the same: {reason}")
                 self._compiled = None
         return _loss_(logits, target, label_smoothing, scale, gradient)
 

@@ -191,8 +191,8 @@ class XLMSWCMConfig(RunOptions):
         )
         yield (
             (self.encoder_layers_to_keep is None) != (self.decoder_layers_to_keep is None),
-            "give both --encoder-layers-to-keep and --decoder-layers-to-keep: with only one, fairseq drops all layers "
-            "of the other",
+            "give --encoder-layers-to-keep and --decoder-layers-to-keep together: with only one, fairseq drops all "
+            "layers of the other half",
         )
         on_gpu = torch.cuda.is_available() and self.cpu is not True
         problem = compile_problem("cuda" if on_gpu else "cpu") if self.compile_layers else ""

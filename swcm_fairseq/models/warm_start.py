@@ -98,11 +98,11 @@ def check_sizes(config: XLMSWCMConfig, weights: EncoderWeights) -> None:
     for name, theirs in SIZES.items():
         ours, needed = getattr(config, name), getattr(weights, theirs)
         if str(ours) != str(needed):
-            wrong.append(f"the architecture has {flag(name)} {ours}, but the encoder has {needed}; give {needed}")
+            wrong.append(f"the encoder has {needed}, but the architecture has {flag(name)} {ours}; give {needed}")
     for name in BOUNDED:
         ours, most = getattr(config, name), weights.positions
         if ours > most:
-            wrong.append(f"{flag(name)} is {ours}, but the encoder has {most} positions; give at most {most}")
+            wrong.append(f"the encoder has {most} positions, but {flag(name)} is {ours}; give at most {most}")
     if wrong:
         raise InputError(
             f"{weights.path}: {', and '.join(wrong)} (--arch xlm_swcm takes sizes that are not given from the encoder)"

@@ -52,11 +52,9 @@ class WarmupLinearLRScheduleConfig(FairseqDataclass):
             InputError: an option is invalid; the message names it.
         """
         if len(self.lr) != 1:
-            raise InputError(
-                f"--lr {','.join(map(str, self.lr))}: warmup_linear takes a single learning rate, the peak"
-            )
+            raise InputError(f"--lr {','.join(map(str, self.lr))}: warmup_linear takes one learning rate, the peak")
         if self.warmup_updates is not None and self.warmup_epochs is not None:
-            raise InputError("--warmup-updates and --warmup-epochs: give only one of them")
+            raise InputError("--warmup-updates and --warmup-epochs: give one of them")
         for flag, value in (("updates", self.warmup_updates), ("epochs", self.warmup_epochs)):
             if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"--warmup-{flag} {value}: give 0 or more")

@@ -292,7 +292,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         cfg = self.cfg
         shares = cfg.translation_share, language_share(cfg.language_share)
         if None not in shares:
-            raise InputError("--translation-share and --language-share: give only one of them")
+            raise InputError("--translation-share and --language-share: give one of them")
         return planned_counts(streams, self.temperature, cfg.samples_per_epoch, *shares)
 
 

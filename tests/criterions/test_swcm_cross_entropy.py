@@ -197,7 +197,7 @@ def test_epochs_follow_the_iterator_of_the_task():
 
 def test_epochs_need_a_task_that_shows_them():
     criterion = build_criterion(Task(), teacher_forcing_final_ratio=0.0, teacher_forcing_decay_unit=Unit.epochs)
-    with pytest.raises(InputError, match="give updates"):
+    with pytest.raises(InputError, match="use updates"):
         criterion(build_model(Task()).train(), make_batch(Task(), [3]))
 
 

@@ -111,8 +111,8 @@ OTHER_SIZES = [
     ({"encoder_embed_dim": 32}, r"the encoder has 16, .*--encoder-embed-dim 32; give 16"),
     ({"encoder_ffn_embed_dim": 64}, r"--encoder-ffn-embed-dim 64; give 32"),
     ({"encoder_layers": 3}, r"the encoder has 2, .*--encoder-layers 3; give 2"),
-    ({"max_source_positions": 41}, r"the encoder has 40 positions, --max-source-positions is 41"),
-    ({"max_target_positions": 512}, r"the encoder has 40 positions, --max-target-positions is 512"),
+    ({"max_source_positions": 41}, r"the encoder has 40 positions, but --max-source-positions is 41"),
+    ({"max_target_positions": 512}, r"the encoder has 40 positions, but --max-target-positions is 512"),
     ({"activation_fn": "relu"}, r"the encoder has gelu, .*--activation-fn relu"),
 ]
 

@@ -266,7 +266,7 @@ BAD = [
     ({**SEVERAL, "decoder_layerdrop": 0.1, "find_unused_parameters": False}, "add --find-unused-parameters$"),
     ({"freeze_encoder_updates": 1, "fp16": True, "weight_decay": 0.1}, "set --weight-decay 0 or do not freeze"),
     ({"freeze_embeddings_updates": 1, "bf16": True, "weight_decay": 0.1}, "set --weight-decay 0 or do not freeze"),
-    ({"amp": True}, "give --fp16"),
+    ({"amp": True}, "use --fp16"),
     ({**SEVERAL, "checkpoint_activations": True, "tie_ffn": True}, "--ddp-backend legacy_ddp"),
     ({**SEVERAL, "checkpoint_activations": True, "find_unused_parameters": True}, "--ddp-backend legacy_ddp"),
     ({"freeze_encoder_updates": 1, "bf16": True, "weight_decay": None}, "--weight-decay even to frozen parameters"),

@@ -74,7 +74,7 @@ def test_aliases_are_welcome():
             {"systems": [{"name": "a", "values": {"BLEU": {}}}]},
             r"x: systems\[0\]: values.BLEU: the key 'score' is missing",
         ),
-        ({"sign": 1}, "x: unknown key 'sign'; known are language, segments"),
+        ({"sign": 1}, "x: unknown key 'sign'; known keys are language, segments"),
     ],
 )
 def test_wrong_values_are_named_with_their_key(change, message):

@@ -120,8 +120,8 @@ def test_bad_input_is_refused(data_bin, tmp_path):
     whole = index.read_bytes()
     for content, message in (
         (b"x", "not a memory-mapped index"),
-        (whole[:20], r"bo/train.idx: 20 bytes instead of"),  # truncated inside its header
-        (whole[:-1], r"bo/train.idx: \d+ bytes instead of"),
+        (whole[:20], r"bo/train.idx: has 20 bytes instead of"),  # truncated inside its header
+        (whole[:-1], r"bo/train.idx: has \d+ bytes instead of"),
         (whole[:9] + b"\2" + whole[10:], "unknown version 2 or id type 8"),
         (whole[:17] + b"\xff" + whole[18:], "unknown version 1 or id type 255"),
     ):

@@ -35,7 +35,7 @@ def refused(make_task, data=None, split="train", **options) -> str:
         ({"langs": "tibetan"}, "not a language code"),
         ({"source_lang": "fr"}, "'fr' is not one of the languages"),
         ({"directions": "both"}, "--directions both: ti_sum has bo on both sides"),
-        ({"corpora": "zh-ug"}, "--corpora zh-ug: .* has bo, "),
+        ({"corpora": "zh-ug"}, "--corpora zh-ug: .* no such corpus; available: bo, "),
         ({"source_lang": "zh", "target_lang": "ug"}, "--source-lang zh --target-lang ug selects nothing"),
         ({"sampling_alpha": 0.0}, "--sampling-alpha 0.0"),
         ({"sampling_beta": float("nan")}, "--sampling-beta nan"),
@@ -50,7 +50,7 @@ def refused(make_task, data=None, split="train", **options) -> str:
         ({"language_share": "kk=0.5"}, "--language-share kk 0.5: there are no kk corpora"),
         ({"language_share": "zh=0.5", "translation_share": 0.5}, "give one of them"),
         ({"samples_per_epoch": -1}, "--samples-per-epoch -1"),
-        ({"tokens_per_sample": 3}, "leave no room"),
+        ({"tokens_per_sample": 3}, "to leave room for text"),
         ({"mask": 2.0}, "--mask 2.0"),
         ({"poisson_lambda": float("nan")}, "--poisson-lambda nan"),
         ({"poisson_lambda": 1e-9}, "--poisson-lambda 1e-09"),
@@ -85,7 +85,7 @@ def test_missing_directory_and_empty_directory(make_task, tmp_path):
     assert "no such directory" in refused(make_task, tmp_path / "gone")
     assert "dict.txt: no such dictionary" in refused(make_task, tmp_path)
     write_dictionary(tmp_path / "dict.txt")
-    assert "has no corpora.json" in refused(make_task, tmp_path)
+    assert "contains no corpora.json" in refused(make_task, tmp_path)
 
 
 def test_corpus_without_samples(make_task, place):
@@ -129,9 +129,9 @@ def test_damaged_and_missing_files(make_task, place):
     (place / "bo/train.idx").write_bytes(b"no index")
     assert "train.idx: not a memory-mapped index" in refused(make_task, place)
     (place / "bo/train.idx").write_bytes((place / "bo/valid.idx").read_bytes()[:-3])
-    assert "train.idx: 95 bytes instead of 98; binarize the text again" in refused(make_task, place)
+    assert "train.idx: has 95 bytes instead of 98; binarize the text again" in refused(make_task, place)
     (place / "bo/train.idx").write_bytes((place / "bo/valid.idx").read_bytes()[:12])
-    assert "train.idx: 12 bytes instead of 26" in refused(make_task, place)
+    assert "train.idx: has 12 bytes instead of 26" in refused(make_task, place)
     (place / "bo/train.idx").unlink()
     assert "train.idx: missing" in refused(make_task, place)
 
@@ -246,7 +246,7 @@ def test_model_with_too_few_positions(make_task):
     args.encoder_attention_heads = args.decoder_attention_heads = 2
     args.share_all_embeddings, args.max_source_positions, args.max_target_positions = True, 300, 200
     base_architecture(args)
-    with pytest.raises(InputError, match="--tokens-per-sample 256: the model has 200 positions"):
+    with pytest.raises(InputError, match="--tokens-per-sample 256: the model has only 200 positions"):
         make_task().build_model(args)
 
 
