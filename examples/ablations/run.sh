@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# The paper's ablations: objectives (Su et al. 2025, Table 3), the decoder's start (Table 4), inserted layers (Table 5),
-# X by data size (Figure 4). Each system of grid.tsv is pretrained, fine-tuned and scored.
+# The paper's ablations: objectives (Su et al. 2025, Table 3), initialization of the decoder (Table 4), inserted layers
+# (Table 5), X by data size (Figure 4). Each system in grid.tsv is pretrained, fine-tuned and scored.
 #
 #   examples/ablations/run.sh [--part I/N] [--list] [--dry-run] [SYSTEM...]
 #
-#   SYSTEM...           only these (default: all)
+#   SYSTEM...           run only these systems (default: all)
 #   --part I/N          the I-th of N parts, e.g. 2/4; each pretraining is in only one part
-#   --list              print the systems with their options and run none
-#   --dry-run           print the commands and run none of them; needs no data
-#   --help              this text
+#   --list              only print the systems with their options
+#   --dry-run           only print the commands; needs no data
+#   --help              print this text
 #
 # Every pretraining has the same number of updates, whatever its objectives (1,340,235 samples per epoch, as in the other
 # recipes).
-# Runs are kept like those of the other recipes: RUNS/pretraining/PRETRAINING, RUNS/finetuning/TASK/SYSTEM. Finished
-# steps are skipped, so the same command continues after an interruption. Machines that share RUNS may work on any parts,
-# even the same ones: a run that another process is working on is skipped with one line, and the same command runs it later.
-# Environment: as for examples/pretraining/single_gpu.sh (--help). SCALE=smoke skips X = 5 and 6: its encoder has
-# four layers.
+# Runs are stored like those of the other recipes: RUNS/pretraining/PRETRAINING, RUNS/finetuning/TASK/SYSTEM. Finished
+# steps are skipped, so the same command continues after an interruption. Machines that share RUNS can work on any parts,
+# even the same ones: a run that another process is working on is skipped with a message, and the same command runs it later.
+# The environment variables are those of examples/pretraining/single_gpu.sh (--help). SCALE=smoke skips X = 5 and 6, because
+# its encoder has four layers.
 set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Cino-Transformer: a decoder with as many ordinary layers as the encoder, randomly initialized. Everything else is as for
-# XLM-SWCM: model, pretraining and fine-tuning on the three Tibetan tasks (Su et al. 2025, Table 4).
+# Cino-Transformer: a decoder with as many normal layers as the encoder, initialized at random. Everything else is the same as
+# for XLM-SWCM: model, pretraining and fine-tuning on the three Tibetan tasks (Su et al. 2025, Table 4).
 #
 #   examples/baselines/cino_transformer.sh [--dry-run]
 #

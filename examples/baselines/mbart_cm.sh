@@ -7,12 +7,12 @@
 #   MBART=DIR           the published checkpoint: model.pt, dict.txt, sentence.bpe.model (default: encoders/mbart.cc25;
 #                       https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz)
 #
-#   EXPAND=1            mBART keeps its own 250,001 pieces and gets the language tokens, as in the paper (611M); to add more
-#                       pieces, use swcm vocab-extend. Default: its rows are transferred to the vocabulary
-#                       of ENCODER (493M with CINO's)
+#   EXPAND=1            keep mBART's own 250,001 pieces and add the language tokens, as in the paper (611M); to add more
+#                       pieces, use swcm vocab-extend. By default, mBART's rows are transferred to the vocabulary
+#                       of ENCODER (493M with CINO's vocabulary)
 #
-# Unlike XLM-SWCM, it is trained by teacher forcing throughout, with fairseq's own criterion: scheduled sampling in two
-# passes needs a model of this package. The default name is mbart-cm, with EXPAND=1 mbart-cm-expanded.
+# Unlike XLM-SWCM, mBART-CM is trained with teacher forcing throughout and with fairseq's criterion, because two-pass scheduled
+# sampling needs a model of this package. The default name is mbart-cm, or mbart-cm-expanded with EXPAND=1.
 # Runs: RUNS/pretraining/NAME, RUNS/finetuning/TASK/NAME, RUNS/crosslingual/TASK/NAME.
 set -euo pipefail
 DEFAULT_NAME=mbart-cm
@@ -21,7 +21,7 @@ DEFAULT_NAME=mbart-cm
 . "$(dirname "$0")/../lib.sh"
 own_data_refused
 
-# Pre-norm, as mbart.cc25 was trained.
+# mbart.cc25 is a pre-norm model.
 ARCH=mbart_large MODEL=(--encoder-normalize-before --decoder-normalize-before --criterion label_smoothed_cross_entropy)
 MAKE_MBART=()
 if [ "$SCALE" = smoke ]; then

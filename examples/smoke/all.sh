@@ -6,14 +6,14 @@ cd "$(dirname "$0")/../.."
 export SCALE=smoke
 times=()
 
-# timed NAME COMMAND...: run it.
+# timed NAME COMMAND...: run the command and record its time.
 timed() {
   local before=$SECONDS
   printf '\n=== %s\n' "$1"
   "${@:2}"
   times+=("$(printf '%4d s  %s' $((SECONDS - before)) "$1")")
 }
-# two_machines: both on this one.
+# two_machines: run both "machines" on this one.
 two_machines() {
   local recipe=examples/pretraining/several_machines.sh
   local -x MACHINES=2 GPUS=1 RENDEZVOUS=localhost:$((20000 + $$ % 20000))
@@ -31,8 +31,8 @@ for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/basel
   timed "$recipe" "$recipe"
 done
 timed examples/classification/finetune.sh examples/classification/finetune.sh wcm
-# Of the 30 ablations: one without pretraining, one of the model and one by data size.
+# Three of the 30 ablations: one without pretraining, one of the model, and one by data size.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
 timed "swcm paper-report" swcm paper-report --runs "${RUNS:-runs/smoke}"
-printf '\nAll of them ran.\n'
+printf '\nAll recipes finished.\n'
 printf '  %s\n' "${times[@]}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A tiny mBART in the published format, for SCALE=smoke: two updates of fairseq's own denoising task.
+# A tiny mBART in the published format, for SCALE=smoke, trained for two updates with fairseq's own denoising task.
 #   examples/smoke/mbart.sh VOCABULARY DIRECTORY
 set -euo pipefail
 export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# What each part of the method contributes: the systems of the paper's section 5 (plan.yaml), trained from the
-# demonstration's encoder on its text, with equal updates, several seeds, and a learning rate chosen for each system on the
-# validation set.
+# What each part of the method contributes: the systems in section 5 of the paper (plan.yaml), trained from the encoder of the
+# demonstration on its text, with equal updates, several seeds, and a learning rate chosen for each system on the validation
+# set.
 #
 #   examples/study/run.sh [--dry-run]
 #
 #   examples/study/run.sh                 on CPU cores: twenty to twenty-five minutes of one core per system
-#   DEVICE=cuda examples/study/run.sh     on one GPU, at a larger scale; give an ENCODER of 12 layers
-#   SCALE=smoke examples/study/run.sh     a few minutes: only shows that everything runs
+#   DEVICE=cuda examples/study/run.sh     on one GPU, at a larger scale; give an ENCODER with 12 layers
+#   SCALE=smoke examples/study/run.sh     a few minutes: only checks that everything runs
 #   JOBS=N                                trainings at a time (default: 1)
-#   ENCODER=DIR TEXT=DIR                  another encoder, other text in the layout of examples/quickstart/data/libreoffice;
-#                                         on a GPU also title.ug, zh-{ug,kk,mn} with test files and, as extracted by
-#                                         swcm extract, reading.{zh,kk}.SPLIT.{source,target}.xz
+#   ENCODER=DIR TEXT=DIR                  another encoder; other text in the layout of examples/quickstart/data/libreoffice,
+#                                         on a GPU also with title.ug, zh-{ug,kk,mn} with test files and
+#                                         reading.{zh,kk}.SPLIT.{source,target}.xz, as written by swcm extract
 #   RESULTS=DIR                           finished runs (default: examples/study/results/cpu, gpu or smoke)
 #
 # You can interrupt it at any time: the same command continues. Finished runs are read from RESULTS and not repeated.
@@ -31,12 +31,12 @@ LANGS=(bo zh) MLM=150 PLACE=(--cpu --bf16) OTHERS=()
 [ "$PLAN" != gpu ] || LANGS=(bo kk mn ug zh) MLM=3000 PLACE=(--fp16 --distributed-world-size 1) OTHERS=(kk mn ug)
 RESULTS=${RESULTS:-examples/study/results/$PLAN} RUN=${OUT:-runs/study/$PLAN}
 
-# rows START: an encoder with the Tibetan pieces, whose rows start in one of the ways that extend_encoder.sh knows.
+# rows START: an encoder with the Tibetan pieces, whose rows are initialized by one of the methods of extend_encoder.sh.
 rows() {
   step --writes "$RUN/encoders/$1" "encoder-$1" "Tibetan pieces; the rows of new ones: $1" \
     env "ROWS=$1" "LANGUAGES=${LANGS[*]}" examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$RUN/encoders/$1"
 }
-# continued START: such an encoder after continued masked language modelling, as CINO's.
+# continued START: such an encoder after continued masked language modelling, as in CINO.
 continued() {
   local work=$RUN/mlm-$1
   step --reads "$RUN/encoders/$1" --writes "$work/start.pt" "encoder-$1-start" "the encoder as a fairseq checkpoint" \

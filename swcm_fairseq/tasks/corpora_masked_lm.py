@@ -67,7 +67,7 @@ class CorporaMaskedLMTask(TrainingTask):
     def __init__(self, cfg: CorporaMaskedLMConfig):
         super().__init__(cfg)
         if not 0 < cfg.mask_prob < 1:
-            raise InputError(f"--mask-prob {cfg.mask_prob}: give a number above 0 and below 1")
+            raise InputError(f"--mask-prob {cfg.mask_prob}: give a share between 0 and 1")
         self.temperature = temperature(cfg)
         if cfg.tokens_per_sample <= FRAME:
             raise InputError(

@@ -73,7 +73,7 @@ class InferenceTask(FairseqTask):
         for model in models:
             set_cpu_precision(model, CPUPrecision.of(self.cfg.cpu_precision))
             if self.cfg.cuda_graph_decoding and next(model.parameters()).device.type != "cuda":
-                raise InputError("--cuda-graph-decoding needs a model on a GPU; remove the option")
+                raise InputError("--cuda-graph-decoding needs a GPU, but the model is not on one; remove the option")
         extra = dict(extra_gen_cls_kwargs or {})
         if not options.get("score_reference"):
             target = self.cfg.target_lang

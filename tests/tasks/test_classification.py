@@ -261,7 +261,10 @@ def test_hopeless_trainings_are_refused(encoder, tmp_path):
     for options, message in (
         (["--finetune-from-model", "none.pt"], "--finetune-from-model none.pt: no such file"),
         (["--num-classes", 9], "--num-classes 9: .* has 4 classes; remove the option"),
-        (["--finetune-from-model", start, "--tokens-per-sample", 200], "--tokens-per-sample 200: .* has 40 positions"),
+        (
+            ["--finetune-from-model", start, "--tokens-per-sample", 200],
+            "--tokens-per-sample 200: .* has only 40 positions",
+        ),
         (["--finetune-from-model", start, "--valid-subset", "test.kk"], "no split 'test.kk'; available: train, valid"),
     ):
         with pytest.raises(InputError, match=message):
