@@ -1,11 +1,11 @@
-"""SDPA's kernels at the shapes of a training step, with and without a mask: which is fastest, forward and backward.
+"""Find the fastest SDPA kernel at the shapes of a training step, with and without a mask, forward and backward.
 
     python benchmarks/attention_kernels.py                                               # a CPU, small
     python benchmarks/attention_kernels.py --device cuda --precision bf16 --sentences 75 --tokens 256 \\
         --heads 12 --width 64
 
-Cases: the encoder's self-attention and cross-attention, without padding and with 20% of it, and the decoder's causal
-self-attention. The results go into KERNELS in swcm_fairseq/models/attention.py.
+The cases are self-attention in the encoder and cross-attention, both without padding and with 20% padding, and causal
+self-attention in the decoder. Enter the results in KERNELS in swcm_fairseq/models/attention.py.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from swcm_fairseq.errors import run_command
 
-# torch's names; on a CPU "flash" is the CPU's own kernel, and the others are refused.
+# torch's names. On a CPU, "flash" is the CPU kernel, and torch refuses the others except "plain".
 KERNELS = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
@@ -60,11 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="default: fp32")
     for name, size, what in (
-        ("sentences", 4, "of a batch"),
-        ("tokens", 64, "of a sentence"),
-        ("heads", 4, "of attention"),
-        ("width", 16, "of a head"),
-        ("steps", 10, "timed"),
+        ("sentences", 4, "sentences per batch"),
+        ("tokens", 64, "tokens per sentence"),
+        ("heads", 4, "attention heads"),
+        ("width", 16, "width of a head"),
+        ("steps", 10, "timed steps"),
     ):
         parser.add_argument(f"--{name}", type=int, default=size, metavar="N", help=f"{what} (default: {size})")
     parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="default: 0.1")

@@ -1,11 +1,12 @@
-"""preprocess.binarize against the stock chain (encode to pieces, then fairseq-preprocess), on the same machine.
+"""Compare swcm binarize with the stock pipeline (encode to pieces, then fairseq-preprocess) on the same machine.
 
     python benchmarks/binarize_throughput.py                        # the quickstart's text, a vocabulary trained on it
     python benchmarks/binarize_throughput.py --vocab VOCAB --text FILE... --lines 10000 100000 400000 --workers 1
 
-Both read the same text with the same vocabulary and are whole processes, including start-up; the bytes they write are
-compared. Encoding uses the spm_encode program if there is one, otherwise a copy of fairseq's scripts/spm_encode.py
-loop. Peak memory is that of the largest process. Below 100,000 lines, Python's imports of torch and fairseq dominate.
+Both read the same text with the same vocabulary and run as whole processes, including start-up; their output files are
+compared. Encoding uses the spm_encode program if available, otherwise a copy of the loop in fairseq's
+scripts/spm_encode.py. Peak memory is that of the largest process. Below 100,000 lines, importing torch and fairseq
+dominates.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from swcm_fairseq.errors import run_command
 
 OURS, STOCK = "ours", "spm_encode | fairseq-preprocess"
 QUICKSTART = Path(__file__).resolve().parents[1] / "examples/quickstart/data/sample"
-PIECES = 4_000  # of the vocabulary that is trained if none is given
+PIECES = 4_000  # size of the vocabulary that is trained if none is given
 SPM_ENCODE = """
 import sys, sentencepiece
 processor = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
@@ -51,14 +52,14 @@ def run(command: list[str]) -> tuple[float, float]:
 
 
 def write_text(files: list[str], count: int, path: Path) -> None:
-    """The first ``count`` lines with text in the files, which are repeated when they end."""
+    """Write the first ``count`` non-blank lines of the files, which are repeated as needed."""
     lines = [line for file in files for line in open_lines(file) if line.strip()]
     with open(path, "w", encoding="utf-8", newline="\n") as out:
         out.writelines(f"{line}\n" for line in itertools.islice(itertools.cycle(lines), count))
 
 
 def stock_chain(vocab: Path, text: Path, folder: Path, workers: int) -> tuple[float, float]:
-    """Seconds and peak MiB of encoding to a file of pieces and fairseq-preprocess."""
+    """Seconds and peak MiB for encoding to a file of pieces and running fairseq-preprocess."""
     model, pieces = str(vocab / SENTENCEPIECE_FILE), str(folder / "pieces")
     program = shutil.which("spm_encode")
     encode = (
@@ -94,7 +95,7 @@ def same_bytes(folder: Path) -> bool:
 
 
 def make_vocabulary(folder: Path) -> Path:
-    """Train a vocabulary on the quickstart's text; returns its directory."""
+    """Train a vocabulary on the quickstart text; returns its directory."""
     files = [f"{path.name.split('.')[1]}={path}" for path in sorted(QUICKSTART.glob("mono.*.train.txt"))]
     run(
         [
@@ -114,7 +115,7 @@ def make_vocabulary(folder: Path) -> Path:
 
 
 def one_size(options: argparse.Namespace, count: int, vocab: Path, text: list[str]) -> tuple[dict, str]:
-    """Seconds and MiB of each side in each round, and whether they wrote the same bytes."""
+    """Seconds and MiB of each contestant in each round, and whether their output files are equal."""
     sides = {OURS: ours} if options.only_ours else {OURS: ours, STOCK: stock_chain}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -161,7 +162,7 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
         ],
         headers=["lines", "", "seconds", "peak MiB", "bytes"],
         rows=rows,
-        ratios=ratios[::-1],  # the largest first, where starting a process matters least
+        ratios=ratios[::-1],  # the largest size first, for which starting a process matters least
         packages=["sentencepiece"],
         raw={str(count): turns for count, (turns, _) in results.items()},
     )

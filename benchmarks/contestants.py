@@ -1,4 +1,4 @@
-"""The models that training benchmarks compare, with one set of weights, and the batches that they read."""
+"""The models that the training benchmarks compare, with the same weights, and the batches that they read."""
 
 import argparse
 import importlib.util
@@ -35,7 +35,7 @@ from swcm_fairseq.models.model_config import XLMSWCMConfig
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PAD = 1
-LANGUAGE = 4  # the token of the one target language
+LANGUAGE = 4  # the token of the only target language
 # DeltaLM calls the FFN after self-attention fc3 and fc4, the one after cross-attention fc1 and fc2.
 DELTALM_NAMES = {"fc1": "fc3", "fc2": "fc4", "fc3": "fc1", "fc4": "fc2", "ffn1_layer_norm": "ffn_layer_norm"}
 
@@ -58,7 +58,7 @@ def add_model_options(parser: argparse.ArgumentParser, vocabulary: int, sentence
 
 
 def check_model_options(options: argparse.Namespace) -> None:
-    """Refuse impossible numbers, and set how rows of logits are aligned.
+    """Refuse invalid numbers, and set the alignment of rows of logits.
 
     Raises:
         InputError: a number is out of range.
@@ -68,19 +68,19 @@ def check_model_options(options: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} {value}: give 1 or more")
     if not 0 <= options.padding < 0.5:
-        raise InputError(f"--padding {options.padding}: give a share from 0 to less than 0.5")
+        raise InputError(f"--padding {options.padding}: give a share from 0 to below 0.5")
     if options.alignment is not None:
         linear_cross_entropy.ALIGNMENT = options.alignment
 
 
 def without(peer: str, package: str, install: str, elsewhere: str = "") -> list[str]:
-    """A line for the report if a peer cannot take part, else none.
+    """A line for the report if a peer cannot take part, otherwise none.
 
     Args:
-        peer: its name.
-        package: what has to be installed.
-        install: how, for pip.
-        elsewhere: what else it needs that is missing here; "" for nothing.
+        peer: name of the peer.
+        package: the package that it needs.
+        install: the argument of ``pip install``.
+        elsewhere: another missing requirement; "" if there is none.
     """
     if elsewhere:
         return [f"without {peer}: {elsewhere}"]
@@ -206,7 +206,7 @@ def stock_criterion(options: argparse.Namespace, task: SimpleNamespace) -> Label
 
 
 class StockInheritedLayer(TransformerDecoderLayerBase):
-    """The inherited decoder layer made of fairseq's own modules, with our names."""
+    """The inherited decoder layer built from fairseq's own modules, with our parameter names."""
 
     def __init__(self, cfg: TransformerConfig):
         super().__init__(cfg)
@@ -233,7 +233,7 @@ class StockInheritedLayer(TransformerDecoderLayerBase):
 def stock_model(
     options: argparse.Namespace, task: SimpleNamespace, inherited: DecoderLayer = StockInheritedLayer
 ) -> TransformerModelBase:
-    """Our model's layers in our order, made of fairseq's own modules; ``inherited`` makes the inherited ones."""
+    """The layers of our model in the same order, built from fairseq's modules; ``inherited`` makes inherited layers."""
     config = our_config(options)
     cfg, plan = config.transformer_config(), config.layer_plan()
     kinds = iter(plan)
@@ -255,7 +255,9 @@ def deltalm_layer(directory: Path) -> DecoderLayer:
         InputError: the directory does not exist.
     """
     if not (directory / "deltalm" / "models" / "deltalm.py").is_file():
-        raise InputError(f"--deltalm {directory}: no deltalm/models/deltalm.py; give unilm's directory deltalm")
+        raise InputError(
+            f"--deltalm {directory}: has no deltalm/models/deltalm.py; give the directory deltalm of unilm"
+        )
     sys.path.insert(0, str(directory))
     from deltalm.models.deltalm import DeltaLMDecoderLayer
 
@@ -276,19 +278,19 @@ def copy_weights(ours: XLMSWCMModel, theirs: nn.Module, names: dict[str, str]) -
 
 
 def huggingface_inputs(sample: dict[str, Any]) -> dict[str, Any]:
-    """What EncoderDecoderModel reads of a batch."""
+    """The inputs of EncoderDecoderModel for a batch."""
     tokens = sample["net_input"]["src_tokens"]
     return {
         "input_ids": tokens,
         "attention_mask": tokens.ne(PAD),
         "decoder_input_ids": sample["net_input"]["prev_output_tokens"],
-        # Otherwise it keeps keys and values in training, too, and every layer is compiled on its own.
+        # Otherwise, it stores keys and values even in training, and every layer is compiled separately.
         "use_cache": False,
     }
 
 
 def huggingface_criterion(model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
-    """EncoderDecoderModel's own loss, as a sum like in fairseq's criterions."""
+    """The loss of EncoderDecoderModel, as a sum like in fairseq's criterions."""
     target = sample["target"]
     labels = target.masked_fill(target.eq(PAD), -100)
     loss = model(**huggingface_inputs(sample), labels=labels).loss * sample["ntokens"]

@@ -1,11 +1,11 @@
-"""Time and memory of a training step: swcm_cross_entropy beside fairseq's label_smoothed_cross_entropy.
+"""Compare time and memory of a training step with swcm_cross_entropy and fairseq's label_smoothed_cross_entropy.
 
     python benchmarks/criterion.py                                                    # a CPU, float32
     python benchmarks/criterion.py --device cuda --arch xlm_swcm_base --encoder-layers 12 --sentences 75 \\
         --tokens 256 --precision bf16 --rounds 5 --steps 10
 
 The model (ours) and the batch are the same; only the criterion differs. A step is forward, backward and AdamW.
-Sentences have full length, so that skipping padding gains nothing. Each turn runs in its own process.
+Sentences have full length, so skipping padding gains nothing. Each turn runs in a separate process.
 """
 
 import argparse
@@ -25,7 +25,7 @@ VARIANTS = {STOCK: None, OURS: 1.0, f"{OURS}, ratio 0.5": 0.5, f"{OURS}, ratio 0
 
 
 def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds per step after the first, peak memory in MiB with the model and in total, loss of the last step."""
+    """Seconds per step after the first, peak memory in MiB (of the model and in total), and loss of the last step."""
     torch.set_num_threads(options.threads)
     task = models.make_task(options.vocabulary)
     model = models.our_model(options, task, checkpoint_activations=options.checkpoint_activations)
@@ -48,7 +48,7 @@ def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def ratios(results: dict[str, list[dict[str, Any]]], tokens: int) -> list[measure.Ratio]:
-    """The claims; a step has ``tokens``."""
+    """The claims; ``tokens`` is the number of tokens per step."""
     seconds = {name: [turn["seconds"] for turn in turns] for name, turns in results.items()}
     speed = {name: [tokens / second for second in turns] for name, turns in seconds.items()}
     memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}
@@ -68,7 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_model_options(parser, vocabulary=135_364, sentences=16, tokens=128)
     parser.set_defaults(encoder_layers=3, label_smoothing=0.1)
     parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
-    parser.add_argument("--checkpoint-activations", action="store_true", help="recompute them in the backward pass")
+    parser.add_argument(
+        "--checkpoint-activations", action="store_true", help="recompute activations in the backward pass"
+    )
     return parser
 
 

@@ -1,7 +1,8 @@
-"""CTranslate2 with a Transformer of our model's size: a proxy, because its layers have one feed-forward network.
+"""CTranslate2 with a Transformer of the same size as our model: a proxy, whose layers have one feed-forward network.
 
-Encoder, numbers of layers, widths, vocabulary and output matrix are ours. The decoder's layers are standard ones whose
-feed-forward networks have, together, as many parameters as ours; so have the models, up to the layer norms.
+Encoder, numbers of layers, widths, vocabulary and output matrix are those of our model. The decoder has standard
+layers, whose feed-forward networks together have as many parameters as ours. So the models have the same size, except
+for layer norms.
 """
 
 import argparse
@@ -25,7 +26,7 @@ COMPUTE = {"fp32": "float32", "int8": "int8"}  # by --precision
 
 
 def same_size_transformer(options: argparse.Namespace, task: SimpleNamespace) -> TransformerModelBase:
-    """A post-norm Transformer of fairseq's own layers with as many parameters as our model."""
+    """A post-norm Transformer with fairseq's own layers and as many parameters as our model."""
     config = models.our_config(options)
     cfg, plan = config.transformer_config(), config.layer_plan()
     networks = sum(1 if planned.kind is LayerKind.NORMAL else 2 for planned in plan)
@@ -65,9 +66,10 @@ def translator(options: argparse.Namespace, task: SimpleNamespace) -> Any:
 def ctranslate2_decoding(
     options: argparse.Namespace, beam: int, words: int
 ) -> Callable[[dict[str, Any]], list[Tensor]]:
-    """CTranslate2's search with the language token given.
+    """CTranslate2's search with a given language token.
 
-    Every hypothesis has ``words + 1`` words, so that there is a step for each word and for the end, as in all others.
+    Every hypothesis has ``words + 1`` words, so that there is a step for each word and for the end, as for the other
+    contestants.
     """
     task = models.make_task(options.vocabulary)
     dictionary = task.target_dictionary
@@ -88,7 +90,7 @@ def ctranslate2_decoding(
         )
         hypotheses = [result.hypotheses[0] for result in found]
         if {len(hypothesis) for hypothesis in hypotheses} != {length}:
-            raise InputError(f"CTranslate2 wrote hypotheses of other lengths than {length}: the work is not equal")
+            raise InputError(f"CTranslate2 generated hypotheses of other lengths than {length}: the work is not equal")
         return [torch.tensor([dictionary.index(word) for word in each[len(given) :]]) for each in hypotheses]
 
     return decode

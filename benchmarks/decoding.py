@@ -1,21 +1,21 @@
-"""Decoding with one set of weights: ours beside Hugging Face's generate, stock fairseq, and no cache at all.
+"""Compare decoding with the same weights: ours, Hugging Face's generate, stock fairseq, and decoding without a cache.
 
     python benchmarks/decoding.py                                                      # a CPU, float32
     python benchmarks/decoding.py --device cuda --arch xlm_swcm_base --vocabulary 135364 --precision bf16 \\
         --batches 1 32 fit --words 128                                                 # a GPU, the paper's size
 
-Contestants: ours; on a GPU, ours with steps replayed as CUDA graphs; ours with --restrict-decoding, the language using
-a quarter of the vocabulary; fairseq's generator on fairseq's own modules; ours without a cache, reading the whole
-prefix again for every word, as the paper's code does (but computing only the logits of the last position); and Hugging
-Face's EncoderDecoderModel with the same layers in the same order (benchmarks/huggingface_decoder.py; pip install
-.[benchmarks]). With --precision int8 our linear layers are in int8 and Hugging Face is in float32; there, and in bf16
-on a CPU, ours in float32 shows how many words agree. Every sentence has --tokens tokens and every hypothesis --words
-words, so the work is the same. In float32, words that differ between contestants are an error.
+The contestants are: ours; on a GPU, ours with steps replayed as CUDA graphs; ours with --restrict-decoding, where the
+language uses a quarter of the vocabulary; fairseq's generator with fairseq's own modules; ours without a cache, which
+reads the whole prefix again for every word, like the paper's code (but computes only the logits of the last position);
+and Hugging Face's EncoderDecoderModel with the same layers in the same order (benchmarks/huggingface_decoder.py; pip
+install .[benchmarks]). With --precision int8, our linear layers are in int8 and Hugging Face is in float32; for this
+precision, and for bf16 on a CPU, ours in float32 shows how many words agree. Every sentence has --tokens tokens and
+every hypothesis --words words, so the work is the same. In float32, contestants must generate the same words.
 
-CTranslate2 (pip install ctranslate2) takes part in float32 and int8 on a CPU, as a proxy: it has no layers like ours,
-so it decodes with a standard Transformer of the same size and other weights (benchmarks/ctranslate2_decoder.py).
+CTranslate2 (pip install ctranslate2) takes part in float32 and int8 on a CPU as a proxy: it does not support our
+layers, so it decodes with a standard Transformer of the same size (benchmarks/ctranslate2_decoder.py).
 
-Each turn runs in its own process. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
+Each turn runs in a separate process. The batch "fit" (GPU only) is the largest power of 2 that fits into memory.
 """
 
 import argparse
@@ -45,9 +45,9 @@ EXACT = "ours in float32"
 GRAPHS = "ours, CUDA graphs"
 INT8 = "int8"
 NO_CACHE, HUGGINGFACE = "ours without a cache", "Hugging Face"
-STATIC = f"{HUGGINGFACE}, static cache"  # on a GPU, where a step that never changes its shapes is compiled
+STATIC = f"{HUGGINGFACE}, static cache"  # on a GPU, where steps with fixed shapes are compiled
 PROXY = "CTranslate2, same-size Transformer"
-# The minimum aim on a CPU beside Hugging Face at beam 5: in the same precision, or float32 for int8.
+# The minimum ratio to Hugging Face on a CPU with beam 5, in the same precision, or in float32 for int8.
 CPU_AIMS = {"fp32": 1.5, "bf16": 1.5, INT8: 3.0}
 FIT = "fit"  # the batch that fits into memory
 PACKAGES = {HUGGINGFACE: "transformers", PROXY: "ctranslate2"}
@@ -57,7 +57,7 @@ Decode = Callable[[dict[str, Any]], list[Tensor]]
 
 
 class StockInheritedLayer(InheritedDecoderLayer):
-    """The inherited layer on fairseq's own attention."""
+    """The inherited layer with fairseq's own attention."""
 
     build_self_attention = TransformerDecoderLayerBase.build_self_attention
     build_encoder_attention = TransformerDecoderLayerBase.build_encoder_attention
@@ -74,7 +74,7 @@ def our_model(options: argparse.Namespace, task: Any) -> Any:
 
 
 def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
-    """Ours, ours with a restricted vocabulary or without a cache, and the same search on stock fairseq modules."""
+    """Ours, ours with a restricted vocabulary or without a cache, or the same search with stock fairseq modules."""
     task = models.make_task(options.vocabulary)
     model = our_model(options, task)
     if name == STOCK:
@@ -114,7 +114,7 @@ def huggingface_decoding(name: str, options: argparse.Namespace, beam: int, word
     from transformers import LogitsProcessor, LogitsProcessorList
 
     class Length(LogitsProcessor):
-        """The end comes after ``words`` words at its own score (``forced_eos_token_id`` would make it free)."""
+        """Ends hypotheses after ``words`` words, with the score of ``</s>`` (``forced_eos_token_id`` would drop it)."""
 
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
             ends = input_ids.size(1) == words + 2
@@ -149,7 +149,7 @@ def huggingface_decoding(name: str, options: argparse.Namespace, beam: int, word
 
 
 def decoding_of(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
-    """A contestant's search."""
+    """The search of a contestant."""
     if name == PROXY:
         from ctranslate2_decoder import ctranslate2_decoding  # ctranslate2 may be missing
 
@@ -187,7 +187,7 @@ def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str
     decode = decoding_of(name, options, beam, options.words)
     sentences = largest_batch(partial(fits, decode, options)) if batch == FIT else int(batch)
     sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
-    if options.device == "cuda":  # the first call loads and chooses kernels for these sizes
+    if options.device == "cuda":  # the first call loads and selects kernels for these sizes
         decode(sample)
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -199,7 +199,7 @@ def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str
 
 
 def profile(options: argparse.Namespace) -> str:
-    """Where the time of the first search goes, at the largest batch given."""
+    """A profile of the first search, for the largest batch given."""
     sentences = max((int(batch) for batch in options.batches if batch != FIT), default=1)
     decode = our_decoding(OURS, options, options.beams[0], options.words)
     sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
@@ -208,10 +208,10 @@ def profile(options: argparse.Namespace) -> str:
 
 
 def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision: str) -> dict[str, float]:
-    """The share of sentences for which each contestant wrote what ours wrote; the proxy has other weights.
+    """The share of sentences for which each contestant, except the proxy, generated the same output as ours.
 
     Raises:
-        InputError: in float32, where the computation is the same, a contestant with the whole vocabulary differs.
+        InputError: a contestant with the whole vocabulary differs in float32, where the computation is the same.
     """
     shares = {}
     for name, rounds in turns.items():
@@ -220,7 +220,7 @@ def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision:
         pairs = list(zip(turns[OURS][0]["words"], rounds[0]["words"], strict=False))
         shares[name] = sum(one == other for one, other in pairs) / len(pairs)
         if precision == "fp32" and name != RESTRICTED and shares[name] < 1:
-            raise InputError(f"{setting}: {name} wrote other words than ours in {1 - shares[name]:.0%} of sentences")
+            raise InputError(f"{setting}: {name} differs from ours in {1 - shares[name]:.0%} of the sentences")
     return shares
 
 
@@ -230,7 +230,7 @@ def speeds(turns: list[dict[str, Any]]) -> list[float]:
 
 
 def setting_rows(setting: str, turns: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -> list[list[str]]:
-    """The table's rows of one search and batch."""
+    """The rows of the table for one search and batch."""
     shares = check_words(setting, turns, options.precision)
     rows = []
     for name, rounds in turns.items():
@@ -290,17 +290,19 @@ def check(options: argparse.Namespace) -> None:
     """Refuse options that cannot be measured."""
     for batch in options.batches:
         if batch == FIT and options.device != "cuda":
-            raise InputError(f"--batches {FIT}: memory is found out on a GPU only; give numbers, or --device cuda")
+            raise InputError(f"--batches {FIT}: only works on a GPU; give numbers, or add --device cuda")
         if batch != FIT and (not batch.isdecimal() or int(batch) < 1):
             raise InputError(f"--batches {batch}: give numbers of 1 or more, or {FIT}")
     if options.words > options.tokens - 3:
-        raise InputError(f"--words {options.words}: the model has --tokens {options.tokens} positions; give 3 fewer")
+        raise InputError(
+            f"--words {options.words}: give at most {options.tokens - 3} (--tokens {options.tokens} minus 3)"
+        )
     if options.precision == INT8 and options.device == "cuda":
-        raise InputError("--precision int8: is for a CPU; give bf16, or --device cpu")
+        raise InputError("--precision int8: only works on a CPU; give bf16, or --device cpu")
 
 
 def without_proxy(options: argparse.Namespace) -> list[str]:
-    """A line for the report if CTranslate2 cannot take part, else none."""
+    """A line for the report if CTranslate2 cannot take part, otherwise none."""
     elsewhere = ""
     if options.device != "cpu" or options.precision not in ("fp32", INT8):
         elsewhere = "it is compared in float32 and int8 on a CPU"
@@ -308,11 +310,11 @@ def without_proxy(options: argparse.Namespace) -> list[str]:
 
 
 def contestants(options: argparse.Namespace) -> list[str]:
-    """The names of all that can take part."""
+    """The names of all contestants that can take part."""
     names = [OURS, RESTRICTED, STOCK, NO_CACHE, *([] if models.without_huggingface() else [HUGGINGFACE])]
     if options.device == "cuda":
         names += [STATIC, GRAPHS] if HUGGINGFACE in names else [GRAPHS]
-    if options.precision == INT8:  # a contestant without int8 is not slower in it
+    if options.precision == INT8:  # contestants without int8 do not take part
         names = [name for name in names if name != STOCK]
     if options.precision != "fp32" and options.device == "cpu":
         names.insert(1, EXACT)

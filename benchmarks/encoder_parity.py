@@ -1,9 +1,9 @@
-"""Compare our encoder with transformers' for a Hugging Face directory, on a padded batch of five scripts.
+"""Compare our encoder with that of transformers for a Hugging Face directory, on a padded batch with five scripts.
 
     python benchmarks/encoder_parity.py DIRECTORY
 
-Needs transformers. Exit status 1 if the largest difference of the last hidden states at
-real positions (float32) is 1e-5 or more.
+Needs transformers. The exit status is 1 if the largest difference between the last hidden states at
+non-padding positions (float32) is 1e-5 or more.
 """
 
 import argparse
@@ -34,7 +34,7 @@ LINES = [
 
 
 def main() -> None:
-    """Print both encoders' sizes and the largest difference."""
+    """Print the sizes of both encoders and the largest difference."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
     directory = parser.parse_args().directory

@@ -1,10 +1,10 @@
-"""Does a training that was interrupted continue bit for bit on a GPU, is --amp refused, and can the model generate?
+"""Check on a GPU that an interrupted training resumes bit for bit, that --amp is refused, and that the model generates.
 
     python benchmarks/gpu_resume.py OUT                                  # one GPU: fp16 and bf16
     python benchmarks/gpu_resume.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500
 
-Trains --updates updates in one run, and again in two halves, with scheduled sampling, and compares all weights.
-All files go to OUT. Exit status 1 if anything differs from what is expected.
+Trains with scheduled sampling for --updates updates in one run, and again in two halves, and compares all weights.
+All files go to OUT. The exit status is 1 if a check fails.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def resumed(args: argparse.Namespace, precision: str) -> list[str]:
-    """Messages about what differs between a training in one run and one in two halves; none if all is well."""
+    """Messages about differences between a training in one run and one in two halves; none if there are none."""
     at_once, halves = (args.out / precision / name for name in ("at_once", "halves"))
     for folder, updates in ((at_once, args.updates), (halves, args.updates // 2), (halves, args.updates)):
         done = train(args, folder, updates, *FLAGS[precision])
@@ -55,7 +55,7 @@ def resumed(args: argparse.Namespace, precision: str) -> list[str]:
     unequal = {name: (first[name] - second[name]).abs().max().item() for name in first
                if not torch.equal(first[name], second[name])}  # fmt: skip
     worst = max(unequal.values(), default=0.0)
-    return [f"{precision}: {len(unequal)} tensors differ after the resume, by {worst:.1e} at most"] if unequal else []
+    return [f"{precision}: {len(unequal)} tensors differ after resuming, by at most {worst:.1e}"] if unequal else []
 
 
 def refused(args: argparse.Namespace) -> list[str]:
@@ -66,7 +66,7 @@ def refused(args: argparse.Namespace) -> list[str]:
 
 
 def generated(args: argparse.Namespace, precision: str) -> list[str]:
-    """Generating must write a text for every source."""
+    """Check that generation writes a text for every source."""
     path = args.out / precision / "halves" / "checkpoint_last.pt"
     search = ["--path", path, "--gen-subset", "train", "--beam", "5", "--max-len-b", "10", "--max-sentences", "64"]
     half = ["--fp16"] if precision == "fp16" else []
@@ -76,7 +76,7 @@ def generated(args: argparse.Namespace, precision: str) -> list[str]:
 
 
 def main() -> None:
-    """Make the data, run all checks, print what is wrong."""
+    """Create the data, run all checks, and print problems."""
     parser = build_parser(__doc__, updates=8)
     parser.add_argument("--pairs", type=int, default=200, help="pairs to train on and to generate (default: 200)")
     args = parser.parse_args()

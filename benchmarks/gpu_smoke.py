@@ -1,12 +1,12 @@
-"""Train xlm_swcm_base in fp16 and in bf16 for 200 updates: does the loss fall, and does the loss scale hold?
+"""Train xlm_swcm_base in fp16 and in bf16 for 200 updates, and check that the loss falls and the loss scale is stable.
 
     python benchmarks/gpu_smoke.py OUT                                  # one GPU with 24 GB or more
     python benchmarks/gpu_smoke.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3
                                                                         # the same on a CPU, to test the script
 
-Task, criterion (including scheduled sampling) and optimizer are this package's. The data are artificial: sentences of
-Zipf-distributed pieces, to be written backwards, over a vocabulary of CINO's size.
-All files go to OUT. Exit status 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
+Task, criterion (including scheduled sampling) and optimizer are those of this package. The data is artificial: the task
+is to reverse sentences of Zipf-distributed pieces, over a vocabulary of CINO's size. All files go to OUT. The exit
+status is 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
 def make_data(directory: Path, vocabulary: int, pairs: int = PAIRS) -> None:
-    """Pairs; piece k has a probability proportional to 1/k."""
+    """Write pairs in which piece k has a probability proportional to 1/k."""
     dictionary = made_up_data.make_dictionary(vocabulary)
     lengths = np.random.default_rng(0).integers(5, LONGEST, pairs)
     texts = made_up_data.make_texts(dictionary, lengths)
@@ -41,7 +41,7 @@ def make_data(directory: Path, vocabulary: int, pairs: int = PAIRS) -> None:
 
 
 def train(args: argparse.Namespace, precision: str) -> str:
-    """One run; returns its log, which is also kept in OUT."""
+    """Run one training; returns its log, which is also saved in OUT."""
     save_dir = args.out / precision
     command = [
         sys.executable, "-m", "swcm_fairseq.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",
@@ -64,7 +64,7 @@ def train(args: argparse.Namespace, precision: str) -> str:
 
 
 def judge(log: str, updates: int) -> tuple[str, bool]:
-    """One line of results, and whether they pass."""
+    """A line of results, and whether they pass."""
     rows = [json.loads(row) for row in re.findall(r"train_inner \| (\{.*\})", log)]
     losses = [float(row["loss"]) for row in rows]
     first, last = np.mean(losses[:WINDOW]), np.mean(losses[-WINDOW:])
@@ -89,13 +89,15 @@ def build_parser(description: str, updates: int) -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Make the data, train once per precision, print a table."""
+    """Create the data, train once per precision, and print a table."""
     parser = build_parser(__doc__, updates=200)
     parser.add_argument("--lr", default="1e-4", help="peak learning rate")
     args = parser.parse_args()
     make_data(args.out / "data", args.vocabulary)
     if args.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch finds no GPU; try the script with --device cpu and the sizes of --help")
+        raise InputError(
+            "--device cuda: torch finds no GPU; to test the script, use --device cpu and the sizes in --help"
+        )
     device = measure.machine(args.device)
     print(f"{args.arch}, {args.vocabulary:,} symbols, {args.updates} updates, torch {torch.__version__}, {device}")
     print(f"{'':10}{f'first {WINDOW}':>10}{f'last {WINDOW}':>10}{'overflows':>11}{'of them late':>14}{'words/s':>12}")

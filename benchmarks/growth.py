@@ -1,13 +1,13 @@
-"""How time and memory of a training step grow with sentence length, batch, vocabulary and the normal-layer interval X.
+"""Measure how time and memory of a training step grow with sentence length, batch, vocabulary and layer interval X.
 
     python benchmarks/growth.py                                                          # a CPU, two minutes
     python benchmarks/growth.py --device cuda --arch xlm_swcm_base --precision bf16 --sentences 32 --tokens 256 \\
         --vocabulary 135364 --encoder-layers 12 --rounds 3 --steps 5                     # a GPU
 
-One thing varies at a time; the rest is set by the options. The exponent is the slope of a straight line through the
-logarithms: 1 is proportional, 2 is quadratic (as attention is in the length). Memory is counted above that of a
-process that has only imported everything. X is represented by the number of decoder layers that it makes. Also draws a
-picture (pip install swcm_fairseq[plots]).
+Only one quantity varies at a time; the options set the others. The exponent is the slope of a straight line through the
+logarithms: 1 means proportional, 2 quadratic (like attention in the length). Memory is measured above that of a process
+that has only imported everything. X is represented by the resulting number of decoder layers. Also draws a figure (pip
+install swcm_fairseq[plots]).
 """
 
 import argparse
@@ -28,7 +28,7 @@ from swcm_fairseq.errors import run_command
 
 LENGTHS, BATCHES, VOCABULARIES = [64, 128, 256, 512], [1, 2, 4, 8, 16], [8_000, 30_000, 60_000, 120_000, 250_000]
 INTERVALS = [1, 2, 3, 4, 5, 6]
-# what varies -> its values and the steepest growth allowed
+# quantity -> its values and the maximum exponent allowed
 AXES: dict[str, tuple[list[int], float]] = {
     "tokens": (LENGTHS, 2.0),
     "sentences": (BATCHES, 1.0),
@@ -47,7 +47,7 @@ def one_point(options: argparse.Namespace) -> dict[str, float]:
 
 
 def points(options: argparse.Namespace, axes: list[str]) -> dict[str, tuple[str, int, argparse.Namespace]]:
-    """Name of a point -> what varies, its value, and the options for measuring it."""
+    """Name of a point -> quantity, its value, and the options for measuring it."""
     found = {}
     for axis in axes:
         for value in AXES[axis][0]:
@@ -60,7 +60,7 @@ def points(options: argparse.Namespace, axes: list[str]) -> dict[str, tuple[str,
 
 
 def size(axis: str, value: int, options: argparse.Namespace) -> int:
-    """The number that costs are plotted against: ``value``, or the decoder layers that X = ``value`` makes."""
+    """The number that costs are plotted against: ``value``, or the number of decoder layers for X = ``value``."""
     if axis != "normal_layer_interval":
         return value
     return len(models.our_config(options, normal_layer_interval=value).layer_plan())
@@ -72,7 +72,7 @@ def exponent(sizes: Sequence[float], costs: list[float]) -> float:
 
 
 def draw(path: Path, curves: dict[str, dict[str, list[float]]]) -> None:
-    """Draw a column of two pictures, seconds and MiB, for everything that varies."""
+    """Draw a column of two plots, seconds and MiB, for each quantity."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * len(curves), 5.5), layout="constrained")
@@ -98,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def gather(grid: dict[str, Any], results: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, list[Any]]]:
-    """What was varied -> its values, the sizes they represent, and the median costs."""
+    """Quantity -> its values, the sizes that they represent, and the median costs."""
     curves: dict[str, dict[str, list[Any]]] = {}
     for name, (axis, value, changed) in grid.items():
         curve = curves.setdefault(axis, {"value": [], "size": [], "seconds": [], "mib": []})
@@ -110,7 +110,7 @@ def gather(grid: dict[str, Any], results: dict[str, list[dict[str, float]]]) -> 
 
 
 def row(axis: str, curve: dict[str, list[Any]]) -> tuple[list[str], measure.Ratio]:
-    """A row of the table, and the claim that nothing grows faster than it must."""
+    """A row of the table, and the claim that costs grow no faster than necessary."""
     slopes = [exponent(curve["size"], curve[cost]) for cost in ("seconds", "mib")]
     cells = [
         LABELS.get(axis, "X (exponents: of the decoder layers)"),

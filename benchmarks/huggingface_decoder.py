@@ -1,8 +1,8 @@
 """Our model as Hugging Face's EncoderDecoderModel, with the same weights and the same outputs.
 
-Encoder, decoder and all layers are transformers' XLM-R classes. Two parts that differ in XLM-R are
-replaced: the first FFN of an inherited decoder layer follows its self-attention, and the output matrix has no
-dense layer before it. ``generate`` and its cache are transformers' own.
+Encoder, decoder and all layers are the XLM-R classes of transformers, with two replacements: the first FFN of an
+inherited decoder layer follows its self-attention, and the output matrix has no dense layer before it. ``generate`` and
+its cache are those of transformers.
 """
 
 import torch
@@ -13,7 +13,7 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaInter
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.layer_plan import LayerKind
 
-# fairseq's and transformers' names of the parts of an encoder layer, a normal and an inherited decoder layer.
+# Names in fairseq -> names in transformers, for the parts of encoder, normal decoder and inherited decoder layers.
 ATTENTION = {"q_proj": "self.query", "k_proj": "self.key", "v_proj": "self.value", "out_proj": "output.dense"}
 ENCODER_LAYER = {
     **{f"self_attn.{ours}": f"attention.{theirs}" for ours, theirs in ATTENTION.items()},
@@ -72,7 +72,7 @@ class OutputMatrix(nn.Module):
 
 
 def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
-    """``ours`` in transformers' classes; the weights are copies, and shared weights stay shared."""
+    """``ours`` in the classes of transformers; weights are copied, and shared weights stay shared."""
     cfg, plan = ours.cfg, ours.decoder.plan
     size = {
         "vocab_size": ours.decoder.embed_tokens.num_embeddings,
@@ -111,7 +111,7 @@ def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
 
 @torch.no_grad()
 def _copy(ours: XLMSWCMModel, encoder: XLMRobertaModel, decoder: XLMRobertaForCausalLM) -> None:
-    """Copy all weights; raises KeyError if transformers uses other names, RuntimeError if one is left out."""
+    """Copy all weights; raises KeyError if transformers uses other names, RuntimeError if one is not copied."""
     names = [ENCODER_LAYER] * len(ours.encoder.layers)
     _copy_stack(ours.encoder, encoder, names)
     names = [NORMAL_LAYER if p.kind is LayerKind.NORMAL else INHERITED_LAYER for p in ours.decoder.plan]

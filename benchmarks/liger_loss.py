@@ -1,7 +1,7 @@
-"""Hugging Face's model with Liger's fused loss (liger_kernel, MIT licence), at the chunk that is fastest here.
+"""Hugging Face's model with Liger's fused loss (liger_kernel, MIT licence), with the chunk size that is fastest here.
 
-Liger multiplies features and output matrix for a chunk of rows at a time, as our criterion does. Its default chunk is
-128 rows at 19,200 rows of 768 features and 135,364 words; ``chunk_mem_const`` allows multiples of that.
+Liger multiplies features and output matrix for a chunk of rows at a time, like our criterion. Its default chunk has 128
+rows for 19,200 rows of 768 features and 135,364 words; ``chunk_mem_const`` allows multiples of that.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ class FeaturesOnly(nn.Module):
         self.decoder = head.decoder
 
     def forward(self, features: Tensor) -> Tensor:
-        """The ``features`` [B, T, C] as they are."""
+        """Return the ``features`` [B, T, C] unchanged."""
         return features
 
 
 class LigerLoss:
-    """A criterion like fairseq's, which chooses the chunk in its first call.
+    """A criterion like fairseq's, which selects the chunk size in its first call.
 
     Attributes:
         budget: the fastest of :data:`BUDGETS`; None before the first call.
@@ -42,7 +42,7 @@ class LigerLoss:
         self.budget: int | None = None
 
     def __call__(self, model: Any, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
-        """The sum over words of the loss, their number, and what to log."""
+        """The loss summed over words, the number of words, and the logging output."""
         features = model(**models.huggingface_inputs(sample)).logits.flatten(0, 1)
         weight, target = model.decoder.lm_head.decoder.weight, sample["target"].flatten()
         if self.budget is None:
@@ -62,7 +62,7 @@ class LigerLoss:
         )
 
     def _fastest(self, *tensors: Tensor) -> int:
-        """The budget for which forward and backward pass take the least time; peak memory does not count it."""
+        """The budget with the fastest forward and backward pass; this search does not count towards peak memory."""
         features, weight, target = (each.detach() for each in tensors)
         device = features.device.type
 

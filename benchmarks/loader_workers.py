@@ -1,11 +1,12 @@
-"""How many loading processes (--num-workers) keep one GPU at full speed.
+"""Measure how many loading processes (--num-workers) keep one GPU at full speed.
 
     python benchmarks/loader_workers.py                                    # made-up text, batches of 75 x 256 tokens
     python benchmarks/loader_workers.py --data DATA_BIN --rate 300000      # a data directory, a faster GPU
 
-Runs the whole data side of training (sampling, noise, pairs, batching, transport between processes) as fairseq-train
-does, without a model: loading must supply the --rate target tokens per second that training consumes. The rate
-is that of benchmarks/train_step.py. Time is wall-clock time, since several processes work at once.
+Runs the whole data loading of training (sampling, noise, pairs, batching, transport between processes) as in
+fairseq-train, without a model. Loading must supply the number of target tokens per second that training consumes, which
+is given by --rate and measured by benchmarks/train_step.py. Time is wall-clock time, because several processes work at
+once.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def one_turn(options: argparse.Namespace, data: Path, workers: int) -> dict[str,
     )
     wanted = options.warm_up + options.batches
     if len(epochs) < wanted:
-        raise InputError(f"{data}: has {len(epochs)} batches of the {wanted} that --warm-up and --batches ask for")
+        raise InputError(f"{data}: has {len(epochs)} batches, but --warm-up and --batches need {wanted}; lower them")
     batches = epochs.next_epoch_itr(shuffle=True)
     for _ in itertools.islice(batches, options.warm_up):
         pass
@@ -76,7 +77,7 @@ def workers_needed(speeds: dict[int, float], rate: float) -> tuple[int, bool]:
         rate: tokens per second that training consumes.
 
     Returns:
-        A number that was measured to suffice, or one computed from the best rate per worker.
+        A number that was measured to suffice, or one extrapolated from the best rate per worker.
     """
     enough = [workers for workers, speed in speeds.items() if speed >= rate]
     if enough:
@@ -107,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, float]]]) -> measure.Report:
-    """The table, and how many workers are needed."""
+    """The table and the number of workers that are needed."""
     tokens = {name: [turn["tokens"] for turn in rounds] for name, rounds in turns.items()}
     speeds = {int(name): statistics.median(values) for name, values in tokens.items()}
     needed, measured = workers_needed(speeds, options.rate)

@@ -1,4 +1,4 @@
-"""Data directories for benchmarks: made-up sentences whose pieces are distributed as in real text."""
+"""Data directories for benchmarks, with made-up sentences whose pieces are distributed as in real text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def make_dictionary(vocabulary: int) -> Dictionary:
 
 
 def make_texts(dictionary: Dictionary, lengths: Sequence[int] | np.ndarray, seed: int = 0) -> list[np.ndarray]:
-    """Texts of these lengths, int64; piece k has a probability proportional to 1/k."""
+    """Texts with these lengths, int64, in which piece k has a probability proportional to 1/k."""
     generator = np.random.default_rng(seed)
     weights = 1 / np.arange(1, len(dictionary) - dictionary.nspecial + 1)
     ids = generator.choice(len(weights), sum(lengths), p=weights / weights.sum()) + dictionary.nspecial
@@ -28,7 +28,7 @@ def make_texts(dictionary: Dictionary, lengths: Sequence[int] | np.ndarray, seed
 
 
 def write_texts(prefix: Path, texts: Sequence[np.ndarray], dictionary: Dictionary) -> None:
-    """``prefix.bin`` and ``prefix.idx`` as fairseq-preprocess writes them."""
+    """Write ``prefix.bin`` and ``prefix.idx`` in the format of fairseq-preprocess."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     builder = MMapIndexedDatasetBuilder(f"{prefix}.bin", dtype=np.int32)
     for text in texts:
@@ -37,9 +37,9 @@ def write_texts(prefix: Path, texts: Sequence[np.ndarray], dictionary: Dictionar
 
 
 def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int) -> None:
-    """Text of five languages and pairs of Chinese with the other four, every sentence nearly ``tokens`` long.
+    """Write text in five languages and pairs of Chinese with the other four, with nearly ``tokens`` tokens per sentence.
 
-    ``samples`` is the number of texts in each language; there are a tenth as many pairs.
+    ``samples`` is the number of texts per language; there are a tenth as many pairs.
     """
     dictionary = make_dictionary(vocabulary)
     directory.mkdir(parents=True, exist_ok=True)
@@ -54,9 +54,9 @@ def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int
 
 
 def document_data(directory: Path, samples: int) -> None:
-    """Documents of five languages, and pairs of Chinese with the other four, half of them articles with their titles.
+    """Write documents in five languages and pairs of Chinese with the other four, half of them articles with titles.
 
-    Lengths vary as in real text. ``samples`` is the number of documents in each language; there are half as many pairs.
+    Lengths vary as in real text. ``samples`` is the number of documents per language; there are half as many pairs.
     """
     dictionary = make_dictionary(1_000)
     directory.mkdir(parents=True, exist_ok=True)

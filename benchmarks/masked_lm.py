@@ -1,4 +1,4 @@
-"""Time of a masked language modelling step: the softmax over one language's pieces, and over a pruned vocabulary.
+"""Measure a step of masked language modelling with the softmax over one language's pieces or a pruned vocabulary.
 
     python benchmarks/masked_lm.py                                                    # a CPU, float32
     python benchmarks/masked_lm.py --device cuda --layers 12 --width 768 --sentences 128 --tokens 256 \\
@@ -6,7 +6,7 @@
 
 CINO (Yang et al. 2022) reports that a step takes about 35% less time with 135,359 pieces than with 274,701 (section
 3.1), and another 10% less with the softmax over the pieces of one language (section 3.2.2). The model is always
-fairseq's RoBERTa; a fifth of the tokens is predicted. A step is forward, backward and AdamW. Each turn runs in its own
+fairseq's RoBERTa; 20% of the tokens are predicted. A step is forward, backward and AdamW. Each turn runs in a separate
 process.
 """
 
@@ -28,11 +28,11 @@ from swcm_fairseq.criterions.fast_masked_lm import FastMaskedLMCriterion
 from swcm_fairseq.errors import run_command
 
 WHOLE, PRUNED, FAST = "masked_lm, before pruning", "masked_lm, pruned", "fast_masked_lm, pruned"
-MASKED = 0.2  # share of the tokens to predict (CINO, Table 7)
+MASKED = 0.2  # share of tokens to predict (CINO, Table 7)
 
 
 def make_task(vocabulary: int, words: int) -> SimpleNamespace:
-    """The parts of a task that model and criterion need; its one language has the first ``words`` pieces."""
+    """The parts of a task that model and criterion need; its only language has the first ``words`` pieces."""
     task = models.make_task(vocabulary)
     task.language_vocabulary = lambda lang: torch.arange(words)
     task.langs, task.keep_languages_apart = ["zh"], lambda: None
@@ -40,7 +40,7 @@ def make_task(vocabulary: int, words: int) -> SimpleNamespace:
 
 
 def make_model(options: argparse.Namespace, task: SimpleNamespace) -> RobertaModel:
-    """fairseq's RoBERTa in the requested size."""
+    """fairseq's RoBERTa of the requested size."""
     torch.manual_seed(0)
     args = Namespace(encoder_layers=options.layers, encoder_embed_dim=options.width, max_positions=options.tokens)
     args.encoder_ffn_embed_dim, args.encoder_attention_heads = 4 * options.width, options.width // 64

@@ -1,7 +1,8 @@
-"""What the benchmarks share: the machine, contestants that take turns, memory, and the reports.
+"""Common code of the benchmarks: description of the machine, turns of the contestants, memory, and reports.
 
-A benchmark passes its contestants to :func:`alternate`, makes :class:`Ratio` claims from the results, and writes a
-:class:`Report`: ``<question>_<hardware>_<date>.md`` for reading, and ``.json`` with the same and all raw numbers.
+A benchmark passes its contestants to :func:`alternate`, computes :class:`Ratio` claims from the results, and writes a
+:class:`Report`: ``<question>_<hardware>_<date>.md`` for reading, and ``.json`` with the same content and all raw
+numbers.
 """
 
 import argparse
@@ -42,13 +43,15 @@ def build_parser(description: str, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each process on a CPU (1)")
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns per contestant ({rounds})")
-    parser.add_argument("--note", default="", help="a line of the report, such as what else the machine was doing")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="for the report (%(default)s)")
+    parser.add_argument("--note", default="", help="line to add to the report, e.g. about other work on the machine")
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS, metavar="DIR", help="directory for reports (%(default)s)"
+    )
     return parser
 
 
 def add_numbers(parser: argparse._ActionsContainer, table: str) -> None:
-    """Add an option for each line of a table: its name, its default, which is a whole number, and its help."""
+    """Add an option for each line of a table with its name, its default (a whole number) and its help text."""
     for line in table.strip().splitlines():
         name, default, text = line.split(maxsplit=2)
         flag = f"--{name.replace('_', '-')}"
@@ -56,12 +59,12 @@ def add_numbers(parser: argparse._ActionsContainer, table: str) -> None:
 
 
 def text_of(options: argparse.Namespace) -> str:
-    """The name of ``--data``, or what the text is made of, for the report."""
+    """The name of ``--data``, or a description of the made-up text, for the report."""
     return options.data.name if options.data else f"made-up text, {options.vocabulary:,} symbols"
 
 
 def machine(device: str) -> str:
-    """Processor or GPU, cores or memory, threads; no names of people or hosts."""
+    """A description of processor or GPU, cores or memory, and threads, without names of people or hosts."""
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
@@ -73,19 +76,19 @@ def machine(device: str) -> str:
 
 
 def hardware(device: str) -> str:
-    """The same as a part of a file name: ``amd-epyc-2cores``, ``nvidia-h200``."""
+    """The hardware as a part of a file name: ``amd-epyc-2cores``, ``nvidia-h200``."""
     name = machine(device)
     parts = name.split(",")[: 1 if device == "cuda" else 2]
     return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower().replace(" cores", "cores")).strip("-")
 
 
 def versions(*more: str) -> str:
-    """The versions of Python and of the packages that matter, including ``more``."""
+    """The versions of Python and of relevant packages, including ``more``."""
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES + more)])
 
 
 def environment(device: str) -> dict[str, str]:
-    """Environment of a fairseq-train process: on a CPU it must not see GPUs, which fairseq would use."""
+    """The environment for fairseq-train; on a CPU, GPUs are hidden, because fairseq would use them."""
     return {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
 
@@ -102,7 +105,7 @@ def peak_memory(device: str) -> float:
 
 
 def seconds(step: Callable[[], Any], device: str) -> float:
-    """Time of one call: wall-clock time on a GPU, processor time on a CPU, which other programs hardly change."""
+    """The time of a call: wall-clock time on a GPU; processor time on a CPU, which other programs hardly affect."""
     clock = time.perf_counter if device == "cuda" else time.process_time
     before = clock()
     step()
@@ -112,13 +115,13 @@ def seconds(step: Callable[[], Any], device: str) -> float:
 
 
 def describe_rounds(options: argparse.Namespace) -> str:
-    """How many measurements were made, for the report; ``options.steps`` are timed per turn."""
+    """The number of measurements, for the report; ``options.steps`` are timed per turn."""
     clock = "on the clock" if options.device == "cuda" else "of processor time"
     return f"{options.rounds} rounds of {options.steps} steps after a first one; median (range); seconds {clock}"
 
 
 def apart(function: Callable[..., T], *arguments: Any) -> T:
-    """``function(*arguments)`` in its own process, so that its memory can be measured.
+    """Call ``function(*arguments)`` in a separate process, so that its memory can be measured.
 
     The process is a fork, so nothing is imported again; this process must not have used the GPU before.
     """
@@ -127,7 +130,7 @@ def apart(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """What each contestant returned in each round. They take turns; each round begins with a different one."""
+    """The results of each contestant in each round. Contestants take turns; each round starts with a different one."""
     names = list(contestants)
     turns = [name for i in range(rounds) for name in names[i % len(names) :] + names[: i % len(names)]]
     results: dict[str, list[T]] = {name: [] for name in names}
@@ -138,17 +141,17 @@ def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str,
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median and range, as ``0.48 (0.47-0.50)``; a single value alone."""
+    """Median and range, as ``0.48 (0.47-0.50)``, or a single value."""
     middle = f"{statistics.median(values):,.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
 
 @dataclass
 class Ratio:
-    """A claim: one contestant beside another, round by round.
+    """A claim that compares one contestant with another, round by round.
 
     Attributes:
-        name: such as ``tokens/s, ours / stock fairseq``.
+        name: the name of the claim, such as ``tokens/s, ours / stock fairseq``.
         values: the ratio in each round.
         at_least: the aim, if a large ratio is good.
         at_most: the aim, if a small ratio is good.
@@ -195,10 +198,10 @@ class Report:
         headers: column headings of the table.
         rows: rows of the table, as text.
         ratios: the claims.
-        notes: paragraphs, or lines of a further table, after the claims.
-        packages: other packages whose versions matter.
-        raw: everything measured, for the JSON file.
-        question: the first part of the file names, such as ``train_step``; the program's, unless given.
+        notes: paragraphs, or lines of another table, after the claims.
+        packages: other packages whose versions are relevant.
+        raw: all measurements, for the JSON file.
+        question: the first part of the file names, such as ``train_step``; by default, the name of the program.
     """
 
     title: str
@@ -225,17 +228,17 @@ class Report:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
 
     def content(self) -> dict[str, Any]:
-        """The content of the JSON file."""
+        """The contents of the JSON file."""
         ratios = [{**asdict(ratio), "median": ratio.median, "aim": ratio.aim} for ratio in self.ratios]
         own = {"command": command(), "date": today(), "machine": machine(self.device)}
         return {**asdict(self), **own, "versions": versions(*self.packages), "ratios": ratios}
 
     def stem(self, output: Path) -> Path:
-        """The files' path in the directory ``output``, without their endings."""
+        """The path of the files in the directory ``output``, without extension."""
         return output / f"{self.question}_{hardware(self.device)}_{today()}"
 
     def write(self, output: Path, note: str = "") -> None:
-        """Write both files to the directory ``output``, the ``note`` among the settings; print the text."""
+        """Write both files to the directory ``output``, with ``note`` added to the settings, and print the text."""
         self.settings += [note] if note else []
         output.mkdir(parents=True, exist_ok=True)
         stem = self.stem(output)
@@ -257,7 +260,7 @@ def today() -> str:
 
 
 def command() -> str:
-    """This program's command line without ``--output`` and ``--note``, to be printed beside the numbers."""
+    """The command line of this program without ``--output`` and ``--note``, for the report."""
     words = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]
     for option in ("--output", "--note"):
         if option in words:

@@ -1,12 +1,12 @@
-"""Samples and tokens per second that denoising produces, here and in fairseq, on the same text in one run.
+"""Compare samples and tokens per second from denoising in this project and in fairseq, on the same text in one run.
 
     python benchmarks/noise_throughput.py                         # made-up text
     python benchmarks/noise_throughput.py --data DATA_BIN --lang bo --tokens-per-sample 512
 
-DATA_BIN is a data directory written by swcm binarize. Both sides read the same memory-mapped text of at most
+DATA_BIN is a data directory written by swcm binarize. Both contestants read the same memory-mapped text of at most
 ``--tokens-per-sample`` positions, mask 35% of the words in Poisson(3.5) spans, permute sentences, and collate batches
-of the same size; each turn runs in its own process. fairseq's side has no TokenBlockDataset, which its tasks insert
-and which does not run with numpy 2, and it permutes no sentences, because it looks for ``</s>`` in the text; both
+of the same size; each turn runs in a separate process. fairseq runs without the TokenBlockDataset that its tasks
+insert, which does not work with numpy 2, and it permutes no sentences, because it looks for ``</s>`` in the text. Both
 make it faster than in actual use.
 """
 
@@ -36,13 +36,13 @@ OURS, FAIRSEQ = "ours", "stock fairseq"
 def fairseq_dataset(data: Path, lang: str, positions: int, seed: int) -> DenoisingDataset:
     """fairseq's denoising with mBART's noise, one sample per text.
 
-    Without the TokenBlockDataset that fairseq's tasks insert: it does not run with numpy 2.
+    It omits the TokenBlockDataset that fairseq's tasks insert, which does not work with numpy 2.
     """
     dictionary = MultilingualDictionary.of(load_vocabulary(data))
     text = load_side(data, f"{lang}/train", dictionary)
     add_special_symbols(dictionary, [lang])
     if int(text.sizes.max()) + 2 > positions:
-        raise InputError(f"{data}: a text takes {text.sizes.max() + 2} positions; give that --tokens-per-sample")
+        raise InputError(f"{data}: has a text of {text.sizes.max() + 2} positions; raise --tokens-per-sample to that")
     framed = PrependTokenDataset(text, dictionary.bos())
     starts = torch.tensor([s.startswith("▁") or i < dictionary.nspecial for i, s in enumerate(dictionary.symbols)])
     return DenoisingDataset(
@@ -89,7 +89,7 @@ SIDES = {OURS: our_dataset, FAIRSEQ: fairseq_dataset}
 
 
 def one_turn(name: str, options: argparse.Namespace, data: Path) -> dict[str, float]:
-    """Seconds for noise and batching of an epoch's first samples, and the number of batches and target tokens."""
+    """Seconds for noise and batching of the first samples of an epoch, and the number of batches and target tokens."""
     dataset = SIDES[name](data, options.lang, options.tokens_per_sample, seed=1)
     result = {"batches": 0, "tokens": 0}
 

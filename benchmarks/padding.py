@@ -1,11 +1,11 @@
-"""Padding in the batches of an epoch, and its cost: sorted by target length alone, and as the task sorts.
+"""Measure padding in the batches of an epoch, and its cost, if sorted by target length only or as in the task.
 
     python benchmarks/padding.py                                  # made-up documents, pairs and titles
     python benchmarks/padding.py --data DATA_BIN                  # a data directory
 
-Every sample is made with its noise, so sources have the lengths that training sees. The work of the matrix products
-is that of the base model: GFLOP per source position in the encoder, per target position in the decoder, and per
-target word in the output matrix, which never processes padding.
+Every sample includes noise, so sources have the same lengths as in training. The work of the matrix products is that of
+the base model, in GFLOP per source position in the encoder, per target position in the decoder, and per target word in
+the output matrix, which never processes padding.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from swcm_fairseq.errors import run_command
 from swcm_fairseq.tasks.multilingual_denoising_mt import MultilingualDenoisingMTTask
 from swcm_fairseq.tasks.task_config import MultilingualDenoisingMTConfig
 
-ENCODER, DECODER, OUTPUT = 0.51, 1.25, 0.62  # GFLOP of a step, forward and backward
+ENCODER, DECODER, OUTPUT = 0.51, 1.25, 0.62  # GFLOP per step, forward and backward
 ORDERS = ("by target", "ours")
 
 
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Make the samples, form the batches both ways, write the report."""
+    """Create the samples, form batches in both ways, and write the report."""
     options = build_parser().parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:

@@ -1,11 +1,11 @@
-"""What a trained model writes in bfloat16 and int8 on a CPU beside float32: words, texts and scores.
+"""Compare the words, texts and scores of a trained model in bfloat16 and int8 on a CPU with those in float32.
 
     python benchmarks/precision_agreement.py DIRECTORY --pair bo-zh=test.bo,test.zh [...]
 
-DIRECTORY is written by python -m swcm_fairseq.export; a pair is a direction with its texts and references, one per
-line. For each pair and precision: the share of positions where the model, given the reference so far, predicts the same
-most probable word; the share of texts for which beam search writes the same; and ROUGE-L and chrF against the
-reference. How fast the precisions are: benchmarks/decoding.py --precision.
+DIRECTORY is written by swcm export; a pair is a direction with its texts and references, one per line. For each pair
+and precision, the report gives the share of positions at which the model, given the reference so far, predicts the same
+most probable word; the share of texts for which beam search generates the same output; and ROUGE-L and chrF with the
+reference. For the speed of the precisions, see benchmarks/decoding.py --precision.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from swcm_fairseq.tasks.validation import EvalMetric, build_metric
 
 METRICS = {EvalMetric.rouge_l: "ROUGE-L", EvalMetric.chrf: "chrF"}
 EXACT = CPUPrecision.float32.value
-WORDS, TEXTS = "most probable words as in float32", "texts as in float32"  # shares, of which claims are made
+WORDS, TEXTS = "most probable words as in float32", "texts as in float32"  # shares for which there are claims
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Pair:
 
 @torch.no_grad()
 def favourites(hub: Any, pair: Pair) -> list[int]:
-    """The most probable word at each position of each reference, given what comes before."""
+    """The most probable word at each position of each reference, given the words before it."""
     found: list[int] = []
     hub.task.build_generator(hub.models, hub.cfg.generation)  # sets the precision
     ids = [[torch.from_numpy(text) for text in hub.vocabulary.encode(side)] for side in (pair.texts, pair.references)]

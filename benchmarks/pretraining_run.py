@@ -1,13 +1,13 @@
-"""What the paper's whole pretraining would take on this machine, from a measured run of fairseq-train.
+"""Estimate the time for the paper's whole pretraining on this machine from a measured run of fairseq-train.
 
     python benchmarks/pretraining_run.py OUT                                             # a CPU, two minutes
     python benchmarks/pretraining_run.py OUT --device cuda --precision bf16 --arch xlm_swcm_base \\
         --vocabulary 135359 --sentences 150 --update-freq 4 --tokens 256 --updates 300 --save-interval 100
 
-A real run, with data loading, noise, scheduled sampling, logging and checkpoints, of denoising and translation on
-made-up text of --tokens tokens per sentence, or on a data directory (--data). The clock starts after the first
---warm-up updates. The paper (Su et al. 2025, section 4.1) trains 17,864 updates of 600 sentences of at most 256 tokens,
-in 92 hours on two A800. All files go to OUT.
+This is a real run of denoising and translation with data loading, noise, scheduled sampling, logging and checkpoints,
+on made-up text with --tokens tokens per sentence, or on a data directory (--data). Timing starts after the first
+--warm-up updates. The paper (Su et al. 2025, section 4.1) trains for 17,864 updates of 600 sentences of at most 256
+tokens, in 92 hours on two A800 GPUs. All files go to OUT.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
 def train(options: argparse.Namespace, data: Path) -> str:
-    """Run from the start; returns the log, which is also kept in OUT."""
+    """Run from the start; returns the log, which is also saved in OUT."""
     shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # from an earlier run
     command = [
         sys.executable, "-m", "swcm_fairseq.train", data, "--user-dir", ROOT / "swcm_fairseq",
@@ -59,7 +59,7 @@ def train(options: argparse.Namespace, data: Path) -> str:
 
 
 def read_log(log: str, name: str, keys: tuple[str, ...]) -> list[dict[str, float]]:
-    """What fairseq logged under ``name``: ``train_inner`` after each update, ``train`` after each epoch."""
+    """The values that fairseq logged under ``name``: ``train_inner`` after each update, ``train`` after each epoch."""
     rows = [json.loads(row) for row in re.findall(rf"\| {name} \| (\{{.*\}})", log)]
     return [{key: float(row[key]) for key in keys} for row in rows]
 
@@ -70,7 +70,7 @@ def summary(options: argparse.Namespace, log: str) -> dict[str, float]:
     measured = rows[options.warm_up :]
     if not measured:
         raise InputError("no update was measured; give more --updates than --warm-up")
-    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one line of the log to the next, everything included
+    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one log line to the next, everything included
     saving = [float(took) for took in re.findall(r"\(writing took ([\d.]+) seconds\)", log)]
     training = [row["train_train_wall"] for row in read_log(log, "train", ("train_train_wall",))]
     tokens = sum(row["wpb"] for row in measured) / len(measured)
@@ -103,7 +103,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--precision", choices=tuple(FLAGS), default="fp32")
     parser.add_argument("--optimizer", default="adam", help="fairseq's --optimizer (default: adam)")
-    parser.add_argument("--teacher-forcing", default="0", metavar="SHARE", help="share of the decoder's inputs (0)")
+    parser.add_argument(
+        "--teacher-forcing", default="0", metavar="SHARE", help="share of reference tokens in the decoder input (0)"
+    )
     measure.add_numbers(
         parser,
         """
@@ -156,8 +158,8 @@ def main() -> None:
         ],
         notes=[
             f"The paper: {UPDATES:,} updates of {SENTENCES} x {TOKENS} tokens, {HOURS} hours on two A800. The same "
-            f"number of tokens takes {updates_of_paper:,.0f} updates of this run. Loss (base 2): "
-            f"{found['loss_first']:.2f} at first, {found['loss_last']:.2f} in the end. Checkpoints are written as "
+            f"number of tokens takes {updates_of_paper:,.0f} updates in this run. Loss (base 2): "
+            f"{found['loss_first']:.2f} at first, {found['loss_last']:.2f} at the end. Checkpoints are written as "
             "often as here."
         ],
         raw={**found, "hours": hours},

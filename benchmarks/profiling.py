@@ -1,4 +1,4 @@
-"""Where the time of one call goes, as a table for a report: torch's profiler, summed by operator."""
+"""Profile a call with torch's profiler, as a table for a report, summed by operator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +8,13 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-ROWS = 12  # operators with their own row; the rest share one
+ROWS = 12  # number of operators with separate rows; the others share one
 
 
 def summary(title: str, call: Callable[[], Any], device: str) -> str:
     """Profile ``call`` after one uncounted call; returns a heading and a Markdown table.
 
-    Time is an operator's own, without the operators that it calls: kernel time on a GPU, processor time otherwise.
+    The time of an operator excludes operators that it calls; it is kernel time on a GPU, otherwise processor time.
     """
     call()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
@@ -23,14 +23,14 @@ def summary(title: str, call: Callable[[], Any], device: str) -> str:
         if device == "cuda":
             torch.cuda.synchronize()
     own = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    # On a GPU, kernels are also events; an operator's own time already includes theirs.
+    # On a GPU, kernels are also events, but the time of operators already includes them.
     events = [event for event in profiler.key_averages() if event.device_type == DeviceType.CPU]
     operators = [(event.key, event.count, getattr(event, own)) for event in events]
     return "\n".join([f"{title}:", "", *rows(operators)])
 
 
 def rows(operators: list[tuple[str, int, float]]) -> list[str]:
-    """The table's lines; ``operators`` are name, calls and own microseconds."""
+    """The lines of the table; ``operators`` are name, number of calls and microseconds."""
     total = sum(time for *_, time in operators)
     ordered = sorted((operator for operator in operators if operator[2]), key=lambda operator: -operator[2])
     shown, rest = ordered[:ROWS], ordered[ROWS:]

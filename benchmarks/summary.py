@@ -1,11 +1,11 @@
-"""Write the table of results in benchmarks/README.md from benchmarks/results/*.json.
+"""Write the tables of results in benchmarks/README.md from benchmarks/results/*.json.
 
     python benchmarks/summary.py            # after a benchmark
-    python benchmarks/summary.py --check    # exit status 1 if the table differs from the files
+    python benchmarks/summary.py --check    # exit status 1 if the tables differ from the files
 
-One row for every claim that has an aim; for a report without aims, one for its first claim. Of several
-reports on one question and machine, the latest counts. A second table has what each precision on a CPU gains in speed
-(decoding.py) beside what it changes in a trained model (precision_agreement.py).
+There is one row for every claim with an aim, or one for the first claim if a report has no aims. If there are several
+reports on the same question and machine, the latest is used. A second table shows how much each precision on a CPU
+gains in speed (decoding.py) and changes in a trained model (precision_agreement.py).
 """
 
 import argparse
@@ -42,7 +42,7 @@ def latest(directory: Path) -> dict[Path, dict[str, Any]]:
         missing = [key for key in ("title", "machine", "command", "ratios") if key not in report]
         if missing:
             raise InputError(
-                f"{path}: has no {', '.join(missing)}; write it with a program of benchmarks/, or delete it"
+                f"{path}: has no {', '.join(missing)}; write it with a program in benchmarks/, or delete it"
             )
         reports[path] = report
     return reports
@@ -54,7 +54,7 @@ def number(value: float) -> str:
 
 
 def rows_of(path: Path, report: dict[str, Any], root: Path) -> list[list[str]]:
-    """The rows of one report; ``root`` is what links start from."""
+    """The rows for one report; links are relative to ``root``."""
     claims = [ratio for ratio in report["ratios"] if ratio["aim"]] or report["ratios"][:1]
     link = f"[{report['title']}]({path.with_suffix('.md').relative_to(root).as_posix()})"
     facts = [report["machine"], f"`{report['command']}`"]
@@ -98,7 +98,7 @@ def with_table(text: str, table: list[str], path: Path) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise InputError(f"{path}: has no lines {BEGIN} and {END}; put them where the table belongs")
+        raise InputError(f"{path}: has no lines {BEGIN} and {END}; add them where the table should be")
     return "\n".join([before + begin, "", *table, "", end + after])
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     text = args.readme.read_text(encoding="utf-8")
     wanted = with_table(text, measure.table(HEADERS, rows) + precision_table(reports.values()), args.readme)
     if args.check and text != wanted:
-        sys.exit(f"error: {args.readme}: its table is not what {args.results} says; run python benchmarks/summary.py")
+        sys.exit(f"error: {args.readme}: its table does not match {args.results}; run python benchmarks/summary.py")
     if not args.check:
         args.readme.write_text(wanted, encoding="utf-8")
         print(f"{args.readme}: {len(rows)} rows")

@@ -1,21 +1,21 @@
-"""A training step (forward, backward, AdamW) beside the alternatives, at equal weights and batches.
+"""Compare a training step (forward, backward, AdamW) with the alternatives, with equal weights and batches.
 
     python benchmarks/train_step.py                                                      # a CPU, float32
     python benchmarks/train_step.py --deltalm ../unilm/deltalm                           # and DeltaLM's plugin
     python benchmarks/train_step.py --device cuda --arch xlm_swcm_base --vocabulary 135364 --sentences 75 \\
         --tokens 256 --precision bf16 --rounds 5 --steps 10 --contestants all            # a GPU, the paper's size
 
-Contestants: the same layers of fairseq's own modules with label_smoothed_cross_entropy; DeltaLM's decoder layer among
-fairseq's own modules (unilm's directory deltalm); Hugging Face's EncoderDecoderModel with the same layers and weights
-(benchmarks/huggingface_decoder.py; pip install transformers); on a GPU, the same with Liger's fused loss at its fastest
-chunk (benchmarks/liger_loss.py; pip install liger-kernel); stock fairseq and Hugging Face with compiled layers;
-ours, and ours with scheduled sampling (all inputs replaced), with the softmax over a quarter of the vocabulary, with
-checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of half-precision
-parameters, and read the same padded batch.
+The contestants are: the same layers built from fairseq's own modules, with label_smoothed_cross_entropy; DeltaLM's
+decoder layer with fairseq's other modules (directory deltalm of unilm); Hugging Face's EncoderDecoderModel with the
+same layers and weights (benchmarks/huggingface_decoder.py; pip install transformers); on a GPU, the same with Liger's
+fused loss at its fastest chunk size (benchmarks/liger_loss.py; pip install liger-kernel); stock fairseq and Hugging
+Face with compiled layers; ours, and ours with scheduled sampling (all inputs replaced), with the softmax over a quarter of the
+vocabulary, with checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of
+half-precision parameters, and read the same padded batch.
 
-Each turn runs in its own process. Work is counted by torch.utils.flop_counter in a step of stock fairseq: matrix
-products and attention, forward and backward, without recomputation. The machine's rate is
-that of a product of two square matrices in the same precision, measured in this run.
+Each turn runs in a separate process. torch.utils.flop_counter counts the work in a step of stock fairseq: matrix
+products and attention, forward and backward, without recomputation. The rate of the machine is that of a product of two
+square matrices in the same precision, measured in this run.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from swcm_fairseq.errors import InputError, run_command
 STOCK, DELTALM, HUGGINGFACE, OURS = "stock fairseq", "DeltaLM", "Hugging Face", "ours"
 LIGER = f"{HUGGINGFACE}, Liger's loss"
 COMPILED_PEERS = {f"{STOCK}, compiled layers": STOCK, f"{HUGGINGFACE}, compiled layers": HUGGINGFACE}
-# what each of our variants changes: options of the model, options of the criterion
+# variant -> the model options and criterion options that it changes
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     OURS: ({}, {}),
     "ours, scheduled sampling": ({}, {"teacher_forcing_final_ratio": 0.0, "teacher_forcing_decay_end": 1}),
@@ -52,13 +52,13 @@ MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the square matrices used to meas
 
 
 def build(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
-    """A contestant's model and criterion, and the batch; ``changes`` are options of our model."""
+    """The model and criterion of a contestant, and the batch; ``changes`` are options of our model."""
     task = models.make_task(options.vocabulary)
     size = options.sentences, options.tokens, options.vocabulary, options.device
     sample = models.make_batch(*size, options.padding, facts=name in VARIANTS)
     if name in COMPILED_PEERS:
         model, criterion, sample = build(COMPILED_PEERS[name], options, changes)
-        # A peer's layers may have a graph each; past the limit, torch would run them uncompiled without an error.
+        # Each layer of a peer may have its own graph; above the limit, torch would silently run layers uncompiled.
         torch._dynamo.config.recompile_limit, torch._dynamo.config.fail_on_recompile_limit_hit = 64, True
         for module in model.modules():
             if isinstance(module, nn.ModuleList) and len(module) and not isinstance(module[0], nn.Linear):
@@ -142,7 +142,7 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
 
 
 def profile(options: argparse.Namespace) -> str:
-    """Where the time of our step goes."""
+    """A profile of our step."""
     torch.set_num_threads(options.threads)
     model, criterion, sample = build(OURS, options, {})
     model.to(options.device, models.PRECISIONS[options.precision])
@@ -181,7 +181,7 @@ def table(options: argparse.Namespace, results: dict[str, list[dict]], rate: flo
 
 
 def ratios(options: argparse.Namespace, results: dict[str, list[dict]], rate: float) -> list[measure.Ratio]:
-    """Our model beside each peer and the rate of matrix products; our variants beside teacher forcing."""
+    """Our model compared with each peer and the rate of matrix products; our variants with teacher forcing."""
     tokens = options.sentences * options.tokens * (1 - options.padding)
     speed = {name: [tokens / turn["seconds"] for turn in turns] for name, turns in results.items()}
     memory = {name: [turn["peak_mib"] for turn in turns] for name, turns in results.items()}
@@ -204,7 +204,7 @@ def ratios(options: argparse.Namespace, results: dict[str, list[dict]], rate: fl
 
 
 def without_liger(options: argparse.Namespace) -> list[str]:
-    """A line for the report if Liger's loss cannot take part, else none."""
+    """A line for the report if Liger's loss cannot take part, otherwise none."""
     if options.device != "cuda":
         elsewhere = "it needs a GPU"
     else:
@@ -219,7 +219,7 @@ def chosen(options: argparse.Namespace) -> list[str]:
         InputError: one cannot run here.
     """
     if options.deltalm:
-        models.deltalm_layer(options.deltalm)  # now, so that a wrong directory is found before anything is measured
+        models.deltalm_layer(options.deltalm)  # finds a wrong directory before anything is measured
     peers = [STOCK, *([DELTALM] if options.deltalm else []), *([] if models.without_huggingface() else [HUGGINGFACE])]
     peers += [] if without_liger(options) else [LIGER]
     names = [*peers, *(name for name, peer in COMPILED_PEERS.items() if peer in peers), *VARIANTS]

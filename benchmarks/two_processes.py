@@ -1,15 +1,15 @@
-"""Training with two processes on one machine (gloo): the speed-up, and where the rest goes.
+"""Measure the speed-up of training with two processes on one machine (gloo), and the causes of overhead.
 
     python benchmarks/two_processes.py                                                       # a minute and a half
 
-Made-up text of uneven lengths, batches of about --max-tokens, DistributedDataParallel as fairseq uses it. Two processes
-share the work of one: each takes every second batch. All numbers are wall-clock seconds per pair of batches:
+Uses made-up text of uneven lengths, batches of about --max-tokens, and DistributedDataParallel as in fairseq. Two
+processes share the work of one: each takes every second batch. All numbers are wall-clock seconds per pair of batches:
 
     one process        both batches, one after the other
     two, no exchange   one batch each, gradients not exchanged: the cost of sharing memory and cores
-    two, same batch    one batch in both, gradients exchanged, mean of all batches: added by communication
-    two                one batch each, gradients exchanged: added by waiting for the longer batch
-    data               making the batches (noise, collation), which loader workers can do in parallel
+    two, same batch    the same batch in both, gradients exchanged, mean of all batches: the cost of communication
+    two                one batch each, gradients exchanged: the cost of waiting for the longer batch
+    data               creating the batches (noise, collation), which loader workers can do in parallel
 """
 
 import argparse
@@ -69,7 +69,7 @@ def make_task(data: Path, options: argparse.Namespace) -> MultilingualDenoisingM
 
 
 def make_batches(task: MultilingualDenoisingMTTask, options: argparse.Namespace) -> tuple[list[dict[str, Any]], float]:
-    """An even number of batches in random order, and the seconds to make a pair."""
+    """An even number of batches in random order, and the seconds to create a pair."""
     dataset = task.dataset("train")
     dataset.set_epoch(1)
     groups = dataset.batch_by_size(dataset.ordered_indices(), max_tokens=options.max_tokens)
@@ -80,7 +80,7 @@ def make_batches(task: MultilingualDenoisingMTTask, options: argparse.Namespace)
 
 
 def train(rank: int, world: int, kind: str, data: Path, port: int, options: argparse.Namespace, results: Any) -> None:
-    """One process; its mean seconds per update and per pair of batches made go to ``results``."""
+    """Run one process; its mean seconds per update and per pair of batches created go to ``results``."""
     torch.set_num_threads(options.threads)
     task = make_task(data, options)
     batches, making = make_batches(task, options)
@@ -112,7 +112,7 @@ def train(rank: int, world: int, kind: str, data: Path, port: int, options: argp
 
 
 def one_turn(kind: str, data: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Mean seconds for a pair of batches (of one batch in both processes, for SAME), and seconds to make it."""
+    """Mean seconds for a pair of batches (for SAME, one batch in both processes), and seconds to create it."""
     world = 1 if kind == ONE else 2
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -143,7 +143,7 @@ def main() -> None:
     """Measure and write the report."""
     options = build_parser().parse_args()
     if options.device != "cpu":
-        raise InputError("--device cuda: this question is about two processes on a CPU; leave it out")
+        raise InputError("--device cuda: this benchmark compares two processes on a CPU; remove the option")
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
