@@ -1,13 +1,13 @@
 # make demo    the whole pipeline on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (ten minutes on two cores)
-# make recipes all recipes in examples/, on little text: only shows that everything runs (examples/smoke/all.sh)
+# make recipes all recipes in examples/, on little text: only checks that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
 # make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30
 #              epochs with checks of processes and memory
-# make reports benchmarks/results again, on a quiet machine: what depends on the CPU's speed (15 minutes on two cores)
+# make reports measure again, on a quiet machine, whatever depends on the CPU's speed (benchmarks/results; 15 minutes on two cores)
 # make docs    run every command in the documentation at the smallest size (a part of make test)
 # make .venv-transformers    the oldest and the newest supported transformers, for tests/huggingface (30 seconds)
 # make other   every command that needs no model, with another Python: make other PYTHON=python3.13
-# All set up .venv first if it is missing. PYTHON=python3.12 make demo selects the interpreter.
+# All targets set up .venv first if it is missing. PYTHON=python3.12 make demo selects the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-# The stamp is written last, so an interrupted set-up starts again from the beginning.
+# The stamp is written last, so an interrupted set-up restarts from the beginning.
 .venv: $(VENV)/.ready
 $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -28,7 +28,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# They see the packages of .venv, including torch, after their own.
+# These environments also see the packages of .venv, including torch, after their own.
 .venv-transformers: .venv-transformers/.ready
 .venv-transformers/.ready: $(VENV)/.ready tests/huggingface/oldest.txt tests/huggingface/newest.txt
 	rm -rf .venv-transformers
@@ -41,7 +41,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	done
 	@touch $@
 
-# SCALE=smoke: a minute or two, on little text. COMPARE=0: without the randomly started decoder.
+# SCALE=smoke: a minute or two, on little text. COMPARE=0: without the randomly initialized decoder.
 demo: $(VENV)/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/quickstart/run.sh
 
@@ -51,7 +51,7 @@ recipes: $(VENV)/.ready
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The commands that need no model, in an environment without torch and fairseq, so that it is made in a minute.
+# The commands that need no model, in an environment without torch and fairseq, which takes a minute to set up.
 other:
 	rm -rf .venv-other && $(PYTHON) -m venv .venv-other
 	grep -v '^torch==\|fairseq' constraints.txt > .venv-other/constraints.txt

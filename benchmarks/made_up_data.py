@@ -37,7 +37,7 @@ def write_texts(prefix: Path, texts: Sequence[np.ndarray], dictionary: Dictionar
 
 
 def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int) -> None:
-    """Write text in five languages and pairs of Chinese with the other four, with nearly ``tokens`` tokens per sentence.
+    """Write text in five languages and pairs of Chinese with the other four, with about ``tokens`` tokens per sentence.
 
     ``samples`` is the number of texts per language; there are a tenth as many pairs.
     """

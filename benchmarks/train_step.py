@@ -9,8 +9,8 @@ The contestants are: the same layers built from fairseq's own modules, with labe
 decoder layer with fairseq's other modules (directory deltalm of unilm); Hugging Face's EncoderDecoderModel with the
 same layers and weights (benchmarks/huggingface_decoder.py; pip install transformers); on a GPU, the same with Liger's
 fused loss at its fastest chunk size (benchmarks/liger_loss.py; pip install liger-kernel); stock fairseq and Hugging
-Face with compiled layers; ours, and ours with scheduled sampling (all inputs replaced), with the softmax over a quarter of the
-vocabulary, with checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of
+Face with compiled layers; ours, and ours with scheduled sampling (all inputs replaced), with the softmax over a quarter
+of the vocabulary, with checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of
 half-precision parameters, and read the same padded batch.
 
 Each turn runs in a separate process. torch.utils.flop_counter counts the work in a step of stock fairseq: matrix

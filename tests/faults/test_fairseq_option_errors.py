@@ -140,7 +140,7 @@ class TestDecoding:
             program, path="empty.pt"
         )
         torch.save([1, 2], "list.pt")
-        assert "list.pt: not a checkpoint of fairseq's" in refused(program, path="list.pt")
+        assert "list.pt: not a fairseq checkpoint" in refused(program, path="list.pt")
 
     def test_an_encoders_checkpoint(self, refused, data, tmp_path, error_line):
         train(data, tmp_path / "encoder", "corpora_masked_lm", "--max-update", 1, "--disable-validation")

@@ -104,7 +104,7 @@ def test_truncation_is_reported_once(model, texts, caplog):
     room = POSITIONS - 3
     assert caplog.text.count("texts have more than") == 1
     assert f"2 of 3 texts have more than {room} tokens (the first is number 1, with" in caplog.text
-    assert f"only the first {room} of each are read" in caplog.text
+    assert f"only the first {room} tokens of each are read" in caplog.text
 
 
 def test_sampling_is_reproducible_and_keeps_the_random_state(model, texts):
@@ -146,7 +146,9 @@ def test_bad_options_are_one_line(model, texts, options, message):
         model.generate(texts, **options)
 
 
-@pytest.mark.parametrize("texts, message", [([b"x"], "text 1 is bytes"), (["a", "\ud800"], "text 2 .*surrogate")])
+@pytest.mark.parametrize(
+    "texts, message", [([b"x"], "text 1 is of type bytes"), (["a", "\ud800"], "text 2 .*surrogate")]
+)
 def test_invalid_texts_are_one_line(model, texts, message):
     with pytest.raises(InputError, match=message):
         model.generate(texts, **DIRECTION)
@@ -183,7 +185,7 @@ def test_on_a_gpu(checkpoint, data_bin, model, texts):
     "missing, message",
     [
         ("directory", "no such directory; .*swcm export"),
-        ("model.pt", r"model.pt: no such checkpoint \(there: none\)"),
+        ("model.pt", r"model.pt: no such checkpoint \(available: none\)"),
         ("dict.txt", "dict.txt: missing; .*swcm export"),
         ("sentencepiece.bpe.model", "sentencepiece.bpe.model: missing; .*swcm export"),
     ],
