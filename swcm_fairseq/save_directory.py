@@ -79,7 +79,7 @@ def recover(save_dir: str) -> None:
         whole, why = max(others)[1], "it is missing, because a save was interrupted"
     copy_whole(whole, last)
     updates = num_updates(read_checkpoint(last))
-    logger.warning(f"{last}: {why}; training continues from {whole.name} beside it, which has {updates} updates")
+    logger.warning(f"{last}: {why}; training continues from {whole.name} in the same directory, with {updates} updates")
 
 
 def whole_beside(last: Path) -> Path:

@@ -31,7 +31,7 @@ VERSION = 1
 
 
 class Kind(StrEnum):
-    """What a corpus is: text to denoise, or pairs to translate (or summarize, or answer)."""
+    """The kind of a corpus: monolingual text to denoise, or pairs to translate (or summarize, or answer)."""
 
     MONO = "mono"
     PAIR = "pair"

@@ -29,7 +29,7 @@ def generator(*key: int) -> np.random.Generator:
 
 
 class SamplingBy(enum.Enum):
-    """What the temperature is applied to."""
+    """The unit to which the temperature applies."""
 
     language = "language"
     corpus = "corpus"
