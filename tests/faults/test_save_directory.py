@@ -110,4 +110,4 @@ def test_locks_that_a_file_system_does_not_have(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("fcntl.lockf", none)
     with caplog.at_level(logging.WARNING):
         lock(str(tmp_path))
-    assert "has no locks" in caplog.text
+    assert "does not support locks" in caplog.text
