@@ -8,24 +8,20 @@
 SCALE=${SCALE:-full}
 case $SCALE in
   full)
-    RUNS=${RUNS:-runs} DEFAULT_ENCODER=encoders/cino-base-v2 PRECISION=${PRECISION:-fp16} ARCH=xlm_swcm_base
+    RUNS=${RUNS:-runs} DEFAULT_ENCODER=encoders/cino-base-v2 ARCH=xlm_swcm_base
     MANIFESTS=examples/manifests DATA_BIN=data-bin TEXT=text
     # Su et al. 2025, sections 4.1 and 4.2.1, Appendix B: 256 tokens; pretraining 8 epochs of 600 = 75 x 4 x 2 GPUs;
     # fine-tuning 50 of 200.
     TOKENS=256 PRETRAINING_EPOCHS=8 PRETRAINING_BATCH=600 PRETRAINING_PER_GPU=$SAMPLES_IN_MEMORY
     FINETUNING_EPOCHS=50 FINETUNING_BATCH=200 FINETUNING_PER_GPU=50
-    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() SEVERAL_PROCESSES=() VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
+    MAKE_ENCODER=() DEVICE=() EPOCH_SIZE=() VALIDATION=() GENERATION=(--beam 4 --batch-size 32)
     ;;
   smoke)
-    RUNS=${RUNS:-runs/smoke} DEFAULT_ENCODER=$RUNS/encoder PRECISION=${PRECISION:-fp32} ARCH=xlm_swcm_tiny
+    RUNS=${RUNS:-runs/smoke} DEFAULT_ENCODER=$RUNS/encoder ARCH=xlm_swcm_tiny
     MANIFESTS=examples/smoke DATA_BIN=$RUNS/data-bin TEXT=$RUNS/text
     TOKENS=64 PRETRAINING_EPOCHS=2 PRETRAINING_BATCH=32 PRETRAINING_PER_GPU=8
     FINETUNING_EPOCHS=2 FINETUNING_BATCH=16 FINETUNING_PER_GPU=8
     MAKE_ENCODER=(examples/smoke/encoder.sh "${ENCODER:-$DEFAULT_ENCODER}") DEVICE=(--cpu) EPOCH_SIZE=(--samples-per-epoch 64)
-    # fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 keeps the
-    # rank that torchrun gave each process. fairseq's default data parallelism also needs GPUs.
-    SEVERAL_PROCESSES=(--distributed-init-method env:// --distributed-no-spawn --distributed-rank -1
-      --distributed-backend gloo --ddp-backend legacy_ddp)
     VALIDATION=(--eval-samples 4 --eval-args "{'beam': 1, 'max_len_b': 10}")
     GENERATION=(--beam 2 --batch-size 32 --max-len-b 10)
     # Hide GPUs: fairseq uses those that it sees, even with --cpu. Small models run on few cores, with threads that wait
@@ -38,12 +34,6 @@ if [ "$ENCODER" != "$DEFAULT_ENCODER" ]; then
   OWN_ENCODER=("ENCODER=$ENCODER") folder=${ENCODER#/}
   DATA_BIN=$DATA_BIN/${folder//\//-} # ids of this vocabulary
 fi
-TRAIN=(fairseq-train) PRECISION_OPTION=("--$PRECISION")
-case $PRECISION in
-  bf16) TRAIN=(swcm train) ;; # fairseq-train takes --bf16 to mean TPUs
-  fp32) PRECISION_OPTION=() ;;
-esac
-GPUS=${GPUS:-1} MACHINES=${MACHINES:-1} MACHINE=${MACHINE:-0}
 SEED=1 PROGRESS=epoch PREPARE='' KEEP_LAST=(--save-interval-updates 1000 --keep-interval-updates 1)
 BEST_BY=(--maximize-best-checkpoint-metric --best-checkpoint-metric) # and its name
 
@@ -85,30 +75,20 @@ $(command_line swcm convert hfl/cino-base-v2 --hub --output "$ENCODER")"
 
 # batch TOTAL MOST: set BATCH to the options for TOTAL samples per update, at most MOST at a time on each GPU.
 batch() {
-  local processes=$((GPUS * MACHINES)) each
+  local each
   for ((each = ${PER_GPU:-$2}; each > 0; each--)); do
-    (($1 % (each * processes))) || break
+    (($1 % (each * PROCESSES))) || break
   done
-  ((each)) || fail "$1 samples per update cannot be shared by $processes GPUs; take a number that divides $1" 2
-  BATCH=(--batch-size "$each" --update-freq $(($1 / each / processes)) --required-batch-size-multiple 1)
+  ((each)) || fail "$1 samples per update cannot be shared by $PROCESSES GPUs; take a number that divides $1" 2
+  BATCH=(--batch-size "$each" --update-freq $(($1 / each / PROCESSES)) --required-batch-size-multiple 1)
 }
 # training STEP TITLE DIR OPTION...: fairseq-train with the options of every training, on all GPUs, with one progress bar; its
 # checkpoints and its log, train.log, are in DIR. The function PREPARE is called first, if it must be trained.
 training() {
-  local processes=$((GPUS * MACHINES)) launch=() log=$3/train.log
-  # Given explicitly, because otherwise fairseq uses all GPUs that it sees.
-  local share=(--distributed-world-size "$processes")
-  if ((processes > 1)); then
-    local place=(--standalone) # takes a free port
-    ((MACHINES == 1)) || place=(--nnodes "$MACHINES" --node_rank "$MACHINE" --rdzv_endpoint "${RENDEZVOUS:-first:29500}")
-    launch=(torchrun "${place[@]}" --nproc_per_node "$GPUS" --no-python)
-    # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
-    share+=(--gradient-as-bucket-view "${SEVERAL_PROCESSES[@]}")
-  fi
+  local log=$3/train.log
   ((MACHINE == 0)) || log=$3/train.machine-$MACHINE.log # fairseq reports on the first machine
   step --prepare "$PREPARE" --log "$log" --progress "$PROGRESS" --machine "$MACHINE" "$1" "$2" \
-    "${launch[@]}" "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" "${TRAINING_OPTIONS[@]}" "${BATCH[@]}" "${share[@]}" \
-    "${PRECISION_OPTION[@]}" "${DEVICE[@]}" --save-dir "$3" --seed "$SEED" "${@:4}" "${EXTRA[@]}"
+    "${TRAIN[@]}" "$DATA" --user-dir "$PLUGIN" "${TRAINING_OPTIONS[@]}" "${BATCH[@]}" "${SHARE[@]}" "${DEVICE[@]}" --save-dir "$3" --seed "$SEED" "${@:4}" "${EXTRA[@]}"
 }
 # train TITLE EPOCHS OPTION...: train an encoder-decoder in RUN. Section 4.1 and Appendix B: from 1e-5 up to 1e-4 during the
 # first epoch, then linearly down. Fine-tuning uses the same optimizer: the paper names no other.
@@ -177,10 +157,6 @@ finish() {
 
 # pretrain: denoising and translation, from the encoder.
 pretrain() {
-  ((MACHINE < MACHINES)) ||
-    fail "MACHINE=$MACHINE: number the $MACHINES machines from 0 to $((MACHINES - 1))" 2
-  ((MACHINES == 1 || DRY_RUN)) || [ -n "${RENDEZVOUS:-}" ] ||
-    fail "RENDEZVOUS is not set: give the name of machine 0 and a free port on it, such as first:29500" 2
   RUN=$RUNS/pretraining/$NAME
   choose_data pretraining
   # Section 4.1: teacher forcing in epoch 1, then its share falls to 0.

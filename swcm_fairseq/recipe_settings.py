@@ -21,6 +21,13 @@ TRAINING_OPTIONS = [
     *("--optimizer", "fused_adamw", "--adam-betas", "(0.9,0.999)", "--clip-norm", "1.0"),
     *("--no-epoch-checkpoints", "--log-format", "json", "--log-interval", "10"),
 ]
+PRECISION = {"full": "fp16", "smoke": "fp32"}
+# fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 keeps the rank
+# that torchrun gave each process. fairseq's default data parallelism also needs GPUs.
+WITHOUT_GPUS = [
+    *("--distributed-init-method", "env://", "--distributed-no-spawn", "--distributed-rank", "-1"),
+    *("--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"),
+]
 COUNT = r"[1-9]\d{0,8}"
 PLACE = r"(?!-)[^\n]*"
 SHARE = r"(0?\.\d+|1|1\.0)"
@@ -194,14 +201,59 @@ def samples_in_memory() -> int:
     return next((samples for least, samples in SAMPLES_IN_MEMORY.items() if memory >= least), SAMPLES)
 
 
+@dataclass
+class Processes:
+    """The processes of a training, from the environment of a recipe.
+
+    Attributes:
+        machines: number of machines.
+        machine: which of them this is, from 0.
+        processes: number of GPUs of all machines.
+        train: the command that starts a training.
+        share: fairseq-train's options for precision and for what processes share.
+    """
+
+    machines: int
+    machine: int
+    processes: int
+    train: list[str]
+    share: list[str]
+
+
+def processes(environment: Mapping[str, str], dry_run: bool) -> Processes:
+    """How trainings are started; raises :class:`InputError` if machines are not numbered or have no meeting place."""
+    gpus, machines = (int(environment.get(name) or 1) for name in ("GPUS", "MACHINES"))
+    machine, scale = int(environment.get("MACHINE") or 0), environment.get("SCALE") or "full"
+    if machine >= machines:
+        raise InputError(f"MACHINE={machine}: number the {machines} machines from 0 to {machines - 1}")
+    meeting = environment.get("RENDEZVOUS")
+    if machines > 1 and not meeting and not dry_run:
+        raise InputError(f"RENDEZVOUS is not set: {VARIABLES['RENDEZVOUS'][1]}")
+    precision = environment.get("PRECISION") or PRECISION[scale]
+    train = ["swcm", "train"] if precision == "bf16" else ["fairseq-train"]  # fairseq-train takes --bf16 to mean TPUs
+    count = gpus * machines
+    share = ["--distributed-world-size", str(count)]  # otherwise fairseq uses all GPUs that it sees
+    if count > 1:
+        place = ["--nnodes", str(machines), "--node_rank", str(machine), "--rdzv_endpoint", meeting or "first:29500"]
+        place = place if machines > 1 else ["--standalone"]  # takes a free port
+        train = ["torchrun", *place, "--nproc_per_node", str(gpus), "--no-python", *train]
+        # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
+        share += ["--gradient-as-bucket-view", *(WITHOUT_GPUS if scale == "smoke" else [])]
+    return Processes(machines, machine, count, train, [*share, *([] if precision == "fp32" else [f"--{precision}"])])
+
+
 def plugin() -> str:
     """The directory for fairseq-train's ``--user-dir``: this checkout's, or the installed one."""
     return "swcm_fairseq" if Path("swcm_fairseq").is_dir() else str(Path(__file__).resolve().parent)
 
 
-def assignments(chosen: Settings) -> Iterator[str]:
+def assignments(chosen: Settings, shared: Processes) -> Iterator[str]:
     """The settings as lines of bash."""
-    more = {"plugin": plugin(), "training_options": TRAINING_OPTIONS, "samples_in_memory": samples_in_memory()}
+    more = asdict(shared) | {
+        "plugin": plugin(),
+        "training_options": TRAINING_OPTIONS,
+        "samples_in_memory": samples_in_memory(),
+    }
     for name, value in (asdict(chosen) | more).items():
         yield f"{name.upper()}={_quoted(value)}"
 
@@ -241,13 +293,14 @@ def main() -> None:
     try:
         check_environment(os.environ)
         chosen = settings(sys.argv[3:], known, args.name, str(args.recipe))
+        shared = processes(os.environ, chosen.dry_run or chosen.help)
     except InputError as error:
         report(error)
         sys.exit(2)
     if chosen.help:
         print(f"printf %s {shlex.quote(help_text(text, known))}; exit 0")
     else:
-        print(*assignments(chosen), sep="\n")
+        print(*assignments(chosen, shared), sep="\n")
 
 
 if __name__ == "__main__":

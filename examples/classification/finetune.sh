@@ -49,7 +49,7 @@ predict() {
 }
 batch 32 32
 UNUSED=()
-((GPUS == 1)) || UNUSED=(--find-unused-parameters) # the language model's head
+((PROCESSES == 1)) || UNUSED=(--find-unused-parameters) # the language model's head
 for SEED in $SEEDS; do
   training "train-$SEED" "fine-tuning with seed $SEED; the checkpoint with the best $METRIC on the validation set is kept" \
     "$RUN/seed-$SEED" --task multilingual_classification --criterion multilingual_classification \

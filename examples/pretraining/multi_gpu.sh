@@ -6,7 +6,7 @@
 # The batch is the paper's 600 = 75 x 4 x 2 GPUs (Su et al. 2025, section 4.1), on any number of GPUs that divides it.
 # GPUS is 2 by default. Run: RUNS/pretraining/NAME.
 set -euo pipefail
-GPUS=${GPUS:-2}
+export GPUS=${GPUS:-2}
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 pretrain

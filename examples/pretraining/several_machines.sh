@@ -12,7 +12,7 @@
 # them (the recipe says how). The batch has 600 samples, as in the paper (Su et al. 2025, section 4.1), on any number of machines.
 # slurm.sbatch does this on a cluster. Run: RUNS/pretraining/NAME.
 set -euo pipefail
-MACHINES=${MACHINES:-2} MACHINE=${MACHINE:-${SLURM_NODEID:-0}}
+export MACHINES=${MACHINES:-2} MACHINE=${MACHINE:-${SLURM_NODEID:-0}}
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 pretrain
