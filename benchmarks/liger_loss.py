@@ -1,4 +1,4 @@
-"""Hugging Face's model with Liger's fused loss (liger_kernel, MIT licence), with the chunk size that is fastest here.
+"""Hugging Face's model with Liger's fused loss (liger_kernel, MIT license), with the chunk size that is fastest here.
 
 Liger multiplies features and output matrix for a chunk of rows at a time, like our criterion. Its default chunk has 128
 rows for 19,200 rows of 768 features and 135,364 words; ``chunk_mem_const`` allows multiples of that.

@@ -111,7 +111,7 @@ def export_huggingface(
     source_lang: str | None = None,
     target_lang: str | None = None,
     scores: list[Path] | None = None,
-    licence: str | None = None,
+    license: str | None = None,
 ) -> list[str]:
     """Write the directory for transformers.
 
@@ -122,7 +122,7 @@ def export_huggingface(
         source_lang: the tokenizer's ``src_lang``.
         target_lang: the tokenizer's ``tgt_lang`` and the ``forced_bos_token_id`` of ``generate``.
         scores: files written by ``swcm score --format json``, for the model card.
-        licence: the licence of the model, such as ``cc-by-4.0``, for the model card.
+        license: the license of the model, such as ``cc-by-4.0``, for the model card.
 
     Returns:
         The languages of the model.
@@ -137,7 +137,7 @@ def export_huggingface(
     state = _prepared(checkpoint, source_lang, target_lang)
     evaluations = [read_json(path) for path in scores or []]
     directory = vocabulary_of(state, vocabulary)
-    card = model_card(state, output.name, evaluations, licence)
+    card = model_card(state, output.name, evaluations, license)
     with whole_directory(output, FILES) as partial:
         write_huggingface(state, directory, card, partial, checkpoint)
     return list(state["task_state"]["langs"])
@@ -264,7 +264,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="scores to list, written by swcm score --format json; can be given several times",
     )
-    card.add_argument("--license", metavar="ID", help="licence of the model, such as cc-by-4.0")
+    card.add_argument("--license", metavar="ID", help="license of the model, such as cc-by-4.0")
     hub = parser.add_argument_group("Hugging Face hub")
     hub.add_argument("--push", metavar="REPO", help="also upload the directory as the model REPO, such as org/name")
     hub.add_argument("--private", action="store_true", help="with --push: make a new repository private")

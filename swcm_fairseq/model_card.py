@@ -26,14 +26,14 @@ generated. The language token is given, so it has no score and does not count to
 depend on the source, has no counterpart."""
 
 
-def model_card(state: Checkpoint, name: str, evaluations: Sequence[Evaluation], licence: str | None) -> str:
+def model_card(state: Checkpoint, name: str, evaluations: Sequence[Evaluation], license: str | None) -> str:
     """Write the model card.
 
     Args:
         state: a checkpoint of a model of this package.
         name: name of the model.
         evaluations: scores to list.
-        licence: an identifier used by the hub, such as ``cc-by-4.0``.
+        license: an identifier used by the hub, such as ``cc-by-4.0``.
 
     Returns:
         Markdown that begins with metadata for the hub.
@@ -44,18 +44,18 @@ def model_card(state: Checkpoint, name: str, evaluations: Sequence[Evaluation], 
         "Languages": _languages(state),
         "Training": _training(state),
         "Scores": _scores(evaluations),
-        "Licence": _licence(licence),
+        "License": _license(license),
         "Citation": f"```bibtex\n{CITATION}\n```",
     }
-    parts = [_metadata(state, licence), f"# {name}", _summary(state)]
+    parts = [_metadata(state, license), f"# {name}", _summary(state)]
     return "\n\n".join([*parts, *(f"## {title}\n\n{text}" for title, text in sections.items())]) + "\n"
 
 
-def _metadata(state: Checkpoint, licence: str | None) -> str:
+def _metadata(state: Checkpoint, license: str | None) -> str:
     codes = dict.fromkeys(lang.replace("_", "-").split("-")[0] for lang in state["task_state"]["langs"])
     lines = ["library_name: transformers", "pipeline_tag: text-generation", "language:", *(f"- {c}" for c in codes)]
-    if licence is not None:
-        lines.insert(0, f"license: {licence}")
+    if license is not None:
+        lines.insert(0, f"license: {license}")
     return "\n".join(["---", *lines, "tags:", "- xlm-swcm", "- text2text-generation", "- custom_code", "---"])
 
 
@@ -152,7 +152,7 @@ def _scores(evaluations: Sequence[Evaluation]) -> str:
     return "\n".join(map(as_markdown, evaluations)).strip() or "None were given when this card was written."
 
 
-def _licence(licence: str | None) -> str:
-    if licence is None:
-        return "Not stated. The licences of the encoder and of the training text may restrict the use of the model."
-    return f"{licence}. The model code in this directory is under the MIT licence."
+def _license(license: str | None) -> str:
+    if license is None:
+        return "Not stated. The licenses of the encoder and of the training text may restrict the use of the model."
+    return f"{license}. The model code in this directory is under the MIT license."

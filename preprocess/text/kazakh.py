@@ -30,7 +30,7 @@ _ARABIC = {
 _SILENT = "ъь"
 _FRONT_OF = {"а": "ә", "о": "ө", "ұ": "ү", "ы": "і"}
 _VOWELS = "аәеоөұүыіэ"
-# Arabic letter -> Cyrillic letter, vowels as back vowels. ي depends on its neighbours.
+# Arabic letter -> Cyrillic letter, vowels as back vowels. ي depends on its neighbors.
 _CYRILLIC = {
     arabic: letter
     for letter, arabic in _ARABIC.items()

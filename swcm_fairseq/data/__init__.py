@@ -1,0 +1,1 @@
+"""From data directories to batches: corpora, sampling, noise, datasets."""

@@ -142,7 +142,7 @@ def test_empty_pair(pair):
         pair("empty.zh-kk.zh", "empty.zh-kk.kk")
 
 
-def test_gzip_is_recognised_by_its_content(mono):
+def test_gzip_is_recognized_by_its_content(mono):
     split, _ = mono("gzip_wrong_ext.zh.txt")
     assert (split.lines, split.samples) == (20, 20)
 
