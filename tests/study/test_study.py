@@ -72,7 +72,7 @@ SCALE = "{pretraining_updates: 1, task_updates: {}, options: [], pretraining: []
     ("content", "message"),
     [
         ("[", "not YAML"),
-        ("a: 1", "unknown key 'a'; known are systems, tasks, claims, scales"),
+        ("a: 1", "unknown key 'a'; known keys are systems, tasks, claims, scales"),
         ("{scales: {cpu: {seed: 1}}, systems: [], tasks: [], claims: []}", "unknown key 'seed'"),
         ("{scales: {}, systems: [], tasks: [], claims: []}", "unknown scale cpu"),
         ("{scales: {cpu: SCALE}, systems: [{}], tasks: [], claims: []}", "the key 'name' is missing"),
