@@ -99,7 +99,7 @@ def test_different_outputs_are_an_error():
     }
     turns[decoding.NO_CACHE] = turns[decoding.RESTRICTED]
     assert decoding.check_words("greedy", turns, "bf16")[decoding.NO_CACHE] == 0.5
-    with pytest.raises(InputError, match="50% of sentences"):
+    with pytest.raises(InputError, match="50% of the sentences"):
         decoding.check_words("greedy", turns, "fp32")
 
 
