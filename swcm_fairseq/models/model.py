@@ -24,7 +24,7 @@ from swcm_fairseq.models.encoder_sizes import EncoderSizedConfig
 from swcm_fairseq.models.inheritance import tie
 from swcm_fairseq.models.layer_plan import describe
 from swcm_fairseq.models.model_config import LargeConfig, ReleasedConfig, SmallConfig, TinyConfig, XLMSWCMConfig
-from swcm_fairseq.models.warm_start import missing_weights, start
+from swcm_fairseq.models.warm_start import start
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,14 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         config: the options.
         encoder: the encoder.
         decoder: the decoder, which may share embeddings, layers and the output matrix with the encoder.
+
+    Attributes:
+        missing: what was missing to start training when the model was built, as a message; None if nothing was.
     """
 
     encoder: Encoder
     decoder: Decoder
+    missing: str | None = None
 
     def __init__(self, config: XLMSWCMConfig, encoder: Encoder, decoder: Decoder):
         super().__init__(encoder, decoder)
@@ -78,11 +82,9 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         config.check()
         model = cls.from_config(config, task.source_dictionary)
         logger.info(describe(model.decoder.plan))
-        missing = missing_weights(config)
-        if missing is None:
-            start(model, task.source_dictionary)
-        else:
-            model.await_weights(missing)
+        model.missing = start(model, task.source_dictionary).missing
+        if model.missing is not None:
+            model.await_weights(model.missing)
         return model
 
     @classmethod

@@ -37,11 +37,13 @@ class StartReport:
 
     Attributes:
         source: the file or directory with the weights; empty for random weights.
+        missing: what is missing to start training, as a message; None if nothing is.
         copied: names of parameters that were copied; the others are new or tied to an earlier one.
         rows: number of embedding rows by treatment.
     """
 
     source: str = ""
+    missing: str | None = None
     copied: set[str] = field(default_factory=set)
     rows: Counter = field(default_factory=Counter)
     _filled: dict[int, str] = field(default_factory=dict)

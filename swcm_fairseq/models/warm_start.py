@@ -44,23 +44,22 @@ def missing_weights(config: XLMSWCMConfig) -> str | None:
     return None
 
 
-def start(model: Startable, dictionary: Dictionary) -> StartReport | None:
+def start(model: Startable, dictionary: Dictionary) -> StartReport:
     """Initialize the weights of a model, unless a checkpoint will overwrite them, and log where each tensor comes from.
 
     Returns:
-        Where every tensor comes from; None if the weights come from a checkpoint.
+        Where every tensor comes from, or what is missing (see :func:`missing_weights`).
 
     Raises:
-        InputError: the encoder file cannot be used, or something is missing (see :func:`missing_weights`).
+        InputError: the encoder file cannot be used.
     """
     config = model.cfg
+    report = StartReport(missing=missing_weights(config))
+    if report.missing is not None:
+        return report
     if restored_file(config) is not None:
         logger.info("the weights come from a checkpoint; no encoder file is read")
-        return None
-    missing = missing_weights(config)
-    if missing is not None:
-        raise InputError(missing)
-    report = StartReport()
+        return report
     if config.pretrained_encoder is not None:
         path = Path(config.pretrained_encoder)
         report.source = str(path)

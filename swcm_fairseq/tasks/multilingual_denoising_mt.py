@@ -26,7 +26,6 @@ from swcm_fairseq.data.vocabulary import add_special_symbols, remove_special_sym
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.cpu_precision import CPUPrecision
-from swcm_fairseq.models.warm_start import missing_weights
 from swcm_fairseq.options import mapping_of, same_named
 from swcm_fairseq.tasks.inference import InferenceTask
 from swcm_fairseq.tasks.interactive_input import is_interactive, open_input
@@ -183,8 +182,8 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
                 raise InputError("--cuda-graph-decoding is only for generation; remove it from training")
             self.begin_training(cfg)
         model = super().build_model(cfg, from_checkpoint)
-        if isinstance(model, XLMSWCMModel) and not from_checkpoint and (missing := missing_weights(model.cfg)):
-            raise InputError(missing)
+        if isinstance(model, XLMSWCMModel) and not from_checkpoint and model.missing is not None:
+            raise InputError(model.missing)
         positions = model.max_positions()
         least = min(positions) if isinstance(positions, tuple) else positions
         if least < self.positions and from_checkpoint:
