@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 # The beginning of every recipe, to be sourced: it changes to the root of the repository, and reads the recipe's options and
-# checks its environment (swcm recipe-settings), which sets NAME, START, PART, PARTS, LIST_ONLY, DRY_RUN, WORDS, EXTRA, PLUGIN,
+# checks its environment (swcm recipe-settings), which sets NAME, START, PART, LIST_ONLY, DRY_RUN, WORDS, EXTRA, PLUGIN,
 # TRAINING_OPTIONS, SAMPLES_IN_MEMORY, MACHINES, MACHINE, PROCESSES, TRAIN and SHARE. RUN is the directory of the run.
 RECIPE=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit

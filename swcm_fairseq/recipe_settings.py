@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from swcm_fairseq.checked_data import read_text
 from swcm_fairseq.errors import InputError, report, run_command
 
 # The options of every training. AdamW is torch's, which also resumes exactly in half precision.
@@ -98,8 +99,7 @@ class Settings:
     Attributes:
         name: of the system.
         start: checkpoint or encoder to start from; "" for the recipe's default.
-        part: which part of the work to do, from 1.
-        parts: how many parts there are.
+        part: which part of the work to do, such as "2/4".
         list_only: only list what would be done.
         dry_run: only print the commands.
         help: only print the description.
@@ -109,8 +109,7 @@ class Settings:
 
     name: str
     start: str = ""
-    part: int = 1
-    parts: int = 1
+    part: str = "1/1"
     list_only: bool = False
     dry_run: bool = False
     help: bool = False
@@ -128,7 +127,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 def description(recipe: Path) -> str:
     """The comment at the head of a recipe."""
-    _, *lines = recipe.read_text(encoding="utf-8").splitlines()
+    lines = read_text(recipe).splitlines()[1:]
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return "".join(f"{line[1:].removeprefix(' ')}\n" for line in lines[:end])
 
@@ -183,12 +182,19 @@ def _set(chosen: Settings, option: str, value: str, recipe: str) -> None:
             raise InputError(f"--start: a checkpoint is missing; see {recipe} --help")
         chosen.start = value
     else:
-        found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", value)
-        if found is None:
-            raise InputError(f"--part {value}: write I/N, e.g. 2/4")
-        chosen.part, chosen.parts = int(found[1]), int(found[2])
-        if chosen.part > chosen.parts:
-            raise InputError(f"--part {value}: there are only {chosen.parts} parts")
+        read_part(value)
+        chosen.part = value
+
+
+def read_part(value: str) -> tuple[int, int]:
+    """I and N of ``I/N``, the I-th of N parts; raises :class:`InputError` if there is no such part."""
+    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", value)
+    if found is None:
+        raise InputError(f"--part {value}: write I/N, e.g. 2/4")
+    part, parts = int(found[1]), int(found[2])
+    if part > parts:
+        raise InputError(f"--part {value}: there are only {parts} parts")
+    return part, parts
 
 
 def samples_in_memory() -> int:

@@ -159,7 +159,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(run_step(build_parser().parse_args()))
+    parser = build_parser()
+    args = parser.parse_args()
+    if not args.command:
+        parser.error("the command is missing; see --help")
+    sys.exit(run_step(args))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ set -euo pipefail
 own_data_refused
 FORM=()
 ((!LIST_ONLY)) || FORM=(--describe)
-rows=$(swcm ablation-grid --part "$PART" "$PARTS" "${FORM[@]}" "${WORDS[@]}") || exit 2
+rows=$(swcm ablation-grid --part "$PART" "${FORM[@]}" "${WORDS[@]}") || exit 2
 ((!LIST_ONLY)) || { echo "$rows" && exit; }
 DRY=()
 ((!DRY_RUN)) || DRY=(--dry-run)

@@ -8,6 +8,7 @@ import csv
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.recipe_settings import read_part
 from swcm_fairseq.recipes_command import recipes_directory
 
 GRID = "ablations/grid.tsv"
@@ -55,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="swcm ablation-grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", nargs=2, type=int, default=(1, 1), metavar=("I", "N"), help="the I-th of N parts")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts (default: %(default)s)")
     parser.add_argument("--describe", action="store_true", help="print a readable list of systems and their options")
     parser.add_argument("names", nargs="*", metavar="SYSTEM", help="systems to print (default: all)")
     return parser
@@ -64,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the command line."""
     args = build_parser().parse_args()
-    for row in chosen(read_grid(), args.names, *args.part):
+    for row in chosen(read_grid(), args.names, *read_part(args.part)):
         print(_described(row) if args.describe else "|".join("" if value == "-" else value for value in row.values()))
 
 

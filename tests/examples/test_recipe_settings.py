@@ -6,6 +6,7 @@ import pytest
 
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.recipe_settings import Settings, accepted, assignments, description, processes, settings
+from swcm_fairseq.reporting import ablation_grid
 
 USAGE = "examples/a/recipe.sh [--name NAME] [--part I/N] [--dry-run] [SYSTEM...] [-- OPTION...]\n"
 
@@ -24,12 +25,12 @@ def test_the_usage_line_says_which_options_a_recipe_takes(repository, tmp_path):
 def test_all_values_reach_the_shell_as_they_are():
     extra = ["--lr", "1e-4", "a b", "$(touch x)", "it's", "--", ""]
     chosen = settings(["--name", "x.1", "one", "--part", "2/4", "two", "--", *extra], accepted(USAGE), "xlm-swcm", "r")
-    assert chosen == Settings("x.1", part=2, parts=4, words=["one", "two"], extra=extra)
+    assert chosen == Settings("x.1", part="2/4", words=["one", "two"], extra=extra)
     lines = "\n".join(assignments(chosen, processes({"GPUS": "2", "PRECISION": "bf16"}, dry_run=False)))
     script = 'eval "$1"; printf "%s|" "$NAME" "$PART" "$DRY_RUN" "${WORDS[@]}" "${EXTRA[@]}" "${TRAIN[@]}"'
     shown = subprocess.run(["bash", "-c", script, "bash", lines], capture_output=True, text=True, check=True).stdout
     train = ["torchrun", "--standalone", "--nproc_per_node", "2", "--no-python", "swcm", "train"]
-    assert shown.split("|")[:-1] == ["x.1", "2", "0", "one", "two", *extra, *train]
+    assert shown.split("|")[:-1] == ["x.1", "2/4", "0", "one", "two", *extra, *train]
 
 
 def test_processes():
@@ -44,3 +45,23 @@ def test_processes():
         processes({"MACHINES": "2"}, dry_run=False)
     with pytest.raises(InputError, match="MACHINE=2: number the 2 machines from 0 to 1"):
         processes({"MACHINES": "2", "MACHINE": "2"}, dry_run=True)
+
+
+def test_unreadable_recipes(tmp_path):
+    recipe = tmp_path / "recipe.sh"
+    with pytest.raises(InputError, match="No such file"):
+        description(recipe)
+    recipe.touch()
+    assert description(recipe) == ""
+    recipe.write_bytes(b"\n# \xff")
+    with pytest.raises(InputError, match=r"recipe\.sh:2: invalid UTF-8"):
+        description(recipe)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"), [("0/0", "write I/N"), ("1", "write I/N"), ("3/2", "there are only 2 parts")]
+)
+def test_parts_that_do_not_exist(monkeypatch, part, message):
+    monkeypatch.setattr("sys.argv", ["swcm ablation-grid", "--part", part])
+    with pytest.raises(InputError, match=f"--part {part}: {message}"):
+        ablation_grid.main()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from swcm_fairseq.step_command import BUSY, TO_DO, build_parser, run_step
+from swcm_fairseq.step_command import BUSY, TO_DO, build_parser, main, run_step
 
 CHATTER = "echo 2026 DEBUG:hydra >&2; echo loading"
 
@@ -151,3 +151,10 @@ def test_a_generation_that_fails_in_the_quickstart_is_one_line(repository, tmp_p
     assert "$ fairseq-generate" in done.stdout and "loading" not in done.stdout
     assert "DEBUG:hydra" in (out / "xlm-swcm-generate-bo.log").read_text()
     assert not (out / "done/xlm-swcm-generate-bo.json").exists()
+
+
+def test_a_step_without_a_command(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("sys.argv", ["swcm step", str(tmp_path), "a-step", "what it does"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "the command is missing" in capsys.readouterr().err
