@@ -11,6 +11,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Python compiles modules when it first imports them: most of what is installed never is, so this halves the set-up time.
+INSTALL := install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: help .venv .venv-transformers demo recipes test other faults reports docs lint format clean
 help:
@@ -23,9 +25,9 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	  || { echo "error: $(PYTHON) is older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip $(INSTALL) -c constraints.txt $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip $(INSTALL) --no-deps -r constraints.txt
+	$(BIN)/python -m pip $(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # These environments also see the packages of .venv, including torch, after their own.
@@ -34,8 +36,8 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	rm -rf .venv-transformers
 	for release in oldest newest; do \
 	  $(BIN)/python -m venv --without-pip .venv-transformers/$$release \
-	  && $(BIN)/python -m pip --python .venv-transformers/$$release/bin/python install --quiet \
-	    --disable-pip-version-check --no-deps -r tests/huggingface/$$release.txt \
+	  && $(BIN)/python -m pip --python .venv-transformers/$$release/bin/python $(INSTALL) --no-deps \
+	    -r tests/huggingface/$$release.txt \
 	  && $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	    > $$(echo .venv-transformers/$$release/lib/python3*/site-packages)/main.pth || exit 1; \
 	done
@@ -55,8 +57,8 @@ test: lint
 other:
 	rm -rf .venv-other && $(PYTHON) -m venv .venv-other
 	grep -v '^torch==\|fairseq' constraints.txt > .venv-other/constraints.txt
-	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r .venv-other/constraints.txt
-	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.venv-other/bin/python -m pip $(INSTALL) --no-deps -r .venv-other/constraints.txt
+	.venv-other/bin/python -m pip $(INSTALL) --no-deps --no-build-isolation -e .
 	cd .venv-other && bin/python ../tests/packaging/run_without_torch.py ../examples/quickstart/data/sample
 
 faults: $(VENV)/.ready
@@ -65,7 +67,7 @@ faults: $(VENV)/.ready
 	OMP_NUM_THREADS=1 SWCM_SOAK_EPOCHS=30 $(BIN)/python -m pytest -q tests/faults/test_soak.py
 
 reports: .venv-transformers/.ready
-	$(BIN)/python -m pip --python .venv-transformers/newest/bin/python install --quiet --disable-pip-version-check --no-deps \
+	$(BIN)/python -m pip --python .venv-transformers/newest/bin/python $(INSTALL) --no-deps \
 	  -r benchmarks/peers.txt
 	OMP_NUM_THREADS=1 PYTHON=.venv-transformers/newest/bin/python benchmarks/cpu_reports.sh
 
