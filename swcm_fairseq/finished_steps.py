@@ -1,7 +1,7 @@
-"""Resuming: a step that was done is not repeated, unless its settings, its inputs or its outputs have changed.
+"""Resuming: a finished step is not repeated, unless its settings or inputs have changed or its outputs are missing.
 
-Preprocessing, the study and the recipes (``swcm step``) record their steps with it. Within a step, a command may have
-its own means: a training continues from its checkpoints.
+Preprocessing, the study and the recipes (``swcm step``) record their steps with this module. Within a step, a command
+may resume in its own way: a training continues from its checkpoints.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ class Step:
     """Work that is done once.
 
     Attributes:
-        record: JSON file that is written when the step is done.
-        title: its name in messages.
-        settings: what the result depends on, besides the files that are read; plain data.
-        reads: files and folders that it reads.
-        writes: files and folders that exist when it is done.
+        record: the JSON file that is written when the step is done.
+        title: the name of the step in messages.
+        settings: plain data that the result depends on, besides the files that are read.
+        reads: the files and folders that the step reads.
+        writes: the files and folders that the step leaves behind.
     """
 
     record: Path
@@ -33,7 +33,7 @@ class Step:
     writes: Sequence[Path] = ()
 
     def is_done(self) -> bool:
-        """Whether it was done with these settings and inputs, and its outputs exist; if so, prints a line."""
+        """Whether the step was done with these settings and inputs, and its outputs exist; if so, prints a line."""
         there = all(exists(path) for path in self.writes) and exists(self.record) and self.record.is_file()
         done = there and self.record.read_bytes() == self._state()
         if done:

@@ -1,6 +1,6 @@
-"""``swcm recipe-settings``: the options and the environment of a recipe, checked, as assignments for its shell.
+"""``swcm recipe-settings``: check a recipe's options and environment, and print them as assignments for its shell.
 
-The usage line in the comment at the head of a recipe says which options it takes, and ``--help`` prints that comment.
+The usage line in the comment at the top of a recipe lists the options it takes; ``--help`` prints that comment.
 """
 
 import argparse
@@ -23,8 +23,8 @@ TRAINING_OPTIONS = [
     *("--no-epoch-checkpoints", "--log-format", "json", "--log-interval", "10"),
 ]
 PRECISION = {"full": "fp16", "smoke": "fp32"}
-# fairseq takes torchrun's environment to mean GPUs unless it is told how processes find each other; -1 keeps the rank
-# that torchrun gave each process. fairseq's default data parallelism also needs GPUs.
+# Under torchrun, fairseq assumes GPUs unless it is told how processes find each other; -1 keeps the rank that torchrun
+# gave each process. fairseq's default data parallelism also needs GPUs.
 WITHOUT_GPUS = [
     *("--distributed-init-method", "env://", "--distributed-no-spawn", "--distributed-rank", "-1"),
     *("--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"),
@@ -32,8 +32,8 @@ WITHOUT_GPUS = [
 COUNT = r"[1-9]\d{0,8}"
 PLACE = r"(?!-)[^\n]*"
 SHARE = r"(0?\.\d+|1|1\.0)"
-# Every variable that a recipe takes from the environment: what it may be, and what to do otherwise. In arithmetic, bash
-# would run a command contained in a value.
+# Every variable that a recipe reads from the environment: the values it may have, and how to fix any other value. In an
+# arithmetic expression, bash would run a command contained in a value.
 RULES = {
     "GPUS MACHINES PER_GPU LAYERS LENGTH PIECES JOBS OMP_NUM_THREADS": (COUNT, "give a number of at least 1"),
     "SLURM_CPUS_PER_TASK SLURM_GPUS_ON_NODE SLURM_JOB_ID SLURM_JOB_NUM_NODES": (COUNT, "give a number of at least 1"),
@@ -57,38 +57,40 @@ RULES = {
 }
 VARIABLES = {name: rule for names, rule in RULES.items() for name in names.split()}
 USAGE = re.compile(r"\S\.(?:sh|sbatch)((?: (?:\[[^]]*\]|--[a-z-]+|[A-Z]+)(?=[ \n]))+)")
-SAMPLES_IN_MEMORY = {140_000: 300, 79_000: 150}  # MiB of a GPU -> samples of 256 tokens that it can pretrain at a time
-SAMPLES = 75  # the same for less memory: the paper's GPUs
+SAMPLES_IN_MEMORY = {140_000: 300, 79_000: 150}  # MiB of GPU memory -> samples of 256 tokens per pretraining batch
+SAMPLES = 75  # with less memory, as on the paper's GPUs
 
 OPTIONS_HELP = """
 Options of every recipe:
-  --name NAME         name of the system and of its directory under RUNS (default: xlm-swcm)
+  --name NAME         name of the system and its directory under RUNS (default: xlm-swcm)
   --dry-run           print the commands without running them; needs no data
   --help              print this text
   -- OPTION...        further options for fairseq-train; they override the recipe's own
 """
 START_HELP = """\
-  --start CHECKPOINT  from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt); fine-tuning also takes
-                      the directory of an encoder: no pretraining at all
+  --start CHECKPOINT  checkpoint from pretraining (default: RUNS/pretraining/xlm-swcm/checkpoint_last.pt); fine-tuning
+                      also takes the directory of an encoder, to start without any pretraining
 """
 ENVIRONMENT_HELP = """
 Environment of every recipe:
-  SCALE=full|smoke    the paper's sizes, or a minute on a CPU with the sample data, which only shows that all of it runs
+  SCALE=full|smoke    the paper's sizes, or a run of a minute on a CPU with the sample data, which only shows that every
+                      step runs
   RUNS=DIR            where runs are kept (default: runs; smoke: runs/smoke)
   ENCODER=DIR         the pretrained encoder and its vocabulary (default: encoders/cino-base-v2); with another encoder,
-                      also give --name, and use the same ENCODER in later steps: ids belong to its vocabulary
-  MANIFEST=FILE       corpora to read, see swcm run --help (default: examples/manifests/...); the
-                      recipe sets the output and work directories and the vocabulary
-  DATA=DIR            a finished data directory, instead of MANIFEST
-  DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); a
-                      language that scoring does not know needs a row in swcm_fairseq/data/languages.py
-  GPUS=N              GPUs of this machine; the total batch does not change
-  PER_GPU=N           maximum number of samples at a time on a GPU (default: as its memory allows, in pretraining 300 on
-                      141 GB, 150 on 80 GB, otherwise 75); fewer need less memory, and the total batch does not change
+                      also give --name, and use the same ENCODER in later steps, because ids belong to its vocabulary
+  MANIFEST=FILE       the corpora to read (default: examples/manifests/...); see swcm run --help. The recipe sets the
+                      output and work directories and the vocabulary
+  DATA=DIR            a finished data directory to use instead of MANIFEST
+  DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); to
+                      score another language, add a row for it to swcm_fairseq/data/languages.py
+  GPUS=N              number of GPUs of this machine; the total batch size stays the same
+  PER_GPU=N           maximum number of samples per GPU at a time (default: what fits its memory; in pretraining, 300 with
+                      141 GB, 150 with 80 GB, otherwise 75); fewer need less memory, and the total batch size stays the
+                      same
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
 
-Paths are relative to the root of the repository. You can interrupt a recipe at any time: the same command continues,
-finished steps are skipped, and a training continues from its last checkpoint as if it had never stopped.
+Paths are relative to the root of the repository. You can interrupt a recipe at any time. To continue, repeat the
+command: it skips finished steps and resumes a training from its last checkpoint as if it had never stopped.
 """
 
 
@@ -97,14 +99,14 @@ class Settings:
     """The options of a recipe; :func:`assignments` gives its shell a variable for each.
 
     Attributes:
-        name: of the system.
-        start: checkpoint or encoder to start from; "" for the recipe's default.
-        part: which part of the work to do, such as "2/4".
-        list_only: only list what would be done.
-        dry_run: only print the commands.
-        help: only print the description.
-        words: arguments that are not options.
-        extra: what follows ``--``: further options for fairseq-train.
+        name: the name of the system.
+        start: the checkpoint or encoder to start from; "" means the recipe's default.
+        part: the part of the work to do, such as "2/4".
+        list_only: whether to only list what would be done.
+        dry_run: whether to only print the commands.
+        help: whether to only print the description.
+        words: the arguments that are not options.
+        extra: further options for fairseq-train, given after ``--``.
     """
 
     name: str
@@ -118,7 +120,7 @@ class Settings:
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Raise :class:`InputError` for a variable that a recipe could not use."""
+    """Raise :class:`InputError` if a recipe cannot use the value of a variable."""
     for name, (form, fix) in VARIABLES.items():
         value = environment.get(name, "")
         if value and not re.fullmatch(form, value, re.ASCII):
@@ -126,7 +128,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 
 def description(recipe: Path) -> str:
-    """The comment at the head of a recipe."""
+    """The comment at the top of a recipe."""
     lines = read_text(recipe).splitlines()[1:]
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return "".join(f"{line[1:].removeprefix(' ')}\n" for line in lines[:end])
@@ -142,13 +144,13 @@ def settings(arguments: list[str], known: set[str], name: str, recipe: str) -> S
     """Read a recipe's options.
 
     Args:
-        arguments: of the recipe.
-        known: what it accepts.
-        name: default name of the system.
-        recipe: its path, for messages.
+        arguments: the recipe's command-line arguments.
+        known: the options that it accepts, as returned by :func:`accepted`.
+        name: the default name of the system.
+        recipe: the path of the recipe, for messages.
 
     Raises:
-        InputError: an option is unknown, or its value is.
+        InputError: an option is unknown or has an invalid value.
     """
     chosen = Settings(name)
     rest = iter(arguments)
@@ -172,7 +174,7 @@ def settings(arguments: list[str], known: set[str], name: str, recipe: str) -> S
 
 
 def _set(chosen: Settings, option: str, value: str, recipe: str) -> None:
-    """Set an option that has a value."""
+    """Set an option that takes a value."""
     if option == "--name":
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
             raise InputError(f"--name {value}: give letters, digits, . _ and -")
@@ -209,14 +211,14 @@ def samples_in_memory() -> int:
 
 @dataclass
 class Processes:
-    """The processes of a training, from the environment of a recipe.
+    """How to start the processes of a training, according to the environment of a recipe.
 
     Attributes:
-        machines: number of machines.
-        machine: which of them this is, from 0.
-        processes: number of GPUs of all machines.
+        machines: the number of machines.
+        machine: the number of this machine, starting at 0.
+        processes: the number of processes, one per GPU, on all machines.
         train: the command that starts a training.
-        share: fairseq-train's options for precision and for what processes share.
+        share: fairseq-train's options for precision and data parallelism.
     """
 
     machines: int
@@ -227,7 +229,7 @@ class Processes:
 
 
 def processes(environment: Mapping[str, str], dry_run: bool) -> Processes:
-    """How trainings are started; raises :class:`InputError` if machines are not numbered or have no meeting place."""
+    """How trainings are started; raises :class:`InputError` for a wrong machine number or a missing RENDEZVOUS."""
     gpus, machines = (int(environment.get(name) or 1) for name in ("GPUS", "MACHINES"))
     machine, scale = int(environment.get("MACHINE") or 0), environment.get("SCALE") or "full"
     if machine >= machines:
@@ -238,18 +240,18 @@ def processes(environment: Mapping[str, str], dry_run: bool) -> Processes:
     precision = environment.get("PRECISION") or PRECISION[scale]
     train = ["swcm", "train"] if precision == "bf16" else ["fairseq-train"]  # fairseq-train takes --bf16 to mean TPUs
     count = gpus * machines
-    share = ["--distributed-world-size", str(count)]  # otherwise fairseq uses all GPUs that it sees
+    share = ["--distributed-world-size", str(count)]  # otherwise, fairseq uses every visible GPU
     if count > 1:
         place = ["--nnodes", str(machines), "--node_rank", str(machine), "--rdzv_endpoint", meeting or "first:29500"]
         place = place if machines > 1 else ["--standalone"]  # takes a free port
         train = ["torchrun", *place, "--nproc_per_node", str(gpus), "--no-python", *train]
-        # Gradients are views of what processes exchange, which saves a copy. Only torch's data parallelism uses it.
+        # Gradients become views of the exchanged buffers, which saves a copy. Only torch's data parallelism uses this.
         share += ["--gradient-as-bucket-view", *(WITHOUT_GPUS if scale == "smoke" else [])]
     return Processes(machines, machine, count, train, [*share, *([] if precision == "fp32" else [f"--{precision}"])])
 
 
 def plugin() -> str:
-    """The directory for fairseq-train's ``--user-dir``: this checkout's, or the installed one."""
+    """The directory for fairseq-train's ``--user-dir``: the one in this checkout, or else the installed package."""
     return "swcm_fairseq" if Path("swcm_fairseq").is_dir() else str(Path(__file__).resolve().parent)
 
 
@@ -271,7 +273,7 @@ def _quoted(value: str | int | list[str]) -> str:
 
 
 def help_text(text: str, known: set[str]) -> str:
-    """A recipe's description, and what all recipes have in common."""
+    """The description of a recipe, followed by the options and variables that all recipes have in common."""
     if "--" not in known:
         return text
     return text + OPTIONS_HELP + (START_HELP if "--start" in known else "") + ENVIRONMENT_HELP
@@ -283,16 +285,16 @@ def build_parser() -> argparse.ArgumentParser:
         prog="swcm recipe-settings",
         usage="swcm recipe-settings RECIPE NAME [OPTION...]",
         description=__doc__,
-        epilog="The options after NAME are the recipe's.",
+        epilog="The options after NAME are those of the recipe.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="the script")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="the script of the recipe")
     parser.add_argument("name", metavar="NAME", help="default name of the system")
     return parser
 
 
 def main() -> None:
-    """Run the command line; the status is 2 for options and variables that cannot be used."""
+    """Run the command line; the exit status is 2 if an option or variable is invalid."""
     args = build_parser().parse_args(sys.argv[1:3])
     text = description(args.recipe)
     known = accepted(text)

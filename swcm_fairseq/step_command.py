@@ -1,8 +1,8 @@
 """``swcm step``: run a command of a recipe once.
 
-DIR/done/NAME.json records the command when it has succeeded. The step is then skipped, unless the command or a path
-that it reads has changed, or one that it writes is missing. Exit status: the command's; 75 if another process is
-working on the step.
+When the command has succeeded, it is recorded in DIR/done/NAME.json. From then on, the step is skipped, unless the
+command or a path that it reads has changed, or a path that it writes is missing. The exit status is the command's, or
+75 if another process is working on the step.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from swcm_fairseq.errors import run_command
@@ -22,14 +23,14 @@ from swcm_fairseq.reporting.progress import follow, last_words
 
 TO_DO = 3  # exit status of --check
 BUSY = 75  # EX_TEMPFAIL of sysexits.h
-MACHINE = "--node_rank"  # torchrun's; its value is not recorded, because all machines run the same step
+MACHINE = "--node_rank"  # an option of torchrun, not recorded, because all machines run the same step
 
 
 def run_logged(command: list[str], log: Path) -> int:
     """Run a command with its output in ``log``; if it fails, print its error line or the end of the log.
 
     Returns:
-        Its exit status.
+        The exit status of the command.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
@@ -51,11 +52,11 @@ def run_followed(command: list[str], log: Path, unit: str, label: str | None, ro
 
 @contextmanager
 def sole(record: Path, wait: str | None) -> Iterator[bool]:
-    """Lock a step, on this machine and on those that share its file system.
+    """Lock a step on this machine and on all machines that share its file system.
 
     Args:
-        record: its record, which the lock is beside.
-        wait: what to print before waiting for another process that holds the lock; None: do not wait.
+        record: the record of the step; the lock is a file next to it.
+        wait: the text to print before waiting for another process that holds the lock; None means not to wait.
 
     Yields:
         Whether this process has the lock.
@@ -79,14 +80,14 @@ def sole(record: Path, wait: str | None) -> Iterator[bool]:
 
 
 def run_step(args: argparse.Namespace) -> int:
-    """Run the step, or with ``--check`` say whether it is done; returns the exit status."""
+    """Run the step, or with ``--check``, say whether it is done; returns the exit status."""
     record = args.directory / "done" / f"{args.name}.json"
     step = Step(record, args.name, recorded(args.command), args.reads, args.writes)
     if args.machine:  # the first machine holds the lock and writes the record
         return 0 if step.is_done() else TO_DO if args.check else execute(args)
     with sole(record, args.wait) as alone:
         if not alone:
-            print(f"[{args.name}] another process is working on it (it holds {record.with_suffix('.lock')}), left out")
+            print(f"[{args.name}] another process is working on it (it holds {record.with_suffix('.lock')}), skipped")
             return BUSY
         if args.check:
             return 0 if step.is_done() else TO_DO
@@ -95,7 +96,7 @@ def run_step(args: argparse.Namespace) -> int:
 
 
 def _succeed(args: argparse.Namespace) -> None:
-    """Remove old outputs and run the command; if it fails, end with its status, before the step is recorded."""
+    """Remove old outputs and run the command; if it fails, exit with its status, so that the step is not recorded."""
     for path in args.writes:
         remove(path)
     status = execute(args)
@@ -104,15 +105,15 @@ def _succeed(args: argparse.Namespace) -> None:
 
 
 def recorded(command: list[str]) -> list[str]:
-    """A command without what differs between the machines that run it."""
+    """The command without the option whose value differs between the machines that run it."""
     return [word for before, word in zip(["", *command], command, strict=False) if before != MACHINE]
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Announce and run the command; returns its exit status, as a shell would."""
-    if args.row == 0:  # other rows differ from the first only in names and options
+    """Print and run the command; returns its exit status as a shell reports it."""
+    if args.row == 0:  # other rows differ only in names and options
         print(f"\n[{args.name}] {args.title}\n$ {shlex.join(args.command)}", flush=True)
-    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the command too, which ends in its own way
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the command, which stops by itself
     try:
         status = _run(args)
     finally:
@@ -133,26 +134,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="swcm step", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--reads", type=Path, action="append", default=[], metavar="PATH", help="that the command reads"
-    )
-    parser.add_argument(
-        "--writes", type=Path, action="append", default=[], metavar="PATH", help="that it writes; removed before"
-    )
-    parser.add_argument("--log", type=Path, metavar="FILE", help="file for its output (default: the terminal)")
-    parser.add_argument("--progress", choices=["update", "epoch"], help="it is a training: show a bar in this unit")
-    parser.add_argument("--label", metavar="TEXT", help="name in front of the bar")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="line of the bar, if several run at once")
-    parser.add_argument(
-        "--machine", type=int, default=0, metavar="I", help="number of this machine; 0 writes the record"
-    )
-    parser.add_argument("--wait", metavar="TEXT", help="print it and wait, if another process is working on the step")
-    parser.add_argument(
-        "--check", action="store_true", help=f"only say whether it is done; status {TO_DO} if it is not"
-    )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="of the run")
-    parser.add_argument("name", metavar="NAME", help="of the step")
-    parser.add_argument("title", metavar="TITLE", help="what it does")
+    add = parser.add_argument
+    paths = partial(add, type=Path, action="append", default=[], metavar="PATH")
+    paths("--reads", help="a path that the command reads; may be repeated")
+    paths("--writes", help="a path that the command writes, removed before it starts; may be repeated")
+    add("--log", type=Path, metavar="FILE", help="write the command's output to FILE instead of the terminal")
+    add("--progress", choices=["update", "epoch"], help="show a progress bar in this unit (for a training)")
+    add("--label", metavar="TEXT", help="text in front of the progress bar")
+    add("--row", type=int, default=0, metavar="N", help="row of the progress bar if several steps run at once")
+    add("--machine", type=int, default=0, metavar="I", help="number of this machine; machine 0 writes the record")
+    add("--wait", metavar="TEXT", help="if another process is working on the step, print TEXT and wait for it")
+    add("--check", action="store_true", help=f"only check whether the step is done; exit with {TO_DO} if it is not")
+    add("directory", type=Path, metavar="DIR", help="directory of the run")
+    add("name", metavar="NAME", help="name of the step")
+    add("title", metavar="TITLE", help="what the step does, printed before it runs")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
     return parser
 
