@@ -84,9 +84,9 @@ Environment of every recipe:
   DIRECTIONS="S-T .." directions that fine-tuning evaluates, such as "kk-kk zh-zh" (default: the recipe's languages); to
                       score another language, add a row for it to swcm_fairseq/data/languages.py
   GPUS=N              number of GPUs of this machine; the total batch size stays the same
-  PER_GPU=N           maximum number of samples per GPU at a time (default: what fits its memory; in pretraining, 300 with
-                      141 GB, 150 with 80 GB, otherwise 75); fewer need less memory, and the total batch size stays the
-                      same
+  PER_GPU=N           maximum number of samples per GPU at a time (default: what fits its memory; in pretraining, 300
+                      with 141 GB, 150 with 80 GB, otherwise 75); fewer need less memory, and the total batch size stays
+                      the same
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
 
 Paths are relative to the root of the repository. You can interrupt a recipe at any time. To continue, repeat the
