@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from swcm_fairseq.errors import run_command
 
-# torch's names. On a CPU, "flash" is the CPU kernel, and torch refuses the others except "plain".
+# The names in torch. On a CPU, "flash" is the CPU kernel, and torch refuses all others except "plain".
 KERNELS = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
@@ -32,7 +32,7 @@ CASES = ("no mask", "mask of padding", "causal")
 
 
 def step(case: str, parts: list[Tensor], mask: Tensor, dropout: float) -> None:
-    """Forward and backward."""
+    """Run attention forward and backward."""
     blocked = mask if case == "mask of padding" else None
     query, key, value = parts
     F.scaled_dot_product_attention(query, key, value, blocked, dropout, is_causal=case == "causal").sum().backward()
@@ -58,7 +58,7 @@ def milliseconds(case: str, kernel: str, options: argparse.Namespace) -> float |
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=1)
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="default: fp32")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="precision (default: fp32)")
     for name, size, what in (
         ("sentences", 4, "sentences per batch"),
         ("tokens", 64, "tokens per sentence"),
@@ -67,7 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("steps", 10, "timed steps"),
     ):
         parser.add_argument(f"--{name}", type=int, default=size, metavar="N", help=f"{what} (default: {size})")
-    parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="default: 0.1")
+    parser.add_argument(
+        "--dropout", type=float, default=0.1, metavar="P", help="dropout of attention weights (default: 0.1)"
+    )
     return parser
 
 

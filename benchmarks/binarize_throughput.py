@@ -3,10 +3,10 @@
     python benchmarks/binarize_throughput.py                        # the quickstart's text, a vocabulary trained on it
     python benchmarks/binarize_throughput.py --vocab VOCAB --text FILE... --lines 10000 100000 400000 --workers 1
 
-Both read the same text with the same vocabulary and run as whole processes, including start-up; their output files are
-compared. Encoding uses the spm_encode program if available, otherwise a copy of the loop in fairseq's
-scripts/spm_encode.py. Peak memory is that of the largest process. Below 100,000 lines, importing torch and fairseq
-dominates.
+Both read the same text with the same vocabulary and run as whole processes, including start-up. Their output files
+must be equal. Encoding uses the spm_encode program if available, otherwise a copy of the loop in fairseq's
+scripts/spm_encode.py. Peak memory is that of the largest process. Below 100,000 lines, most of the
+time is spent importing torch and fairseq.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from swcm_fairseq.errors import run_command
 
 OURS, STOCK = "ours", "spm_encode | fairseq-preprocess"
 QUICKSTART = Path(__file__).resolve().parents[1] / "examples/quickstart/data/sample"
-PIECES = 4_000  # size of the vocabulary that is trained if none is given
+PIECES = 4_000  # size of the vocabulary that is trained if --vocab is not given
 SPM_ENCODE = """
 import sys, sentencepiece
 processor = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
@@ -115,7 +115,7 @@ def make_vocabulary(folder: Path) -> Path:
 
 
 def one_size(options: argparse.Namespace, count: int, vocab: Path, text: list[str]) -> tuple[dict, str]:
-    """Seconds and MiB of each contestant in each round, and whether their output files are equal."""
+    """The seconds and MiB of each contestant in each round, and whether their output files are equal."""
     sides = {OURS: ours} if options.only_ours else {OURS: ours, STOCK: stock_chain}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -135,11 +135,26 @@ def one_size(options: argparse.Namespace, count: int, vocab: Path, text: list[st
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=2)
-    parser.add_argument("--vocab", type=Path, metavar="DIR", help="vocabulary (trained on the quickstart's text)")
-    parser.add_argument("--text", nargs="+", metavar="FILE", help="text, repeated up to the sizes (the quickstart's)")
-    parser.add_argument("--lines", type=int, nargs="+", default=[10_000, 100_000, 400_000], metavar="N", help="sizes")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of both (default: 1)")
-    parser.add_argument("--only-ours", action="store_true", help="skip the stock chain, e.g. to measure only memory")
+    parser.add_argument(
+        "--vocab", type=Path, metavar="DIR", help="vocabulary (default: train one on the quickstart's text)"
+    )
+    parser.add_argument(
+        "--text", nargs="+", metavar="FILE", help="text, repeated up to each size (default: the quickstart's)"
+    )
+    parser.add_argument(
+        "--lines",
+        type=int,
+        nargs="+",
+        default=[10_000, 100_000, 400_000],
+        metavar="N",
+        help="numbers of lines (default: 10000 100000 400000)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="number of worker processes of each contestant (default: 1)"
+    )
+    parser.add_argument(
+        "--only-ours", action="store_true", help="skip the stock pipeline, for example to measure only memory"
+    )
     return parser
 
 
@@ -154,15 +169,15 @@ def make_report(options: argparse.Namespace, results: dict[int, tuple[dict, str]
             speed = {side: [count / turn[0] for turn in rounds] for side, rounds in turns.items()}
             ratios.append(measure.Ratio.of(f"lines/s of {count:,} lines, ours / stock", speed[OURS], speed[STOCK]))
     return measure.Report(
-        title="preprocess.binarize beside `spm_encode | fairseq-preprocess`",
+        title="swcm binarize compared with `spm_encode | fairseq-preprocess`",
         device="cpu",
         settings=[
-            f"{options.workers} process(es) of each; whole processes, start included",
-            f"{options.rounds} rounds; median (range); seconds on the clock",
+            f"{options.workers} process(es) of each; whole processes, including start-up",
+            f"{options.rounds} rounds; median (range); wall-clock seconds",
         ],
         headers=["lines", "", "seconds", "peak MiB", "bytes"],
         rows=rows,
-        ratios=ratios[::-1],  # the largest size first, for which starting a process matters least
+        ratios=ratios[::-1],  # the largest size first, where the start of the processes matters least
         packages=["sentencepiece"],
         raw={str(count): turns for count, (turns, _) in results.items()},
     )

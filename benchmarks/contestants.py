@@ -1,4 +1,4 @@
-"""The models that the training benchmarks compare, with the same weights, and the batches that they read."""
+"""The models that the training benchmarks compare, all with the same weights, and the batches that they read."""
 
 import argparse
 import importlib.util
@@ -43,22 +43,41 @@ DecoderLayer = Callable[[TransformerConfig], nn.Module]
 
 
 def add_model_options(parser: argparse.ArgumentParser, vocabulary: int, sentences: int, tokens: int) -> None:
-    """Add the options for the size of model and batch."""
-    parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
-    parser.add_argument("--encoder-layers", type=int, metavar="N", help="number of encoder layers (the architecture's)")
-    parser.add_argument("--vocabulary", type=int, default=vocabulary, metavar="N", help="symbols (%(default)s)")
-    parser.add_argument("--sentences", type=int, default=sentences, metavar="N", help="per batch (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=tokens, metavar="N", help="tokens per sentence (%(default)s)")
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="fp32", help="for model and optimizer")
-    parser.add_argument("--dropout", type=float, default=0.1, metavar="P", help="dropout everywhere (%(default)s)")
-    parser.add_argument("--label-smoothing", type=float, default=0.0, metavar="E", help="default: 0")
-    parser.add_argument("--padding", type=float, default=0.0, metavar="SHARE", help="share of padding positions (0)")
-    parser.add_argument("--chunk-rows", type=int, metavar="N", help="rows of our logits at a time (the criterion's)")
-    parser.add_argument("--alignment", type=int, metavar="N", help="alignment of our rows of logits, in elements (64)")
+    """Add the options for the sizes of the model and the batch."""
+    parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (default: %(default)s)")
+    parser.add_argument(
+        "--encoder-layers", type=int, metavar="N", help="number of encoder layers (default: the architecture's)"
+    )
+    measure.add_numbers(
+        parser,
+        f"""
+        vocabulary  {vocabulary}  number of symbols
+        sentences   {sentences}  sentences per batch
+        tokens      {tokens}  tokens per sentence
+        """,
+    )
+    parser.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        default="fp32",
+        help="precision of model and optimizer (default: fp32)",
+    )
+    for name, default, metavar, text in (
+        ("dropout", 0.1, "P", "dropout everywhere"),
+        ("label-smoothing", 0.0, "E", "label smoothing"),
+        ("padding", 0.0, "SHARE", "share of positions that are padding"),
+    ):
+        parser.add_argument(f"--{name}", type=float, default=default, metavar=metavar, help=f"{text} (%(default)s)")
+    parser.add_argument(
+        "--chunk-rows", type=int, metavar="N", help="rows of our logits computed at a time (default: the criterion's)"
+    )
+    parser.add_argument(
+        "--alignment", type=int, metavar="N", help="alignment of the rows of our logits, in elements (default: 64)"
+    )
 
 
 def check_model_options(options: argparse.Namespace) -> None:
-    """Refuse invalid numbers, and set the alignment of rows of logits.
+    """Check the numbers, and set the alignment of the rows of logits.
 
     Raises:
         InputError: a number is out of range.
@@ -77,10 +96,10 @@ def without(peer: str, package: str, install: str, elsewhere: str = "") -> list[
     """A line for the report if a peer cannot take part, otherwise none.
 
     Args:
-        peer: name of the peer.
+        peer: the name of the peer.
         package: the package that it needs.
-        install: the argument of ``pip install``.
-        elsewhere: another missing requirement; "" if there is none.
+        install: what to give to ``pip install``.
+        elsewhere: another reason why it cannot take part; "" if there is none.
     """
     if elsewhere:
         return [f"without {peer}: {elsewhere}"]
@@ -95,7 +114,7 @@ def without_huggingface() -> list[str]:
 
 
 def describe(options: argparse.Namespace) -> str:
-    """Model and batch, for the report."""
+    """A description of model and batch, for the report."""
     layers = f" with {options.encoder_layers} encoder layers" if options.encoder_layers else ""
     return (
         f"{options.arch}{layers}, {options.vocabulary:,} symbols, {options.sentences} x {options.tokens} tokens, "
@@ -110,7 +129,7 @@ def settings(options: argparse.Namespace, more: str = "") -> list[str]:
 
 
 def plain_step(model: nn.Module, criterion: Any, sample: Any) -> tuple[Callable[[], None], list[dict[str, Any]]]:
-    """A step of AdamW, and the logging outputs of its criterion so far."""
+    """A function that runs one step with AdamW, and the list of the logging outputs of its criterion."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
     logs: list[dict[str, Any]] = []
 
@@ -138,10 +157,10 @@ def make_task(vocabulary: int) -> SimpleNamespace:
 def make_batch(
     sentences: int, tokens: int, vocabulary: int, device: str, padding: float = 0.0, facts: bool = False
 ) -> dict[str, Any]:
-    """``<s> <xx> words </s>`` on both sides, at most ``tokens`` positions each, words at random from the first quarter.
+    """``<s> <xx> words </s>`` on both sides, with at most ``tokens`` positions each; words are from the first quarter.
 
-    Lengths are spread evenly so that ``padding`` is the share of positions that are padding. ``facts`` of the batch,
-    which the task's batches have, are only for our model.
+    Words are random. Lengths are spread evenly so that ``padding`` is the share of positions that are padding. With
+    ``facts``, the batch has the facts that the task adds to its batches, which only our model reads.
     """
     generator = torch.Generator().manual_seed(0)
     words = torch.randint(LANGUAGE + 1, vocabulary // 4, (2, sentences, tokens + 1), generator=generator)
@@ -149,7 +168,7 @@ def make_batch(
     shortest = max(4, round(tokens * (1 - 2 * padding)))
     lengths = torch.linspace(tokens, shortest, sentences).round().long()  # positions that are not padding
     places = torch.arange(tokens + 1)
-    for side, shift in ((0, 0), (1, 1)):  # the longest first on both sides
+    for side, shift in ((0, 0), (1, 1)):  # both sides start with the longest sentence
         end = lengths[:, None] - 1 + shift
         words[side] = torch.where(places == end, 2, words[side]).masked_fill(places > end, 1)
     source, target = words
@@ -217,7 +236,7 @@ class StockInheritedLayer(TransformerDecoderLayerBase):
     def forward(
         self, x: Tensor, encoder_out: Tensor, source_padding: Tensor | None, incremental_state: None, **masks: Any
     ) -> tuple[Tensor, Tensor | None, None]:
-        """As ours: self-attention -> FFN1 -> cross-attention -> FFN2."""
+        """The same order as in our layer: self-attention -> FFN1 -> cross-attention -> FFN2."""
         mask, padding = masks["self_attn_mask"], masks["self_attn_padding_mask"]
         attended, _ = self.self_attn(x, x, x, key_padding_mask=padding, need_weights=False, attn_mask=mask)
         x = self.self_attn_layer_norm(x + self.dropout_module(attended))
@@ -233,7 +252,7 @@ class StockInheritedLayer(TransformerDecoderLayerBase):
 def stock_model(
     options: argparse.Namespace, task: SimpleNamespace, inherited: DecoderLayer = StockInheritedLayer
 ) -> TransformerModelBase:
-    """The layers of our model in the same order, built from fairseq's modules; ``inherited`` makes inherited layers."""
+    """The layers of our model in the same order, from fairseq's modules; ``inherited`` builds inherited layers."""
     config = our_config(options)
     cfg, plan = config.transformer_config(), config.layer_plan()
     kinds = iter(plan)
@@ -290,7 +309,7 @@ def huggingface_inputs(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def huggingface_criterion(model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
-    """The loss of EncoderDecoderModel, as a sum like in fairseq's criterions."""
+    """The loss of EncoderDecoderModel, summed over words as in fairseq's criterions."""
     target = sample["target"]
     labels = target.masked_fill(target.eq(PAD), -100)
     loss = model(**huggingface_inputs(sample), labels=labels).loss * sample["ntokens"]

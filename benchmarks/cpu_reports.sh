@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Repeat the measurements that depend on the speed of the CPU (15 minutes on two quiet cores), and update benchmarks/README.md.
 #
-#   make reports                                     # with transformers, so that Hugging Face takes part
+#   make reports                                     # with transformers installed, to include Hugging Face
 #   benchmarks/cpu_reports.sh [OUT] [PIECE...]       # only these pieces; reports go to OUT (benchmarks/results)
-#   SCALE=smoke benchmarks/cpu_reports.sh OUT        # at tiny size: only checks that everything runs
+#   SCALE=smoke benchmarks/cpu_reports.sh OUT        # at a tiny size: only checks that everything runs
 #
-# If a piece fails, it is named, and the next one starts; the exit status is then 1.
+# If a piece fails, the script reports it and continues with the next; the exit status is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PIECES=(fp32 bf16 int8 train criterion padding masked_lm)

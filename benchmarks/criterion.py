@@ -1,4 +1,4 @@
-"""Compare time and memory of a training step with swcm_cross_entropy and fairseq's label_smoothed_cross_entropy.
+"""Compare the time and memory of a training step with swcm_cross_entropy and with label_smoothed_cross_entropy.
 
     python benchmarks/criterion.py                                                    # a CPU, float32
     python benchmarks/criterion.py --device cuda --arch xlm_swcm_base --encoder-layers 12 --sentences 75 \\
@@ -25,7 +25,7 @@ VARIANTS = {STOCK: None, OURS: 1.0, f"{OURS}, ratio 0.5": 0.5, f"{OURS}, ratio 0
 
 
 def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds per step after the first, peak memory in MiB (of the model and in total), and loss of the last step."""
+    """The seconds per step after the first, the peak MiB (model alone, total), and the loss of the last step."""
     torch.set_num_threads(options.threads)
     task = models.make_task(options.vocabulary)
     model = models.our_model(options, task, checkpoint_activations=options.checkpoint_activations)
@@ -95,7 +95,7 @@ def main() -> None:
         title="A training step with a large vocabulary",
         device=options.device,
         settings=models.settings(options, checkpointed),
-        headers=["criterion", "s/step", "tokens/s", "peak MiB", "of it before the first step", "loss (nats)"],
+        headers=["criterion", "s/step", "tokens/s", "peak MiB", "peak MiB before the first step", "loss (nats)"],
         rows=rows,
         ratios=ratios(results, options.sentences * options.tokens),
         raw=results,

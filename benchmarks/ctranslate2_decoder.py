@@ -1,8 +1,8 @@
 """CTranslate2 with a Transformer of the same size as our model: a proxy, whose layers have one feed-forward network.
 
-Encoder, numbers of layers, widths, vocabulary and output matrix are those of our model. The decoder has standard
-layers, whose feed-forward networks together have as many parameters as ours. So the models have the same size, except
-for layer norms.
+The encoder, the numbers of layers, the widths, the vocabulary and the output matrix are those of our model. The decoder
+has standard layers, whose feed-forward networks together have as many parameters as ours, so the models have the same
+size, except for layer norms.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.layer_plan import LayerKind
 
-COMPUTE = {"fp32": "float32", "int8": "int8"}  # by --precision
+COMPUTE = {"fp32": "float32", "int8": "int8"}  # --precision -> CTranslate2's name
 
 
 def same_size_transformer(options: argparse.Namespace, task: SimpleNamespace) -> TransformerModelBase:
@@ -66,9 +66,9 @@ def translator(options: argparse.Namespace, task: SimpleNamespace) -> Any:
 def ctranslate2_decoding(
     options: argparse.Namespace, beam: int, words: int
 ) -> Callable[[dict[str, Any]], list[Tensor]]:
-    """CTranslate2's search with a given language token.
+    """CTranslate2's search after a given language token.
 
-    Every hypothesis has ``words + 1`` words, so that there is a step for each word and for the end, as for the other
+    Every hypothesis has ``words + 1`` words, so there is one step for each word and one for the end, as for the other
     contestants.
     """
     task = models.make_task(options.vocabulary)
@@ -90,7 +90,9 @@ def ctranslate2_decoding(
         )
         hypotheses = [result.hypotheses[0] for result in found]
         if {len(hypothesis) for hypothesis in hypotheses} != {length}:
-            raise InputError(f"CTranslate2 generated hypotheses of other lengths than {length}: the work is not equal")
+            raise InputError(
+                f"CTranslate2 generated hypotheses of lengths other than {length}, so its work is not comparable"
+            )
         return [torch.tensor([dictionary.index(word) for word in each[len(given) :]]) for each in hypotheses]
 
     return decode

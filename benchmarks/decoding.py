@@ -49,7 +49,7 @@ STATIC = f"{HUGGINGFACE}, static cache"  # on a GPU, where steps with fixed shap
 PROXY = "CTranslate2, same-size Transformer"
 # The minimum ratio to Hugging Face on a CPU with beam 5, in the same precision, or in float32 for int8.
 CPU_AIMS = {"fp32": 1.5, "bf16": 1.5, INT8: 3.0}
-FIT = "fit"  # the batch that fits into memory
+FIT = "fit"  # the largest batch that fits into memory
 PACKAGES = {HUGGINGFACE: "transformers", PROXY: "ctranslate2"}
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 
@@ -74,7 +74,7 @@ def our_model(options: argparse.Namespace, task: Any) -> Any:
 
 
 def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
-    """Ours, ours with a restricted vocabulary or without a cache, or the same search with stock fairseq modules."""
+    """Our decoding, with or without a variation, or the same search with stock fairseq modules."""
     task = models.make_task(options.vocabulary)
     model = our_model(options, task)
     if name == STOCK:
@@ -114,7 +114,7 @@ def huggingface_decoding(name: str, options: argparse.Namespace, beam: int, word
     from transformers import LogitsProcessor, LogitsProcessorList
 
     class Length(LogitsProcessor):
-        """Ends hypotheses after ``words`` words, with the score of ``</s>`` (``forced_eos_token_id`` would drop it)."""
+        """Ends hypotheses after ``words`` words with the score of ``</s>``, which ``forced_eos_token_id`` drops."""
 
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
             ends = input_ids.size(1) == words + 2
@@ -149,7 +149,7 @@ def huggingface_decoding(name: str, options: argparse.Namespace, beam: int, word
 
 
 def decoding_of(name: str, options: argparse.Namespace, beam: int, words: int) -> Decode:
-    """The search of a contestant."""
+    """The decoding function of a contestant."""
     if name == PROXY:
         from ctranslate2_decoder import ctranslate2_decoding  # ctranslate2 may be missing
 
@@ -183,7 +183,7 @@ def fits(decode: Decode, options: argparse.Namespace, batch: int) -> bool:
 
 
 def one_turn(name: str, options: argparse.Namespace, beam: int, batch: int | str) -> dict[str, Any]:
-    """Seconds, peak memory in MiB, batch and words of the best hypothesis of each sentence."""
+    """The seconds, peak memory in MiB, batch size, and the words of the best hypothesis of each sentence."""
     decode = decoding_of(name, options, beam, options.words)
     sentences = largest_batch(partial(fits, decode, options)) if batch == FIT else int(batch)
     sample = models.make_batch(sentences, options.tokens, options.vocabulary, options.device)
@@ -208,10 +208,10 @@ def profile(options: argparse.Namespace) -> str:
 
 
 def check_words(setting: str, turns: dict[str, list[dict[str, Any]]], precision: str) -> dict[str, float]:
-    """The share of sentences for which each contestant, except the proxy, generated the same output as ours.
+    """The share of sentences for which each contestant except the proxy generated the same output as ours.
 
     Raises:
-        InputError: a contestant with the whole vocabulary differs in float32, where the computation is the same.
+        InputError: in float32, where the computation is the same, a contestant with the whole vocabulary differs.
     """
     shares = {}
     for name, rounds in turns.items():
@@ -269,25 +269,29 @@ def setting_ratios(
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=3)
-    parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (%(default)s)")
-    parser.add_argument("--encoder-layers", type=int, metavar="N", help="number of encoder layers (the architecture's)")
+    parser.add_argument("--arch", default="xlm_swcm_small", help="architecture of this package (default: %(default)s)")
+    parser.add_argument(
+        "--encoder-layers", type=int, metavar="N", help="number of encoder layers (default: the architecture's)"
+    )
     measure.add_numbers(
         parser,
         """
-        vocabulary  30_000  symbols
+        vocabulary  30_000  number of symbols
         tokens         256  tokens per source
         words           32  words per hypothesis
         """,
     )
     precisions = (*models.PRECISIONS, INT8)
-    parser.add_argument("--precision", choices=precisions, default="fp32", help="int8: linear layers on a CPU")
+    parser.add_argument(
+        "--precision", choices=precisions, default="fp32", help="int8 quantizes linear layers, on a CPU (fp32)"
+    )
     parser.add_argument("--beams", type=int, nargs="+", default=[5, 1], metavar="N", help="beam sizes (default: 5 1)")
-    parser.add_argument("--batches", nargs="+", default=["1", "4"], metavar="N", help=f"sentences, or {FIT} (1 4)")
+    parser.add_argument("--batches", nargs="+", default=["1", "4"], metavar="N", help=f"batch sizes, or {FIT} (1 4)")
     return parser
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse options that cannot be measured."""
+    """Raise :class:`InputError` for options that cannot be measured."""
     for batch in options.batches:
         if batch == FIT and options.device != "cuda":
             raise InputError(f"--batches {FIT}: only works on a GPU; give numbers, or add --device cuda")
@@ -305,7 +309,7 @@ def without_proxy(options: argparse.Namespace) -> list[str]:
     """A line for the report if CTranslate2 cannot take part, otherwise none."""
     elsewhere = ""
     if options.device != "cpu" or options.precision not in ("fp32", INT8):
-        elsewhere = "it is compared in float32 and int8 on a CPU"
+        elsewhere = "it is compared only in float32 and int8 on a CPU"
     return models.without("CTranslate2", "ctranslate2", "ctranslate2", elsewhere)
 
 
@@ -341,7 +345,7 @@ def main() -> None:
             name: [{key: value for key, value in turn.items() if key != "words"} for turn in rounds]
             for name, rounds in turns.items()
         }
-    clock = "on the clock" if options.device == "cuda" else "of processor time"
+    clock = "of wall-clock time" if options.device == "cuda" else "of processor time"
     report = measure.Report(
         question="decoding" if options.precision == "fp32" else f"decoding_{options.precision}",
         title="Decoding" if options.precision == "fp32" else f"Decoding in {options.precision}",
@@ -353,7 +357,7 @@ def main() -> None:
             *models.without_huggingface(),
             *without_proxy(options),
         ],
-        headers=["search", "", "sentences", "s until written", "sentences/s", "words/s", "peak MiB", "words as ours"],
+        headers=["search", "", "sentences", "s per batch", "sentences/s", "words/s", "peak MiB", "same output as ours"],
         rows=rows,
         ratios=ratios,
         notes=[measure.apart(profile, options)],

@@ -2,8 +2,8 @@
 
     python benchmarks/encoder_parity.py DIRECTORY
 
-Needs transformers. The exit status is 1 if the largest difference between the last hidden states at
-non-padding positions (float32) is 1e-5 or more.
+Needs transformers. The exit status is 1 if the last hidden states (float32) differ by 1e-5 or more at any position that
+is not padding.
 """
 
 import argparse
@@ -36,7 +36,7 @@ LINES = [
 def main() -> None:
     """Print the sizes of both encoders and the largest difference."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="an encoder in Hugging Face layout")
     directory = parser.parse_args().directory
     weights = read_encoder(directory)
     processor = load_sentencepiece(directory / SENTENCEPIECE_FILE)

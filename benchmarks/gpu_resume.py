@@ -3,8 +3,8 @@
     python benchmarks/gpu_resume.py OUT                                  # one GPU: fp16 and bf16
     python benchmarks/gpu_resume.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500
 
-Trains with scheduled sampling for --updates updates in one run, and again in two halves, and compares all weights.
-All files go to OUT. The exit status is 1 if a check fails.
+Trains with scheduled sampling for --updates updates, once in one run and once in two halves, and compares all weights.
+All files are written to OUT. The exit status is 1 if a check fails.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def resumed(args: argparse.Namespace, precision: str) -> list[str]:
-    """Messages about differences between a training in one run and one in two halves; none if there are none."""
+    """A message if a training in two halves differs from one in a single run, or if one of them fails."""
     at_once, halves = (args.out / precision / name for name in ("at_once", "halves"))
     for folder, updates in ((at_once, args.updates), (halves, args.updates // 2), (halves, args.updates)):
         done = train(args, folder, updates, *FLAGS[precision])
@@ -59,14 +59,14 @@ def resumed(args: argparse.Namespace, precision: str) -> list[str]:
 
 
 def refused(args: argparse.Namespace) -> list[str]:
-    """--amp must be refused in one line."""
+    """A message if --amp is not refused in one line."""
     done = train(args, args.out / "amp", 1, "--amp")
     line = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
     return [] if done.returncode and line.startswith("error: --amp") else [f"--amp was not refused: {line}"]
 
 
 def generated(args: argparse.Namespace, precision: str) -> list[str]:
-    """Check that generation writes a text for every source."""
+    """A message if generation does not write a text for every source."""
     path = args.out / precision / "halves" / "checkpoint_last.pt"
     search = ["--path", path, "--gen-subset", "train", "--beam", "5", "--max-len-b", "10", "--max-sentences", "64"]
     half = ["--fp16"] if precision == "fp16" else []
@@ -78,7 +78,9 @@ def generated(args: argparse.Namespace, precision: str) -> list[str]:
 def main() -> None:
     """Create the data, run all checks, and print problems."""
     parser = build_parser(__doc__, updates=8)
-    parser.add_argument("--pairs", type=int, default=200, help="pairs to train on and to generate (default: 200)")
+    parser.add_argument(
+        "--pairs", type=int, default=200, help="number of pairs to train on and to generate (default: 200)"
+    )
     args = parser.parse_args()
     args.out = args.out.resolve()
     make_data(args.out / "data", args.vocabulary, args.pairs)

@@ -3,10 +3,10 @@
 #
 #   benchmarks/gpu_session.sh OUT                    # all pieces, one after the other
 #   benchmarks/gpu_session.sh OUT chunks decoding    # only these pieces
-#   SCALE=smoke benchmarks/gpu_session.sh OUT        # at tiny size on a CPU: only checks that everything runs
+#   SCALE=smoke benchmarks/gpu_session.sh OUT        # at a tiny size on a CPU: only checks that everything runs
 #
 # Each piece writes OUT/PIECE.log and, if it succeeds, OUT/PIECE.done and its report. Finished pieces are not repeated, so
-# the same command continues after an interruption. If a piece fails, it is named, and the next one starts.
+# the same command continues after an interruption. If a piece fails, the script reports it and continues with the next.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PIECES=(smoke resume chunks aligned attention compile micro sampling graphs decoding pretraining)
@@ -33,7 +33,7 @@ case ${SCALE:-full} in
     SIZE=(--device cpu --arch xlm_swcm_tiny --vocabulary 200 --tokens 8 --rounds 1 --steps 1)
     SENTENCES=2 ROWS="4 8" MICRO="1 2" LIMIT=${LIMIT:-3600}
     SMOKE=(--precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3 --updates 60)
-    COMPILE=(--backend aot_eager) # inductor takes two minutes of processor time for a hundred kernels, regardless of size
+    COMPILE=(--backend aot_eager) # at any size, inductor takes two minutes of processor time for a hundred kernels
     RESUME=(--precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --updates 4 --pairs 40)
     ATTENTION=(--device cpu --steps 1)
     DECODING=(--arch xlm_swcm_tiny --vocabulary 200 --tokens 12 --words 3 --rounds 1 --beams 2 --batches 2)
@@ -79,7 +79,7 @@ pretraining() {
   done
 }
 
-# --- one after the other ---
+# --- running the pieces one after the other ---
 
 failed=()
 set -m # each piece is a process group, which can be killed as a whole
@@ -90,7 +90,7 @@ for piece in "${@:-${PIECES[@]}}"; do
   worker=$!
   ( sleep "$LIMIT" && kill -- "-$worker" ) 2>/dev/null &
   watch=$!
-  disown "$watch" # suppress the shell's message when it is killed
+  disown "$watch" # no message from the shell when it is killed
   if wait "$worker"; then
     touch "$OUT/$piece.done"
     echo "$piece: $((SECONDS - began)) s"
@@ -100,4 +100,4 @@ for piece in "${@:-${PIECES[@]}}"; do
   fi
   kill -- "-$watch" 2>/dev/null
 done
-[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}; the same command repeats them" >&2; exit 1; }
+[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}; to repeat them, run the same command" >&2; exit 1; }

@@ -2,11 +2,12 @@
 
     python benchmarks/gpu_smoke.py OUT                                  # one GPU with 24 GB or more
     python benchmarks/gpu_smoke.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500 --lr 2e-3
-                                                                        # the same on a CPU, to test the script
+                                                                        # on a CPU, to test the script
 
-Task, criterion (including scheduled sampling) and optimizer are those of this package. The data is artificial: the task
-is to reverse sentences of Zipf-distributed pieces, over a vocabulary of CINO's size. All files go to OUT. The exit
-status is 1 if a run fails, its loss does not fall by 5%, or it overflows in the second half.
+The task, the criterion (with scheduled sampling) and the optimizer are those of this package. The data is artificial:
+the model learns to reverse sentences of Zipf-distributed pieces, over a vocabulary of CINO's size. All files are
+written to OUT. The exit status is 1 if a run fails, if its loss does not fall by 5%, or if it overflows in the second
+half.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def train(args: argparse.Namespace, precision: str) -> str:
 
 
 def judge(log: str, updates: int) -> tuple[str, bool]:
-    """A line of results, and whether they pass."""
+    """The line with the results, and whether they pass."""
     rows = [json.loads(row) for row in re.findall(r"train_inner \| (\{.*\})", log)]
     losses = [float(row["loss"]) for row in rows]
     first, last = np.mean(losses[:WINDOW]), np.mean(losses[-WINDOW:])
@@ -80,10 +81,12 @@ def build_parser(description: str, updates: int) -> argparse.ArgumentParser:
     """A parser with the options of this check and of gpu_resume.py."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="directory for data, checkpoints and logs")
-    parser.add_argument("--precision", nargs="+", choices=FLAGS, default=["fp16", "bf16"])
-    parser.add_argument("--arch", default="xlm_swcm_base")
-    parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols")
-    parser.add_argument("--updates", type=int, default=updates)
+    parser.add_argument(
+        "--precision", nargs="+", choices=FLAGS, default=["fp16", "bf16"], help="precisions (default: fp16 bf16)"
+    )
+    parser.add_argument("--arch", default="xlm_swcm_base", help="architecture (default: %(default)s)")
+    parser.add_argument("--vocabulary", type=int, default=CINO_VOCABULARY, help="number of symbols (%(default)s)")
+    parser.add_argument("--updates", type=int, default=updates, help="number of updates (default: %(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda", help="where to train (default: cuda)")
     return parser
 
@@ -91,7 +94,7 @@ def build_parser(description: str, updates: int) -> argparse.ArgumentParser:
 def main() -> None:
     """Create the data, train once per precision, and print a table."""
     parser = build_parser(__doc__, updates=200)
-    parser.add_argument("--lr", default="1e-4", help="peak learning rate")
+    parser.add_argument("--lr", default="1e-4", help="peak learning rate (default: %(default)s)")
     args = parser.parse_args()
     make_data(args.out / "data", args.vocabulary)
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -100,7 +103,7 @@ def main() -> None:
         )
     device = measure.machine(args.device)
     print(f"{args.arch}, {args.vocabulary:,} symbols, {args.updates} updates, torch {torch.__version__}, {device}")
-    print(f"{'':10}{f'first {WINDOW}':>10}{f'last {WINDOW}':>10}{'overflows':>11}{'of them late':>14}{'words/s':>12}")
+    print(f"{'':10}{f'first {WINDOW}':>10}{f'last {WINDOW}':>10}{'overflows':>11}{'in 2nd half':>14}{'words/s':>12}")
     good = []
     for precision in args.precision:
         line, fine = judge(train(args, precision), args.updates)

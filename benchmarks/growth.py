@@ -1,13 +1,13 @@
-"""Measure how time and memory of a training step grow with sentence length, batch, vocabulary and layer interval X.
+"""Measure how the cost of a training step grows with sentence length, batch size, vocabulary and layer interval X.
 
     python benchmarks/growth.py                                                          # a CPU, two minutes
     python benchmarks/growth.py --device cuda --arch xlm_swcm_base --precision bf16 --sentences 32 --tokens 256 \\
         --vocabulary 135364 --encoder-layers 12 --rounds 3 --steps 5                     # a GPU
 
 Only one quantity varies at a time; the options set the others. The exponent is the slope of a straight line through the
-logarithms: 1 means proportional, 2 quadratic (like attention in the length). Memory is measured above that of a process
-that has only imported everything. X is represented by the resulting number of decoder layers. Also draws a figure (pip
-install swcm_fairseq[plots]).
+logarithms: 1 means proportional, 2 means quadratic (as attention is in the length). Memory excludes what the imports
+alone need. X is represented by the resulting number of decoder layers. Also draws a figure (pip install
+swcm_fairseq[plots]).
 """
 
 import argparse
@@ -39,7 +39,7 @@ LABELS = {"tokens": "sentence length", "sentences": "sentences", "vocabulary": "
 
 
 def one_point(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds per step and MiB above the imports."""
+    """The seconds per step, and the MiB in addition to those after the imports."""
     before = measure.peak_memory("cpu") if options.device == "cpu" else 0.0
     changes = {"normal_layer_interval": options.normal_layer_interval}
     turn = train_step.one_turn(train_step.OURS, options, changes)
@@ -93,7 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_model_options(parser, vocabulary=30_000, sentences=2, tokens=64)
     parser.set_defaults(encoder_layers=6)
     parser.add_argument("--steps", type=int, default=2, metavar="N", help="timed steps per point (default: 2)")
-    parser.add_argument("--vary", nargs="+", choices=tuple(AXES), default=list(AXES), help="default: all")
+    parser.add_argument(
+        "--vary", nargs="+", choices=tuple(AXES), default=list(AXES), help="what to vary (default: all)"
+    )
     return parser
 
 
@@ -110,16 +112,16 @@ def gather(grid: dict[str, Any], results: dict[str, list[dict[str, float]]]) -> 
 
 
 def row(axis: str, curve: dict[str, list[Any]]) -> tuple[list[str], measure.Ratio]:
-    """A row of the table, and the claim that costs grow no faster than necessary."""
+    """A row of the table, and the claim that costs grow no faster than the aim allows."""
     slopes = [exponent(curve["size"], curve[cost]) for cost in ("seconds", "mib")]
     cells = [
-        LABELS.get(axis, "X (exponents: of the decoder layers)"),
+        LABELS.get(axis, "X (exponents of the number of decoder layers)"),
         ", ".join(f"{value:,}" for value in curve["value"]),
         ", ".join(f"{cost:.2f}" for cost in curve["seconds"]),
         ", ".join(f"{cost:,.0f}" for cost in curve["mib"]),
         *(f"{slope:.2f}" for slope in slopes),
     ]
-    claim = f"exponent of time or memory, the larger: {LABELS.get(axis, 'decoder layers')}"
+    claim = f"larger exponent of time and memory: {LABELS.get(axis, 'decoder layers')}"
     return cells, measure.Ratio(claim, [max(slopes)], at_most=AXES[axis][1])
 
 

@@ -60,7 +60,7 @@ class AttentionThenFFN(nn.Module):
 
 
 class OutputMatrix(nn.Module):
-    """The language model head: a matrix."""
+    """A language model head that is only a matrix."""
 
     def __init__(self, config: XLMRobertaConfig):
         super().__init__()
@@ -72,7 +72,7 @@ class OutputMatrix(nn.Module):
 
 
 def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
-    """``ours`` in the classes of transformers; weights are copied, and shared weights stay shared."""
+    """Build ``ours`` from the classes of transformers; weights are copied, and shared weights stay shared."""
     cfg, plan = ours.cfg, ours.decoder.plan
     size = {
         "vocab_size": ours.decoder.embed_tokens.num_embeddings,
@@ -111,7 +111,7 @@ def huggingface_model(ours: XLMSWCMModel) -> EncoderDecoderModel:
 
 @torch.no_grad()
 def _copy(ours: XLMSWCMModel, encoder: XLMRobertaModel, decoder: XLMRobertaForCausalLM) -> None:
-    """Copy all weights; raises KeyError if transformers uses other names, RuntimeError if one is not copied."""
+    """Copy all weights; raises KeyError if transformers uses other names, RuntimeError if a weight is not copied."""
     names = [ENCODER_LAYER] * len(ours.encoder.layers)
     _copy_stack(ours.encoder, encoder, names)
     names = [NORMAL_LAYER if p.kind is LayerKind.NORMAL else INHERITED_LAYER for p in ours.decoder.plan]
@@ -124,7 +124,7 @@ def _copy(ours: XLMSWCMModel, encoder: XLMRobertaModel, decoder: XLMRobertaForCa
 
 
 def _copy_stack(ours: nn.Module, theirs: XLMRobertaModel, names: list[dict[str, str]]) -> None:
-    """Copy the embeddings and layers of an encoder or decoder; ``names`` has the table of each layer."""
+    """Copy the embeddings and layers of an encoder or decoder; ``names`` is the table of names of each layer."""
     pairs = [(f"{one}.", f"embeddings.{other}.") for one, other in EMBEDDINGS.items()]
     for i, table in enumerate(names):
         pairs += [(f"layers.{i}.{one}.", f"encoder.layer.{i}.{other}.") for one, other in table.items()]

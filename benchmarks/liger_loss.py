@@ -1,7 +1,7 @@
-"""Hugging Face's model with Liger's fused loss (liger_kernel, MIT license), with the chunk size that is fastest here.
+"""Hugging Face's model with Liger's fused loss (liger_kernel, MIT license) at the chunk size that is fastest here.
 
-Liger multiplies features and output matrix for a chunk of rows at a time, like our criterion. Its default chunk has 128
-rows for 19,200 rows of 768 features and 135,364 words; ``chunk_mem_const`` allows multiples of that.
+Like our criterion, Liger multiplies the features by the output matrix for one chunk of rows at a time. For 19,200 rows
+of 768 features and 135,364 words, its default chunk has 128 rows; ``chunk_mem_const`` allows multiples of that.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ FusedLoss = Callable[..., Any]  # liger_kernel.transformers.functional.liger_fus
 
 
 class FeaturesOnly(nn.Module):
-    """In place of a language model head: keeps its matrix as ``decoder`` and returns the features."""
+    """A replacement for a language model head that keeps its matrix as ``decoder`` but returns the features."""
 
     def __init__(self, head: nn.Module):
         super().__init__()
@@ -62,7 +62,7 @@ class LigerLoss:
         )
 
     def _fastest(self, *tensors: Tensor) -> int:
-        """The budget with the fastest forward and backward pass; this search does not count towards peak memory."""
+        """The budget with the fastest forward and backward pass; this search does not count toward peak memory."""
         features, weight, target = (each.detach() for each in tensors)
         device = features.device.type
 

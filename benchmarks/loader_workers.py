@@ -3,10 +3,9 @@
     python benchmarks/loader_workers.py                                    # made-up text, batches of 75 x 256 tokens
     python benchmarks/loader_workers.py --data DATA_BIN --rate 300000      # a data directory, a faster GPU
 
-Runs the whole data loading of training (sampling, noise, pairs, batching, transport between processes) as in
-fairseq-train, without a model. Loading must supply the number of target tokens per second that training consumes, which
-is given by --rate and measured by benchmarks/train_step.py. Time is wall-clock time, because several processes work at
-once.
+Loads data as fairseq-train does (sampling, noise, pairs, batching, transport between processes), but without a model.
+Loading must supply as many target tokens per second as training consumes; give this number, which
+benchmarks/train_step.py measures, as --rate. Times are wall-clock times, because several processes work at once.
 """
 
 import argparse
@@ -31,7 +30,7 @@ BUFFER = 10  # fairseq's --data-buffer-size
 
 
 def make_task(data: Path, tokens: int) -> MultilingualDenoisingMTTask:
-    """The task on a data directory, with its training set."""
+    """The task for a data directory, with its training set."""
     values = {
         "data": str(data),
         "tokens_per_sample": tokens,
@@ -73,8 +72,8 @@ def workers_needed(speeds: dict[int, float], rate: float) -> tuple[int, bool]:
     """The fewest workers that supply ``rate`` tokens per second, and whether that was measured.
 
     Args:
-        speeds: tokens per second with each number of workers.
-        rate: tokens per second that training consumes.
+        speeds: the number of tokens per second for each number of workers.
+        rate: the number of tokens per second that training consumes.
 
     Returns:
         A number that was measured to suffice, or one extrapolated from the best rate per worker.
@@ -93,26 +92,35 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_numbers(
         parser,
         """
-        vocabulary  30_000  for made-up text
-        tokens         256  --tokens-per-sample
-        batch_size      75  sentences
-        batches        100  batches per turn
-        warm_up         20  batches before them
+        vocabulary  30_000  number of symbols of made-up text
+        tokens         256  maximum tokens per sample
+        batch_size      75  samples per batch
+        batches        100  timed batches per turn
+        warm_up         20  batches before the timed ones
         """,
     )
     parser.add_argument(
-        "--workers", type=int, nargs="+", default=[0, 1, 2, 4], metavar="N", help="numbers to try (default: 0 1 2 4)"
+        "--workers",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2, 4],
+        metavar="N",
+        help="numbers of workers to try (default: 0 1 2 4)",
     )
-    parser.add_argument("--rate", type=float, default=100_000, metavar="R", help="target tokens per second (100,000)")
+    parser.add_argument(
+        "--rate", type=float, default=100_000, metavar="R", help="target tokens/s of training (100,000)"
+    )
     return parser
 
 
 def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, float]]]) -> measure.Report:
-    """The table and the number of workers that are needed."""
+    """The report, with a table and the number of workers needed."""
     tokens = {name: [turn["tokens"] for turn in rounds] for name, rounds in turns.items()}
     speeds = {int(name): statistics.median(values) for name, values in tokens.items()}
     needed, measured = workers_needed(speeds, options.rate)
-    how = "measured" if measured else "extrapolated from the best rate of one worker; none of these numbers is enough"
+    how = (
+        "measured" if measured else "extrapolated from the best rate of one worker; none of the numbers tried is enough"
+    )
     rows = [
         [name, measure.spread([turn["batches"] for turn in rounds], 1), measure.spread(tokens[name], 0)]
         for name, rounds in turns.items()
@@ -122,7 +130,7 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
         device="cpu",
         settings=[
             f"{measure.text_of(options)}, batches of {options.batch_size} x {options.tokens} tokens",
-            f"{options.rounds} rounds of {options.batches} batches; median (range); seconds on the clock",
+            f"{options.rounds} rounds of {options.batches} batches; median (range); wall-clock seconds",
         ],
         headers=["--num-workers", "batches/s", "target tokens/s"],
         rows=rows,

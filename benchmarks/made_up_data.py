@@ -1,4 +1,4 @@
-"""Data directories for benchmarks, with made-up sentences whose pieces are distributed as in real text."""
+"""Data directories for benchmarks: made-up sentences whose pieces are distributed as in real text."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measure a step of masked language modelling with the softmax over one language's pieces or a pruned vocabulary.
+"""Measure a step of masked language modeling with a pruned vocabulary or a softmax over one language's pieces.
 
     python benchmarks/masked_lm.py                                                    # a CPU, float32
     python benchmarks/masked_lm.py --device cuda --layers 12 --width 768 --sentences 128 --tokens 256 \\
@@ -6,8 +6,8 @@
 
 CINO (Yang et al. 2022) reports that a step takes about 35% less time with 135,359 pieces than with 274,701 (section
 3.1), and another 10% less with the softmax over the pieces of one language (section 3.2.2). The model is always
-fairseq's RoBERTa; 20% of the tokens are predicted. A step is forward, backward and AdamW. Each turn runs in a separate
-process.
+fairseq's RoBERTa, and 20% of the tokens are predicted. A step is forward, backward and AdamW. Each turn runs in a
+separate process.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def make_model(options: argparse.Namespace, task: SimpleNamespace) -> RobertaMod
 
 
 def make_batch(options: argparse.Namespace) -> dict[str, Any]:
-    """Texts of full length in the pieces of the language."""
+    """A batch of texts of full length, made of pieces of the language."""
     generator = torch.Generator().manual_seed(0)
     shape = (options.sentences, options.tokens)
     text = torch.randint(4, options.language, shape, generator=generator)
@@ -65,7 +65,7 @@ def make_batch(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def one_turn(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds per step after the first, peak memory in MiB, and the loss of the last step."""
+    """The seconds per step after the first, the peak memory in MiB, and the loss of the last step."""
     torch.set_num_threads(options.threads)
     task = make_task(options.unpruned if name == WHOLE else options.vocabulary, options.language)
     model = make_model(options, task).to(options.device, models.PRECISIONS[options.precision]).train()
@@ -90,15 +90,15 @@ def build_parser() -> argparse.ArgumentParser:
         parser,
         """
         layers            4  encoder layers
-        width           256  hidden units, a multiple of 64
-        unpruned    274_701  symbols before pruning
-        vocabulary  135_359  symbols after pruning
-        language     40_000  pieces of the language
+        width           256  number of hidden units, a multiple of 64
+        unpruned    274_701  number of symbols before pruning
+        vocabulary  135_359  number of symbols after pruning
+        language     40_000  number of pieces of the language
         sentences        16  sentences per batch
         tokens          128  tokens per sentence
         """,
     )
-    add("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="precision of model and optimizer")
+    add("--precision", choices=tuple(models.PRECISIONS), default="fp32", help="precision of model and optimizer (fp32)")
     add("--steps", type=int, default=2, metavar="N", help="timed steps per turn (default: %(default)s)")
     return parser
 
@@ -122,7 +122,7 @@ def main() -> None:
         for name, turns in results.items()
     ]
     report = measure.Report(
-        title="A step of masked language modelling: pruned vocabulary and one language's softmax",
+        title="A step of masked language modeling: pruned vocabulary and the softmax of one language",
         device=options.device,
         settings=[
             f"RoBERTa with {options.layers} layers of {options.width}, {options.unpruned:,} symbols before and "

@@ -1,4 +1,4 @@
-"""Common code of the benchmarks: description of the machine, turns of the contestants, memory, and reports.
+"""Common code of the benchmarks: describing the machine, taking turns, measuring time and memory, writing reports.
 
 A benchmark passes its contestants to :func:`alternate`, computes :class:`Ratio` claims from the results, and writes a
 :class:`Report`: ``<question>_<hardware>_<date>.md`` for reading, and ``.json`` with the same content and all raw
@@ -28,22 +28,24 @@ from typing import Any, TypeVar
 import torch
 from tqdm import tqdm
 
-logging.disable(logging.INFO)  # from torch.compile, matplotlib and fairseq, which enables all logging
+logging.disable(logging.INFO)  # of torch.compile and matplotlib; fairseq enables all logging
 
 T = TypeVar("T")
 MIB = 2**20
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("torch", "ve-fairseq", "swcm_fairseq")
-MISSED = "What limits a missed aim: [benchmarks/README.md](../README.md#what-limits-the-numbers)."
+MISSED = "Why an aim is missed: [benchmarks/README.md](../README.md#what-limits-the-numbers)."
 
 
 def build_parser(description: str, rounds: int) -> argparse.ArgumentParser:
     """A parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each process on a CPU (1)")
-    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns per contestant ({rounds})")
-    parser.add_argument("--note", default="", help="line to add to the report, e.g. about other work on the machine")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads per process on a CPU (default: 1)")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, metavar="N", help=f"turns per contestant (default: {rounds})"
+    )
+    parser.add_argument("--note", default="", help="line to add to the report, for example about other programs")
     parser.add_argument(
         "--output", type=Path, default=RESULTS, metavar="DIR", help="directory for reports (%(default)s)"
     )
@@ -59,12 +61,12 @@ def add_numbers(parser: argparse._ActionsContainer, table: str) -> None:
 
 
 def text_of(options: argparse.Namespace) -> str:
-    """The name of ``--data``, or a description of the made-up text, for the report."""
+    """For the report, the name of ``--data`` or a description of the made-up text."""
     return options.data.name if options.data else f"made-up text, {options.vocabulary:,} symbols"
 
 
 def machine(device: str) -> str:
-    """A description of processor or GPU, cores or memory, and threads, without names of people or hosts."""
+    """A description of the processor (cores, threads) or the GPU (memory), without names of people or hosts."""
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
@@ -93,7 +95,7 @@ def environment(device: str) -> dict[str, str]:
 
 
 def peak_memory(device: str) -> float:
-    """Peak memory of this process so far, in MiB: allocated on the GPU, or resident."""
+    """The peak memory of this process so far in MiB: allocated on the GPU, or resident on a CPU."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / MIB
     status = Path("/proc/self/status")
@@ -105,7 +107,7 @@ def peak_memory(device: str) -> float:
 
 
 def seconds(step: Callable[[], Any], device: str) -> float:
-    """The time of a call: wall-clock time on a GPU; processor time on a CPU, which other programs hardly affect."""
+    """The seconds that a call takes: wall-clock time on a GPU; on a CPU, processor time, which others hardly affect."""
     clock = time.perf_counter if device == "cuda" else time.process_time
     before = clock()
     step()
@@ -116,8 +118,8 @@ def seconds(step: Callable[[], Any], device: str) -> float:
 
 def describe_rounds(options: argparse.Namespace) -> str:
     """The number of measurements, for the report; ``options.steps`` are timed per turn."""
-    clock = "on the clock" if options.device == "cuda" else "of processor time"
-    return f"{options.rounds} rounds of {options.steps} steps after a first one; median (range); seconds {clock}"
+    clock = "of wall-clock time" if options.device == "cuda" else "of processor time"
+    return f"{options.rounds} rounds of {options.steps} steps after an uncounted one; median (range); seconds {clock}"
 
 
 def apart(function: Callable[..., T], *arguments: Any) -> T:
@@ -141,7 +143,7 @@ def alternate(rounds: int, contestants: dict[str, Callable[[], T]]) -> dict[str,
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median and range, as ``0.48 (0.47-0.50)``, or a single value."""
+    """The median and range, such as ``0.48 (0.47-0.50)``, or a single value."""
     middle = f"{statistics.median(values):,.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
 
@@ -155,8 +157,8 @@ class Ratio:
         values: the ratio in each round.
         at_least: the aim, if a large ratio is good.
         at_most: the aim, if a small ratio is good.
-        above: measurements of the first contestant in each round; [] if the ratio was measured directly.
-        below: measurements of the second contestant.
+        above: the measurements of the first contestant, one per round; [] if the ratio was measured directly.
+        below: the measurements of the second contestant.
     """
 
     name: str
@@ -194,12 +196,12 @@ class Report:
     Attributes:
         title: the heading.
         device: ``cpu`` or ``cuda``.
-        settings: lines that describe what was measured and how.
-        headers: column headings of the table.
-        rows: rows of the table, as text.
+        settings: the lines that describe what was measured and how.
+        headers: the column headings of the table.
+        rows: the rows of the table, as text.
         ratios: the claims.
-        notes: paragraphs, or lines of another table, after the claims.
-        packages: other packages whose versions are relevant.
+        notes: paragraphs, or the lines of another table, to add after the claims.
+        packages: further packages whose versions are relevant.
         raw: all measurements, for the JSON file.
         question: the first part of the file names, such as ``train_step``; by default, the name of the program.
     """
@@ -234,7 +236,7 @@ class Report:
         return {**asdict(self), **own, "versions": versions(*self.packages), "ratios": ratios}
 
     def stem(self, output: Path) -> Path:
-        """The path of the files in the directory ``output``, without extension."""
+        """The path of both files in the directory ``output``, without extension."""
         return output / f"{self.question}_{hardware(self.device)}_{today()}"
 
     def write(self, output: Path, note: str = "") -> None:

@@ -1,13 +1,13 @@
-"""Compare samples and tokens per second from denoising in this project and in fairseq, on the same text in one run.
+"""Compare the denoising of this project with that of fairseq, in tokens per second on the same text in one run.
 
     python benchmarks/noise_throughput.py                         # made-up text
     python benchmarks/noise_throughput.py --data DATA_BIN --lang bo --tokens-per-sample 512
 
 DATA_BIN is a data directory written by swcm binarize. Both contestants read the same memory-mapped text of at most
 ``--tokens-per-sample`` positions, mask 35% of the words in Poisson(3.5) spans, permute sentences, and collate batches
-of the same size; each turn runs in a separate process. fairseq runs without the TokenBlockDataset that its tasks
-insert, which does not work with numpy 2, and it permutes no sentences, because it looks for ``</s>`` in the text. Both
-make it faster than in actual use.
+of the same size. Each turn runs in a separate process. fairseq runs without the TokenBlockDataset that its tasks
+insert, because that does not work with numpy 2, and it permutes no sentences, because it looks for ``</s>`` in the
+text. Both make it faster than in actual use.
 """
 
 import argparse
@@ -36,7 +36,7 @@ OURS, FAIRSEQ = "ours", "stock fairseq"
 def fairseq_dataset(data: Path, lang: str, positions: int, seed: int) -> DenoisingDataset:
     """fairseq's denoising with mBART's noise, one sample per text.
 
-    It omits the TokenBlockDataset that fairseq's tasks insert, which does not work with numpy 2.
+    The TokenBlockDataset that fairseq's tasks insert is omitted, because it does not work with numpy 2.
     """
     dictionary = MultilingualDictionary.of(load_vocabulary(data))
     text = load_side(data, f"{lang}/train", dictionary)
@@ -66,7 +66,7 @@ def fairseq_dataset(data: Path, lang: str, positions: int, seed: int) -> Denoisi
 
 
 def our_dataset(data: Path, lang: str, positions: int, seed: int):
-    """The training set of this task."""
+    """The training set of our task."""
     values = {
         "data": str(data),
         "langs": lang,
@@ -89,7 +89,7 @@ SIDES = {OURS: our_dataset, FAIRSEQ: fairseq_dataset}
 
 
 def one_turn(name: str, options: argparse.Namespace, data: Path) -> dict[str, float]:
-    """Seconds for noise and batching of the first samples of an epoch, and the number of batches and target tokens."""
+    """The seconds for noising and batching the first samples of an epoch, and the batches and target tokens in them."""
     dataset = SIDES[name](data, options.lang, options.tokens_per_sample, seed=1)
     result = {"batches": 0, "tokens": 0}
 
@@ -113,8 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_numbers(
         parser,
         """
-        vocabulary         30_000  for made-up text
-        tokens_per_sample     256  positions
+        vocabulary         30_000  number of symbols of made-up text
+        tokens_per_sample     256  maximum positions per sample
         batch_size             64  samples per batch
         samples             4_000  samples per turn
         """,
@@ -132,7 +132,7 @@ def make_report(options: argparse.Namespace, turns: dict[str, list[dict[str, flo
     sizes = f"at most {options.tokens_per_sample} positions, batches of {options.batch_size}"
     rounds = f"{options.rounds} rounds of {options.samples:,} samples; median (range); seconds of processor time"
     return measure.Report(
-        title="Noise and batching beside fairseq's DenoisingDataset",
+        title="Noise and batching compared with fairseq's DenoisingDataset",
         device="cpu",
         settings=[f"{options.lang}, {measure.text_of(options)}, {sizes}", rounds],
         headers=["", "target tokens/s", "ms per batch"],

@@ -1,11 +1,11 @@
-"""Measure padding in the batches of an epoch, and its cost, if sorted by target length only or as in the task.
+"""Measure padding and its cost in the batches of an epoch, sorted by target length only or as the task sorts.
 
     python benchmarks/padding.py                                  # made-up documents, pairs and titles
     python benchmarks/padding.py --data DATA_BIN                  # a data directory
 
-Every sample includes noise, so sources have the same lengths as in training. The work of the matrix products is that of
-the base model, in GFLOP per source position in the encoder, per target position in the decoder, and per target word in
-the output matrix, which never processes padding.
+Every sample includes noise, so sources have the same lengths as in training. The cost of the matrix products is that of
+the base model: GFLOP per source position in the encoder, per target position in the decoder, and per target word in the
+output matrix, which never processes padding.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_numbers(
         parser,
         """
-        tokens_per_sample     256  positions
+        tokens_per_sample     256  maximum positions per sample
         batch_size             75  samples per batch
         samples            20_000  samples per epoch
         """,
@@ -87,9 +87,14 @@ def main() -> None:
             f"{options.data.name if options.data else 'made-up documents, translations, titles'}, {len(sizes):,} "
             f"samples of at most {options.tokens_per_sample} positions, batches of {options.batch_size}",
         ],
-        headers=["batches", "of source positions", "of target positions", "of the products of matrices"],
+        headers=[
+            "batches",
+            "padding in source positions",
+            "padding in target positions",
+            "matrix products spent on padding",
+        ],
         rows=rows,
-        ratios=[measure.Ratio("share of the products of matrices, ours", [lost["ours"]], at_most=0.05)],
+        ratios=[measure.Ratio("share of matrix products spent on padding, ours", [lost["ours"]], at_most=0.05)],
         raw={"shares": shares, "work": lost},
     ).write(options.output, options.note)
 

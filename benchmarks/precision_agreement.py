@@ -2,7 +2,7 @@
 
     python benchmarks/precision_agreement.py DIRECTORY --pair bo-zh=test.bo,test.zh [...]
 
-DIRECTORY is written by swcm export; a pair is a direction with its texts and references, one per line. For each pair
+DIRECTORY is written by swcm export. A pair is a direction with its texts and references, one per line. For each pair
 and precision, the report gives the share of positions at which the model, given the reference so far, predicts the same
 most probable word; the share of texts for which beam search generates the same output; and ROUGE-L and chrF with the
 reference. For the speed of the precisions, see benchmarks/decoding.py --precision.
@@ -25,7 +25,7 @@ from swcm_fairseq.tasks.validation import EvalMetric, build_metric
 
 METRICS = {EvalMetric.rouge_l: "ROUGE-L", EvalMetric.chrf: "chrF"}
 EXACT = CPUPrecision.float32.value
-WORDS, TEXTS = "most probable words as in float32", "texts as in float32"  # shares for which there are claims
+WORDS, TEXTS = "most probable words as in float32", "texts as in float32"  # the shares that are claims
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """Such as ``bo-zh``."""
+        """The direction, such as ``bo-zh``."""
         return f"{self.source}-{self.target}"
 
 
 @torch.no_grad()
-def favourites(hub: Any, pair: Pair) -> list[int]:
+def favorites(hub: Any, pair: Pair) -> list[int]:
     """The most probable word at each position of each reference, given the words before it."""
     found: list[int] = []
     hub.task.build_generator(hub.models, hub.cfg.generation)  # sets the precision
@@ -72,7 +72,7 @@ def favourites(hub: Any, pair: Pair) -> list[int]:
 
 
 def measured(options: argparse.Namespace, precision: str, pair: Pair) -> dict[str, Any]:
-    """The results of one precision."""
+    """The results of one precision for one pair."""
     torch.set_num_threads(options.threads)
     model: Any = XLMSWCMModel.from_pretrained(str(options.directory), cpu_precision=precision)
     search = {"source_lang": pair.source, "target_lang": pair.target, "beam": options.beam, "max_len_b": options.words}
@@ -81,7 +81,7 @@ def measured(options: argparse.Namespace, precision: str, pair: Pair) -> dict[st
     scores = {
         each.value: build_metric(each, pair.target).corpus_score(texts, [pair.references]).score for each in METRICS
     }
-    return {"texts": texts, "favourites": favourites(model, pair), **scores}
+    return {"texts": texts, "favorites": favorites(model, pair), **scores}
 
 
 def share(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
@@ -90,7 +90,7 @@ def share(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
 
 
 def rows_of(pair: Pair, found: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """The table's rows of one pair, by precision."""
+    """The rows of the table for one pair, one per precision."""
     exact, rows = found[EXACT], []
     for name, each in found.items():
         scores = [f"{each[metric.value]:.2f}" for metric in METRICS]
@@ -99,19 +99,19 @@ def rows_of(pair: Pair, found: dict[str, dict[str, Any]]) -> list[list[str]]:
                 f"{score} ({each[metric.value] - exact[metric.value]:+.2f})"
                 for score, metric in zip(scores, METRICS, strict=True)
             ]
-        equal = [f"{share(each[what], exact[what]):.1%}" for what in ("favourites", "texts")]
+        equal = [f"{share(each[what], exact[what]):.1%}" for what in ("favorites", "texts")]
         rows.append([pair.name, name, *equal, *scores])
     return rows
 
 
 def claims(pair: Pair, found: dict[str, dict[str, Any]]) -> list[measure.Ratio]:
-    """What each precision keeps of float32 for one pair."""
+    """The agreement of each precision with float32 for one pair."""
     exact, ratios = found[EXACT], []
     for name, each in found.items():
         if name == EXACT:
             continue
         numbers = {
-            WORDS: share(each["favourites"], exact["favourites"]),
+            WORDS: share(each["favorites"], exact["favorites"]),
             TEXTS: share(each["texts"], exact["texts"]),
             **{f"change in {label}": each[metric.value] - exact[metric.value] for metric, label in METRICS.items()},
         }
@@ -123,15 +123,15 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = measure.build_parser(__doc__, rounds=1)
     add = parser.add_argument
-    add("directory", type=Path, metavar="DIRECTORY", help="the exported model")
-    add("--pair", nargs="+", required=True, metavar="PAIR", help="SOURCE-TARGET=TEXTS,REFERENCES, compressed or not")
+    add("directory", type=Path, metavar="DIRECTORY", help="directory of an exported model")
+    add("--pair", nargs="+", required=True, metavar="PAIR", help="SOURCE-TARGET=TEXTS,REFERENCES; may be compressed")
     measure.add_numbers(
         parser,
         """
-        beam                     5  fairseq-generate's option
+        beam                     5  beam size
         words                   40  maximum words per text
-        no_repeat_ngram_size     0  fairseq-generate's option
-        samples               1000  the first N lines of each pair
+        no_repeat_ngram_size     0  N-grams of this size are not repeated; 0 allows all
+        samples               1000  number of lines of each pair to read
         """,
     )
     return parser
@@ -149,7 +149,7 @@ def main() -> None:
     }
     repeats = f", no repeated {options.no_repeat_ngram_size}-grams" if options.no_repeat_ngram_size else ""
     measure.Report(
-        title="Precisions on a CPU: what stays the same",
+        title="Precisions on a CPU: agreement with float32",
         device="cpu",
         settings=[
             ", ".join(f"{len(pair.texts)} texts {pair.name}" for pair in pairs)

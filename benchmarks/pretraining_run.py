@@ -7,7 +7,7 @@
 This is a real run of denoising and translation with data loading, noise, scheduled sampling, logging and checkpoints,
 on made-up text with --tokens tokens per sentence, or on a data directory (--data). Timing starts after the first
 --warm-up updates. The paper (Su et al. 2025, section 4.1) trains for 17,864 updates of 600 sentences of at most 256
-tokens, in 92 hours on two A800 GPUs. All files go to OUT.
+tokens, in 92 hours on two A800 GPUs. All files are written to OUT.
 """
 
 import argparse
@@ -29,8 +29,8 @@ FLAGS = {"fp32": [], "fp16": ["--fp16"], "bf16": ["--bf16"]}
 
 
 def train(options: argparse.Namespace, data: Path) -> str:
-    """Run from the start; returns the log, which is also saved in OUT."""
-    shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # from an earlier run
+    """Train from the start; returns the log, which is also saved in OUT."""
+    shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # those of an earlier run
     command = [
         sys.executable, "-m", "swcm_fairseq.train", data, "--user-dir", ROOT / "swcm_fairseq",
         "--task", "multilingual_denoising_mt", "--tokens-per-sample", options.tokens, "--arch", options.arch,
@@ -70,7 +70,7 @@ def summary(options: argparse.Namespace, log: str) -> dict[str, float]:
     measured = rows[options.warm_up :]
     if not measured:
         raise InputError("no update was measured; give more --updates than --warm-up")
-    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one log line to the next, everything included
+    seconds = [row["wpb"] / row["wps"] for row in measured]  # from one log line to the next, including everything
     saving = [float(took) for took in re.findall(r"\(writing took ([\d.]+) seconds\)", log)]
     training = [row["train_train_wall"] for row in read_log(log, "train", ("train_train_wall",))]
     tokens = sum(row["wpb"] for row in measured) / len(measured)
@@ -91,17 +91,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser = measure.build_parser(__doc__, rounds=1)
     parser.add_argument("out", type=Path, metavar="OUT", help="directory for data, checkpoints and log")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory instead of made-up text")
-    parser.add_argument("--arch", default="xlm_swcm_tiny", help="default: %(default)s")
+    parser.add_argument("--arch", default="xlm_swcm_tiny", help="architecture (default: %(default)s)")
     measure.add_numbers(
         parser,
         """
-        vocabulary   8_000  for made-up text
+        vocabulary   8_000  number of symbols of made-up text
         sentences        8  sentences per batch
         update_freq      2  batches per update
         tokens          64  tokens per sentence
         """,
     )
-    parser.add_argument("--precision", choices=tuple(FLAGS), default="fp32")
+    parser.add_argument("--precision", choices=tuple(FLAGS), default="fp32", help="precision (default: fp32)")
     parser.add_argument("--optimizer", default="adam", help="fairseq's --optimizer (default: adam)")
     parser.add_argument(
         "--teacher-forcing", default="0", metavar="SHARE", help="share of reference tokens in the decoder input (0)"
@@ -110,9 +110,9 @@ def build_parser() -> argparse.ArgumentParser:
         parser,
         """
         updates        300  number of updates
-        warm_up         20  updates not counted
-        save_interval  100  updates per checkpoint
-        workers          1  loading processes
+        warm_up         20  updates before timing starts
+        save_interval  100  updates between checkpoints
+        workers          1  number of loading processes
         """,
     )
     return parser
@@ -129,7 +129,7 @@ def main() -> None:
     updates_of_paper = UPDATES * SENTENCES * TOKENS / found["tokens"]
     hours = updates_of_paper * found["seconds"] / 3600
     report = measure.Report(
-        title="What the paper's pretraining would take",
+        title="How long the paper's pretraining would take",
         device=options.device,
         settings=[
             f"{options.arch}, updates of {options.update_freq} x {options.sentences} x {options.tokens} tokens, "
@@ -140,8 +140,8 @@ def main() -> None:
         headers=[
             "s/update",
             "target tokens/s",
-            "of the run in updates",
-            "in checkpoints",
+            "share of the run in updates",
+            "share in checkpoints",
             "hours for the paper's schedule",
         ],
         rows=[
@@ -159,7 +159,7 @@ def main() -> None:
         notes=[
             f"The paper: {UPDATES:,} updates of {SENTENCES} x {TOKENS} tokens, {HOURS} hours on two A800. The same "
             f"number of tokens takes {updates_of_paper:,.0f} updates in this run. Loss (base 2): "
-            f"{found['loss_first']:.2f} at first, {found['loss_last']:.2f} at the end. Checkpoints are written as "
+            f"{found['loss_first']:.2f} at the start, {found['loss_last']:.2f} at the end. Checkpoints are written as "
             "often as here."
         ],
         raw={**found, "hours": hours},

@@ -1,4 +1,4 @@
-"""Profile a call with torch's profiler, as a table for a report, summed by operator."""
+"""Profile a call with torch's profiler, and make a table by operator for a report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-ROWS = 12  # number of operators with separate rows; the others share one
+ROWS = 12  # number of operators with a row of their own; the others share one
 
 
 def summary(title: str, call: Callable[[], Any], device: str) -> str:
@@ -30,11 +30,11 @@ def summary(title: str, call: Callable[[], Any], device: str) -> str:
 
 
 def rows(operators: list[tuple[str, int, float]]) -> list[str]:
-    """The lines of the table; ``operators`` are name, number of calls and microseconds."""
+    """The lines of the table; ``operators`` are tuples of name, number of calls and microseconds."""
     total = sum(time for *_, time in operators)
     ordered = sorted((operator for operator in operators if operator[2]), key=lambda operator: -operator[2])
     shown, rest = ordered[:ROWS], ordered[ROWS:]
     if rest:
         shown = [*shown, (f"{len(rest)} others", sum(calls for _, calls, _ in rest), sum(time for *_, time in rest))]
     cells = [[name, f"{calls:,}", f"{time / 1e3:,.1f}", f"{time / total:.0%}"] for name, calls, time in shown]
-    return measure.table(["operator", "calls", "ms", "of the time"], cells)
+    return measure.table(["operator", "calls", "ms", "share of the time"], cells)

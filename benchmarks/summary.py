@@ -3,9 +3,9 @@
     python benchmarks/summary.py            # after a benchmark
     python benchmarks/summary.py --check    # exit status 1 if the tables differ from the files
 
-There is one row for every claim with an aim, or one for the first claim if a report has no aims. If there are several
-reports on the same question and machine, the latest is used. A second table shows how much each precision on a CPU
-gains in speed (decoding.py) and changes in a trained model (precision_agreement.py).
+There is one row for every claim with an aim; if a report has no aims, there is one for its first claim. Of several
+reports on the same question and machine, only the latest is used. A second table shows how much speed each precision
+gains on a CPU (decoding.py) and what it changes in a trained model (precision_agreement.py).
 """
 
 import argparse
@@ -23,15 +23,15 @@ from swcm_fairseq.errors import InputError, run_command
 README = Path(__file__).resolve().with_name("README.md")
 BEGIN, END = "<!-- begin: python benchmarks/summary.py -->", "<!-- end -->"
 HEADERS = ["question", "compared", "medians", "ratio", "aim", "machine", "command"]
-PRECISIONS = {"bf16": "bfloat16", "int8": "int8"}  # as decoding.py and as the model calls them
-FASTER = ": ours / ours in float32"  # the end of the name of decoding.py's claim
+PRECISIONS = {"bf16": "bfloat16", "int8": "int8"}  # decoding.py's name -> the model's name
+FASTER = ": ours / ours in float32"  # how the name of decoding.py's claim ends
 
 
 def latest(directory: Path) -> dict[Path, dict[str, Any]]:
-    """The newest report of each question and machine, by the path of its JSON file, sorted.
+    """The newest report on each question and machine, by the sorted paths of the JSON files.
 
     Raises:
-        InputError: a file is not a report of these benchmarks.
+        InputError: a file was not written by these benchmarks.
     """
     newest: dict[str, Path] = {}
     for path in sorted(directory.glob("*.json")):
@@ -49,7 +49,7 @@ def latest(directory: Path) -> dict[Path, dict[str, Any]]:
 
 
 def number(value: float) -> str:
-    """Three digits: ``0.0123``, ``4.56``, ``12,300``."""
+    """A number with three significant digits: ``0.0123``, ``4.56``, ``12,300``."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
@@ -85,7 +85,7 @@ def precision_table(reports: Iterable[dict[str, Any]]) -> list[str]:
             if claim["name"].endswith(FASTER)
         ]
         rows.append([name, ", ".join(speeds), *(", ".join(values) for values in found.get(name, {}).values())])
-    headers = ["precision on a CPU", "sentences/s over our float32", *next(iter(found.values()), {})]
+    headers = ["precision on a CPU", "speed-up over our float32", *next(iter(found.values()), {})]
     return ["", *measure.table(headers, rows)] if found else []
 
 
@@ -93,21 +93,25 @@ def with_table(text: str, table: list[str], path: Path) -> str:
     """``text`` with ``table`` between the marks.
 
     Raises:
-        InputError: the marks do not occur once each and in order.
+        InputError: a mark is missing, or they are in the wrong order.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise InputError(f"{path}: has no lines {BEGIN} and {END}; add them where the table should be")
+        raise InputError(f"{path}: has no lines {BEGIN} and {END}; add them where the tables belong")
     return "\n".join([before + begin, "", *table, "", end + after])
 
 
 def main() -> None:
-    """Write the table, or check it."""
+    """Write the tables, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if the table is out of date")
-    parser.add_argument("--results", type=Path, default=measure.RESULTS, metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--readme", type=Path, default=README, metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the tables are out of date")
+    parser.add_argument(
+        "--results", type=Path, default=measure.RESULTS, metavar="DIR", help="directory of the reports (%(default)s)"
+    )
+    parser.add_argument(
+        "--readme", type=Path, default=README, metavar="FILE", help="file with the tables (%(default)s)"
+    )
     args = parser.parse_args()
     root = args.readme.resolve().parent
     reports = latest(args.results.resolve())
@@ -115,7 +119,7 @@ def main() -> None:
     text = args.readme.read_text(encoding="utf-8")
     wanted = with_table(text, measure.table(HEADERS, rows) + precision_table(reports.values()), args.readme)
     if args.check and text != wanted:
-        sys.exit(f"error: {args.readme}: its table does not match {args.results}; run python benchmarks/summary.py")
+        sys.exit(f"error: {args.readme}: its tables do not match {args.results}; run python benchmarks/summary.py")
     if not args.check:
         args.readme.write_text(wanted, encoding="utf-8")
         print(f"{args.readme}: {len(rows)} rows")

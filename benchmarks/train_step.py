@@ -1,13 +1,13 @@
 """Compare a training step (forward, backward, AdamW) with the alternatives, with equal weights and batches.
 
     python benchmarks/train_step.py                                                      # a CPU, float32
-    python benchmarks/train_step.py --deltalm ../unilm/deltalm                           # and DeltaLM's plugin
+    python benchmarks/train_step.py --deltalm ../unilm/deltalm                           # with DeltaLM's plugin
     python benchmarks/train_step.py --device cuda --arch xlm_swcm_base --vocabulary 135364 --sentences 75 \\
         --tokens 256 --precision bf16 --rounds 5 --steps 10 --contestants all            # a GPU, the paper's size
 
 The contestants are: the same layers built from fairseq's own modules, with label_smoothed_cross_entropy; DeltaLM's
-decoder layer with fairseq's other modules (directory deltalm of unilm); Hugging Face's EncoderDecoderModel with the
-same layers and weights (benchmarks/huggingface_decoder.py; pip install transformers); on a GPU, the same with Liger's
+decoder layer with fairseq's other modules (--deltalm); Hugging Face's EncoderDecoderModel with the same layers and
+weights (benchmarks/huggingface_decoder.py; pip install transformers); on a GPU, the same with Liger's
 fused loss at its fastest chunk size (benchmarks/liger_loss.py; pip install liger-kernel); stock fairseq and Hugging
 Face with compiled layers; ours, and ours with scheduled sampling (all inputs replaced), with the softmax over a quarter
 of the vocabulary, with checkpointed activations, and with compiled layers. All clip gradients, have float32 copies of
@@ -115,7 +115,7 @@ def make_step(model: nn.Module, criterion: Any, sample: dict[str, Any]) -> Calla
 
 
 def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) -> dict[str, Any]:
-    """Loss without dropout, work of a step, seconds of each step after the first, and peak memory in MiB."""
+    """The loss without dropout, the FLOPs of a step, the seconds per step after the first, and the peak MiB."""
     torch.set_num_threads(options.threads)
     model, criterion, sample = build(name, options, changes)
     model.to(options.device, models.PRECISIONS[options.precision])
@@ -142,7 +142,7 @@ def one_turn(name: str, options: argparse.Namespace, changes: dict[str, Any]) ->
 
 
 def profile(options: argparse.Namespace) -> str:
-    """A profile of our step."""
+    """A profile of our training step, as Markdown."""
     torch.set_num_threads(options.threads)
     model, criterion, sample = build(OURS, options, {})
     model.to(options.device, models.PRECISIONS[options.precision])
@@ -150,7 +150,7 @@ def profile(options: argparse.Namespace) -> str:
 
 
 def matmul_rate(options: argparse.Namespace) -> float:
-    """Floating-point operations per second of a product of two square matrices, the best of ten."""
+    """The floating-point operations per second of a product of two square matrices, the best of ten."""
     torch.set_num_threads(options.threads)
     size = MATRIX[options.device]
     matrix = torch.randn(size, size, device=options.device).to(models.PRECISIONS[options.precision])
@@ -159,7 +159,7 @@ def matmul_rate(options: argparse.Namespace) -> float:
 
 
 def table(options: argparse.Namespace, results: dict[str, list[dict]], rate: float) -> list[list[str]]:
-    """The rows of the report."""
+    """The rows of the table in the report."""
     tokens = options.sentences * options.tokens * (1 - options.padding)
     rows = []
     for name, turns in results.items():
@@ -216,10 +216,10 @@ def chosen(options: argparse.Namespace) -> list[str]:
     """The contestants, in order.
 
     Raises:
-        InputError: one cannot run here.
+        InputError: a chosen contestant cannot run here.
     """
     if options.deltalm:
-        models.deltalm_layer(options.deltalm)  # finds a wrong directory before anything is measured
+        models.deltalm_layer(options.deltalm)  # reports a wrong directory before anything is measured
     peers = [STOCK, *([DELTALM] if options.deltalm else []), *([] if models.without_huggingface() else [HUGGINGFACE])]
     peers += [] if without_liger(options) else [LIGER]
     names = [*peers, *(name for name, peer in COMPILED_PEERS.items() if peer in peers), *VARIANTS]
@@ -240,13 +240,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(padding=0.1)
     parser.add_argument("--steps", type=int, default=1, metavar="N", help="timed steps per turn (default: 1)")
     parser.add_argument(
-        "--backend", default=compilation.BACKEND, metavar="NAME", help="torch.compile's, of compiled layers; aot_eager "
-        "only shows that they can be compiled (default: %(default)s)"
+        "--backend", default=compilation.BACKEND, metavar="NAME", help="backend of torch.compile for compiled layers; "
+        "aot_eager only shows that they can be compiled (default: %(default)s)"
     )  # fmt: skip
     parser.add_argument("--deltalm", type=Path, metavar="DIR", help="directory deltalm of github.com/microsoft/unilm")
     parser.add_argument(
-        "--contestants", nargs="+", metavar="NAME", help='"all", or some beside stock fairseq and ours; default: all '
-        "but compiled layers"
+        "--contestants", nargs="+", metavar="NAME", help='"all", or names to add to stock fairseq and ours (default: '
+        "all except compiled layers)"
     )  # fmt: skip
     return parser
 
@@ -266,12 +266,20 @@ def main() -> None:
         device=options.device,
         settings=[
             *models.settings(options),
-            f"products of matrices: {rate / 1e12:.3f} TFLOP/s",
+            f"matrix products: {rate / 1e12:.3f} TFLOP/s",
             *models.without_huggingface(),
             *without_liger(options),
             *(f"{LIGER}: chunk_mem_const {turn['liger_budget']}" for turn in results.get(LIGER, [])[:1]),
         ],
-        headers=["", "parameters", "s/step", "tokens/s", "peak MiB", "of the matrix-product rate", "loss at the start"],
+        headers=[
+            "",
+            "parameters",
+            "s/step",
+            "tokens/s",
+            "peak MiB",
+            "share of the matrix-product rate",
+            "initial loss",
+        ],
         rows=table(options, results, rate),
         ratios=ratios(options, results, rate),
         notes=[measure.apart(profile, options)],

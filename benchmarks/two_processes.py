@@ -3,11 +3,11 @@
     python benchmarks/two_processes.py                                                       # a minute and a half
 
 Uses made-up text of uneven lengths, batches of about --max-tokens, and DistributedDataParallel as in fairseq. Two
-processes share the work of one: each takes every second batch. All numbers are wall-clock seconds per pair of batches:
+processes share the work of one: each takes every second batch. All times are wall-clock seconds per pair of batches:
 
     one process        both batches, one after the other
     two, no exchange   one batch each, gradients not exchanged: the cost of sharing memory and cores
-    two, same batch    the same batch in both, gradients exchanged, mean of all batches: the cost of communication
+    two, same batch    the same batch in both (mean of all), gradients exchanged: the cost of communication
     two                one batch each, gradients exchanged: the cost of waiting for the longer batch
     data               creating the batches (noise, collation), which loader workers can do in parallel
 """
@@ -43,7 +43,7 @@ ONE, APART, SAME, TWO = "one process", "two, no exchange", "two, same batch", "t
 
 
 def make_data(directory: Path, options: argparse.Namespace) -> None:
-    """Text in one language, with 4 to --tokens pieces per sentence."""
+    """Write text in one language, with 4 to --tokens pieces per sentence."""
     dictionary: Dictionary = made_up_data.make_dictionary(options.vocabulary)
     directory.mkdir(parents=True, exist_ok=True)
     dictionary.save(str(directory / "dict.txt"))
@@ -80,7 +80,7 @@ def make_batches(task: MultilingualDenoisingMTTask, options: argparse.Namespace)
 
 
 def train(rank: int, world: int, kind: str, data: Path, port: int, options: argparse.Namespace, results: Any) -> None:
-    """Run one process; its mean seconds per update and per pair of batches created go to ``results``."""
+    """Run one process; puts its mean seconds per update and per created pair of batches into ``results``."""
     torch.set_num_threads(options.threads)
     task = make_task(data, options)
     batches, making = make_batches(task, options)
@@ -112,7 +112,7 @@ def train(rank: int, world: int, kind: str, data: Path, port: int, options: argp
 
 
 def one_turn(kind: str, data: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Mean seconds for a pair of batches (for SAME, one batch in both processes), and seconds to create it."""
+    """The mean seconds per pair of batches (for SAME, one batch in both processes), and the seconds to create it."""
     world = 1 if kind == ONE else 2
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -132,8 +132,8 @@ def build_parser() -> argparse.ArgumentParser:
         parser,
         """
         max_tokens  512  maximum tokens per batch
-        pairs         6  pairs of batches; the first is not counted
-        samples     400  made-up sentences
+        pairs         6  pairs of batches, the first of which is not counted
+        samples     400  number of made-up sentences
         """,
     )
     return parser
@@ -155,7 +155,7 @@ def main() -> None:
     median = {kind: statistics.median(values) for kind, values in seconds.items()}
     making = statistics.median(turn["making"] for turn in results[ONE])
     parts = {
-        "half of one process: the ideal": median[ONE] / 2,
+        "the ideal: half of one process": median[ONE] / 2,
         "sharing the machine": median[APART] - median[ONE] / 2,
         "exchanging gradients": median[SAME] - median[APART],
         "waiting for the longer batch": median[TWO] - median[SAME],
@@ -166,13 +166,13 @@ def main() -> None:
         settings=[
             f"{options.arch} with {options.encoder_layers} encoder layers, {options.vocabulary:,} symbols, "
             f"sentences of 7 to {options.tokens} tokens, batches of at most {options.max_tokens}",
-            f"{options.rounds} rounds of {options.pairs - 1} pairs of batches; seconds on the clock",
+            f"{options.rounds} rounds of {options.pairs - 1} pairs of batches; wall-clock seconds",
         ],
-        headers=["", "seconds for a pair of batches"],
+        headers=["", "seconds per pair of batches"],
         rows=[
             *([kind, measure.spread(values, 3)] for kind, values in seconds.items()),
             *([f"*{name}*", f"{value:.3f} ({value / median[TWO]:.0%})"] for name, value in parts.items()),
-            ["*making the batches (in one process)*", f"{making:.3f}"],
+            ["*creating the batches (in one process)*", f"{making:.3f}"],
         ],
         ratios=[measure.Ratio.of("speed-up, two processes / one", seconds[ONE], seconds[TWO])],
         raw=results,

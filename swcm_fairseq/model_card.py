@@ -21,7 +21,7 @@ CITATION = """@misc{su2025xlmswcm,
 }"""
 SEARCH = """By default, `generate` searches like `fairseq-generate`: beam 5, scores divided by the length (tokens and
 `</s>`), at least one token, at most 200 or the number of positions of the model; special symbols and `<mask>` are never
-generated. The language token is given, so it has no score and does not count towards the length. `max_length` and
+generated. The language token is given, so it has no score and does not count toward the length. `max_length` and
 `min_length` include `<s>` and the language token; `max_new_tokens` does not. `--max-len-a`, which makes the length
 depend on the source, has no counterpart."""
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Continued masked language modelling with an encoder whose vocabulary was extended or pruned, so that the model learns
+# Continued masked language modeling with an encoder whose vocabulary was extended or pruned, so that the model learns
 # its new pieces: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The settings follow
 # Table 7 and section 3.2: languages are drawn by n^0.7 / l^0.3, the softmax covers the pieces of one language, and Chinese
 # documents are joined and cut at 256 tokens, other texts are not.
@@ -40,7 +40,7 @@ need_file "$ENCODER/dict.txt" "extend an encoder: swcm vocab-extend --vocab enco
 encoder_as_checkpoint
 choose_data pretraining
 batch "$BATCH_TOTAL" "$MOST"
-PREPARE=read_data training train "masked language modelling in all languages" "$RUN" \
+PREPARE=read_data training train "masked language modeling in all languages" "$RUN" \
   --task corpora_masked_lm --criterion fast_masked_lm --arch "$ARCH" "${LAYERS[@]}" --max-positions 512 \
   --tokens-per-sample "$TOKENS" --mask-prob 0.2 --join-documents "${JOIN-zh}" --finetune-from-model "$RUN/start.pt" \
   --sampling-alpha 0.7 --sampling-beta 0.3 --adam-eps 1e-8 --weight-decay 0 --lr "$LR" \

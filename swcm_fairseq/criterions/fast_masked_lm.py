@@ -1,4 +1,4 @@
-"""Masked language modelling over the vocabulary of one language at a time (CINO, Yang et al. 2022, section 3.2.2)."""
+"""Masked language modeling over the vocabulary of one language at a time (CINO, Yang et al. 2022, section 3.2.2)."""
 
 import torch
 from fairseq.criterions import register_criterion

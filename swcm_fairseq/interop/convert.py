@@ -2,7 +2,7 @@
 
 The source is a Hugging Face directory (xlm-roberta, roberta, bert), a fairseq checkpoint of masked_lm, RoBERTa or
 XLM-R, or a checkpoint of this model. Nothing is downloaded unless --hub is given. With --to fairseq, the output is a
-RoBERTa checkpoint for continued masked language modelling.
+RoBERTa checkpoint for continued masked language modeling.
 
 With --to model, the source is a whole model: a directory written by swcm export --format huggingface, which
 transformers may have trained further. The output is a directory for fairseq: model.pt, dict.txt and the sentencepiece

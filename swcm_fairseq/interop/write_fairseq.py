@@ -1,4 +1,4 @@
-"""Write an encoder as a fairseq RoBERTa checkpoint for continued masked language modelling."""
+"""Write an encoder as a fairseq RoBERTa checkpoint for continued masked language modeling."""
 
 from pathlib import Path
 

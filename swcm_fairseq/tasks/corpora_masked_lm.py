@@ -1,4 +1,4 @@
-"""The task ``corpora_masked_lm``: masked language modelling on the corpora of a data directory.
+"""The task ``corpora_masked_lm``: masked language modeling on the corpora of a data directory.
 
 It trains an encoder with an extended vocabulary, so that the new embedding rows learn from all languages together.
 Languages are drawn with a temperature and by mean text length, as in CINO (Yang et al. 2022, arXiv 2202.13558).
@@ -54,7 +54,7 @@ class CorporaMaskedLMConfig(SamplingConfig, TrainingConfig):
 
 @register_task("corpora_masked_lm", dataclass=CorporaMaskedLMConfig)
 class CorporaMaskedLMTask(TrainingTask):
-    """Masked language modelling with the sampling of ``multilingual_denoising_mt``, which resumes exactly.
+    """Masked language modeling with the sampling of ``multilingual_denoising_mt``, which resumes exactly.
 
     Attributes:
         dictionary: pieces and ``<mask>``.

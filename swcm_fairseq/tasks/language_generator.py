@@ -20,7 +20,7 @@ from swcm_fairseq.tasks.beam_search import BeamSearchGenerator
 class LanguageGenerator(BeamSearchGenerator):
     """A generator that forces each sample's language token after ``<s>``.
 
-    The token has no score, does not count towards the length and is not part of the hypotheses.
+    The token has no score, does not count toward the length and is not part of the hypotheses.
     """
 
     def __init__(

@@ -145,7 +145,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         check_same_pieces(state_dict, self.dictionary.symbols[: self.dictionary.num_pieces], self.paths[0])
         if "langs" not in state_dict:
             raise InputError(
-                "--path: a checkpoint of masked language modelling cannot generate text; give a checkpoint of an "
+                "--path: a checkpoint of masked language modeling cannot generate text; give a checkpoint of an "
                 "encoder-decoder"
             )
         langs = list(state_dict["langs"])

@@ -50,7 +50,7 @@ def check_same_symbols(
     theirs = state.get("langs")
     if theirs is None:
         raise InputError(
-            f"{path}: is a checkpoint of masked language modelling, not of this task; to start from it, use "
+            f"{path}: is a checkpoint of masked language modeling, not of this task; to start from it, use "
             f"--pretrained-encoder {path}"
         )
     if old[: -len(theirs)] == list(symbols)[: -len(langs)]:

@@ -1,4 +1,4 @@
-"""The benchmark of masked language modelling: three variants, whose losses differ only by their vocabulary."""
+"""The benchmark of masked language modeling: three variants, whose losses differ only by their vocabulary."""
 
 import masked_lm
 

@@ -38,7 +38,7 @@ def test_a_gpu_session(tmp_path, python, scale):
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == pieces("gpu_session.sh")
     assert [line for line in lines if "FAILED" in line] == [line for line in lines if line.startswith("attention:")]
-    assert done.stderr == "failed: attention; the same command repeats them\n"
+    assert done.stderr == "failed: attention; to repeat them, run the same command\n"
     calls = (tmp_path / "calls").read_text().splitlines()
     programs = [call.split()[0] for call in calls if call.startswith("benchmarks/")]
     assert all((BENCHMARKS.parent / program).is_file() for program in programs)

@@ -1,4 +1,4 @@
-"""Masked language modelling on corpora: masking, sampling, exact resume, and continued training of an encoder."""
+"""Masked language modeling on corpora: masking, sampling, exact resume, and continued training of an encoder."""
 
 import shutil
 from argparse import Namespace
