@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         type=Path,
         metavar="DIR",
-        help="data directory; created if missing, added to if it exists",
+        help="data directory; created if missing, extended if it exists",
     )
     texts = parser.add_argument_group(
         "text (one sentence or document per line; plain, gz, xz, bz2, zst or zip; inputs for the same corpus and split "
@@ -118,11 +118,11 @@ def binarize(
 
     Args:
         vocab: vocabulary directory.
-        output: data directory; created if missing, added to if it exists.
+        output: data directory, which is created if missing and extended if it exists.
         jobs: the splits; jobs for the same split of the same corpus are joined.
         reading: how lines are read.
         work: number of processes, and the file that lists what is left out.
-        again: also redo splits that already exist.
+        again: whether to redo splits that already exist.
 
     Raises:
         InputError: a file is missing or damaged, the directory was made with another vocabulary, or no lines are left.

@@ -194,7 +194,7 @@ def make_classification_data(
 
     Args:
         kind: the set.
-        place: its file or directory.
+        place: file or directory of the set.
         vocab: directory of the encoder and its vocabulary.
         output: data directory to write.
         options: how to read the set.

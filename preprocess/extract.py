@@ -51,7 +51,7 @@ examples:
     )
     parser.add_argument("format", choices=list(FORMATS), metavar="FORMAT", help="format of the corpus; see below")
     parser.add_argument(
-        "--input", nargs="+", required=True, type=Path, metavar="PATH", help="files of the corpus, or its folder"
+        "--input", nargs="+", required=True, type=Path, metavar="PATH", help="files or folder of the corpus"
     )
     parser.add_argument("--lang", required=True, metavar="LANG|SRC-TGT", help="language, or the two languages of pairs")
     parser.add_argument("--output", required=True, metavar="PREFIX", help="prefix of the files to write")
@@ -75,9 +75,9 @@ def extract(
 
     Args:
         kind: format of the corpus.
-        inputs: files of the corpus, or its folder.
-        langs: its language, or the two languages of pairs.
-        use: what to extract.
+        inputs: files or folder of the corpus.
+        langs: language of the corpus, or the two languages of pairs.
+        use: use of the records, which determines what is extracted.
         prefix: prefix of the files to write.
         options: how to read the corpus.
         work: number of processes, and the file that lists what is left out.

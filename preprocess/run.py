@@ -152,7 +152,7 @@ def run(manifest: Manifest, path: Path) -> None:
 
     Args:
         manifest: the contents of the manifest.
-        path: its file, which must not be in an output folder.
+        path: file of the manifest, which must not be in an output folder.
 
     Raises:
         InputError: a corpus or the vocabulary is missing, or a step fails; the next run skips finished steps.

@@ -29,7 +29,7 @@ class Checkpoint(TypedDict, total=False):
     """A fairseq checkpoint; those from older versions and other programs lack some keys.
 
     Attributes:
-        model: tensors by name, and the extra state of modules.
+        model: tensors by name, and extra states of modules.
         cfg: the configuration by section ("model", "task", ...); None in old files.
         args: the options; replaces ``cfg`` in old files.
         task_state: see :class:`TaskState`.

@@ -38,7 +38,7 @@ need_encoder
 encoder_as_checkpoint
 if [ -z "${DATA:-}" ]; then
   DATA=$DATA_BIN/classification-$SET
-  step --in "$DATA" --reads "$CORPUS" --wait "another recipe is making $DATA" data "labelled text -> ids" \
+  step --in "$DATA" --reads "$CORPUS" --wait "another recipe is making $DATA" data "labeled text -> ids" \
     swcm classification "$SET" "$CORPUS" --vocab "$ENCODER" --output "$DATA" ${CLASSES:+--classes "$CLASSES"}
 fi
 # predict SPLIT FOLDER: write the labels of a split's texts.

@@ -69,7 +69,7 @@ class Binarizer:
         options: how lines are read, and which are left out.
         workers: number of processes that encode.
         rejects: file for the lines that are left out.
-        again: also redo splits that already exist.
+        again: whether to redo splits that already exist.
     """
 
     vocabulary: Vocabulary

@@ -19,7 +19,7 @@ class DataBin:
 
     Args:
         directory: the directory; created if missing.
-        vocabulary: must be the vocabulary that the directory was made with.
+        vocabulary: the vocabulary, which must be the one that the directory was made with.
 
     Raises:
         InputError: the directory was made with another vocabulary, is being written by another process, or is not

@@ -20,7 +20,8 @@ class IndexedWriter:
 
     Args:
         prefix: path without extension; its directory is created.
-        vocabulary_size: determines the dtype, as in fairseq-preprocess (uint16 below 65,500).
+        vocabulary_size: size of the vocabulary, which determines the dtype as in fairseq-preprocess (uint16 below
+            65,500).
     """
 
     def __init__(self, prefix: Path, vocabulary_size: int):
@@ -39,14 +40,14 @@ class IndexedWriter:
         self._write_header()
 
     def _write_header(self) -> None:
-        """Write magic, version 1, dtype and the number of sentences; written again when that number is known."""
+        """Write the magic bytes, version 1, the dtype and the number of sentences; repeated once that is known."""
         self._idx.write(header(self.dtype, self.sentences))
 
     def add(self, data: bytes, sizes: np.ndarray) -> None:
         """Append sentences.
 
         Args:
-            data: their concatenated ids, as bytes of ``self.dtype``.
+            data: concatenated ids of the sentences, as bytes of ``self.dtype``.
             sizes: number of tokens per sentence, int32, shape (sentences,).
         """
         self._bin.write(data)

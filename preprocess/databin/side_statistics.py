@@ -24,12 +24,12 @@ class SideStatistics:
 
     Attributes:
         corpus: the corpus that it belongs to.
-        lang: its language.
+        lang: language of the text in the file.
         path: path relative to the data directory, without extension.
-        mebibytes: size of its ``.bin`` file.
+        mebibytes: size of the ``.bin`` file.
         lengths: number of tokens per sample, including ``</s>``, int32, shape (samples,).
         unknown: number of ``<unk>`` tokens.
-        group: the direction whose source it is, as named in the task's table; "" if it is the source of none.
+        group: name (in the task's table) of the direction whose source it is; "" if there is none.
         probability: probability of drawing that direction.
     """
 

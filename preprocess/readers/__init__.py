@@ -17,9 +17,9 @@ class Format:
     """One row of the table of formats.
 
     Attributes:
-        name: its name on the command line.
-        read: yields the items of a :class:`Source`, in order.
-        uses: what its records can be used for, the default first.
+        name: name of the format on the command line.
+        read: function that yields the items of a :class:`Source`, in order.
+        uses: what records can be used for, the default first.
     """
 
     name: str

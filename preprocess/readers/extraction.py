@@ -106,9 +106,9 @@ class LineMaker:
     """Makes lines from records; sent to each worker process.
 
     Attributes:
-        use: what to extract.
+        use: use of the records, which determines what is extracted.
         all_answers: whether to make one line per answer to a question.
-        repeated: finds paragraphs that occur in many documents; None keeps them.
+        repeated: finder of paragraphs that occur in many documents; None to keep them.
     """
 
     use: Use

@@ -40,10 +40,11 @@ class ClassificationSet:
     """One row of :data:`SETS`.
 
     Attributes:
-        name: its name on the command line.
+        name: name of the set on the command line.
         classes: names of the classes, in the order of the labels.
-        find: returns the splits of a directory; raises :class:`InputError` if it lacks the published layout.
-        read: yields the examples of a file, given its path and encoding.
+        find: function that returns the splits of a directory; raises :class:`InputError` if the layout is not the
+            published one.
+        read: function that yields the examples of a file, given its path and encoding.
         layout: the published layout, for messages.
         aliases: other spelling of a class -> its name.
         joined_words: whether the language writes no spaces between words although the published text has them.

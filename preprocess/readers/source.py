@@ -20,8 +20,8 @@ class Source:
     """A corpus to read.
 
     Attributes:
-        paths: its files or folder.
-        langs: its language, or the source and target languages of pairs.
+        paths: files or folder of the corpus.
+        langs: language of the corpus, or the source and target languages of pairs.
         fields: our name for a field (text, title, source, target, ...) -> its name in the corpus.
         encoding: encoding of text files.
         min_label: LCSTS: minimum human_label; CMHG: minimum average_score.
@@ -86,9 +86,9 @@ class Unread:
     """A record that is still text, so that a worker process can parse it.
 
     Attributes:
-        where: its place, as in a record.
+        where: place of the record in the corpus, as in a record.
         content: the unparsed content at that place.
-        read: makes the record; a module's function or an object, not a closure, because it is sent to the worker.
+        read: function of a module, or object, that makes the record; not a closure, because it is sent to the worker.
     """
 
     where: tuple[str, int]

@@ -51,9 +51,9 @@ def _load_clean(where: str, value: object) -> CleanOptions | None:
 class CorpusEntry(ExtractOptions):
     """One corpus of a manifest; the options of swcm extract are also keys of an entry."""
 
-    name: str = option(help="name of the corpus and of its intermediate files", rule=_NAME)
+    name: str = option(help="name of the corpus and its intermediate files", rule=_NAME)
     format: str = option(help="format of the corpus (see swcm extract)", metavar="FORMAT", choices=tuple(FORMATS))
-    input: list[Path] = option(help="files of the corpus, or its folder")
+    input: list[Path] = option(help="files or folder of the corpus")
     lang: str = option(help="language, or two languages as zh-bo")
     published: str = option("", "where its authors publish it, for the message if it is missing")
     use: str = option("", "what to extract (default: the first use of the format)")
@@ -113,7 +113,7 @@ class Manifest:
     output: Path = option(help="data directory to write", metavar="DIR")
     vocabulary: Path = option(help="vocabulary directory", metavar="DIR")
     work: Path = option(help="folder for the intermediate text", metavar="DIR")
-    corpora: list[CorpusEntry] = option(help="what to read", load=_load_corpora)
+    corpora: list[CorpusEntry] = option(help="corpora to read", load=_load_corpora)
     workers: int = option(1, "number of worker processes", metavar="N", rule=COUNT)
 
 

@@ -79,8 +79,8 @@ def ordered_map(work: Callable[[T], Result], items: Iterable[T], workers: int) -
     """``map(work, items)`` on ``workers`` processes (1: in this process); results are in the order of the items.
 
     Args:
-        work: sent to each process once; may be an object with ``__call__`` that holds models.
-        items: at most two items per worker are read ahead.
+        work: function to apply, or an object with ``__call__`` that holds models; sent to each process once.
+        items: arguments of ``work``; at most two per worker are read ahead.
         workers: number of processes.
 
     Raises:

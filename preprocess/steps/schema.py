@@ -23,7 +23,7 @@ class Rule:
 
     Attributes:
         text: the requirement, for the message.
-        holds: tells whether a value meets it.
+        holds: function that returns whether a value meets the requirement.
     """
 
     text: str

@@ -24,7 +24,7 @@ class Exact:
     """Recognizes exact repetitions; stores 8 bytes per line, so 10^6 lines have a false match with probability 10^-7.
 
     Args:
-        fold: compare the :func:`folded` text.
+        fold: whether to compare :func:`folded` text.
     """
 
     def __init__(self, fold: bool):

@@ -22,9 +22,9 @@ class LineFilters:
 
     Attributes:
         steps: names of the filters to apply (keys of :data:`FILTERS`).
-        min_chars: shorter lines are left out.
+        min_chars: minimum number of characters of a line.
         min_script: minimum share of letters in the language's scripts, 0 to 1.
-        boilerplate: lines that match any of these patterns are left out.
+        boilerplate: patterns of lines to leave out.
     """
 
     steps: tuple[str, ...]

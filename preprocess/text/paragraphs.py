@@ -71,8 +71,8 @@ class Marked:
 
     Attributes:
         document: the document.
-        paragraphs: its paragraphs.
-        keys: key of each repeated paragraph; None for the others.
+        paragraphs: paragraphs of the document.
+        keys: key of each repeated paragraph; None for other paragraphs.
     """
 
     document: Document

@@ -51,7 +51,7 @@ def align(bitext: EncodedBitext, pieces: int, seed: int) -> Links:
     """Align a parallel text.
 
     Args:
-        bitext: its sentences as ids below ``pieces``.
+        bitext: sentences of the parallel text, as ids below ``pieces``.
         pieces: size of the vocabulary.
         seed: random seed for the sample that a text with more than :data:`MAX_CELLS` cells is reduced to.
     """
@@ -81,7 +81,7 @@ def _cells(of_one: np.ndarray, of_other: np.ndarray, sentences: int) -> tuple[np
     """All combinations of entries of two sides within the same sentence, as two arrays of indices.
 
     Args:
-        of_one: sentence of each entry of one side, sorted.
+        of_one: number of the sentence of each entry of one side, sorted.
         of_other: the same for the other side.
         sentences: number of sentences.
     """

@@ -20,9 +20,9 @@ class Prediction:
     """How the first pass chooses a token.
 
     Attributes:
-        sample: draw from the distribution instead of taking the most probable token.
-        temperature: logits are divided by it before drawing.
-        topk: draw among this many most probable tokens; 0 means all.
+        sample: whether to draw from the distribution instead of taking the most probable token.
+        temperature: number by which logits are divided before drawing.
+        topk: number of most probable tokens to draw from; 0 means all.
     """
 
     sample: bool = False

@@ -12,10 +12,10 @@ class Blocks:
     """Texts of at most ``limit`` tokens, as views into an indexed dataset.
 
     Attributes:
-        sizes: tokens per text without ``</s>``, int32, shape (texts,).
+        sizes: number of tokens per text without ``</s>``, int32, shape (texts,).
         documents: number of documents in the dataset.
         documents_cut: number of documents longer than ``limit``.
-        tokens_lost: tokens lost to truncation; 0 for blocks.
+        tokens_lost: number of tokens lost to truncation; 0 for blocks.
     """
 
     def __init__(self, data, limit: int, bos: int, eos: int, pieces: PieceTable | None = None):
@@ -24,9 +24,9 @@ class Blocks:
         Args:
             data: documents as 1-d LongTensors that end with ``eos``, with ``sizes``.
             limit: maximum number of tokens per text, without ``<s> <xx>`` and ``</s>``.
-            bos: removed from the beginning of a document, if present.
-            eos: removed from the end of a document, if present.
-            pieces: tells where sentences end.
+            bos: id to remove from the beginning of a document, if present.
+            eos: id to remove from the end of a document, if present.
+            pieces: table that says which pieces end a sentence.
         """
         self.data, self.limit, self.bos, self.eos = data, limit, bos, eos
         sizes = np.asarray(data.sizes, dtype=np.int64)

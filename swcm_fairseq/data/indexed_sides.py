@@ -18,8 +18,8 @@ def load_side(directory: Path | str, prefix: str, dictionary: Dictionary, combin
     Args:
         directory: the data directory.
         prefix: path in the directory, without ``.bin``/``.idx``.
-        dictionary: ids must be below its length.
-        combine: append ``train1.zh-bo.zh``, ``train2.zh-bo.zh``, ... to ``train.zh-bo.zh``, as fairseq does.
+        dictionary: the dictionary; ids must be below its length.
+        combine: whether to append ``train1.zh-bo.zh``, ``train2.zh-bo.zh``, ... to ``train.zh-bo.zh``, as fairseq does.
 
     Returns:
         a dataset of 1-d LongTensors with ``sizes`` (tokens, ``</s>`` included).

@@ -1,4 +1,4 @@
-"""A data directory of labelled text: fairseq's ``input0`` and ``label`` folders, and ``classification.json``."""
+"""A data directory of labeled text: fairseq's ``input0`` and ``label`` folders, and ``classification.json``."""
 
 import json
 from dataclasses import asdict, dataclass, field

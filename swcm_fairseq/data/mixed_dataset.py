@@ -62,7 +62,7 @@ class MixedDataset(FairseqDataset):
     """The samples of one split.
 
     Attributes:
-        streams: where samples come from.
+        streams: the streams that samples come from.
         epoch: the current epoch, set by :meth:`set_epoch`.
         sizes: source and target positions of every sample of the epoch, int32, shape (samples, 2); upper bounds
             if noise changes the length.

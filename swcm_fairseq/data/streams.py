@@ -16,9 +16,9 @@ class Stream:
     """One row of the sampling table.
 
     Attributes:
-        group: name in logs, ``dae_bo`` or ``mt_zh-bo``.
+        group: name in logs, such as ``dae_bo`` or ``mt_zh-bo``.
         source_lang, target_lang: language codes.
-        translation: true for pairs, false for monolingual text to denoise.
+        translation: whether the texts are pairs, not monolingual text to denoise.
         source: the source texts.
         target: the target texts; the same as ``source`` for denoising.
         pieces: word and sentence boundaries in the source language (used for noise).

@@ -41,7 +41,7 @@ def match_rows(
         source: [V', C], the encoder's table, whose row i belongs to ``weights.symbols[i]``.
         weights: the vocabulary of the encoder (or mBART).
         dictionary: our symbols.
-        from_pieces: initialize each new row with the mean of the rows of the pieces that the encoder's own
+        from_pieces: whether to initialize each new row with the mean of the rows of the pieces that the encoder's own
             sentencepiece model splits it into; rows with only unknown pieces stay random.
 
     Returns:

@@ -72,7 +72,7 @@ class EncoderWeights:
         """
         for name in self.tensors:
             if _layer_number(name) > MAX_LAYERS:
-                raise InputError(f"{self.path}: the tensor {name} has no place in an encoder")
+                raise InputError(f"{self.path}: the tensor {name} does not belong to an encoder")
         for name in ("embed_tokens.weight", "embed_positions.weight", "layers.0.fc1.weight"):
             if name not in self.tensors or self.tensors[name].dim() != 2:
                 raise InputError(f"{self.path}: not a transformer encoder with learned positions: no {name}")
@@ -93,7 +93,7 @@ class EncoderWeights:
         for name, tensor in self.tensors.items():
             theirs = self.names.get(name, name)
             if name not in expected:
-                raise InputError(f"{self.path}: the tensor {theirs} has no place in an encoder")
+                raise InputError(f"{self.path}: the tensor {theirs} does not belong to an encoder")
             if list(tensor.shape) != expected[name]:
                 raise InputError(
                     f"{self.path}: {theirs} has the shape {list(tensor.shape)}, but an encoder of this size needs "

@@ -172,7 +172,7 @@ def _sorted_tensors(
         elif prefix == OUR_PREFIX and name.startswith(OUR_DECODER_PREFIX):
             decoder[name.removeprefix(OUR_DECODER_PREFIX)] = tensor.to(torch.float32)
         elif not name.startswith(prefix):
-            raise InputError(f"{path}: the tensor {name} has no place in an encoder")
+            raise InputError(f"{path}: the tensor {name} does not belong to an encoder")
         elif ".in_proj_" in name:
             split[name] = tensor
         else:

@@ -122,7 +122,7 @@ def _weights(
     for name in tensors:
         if name not in known:
             raise InputError(
-                f"{source}: the tensor {name} has no place in the model (a LoRA? merge it, or give --lora)"
+                f"{source}: the tensor {name} does not belong to the model (a LoRA? merge it, or give --lora)"
             )
     weights: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():

@@ -80,7 +80,9 @@ def read_huggingface(directory: Path) -> EncoderWeights:
     types = tensors.pop(TOKEN_TYPES, None)
     for name in tensors:
         if name not in theirs_to_ours:
-            raise InputError(f"{directory}: the tensor {name} has no place in an encoder of {options['layers']} layers")
+            raise InputError(
+                f"{directory}: the tensor {name} does not belong to an encoder of {options['layers']} layers"
+            )
     for theirs in theirs_to_ours:
         if theirs not in tensors:
             raise InputError(f"{directory}: the tensor {theirs} is missing; copy the directory again")

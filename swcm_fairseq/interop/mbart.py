@@ -33,8 +33,8 @@ class MBart:
     """An mBART checkpoint.
 
     Attributes:
-        path: its directory.
-        tensors: tensors under fairseq's names, float32.
+        path: directory of the checkpoint.
+        tensors: float32 tensors under fairseq's names.
         symbols: symbol of every embedding row.
     """
 
@@ -114,7 +114,7 @@ def carry_over(
     Args:
         mbart: the checkpoint.
         dictionary: the new dictionary, with ``<mask>`` and language tokens.
-        from_pieces: initialize each new row with the mean of the pieces that mBART would have split it into.
+        from_pieces: whether to initialize each new row with the mean of the pieces that mBART would have split it into.
         seed: random seed for new rows.
 
     Returns:

@@ -15,8 +15,8 @@ class Cut:
     """Identifies the values of one tensor that are among the n largest (or smallest).
 
     Attributes:
-        bits: bits of the last value among them.
-        equal: how many values equal to the last one are among them; these are the first ones in the tensor.
+        bits: bits of the last of these values.
+        equal: number of these values that equal the last one; they are the first ones in the tensor.
         largest: whether to take the largest or the smallest values.
     """
 

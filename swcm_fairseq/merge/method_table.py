@@ -17,7 +17,7 @@ class Method:
     """One merging method.
 
     Attributes:
-        title: its name in messages.
+        title: name of the method in messages.
         needs_base: whether it merges task vectors instead of the models themselves.
         sparsify: how task vectors are sparsified first.
         elects: whether a sign is elected for each parameter and only values with that sign are merged.

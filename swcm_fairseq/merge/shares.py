@@ -17,7 +17,7 @@ LEGEND = (
 
 @dataclass
 class Shares:
-    """Counts of one model's parameters; tied parameters count once.
+    """Numbers of parameters of one model; tied parameters count once.
 
     Attributes:
         parameters: all parameters.
@@ -34,7 +34,7 @@ class Shares:
     slack: int = 0
 
     def percent(self) -> dict[str, float]:
-        """The four shares, in percent."""
+        """The four shares in percent."""
         kept = max(self.kept, 1)
         return {
             "trimmed": 100 * (1 - self.kept / max(self.parameters, 1)),
@@ -48,7 +48,7 @@ def count(shares: Sequence[Shares], vectors: Sequence[Tensor], kept: Sequence[in
     """Add the parameters of one tensor.
 
     Args:
-        shares: counts of each model, added to.
+        shares: counts of each model, which are updated.
         vectors: trimmed task vector of each model.
         kept: number of values of each vector left after trimming.
         positive: the elected signs; None without an election.

@@ -31,7 +31,9 @@ def check_tensors(model: nn.Module, state_dict: Mapping[str, object], prefix: st
             raise InputError(f"{name} is missing from the checkpoint; {fix} ({layers})")
     for name in state_dict:
         if name.startswith(prefix) and name not in own:
-            raise InputError(f"{name} in the checkpoint does not exist in this architecture; {fix} ({layers})")
+            raise InputError(
+                f"the tensor {name} of the checkpoint does not belong to this architecture; {fix} ({layers})"
+            )
 
 
 def _shape_flag(name: str) -> str:

@@ -144,12 +144,12 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
                 attention.given_keys = None
 
     def static_state(self, encoder_out: EncoderOut, position: Tensor, rows: int, positions: int) -> IncrementalState:
-        """State for incremental decoding whose tensors keep their address and shape, so every step is the same.
+        """The state for incremental decoding whose tensors keep their addresses and shapes, so every step is the same.
 
         Args:
-            encoder_out: with ``beams``, after the generator has repeated it.
+            encoder_out: the encoder's output, with ``beams``, after the generator has repeated it.
             position: int64 [1]; before each step, the caller writes the position of the next word, from 0, to it.
-            rows: sentences x beams.
+            rows: number of rows: sentences x beams.
             positions: maximum number of words.
         """
         self.set_beam_size(encoder_out.get("beams", [1])[0])  # type: ignore[operator]

@@ -47,10 +47,10 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
 
         Args:
             src_tokens: [B, S].
-            src_lengths: not used.
-            return_all_hiddens: keep the hidden states of all layers.
+            src_lengths: lengths of the sources; not used.
+            return_all_hiddens: whether to keep the hidden states of all layers.
             token_embeddings: [B, S, C], used instead of the embeddings of ``src_tokens``.
-            padded: whether ``src_tokens`` contain padding; None checks, which waits for the GPU.
+            padded: whether ``src_tokens`` contains padding; None checks, which waits for the GPU.
         """
         padding = src_tokens.eq(self.padding_idx)
         mask = padding if (bool(padding.any()) if padded is None else padded) else None
@@ -77,7 +77,7 @@ class Encoder(EpsilonInState, FreezableEmbeddings, TransformerEncoderBase):
         finished sentences. Only dropping changes the rows here, so the other steps do not copy the encoder output.
 
         Args:
-            encoder_out: has R rows, one per sentence.
+            encoder_out: the encoder's output, with R rows, one per sentence.
             new_order: int64, [R' x beams], row numbers in a batch that repeats every sentence ``beams`` times.
         """
         sentences, beams = encoder_out["encoder_out"][0].size(1), encoder_out.get("beams", [1])[0]

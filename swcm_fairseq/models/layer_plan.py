@@ -43,12 +43,12 @@ def layer_plan(
     Args:
         encoder_layers: n, the number of encoder layers.
         interval: X in the paper, 0 to n; 0 inserts nothing (BASE-A).
-        end_with_inherited: do not insert a layer after the last group (as in the released code).
-        duplicate_inserted: insert duplicates of the preceding layer instead of normal layers (BASE-B).
-        plain: use n normal layers only (Cino-Transformer); ``interval`` is ignored.
+        end_with_inherited: whether to insert no layer after the last group (as in the released code).
+        duplicate_inserted: whether to insert duplicates of the preceding layer instead of normal layers (BASE-B).
+        plain: whether to use n normal layers only (Cino-Transformer); ``interval`` is then ignored.
 
     Returns:
-        n + floor(n / interval) layers; one less with ``end_with_inherited`` if ``interval`` divides n.
+        n + floor(n / interval) layers; one fewer with ``end_with_inherited`` if ``interval`` divides n.
 
     Raises:
         InputError: ``interval`` is negative or larger than n.

@@ -190,24 +190,24 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         source_padded: bool | None = None,
         left_padded: bool | None = None,
     ) -> tuple[object, dict[str, object]]:
-        """Encode once, decode once or twice.
+        """Encode once, and decode once or twice.
 
         Args:
             src_tokens: int64, [B, S].
             src_lengths: int64, [B].
             prev_output_tokens: int64, [B, T].
-            features_only: return the decoder's features [B, T, C].
-            sample_inputs: called as ``sample_inputs(features, output_weight, prev_output_tokens)`` with the features
-                of a first pass without gradient; its result, [B, T], is the input of the second pass (two-pass
-                scheduled sampling, Mihaylova and Martins 2019).
-            output_head: called as ``output_head(features, output_weight)``; its result replaces the logits,
-                so that no [B, T, V] tensor is allocated.
-            share_dropout: use the same dropout masks in both passes.
-            return_all_hiddens: keep the hidden states of all encoder layers.
-            alignment_layer: return the cross-attention weights of this decoder layer.
-            alignment_heads: average these weights over this many heads.
-            source_padded: whether ``src_tokens`` contain padding; None checks, which waits for the GPU.
-            left_padded: whether ``prev_output_tokens`` have padding on the left; None checks, too.
+            features_only: whether to return the decoder's features [B, T, C] instead of logits.
+            sample_inputs: function ``sample_inputs(features, output_weight, prev_output_tokens)`` of the features of a
+                first pass without gradient; its result, [B, T], is the input of the second pass (two-pass scheduled
+                sampling, Mihaylova and Martins 2019).
+            output_head: function ``output_head(features, output_weight)`` whose result replaces the logits, so that
+                no [B, T, V] tensor is allocated.
+            share_dropout: whether to use the same dropout masks in both passes.
+            return_all_hiddens: whether to keep the hidden states of all encoder layers.
+            alignment_layer: decoder layer whose cross-attention weights are returned.
+            alignment_heads: number of heads over which these weights are averaged.
+            source_padded: whether ``src_tokens`` contains padding; None checks, which waits for the GPU.
+            left_padded: whether ``prev_output_tokens`` has padding on the left; None also checks.
 
         Returns:
             Logits [B, T, V], features, or the result of ``output_head``; and fairseq's dictionary, with the decoder

@@ -124,7 +124,7 @@ def _fill(
     for name, tensor in tensors.items():
         theirs = weights.names.get(name, name) if half == "encoder" else f"{half}.{name}"
         if name not in own:
-            raise InputError(f"{weights.path}: the tensor {theirs} does not exist in the {half} of this architecture")
+            raise InputError(f"{weights.path}: the tensor {theirs} does not belong to the {half} of this architecture")
         if name in TOKEN_TABLES and tensor.dim() == 2 and tensor.size(1) == own[name].size(1):
             tensor, report.rows = match_rows(own[name], tensor, weights, dictionary, model.cfg.new_rows_from_pieces)
         elif name == POSITIONS:

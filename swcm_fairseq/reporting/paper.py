@@ -17,7 +17,7 @@ class Column:
         task: directory of the runs, below the directory of all runs.
         scores: name of the scores file, without ``.json``.
         value: name of the number in that file.
-        suffix: appended to the name of the row's run.
+        suffix: text to append to the name of the row's run.
     """
 
     heading: str
@@ -32,8 +32,8 @@ class Row:
     """One system.
 
     Attributes:
-        system: its name in the paper.
-        run: name of its runs; None for a system without a recipe.
+        system: name of the system in the paper.
+        run: name of our runs of this system; None for a system without a recipe.
         paper: the paper's numbers in percent, one per column; empty if the paper has none.
     """
 
@@ -47,11 +47,11 @@ class Table:
     """One table of the paper.
 
     Attributes:
-        name: base name of its files.
-        title: its heading.
-        columns: its columns.
-        rows: its systems.
-        more_rows: prefix of the names of runs that get additional rows; empty for none.
+        name: base name of the files of the table.
+        title: heading of the table.
+        columns: the columns after the name of the system.
+        rows: the systems.
+        more_rows: prefix of the names of runs that get additional rows; empty if there are none.
         figure: label of the x axis, if the table is plotted with the systems on the x axis and one curve per column.
     """
 

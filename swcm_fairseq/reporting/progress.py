@@ -51,11 +51,11 @@ def follow(lines: Iterable[str], log: Path, unit: str = "update", label: str | N
     """Copy the output of a training to its log and draw a bar; if it fails, print :func:`last_words`.
 
     Args:
-        lines: its output, with ``--log-format json``; fairseq's log states the number of updates.
-        log: file to append them to.
-        unit: what the bar counts, ``update`` or ``epoch``.
-        label: text in front of the bar.
-        row: line of the bar, if several are drawn at once.
+        lines: the output of a training with ``--log-format json``; fairseq's log states the number of updates.
+        log: the file to append the lines to.
+        unit: the unit that the bar counts, ``update`` or ``epoch``.
+        label: the text in front of the bar.
+        row: the row of the bar if several are drawn at once.
 
     Returns:
         0 if the training was completed, otherwise 1.

@@ -40,9 +40,9 @@ class TestSet:
     """Held-out sections of one language.
 
     Attributes:
-        lang: language code.
-        articles: the sections.
-        titles: their titles.
+        lang: the language code.
+        articles: the texts of the sections.
+        titles: the titles of the sections.
         systems: the output of each system; the baseline is last.
         evaluation: the scores of all systems.
     """

@@ -21,7 +21,7 @@ class Origin:
 
     Attributes:
         signature: signature of the metric.
-        segments: size of the test set, in lines.
+        segments: number of lines of the test set.
     """
 
     signature: str
@@ -33,12 +33,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of ours, in percent.
+    """One of our numbers, in percent.
 
     Attributes:
         score: the number.
-        interval: half of its bootstrap 95% interval; None without an interval.
-        origin: how it was computed.
+        interval: half the width of the bootstrap 95% interval; None if there is no interval.
+        origin: how the score was computed.
     """
 
     score: float

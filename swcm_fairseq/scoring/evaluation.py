@@ -29,7 +29,7 @@ class System:
     """One system's output.
 
     Attributes:
-        name: its name in the tables.
+        name: name of the system in the tables.
         hypotheses: one string per segment.
     """
 
@@ -78,7 +78,7 @@ class Evaluation:
     Attributes:
         language: language code of the references.
         segments: number of lines.
-        systems: in the order given; the first is the baseline for comparisons.
+        systems: the systems in the order given; the first is the baseline for comparisons.
         signatures: metric -> everything its numbers depend on.
         notes: further remarks on the numbers.
     """

@@ -32,8 +32,8 @@ class Sample:
     Attributes:
         id: position in the input, from 0.
         source: input text, ``None`` if unknown.
-        references: its references, if any.
-        outputs: one per system.
+        references: references of the segment, if any.
+        outputs: the outputs, one per system.
     """
 
     id: int

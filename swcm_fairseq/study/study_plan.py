@@ -18,7 +18,7 @@ class StudySystem:
 
     Attributes:
         name: name of the system; part of file names.
-        tables: where it appears in the paper.
+        tables: tables and figures of the paper in which the system appears.
         options: options of fairseq-train in both stages.
         pretraining: additional options for pretraining; None for a system that is not pretrained.
         encoder: the encoder it starts from; encoders are named by how the rows of new pieces are initialized.

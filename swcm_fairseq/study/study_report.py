@@ -28,7 +28,7 @@ class TestTable:
         direction: the test set.
         metric: name of the score.
         signature: what the numbers depend on.
-        scores: by system, in the plan's order.
+        scores: scores by system, in the order of the plan.
         p_values: p-value of the difference from XLM-SWCM, by system.
         claims: the verdict on each of the paper's claims.
     """

@@ -125,11 +125,11 @@ class InferenceTask(FairseqTask):
 
         Args:
             src_tokens: int64 tensors of one text each, with or without ``</s>`` at the end (fairseq's hub adds it).
-            src_lengths: their lengths, not used.
-            constraints: fairseq's.
+            src_lengths: lengths of the texts; not used.
+            constraints: constraints of fairseq's generator.
             source_lang: language of the texts; the default is ``--source-lang``.
             target_lang: language to generate; the default is ``--target-lang``.
-            kwargs: fairseq's, not used.
+            kwargs: further arguments of fairseq; not used.
 
         Raises:
             InputError: a language is missing or has no token.

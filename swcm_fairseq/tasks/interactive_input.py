@@ -24,7 +24,7 @@ class Utf8Lines(io.TextIOBase):
     def __init__(self, stream: BinaryIO, name: str, owner: TextIO | None = None):
         """Args:
         stream: the stream to read from.
-        name: its name in messages.
+        name: name of the stream in messages.
         owner: the text stream that would close ``stream`` if it were garbage-collected.
         """
         self.stream, self.name, self.owner, self.number = stream, name, owner, 0

@@ -207,8 +207,8 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
         Args:
             split: ``train``, ``valid``, ``test``, ...
-            combine: read ``train``, ``train1``, ... in stock directories as one split.
-            epoch: selects the directory if there are several.
+            combine: whether to read ``train``, ``train1``, ... in stock directories as one split.
+            epoch: number of the epoch, which selects the directory if there are several.
             kwargs: fairseq's, not used.
 
         Raises:

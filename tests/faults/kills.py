@@ -42,7 +42,7 @@ class Victim:
 
     Attributes:
         task, workers: the task, and the number of worker processes.
-        data, place: its data directory and the directory of the run.
+        data, place: the data directory and the directory of the run.
         hit: counts of what the kills have hit.
     """
 

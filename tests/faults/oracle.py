@@ -52,10 +52,10 @@ def judge(main: Callable[[list[str]], None], argv: list[str], inputs: list[Path]
     """Run a command in this process and judge it.
 
     Args:
-        main: the command.
-        argv: its arguments.
+        main: function that runs the command.
+        argv: arguments of the command.
         inputs: folders that it must not change.
-        rejects: its list of rejects, if the lines of ``argv[1]`` and of its output must be counted.
+        rejects: file of rejects, if the lines of ``argv[1]`` and of the output must be counted.
     """
     before = [contents(folder) for folder in inputs]
     status, err, defect = _run(main, argv)

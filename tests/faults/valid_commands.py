@@ -47,8 +47,8 @@ class Command:
     """A valid command line.
 
     Attributes:
-        main: function that runs it.
-        line: its arguments; ``{in}`` is the input folder and ``{out}`` the output folder.
+        main: function that runs the command.
+        line: arguments of the command; ``{in}`` is the input folder and ``{out}`` the output folder.
         files: inputs in ``{in}`` to break.
         counted: whether the oracle counts its lines.
     """

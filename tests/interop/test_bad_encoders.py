@@ -81,7 +81,7 @@ BAD = [
         other_shape,
         r"layer\.1\.intermediate\.dense\.weight has the shape \[31, 16\], but layers\.1\.fc1\.weight .* \[32, 16\]",
     ),
-    (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight has no place"),
+    (unplaced, r"tensor encoder\.layer\.0\.adapter\.weight does not belong to an encoder"),
     (cut_off, r"model\.safetensors: not a readable safetensors file"),
     (code, r"pytorch_model\.bin: refused: it would run code \(print\); use a safetensors file"),
     (no_weights, r"neither model\.safetensors nor pytorch_model\.bin"),

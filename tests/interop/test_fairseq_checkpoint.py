@@ -187,7 +187,7 @@ def test_own_checkpoint_whole_with_another_vocabulary(start, dictionary, own):
 
 def test_own_checkpoint_of_another_layout_is_refused(start, own):
     _, path = own
-    with pytest.raises(InputError, match=r"the tensor decoder\.layers\.2\..* does not exist in the decoder"):
+    with pytest.raises(InputError, match=r"the tensor decoder\.layers\.2\..* does not belong to the decoder"):
         start(path, pretrained_decoder=True, normal_layer_interval=0)
     with pytest.raises(InputError, match=r"no tensor for layers\.2\.fc3\S* of the decoder"):
         start(path, pretrained_decoder=True, normal_layer_interval=1)
