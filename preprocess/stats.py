@@ -1,6 +1,6 @@
 """Print statistics of data directories: size, samples, tokens (the paper's Table 6), lengths, unknown tokens, and the
 probability of drawing each corpus at a given temperature. Pairs are used in both directions, once from each of their
-files; names and numbers agree with the task's table. Directories written by fairseq-preprocess are read, too."""
+files; names and numbers agree with the task's table. It also reads directories written by fairseq-preprocess."""
 
 import argparse
 from dataclasses import dataclass

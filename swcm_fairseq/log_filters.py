@@ -7,7 +7,7 @@ other libraries log details that nobody reads, and asks users to install tensorb
 import logging
 import warnings
 
-# The commands that log their configuration, ten thousand characters in one line. Checkpoints contain it, too.
+# The commands that log their configuration, ten thousand characters in one line. Checkpoints also contain it.
 COMMANDS = ("train", "validate", "generate", "interactive", "eval_lm")
 
 

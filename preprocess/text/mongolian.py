@@ -5,7 +5,7 @@ and variation selectors give a letter the shape of another one. The same visible
 ways. Two spellings count as the same word if UTN #57 (https://www.unicode.org/notes/tn57/) gives them the same shape,
 which mongol-norm computes. Each word is written in the spelling that is most frequent in a reference text, because the
 library's own normal form encodes shapes and no encoder was trained on it. Different words that look the same are
-merged, too.
+also merged.
 """
 
 from collections import Counter

@@ -49,7 +49,7 @@ class FastMaskedLMCriterion(MaskedLmLoss):
 
     @staticmethod
     def reduce_metrics(logging_outputs: list[Log]) -> None:
-        """As fairseq's; also log the share of predicted tokens outside the vocabulary of their language."""
+        """As in fairseq; also log the share of predicted tokens outside the vocabulary of their language."""
         MaskedLmLoss.reduce_metrics(logging_outputs)
         predicted, outside = (sum(log[key] for log in logging_outputs) for key in ("sample_size", "outside_vocabulary"))
         if outside:

@@ -65,7 +65,7 @@ class TeacherForcingSchedule:
             raise InputError(f"--teacher-forcing-final-ratio {self.final_ratio}: give a number from 0 to 1")
         if self.constant:
             return
-        if not self.start >= 0:  # nan, too
+        if not self.start >= 0:  # also rejects nan
             raise InputError(f"--teacher-forcing-decay-start {self.start:g}: give 0 or more")
         if not self.end > self.start:
             raise InputError(

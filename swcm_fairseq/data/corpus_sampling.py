@@ -1,4 +1,4 @@
-"""Decides which sample of which corpus each sample of an epoch is.
+"""Decide, for each sample of an epoch, which sample of which corpus it is.
 
 Everything is a function of (seed, epoch) and the corpus sizes, so resuming needs no saved state.
 """
@@ -42,7 +42,7 @@ class Temperature:
     With beta 0 this is equation 1, otherwise equation 2, of CINO (Yang et al. 2022, section 3.2.1).
 
     Attributes:
-        alpha: above 0 and up to 1. With 1, p is proportional to q; towards 0, p becomes uniform.
+        alpha: above 0 and up to 1. With 1, p is proportional to q; toward 0, p becomes uniform.
         beta: 0 to 1. With 1 - alpha, the number of tokens drawn from i is proportional to (tokens of i)^alpha.
         by: whether i is a language (its corpora are drawn in proportion to q) or a corpus.
         by_tokens: whether q counts tokens instead of samples.
@@ -87,10 +87,10 @@ def with_share(p: np.ndarray, chosen: Sequence[bool], share: float, flag: str, n
 
     Args:
         p: probability of each corpus.
-        chosen: whether each corpus belongs to those that get ``share``; the others get the rest.
+        chosen: whether each corpus is among those that get ``share``; the others get the rest.
         share: 0 to 1.
         flag: the flag that sets the share, for messages.
-        names: what to call the chosen corpora and the others in messages.
+        names: names of the chosen corpora and of the others in messages.
 
     Raises:
         InputError: ``share`` is out of range, or no corpus can take a share above 0.

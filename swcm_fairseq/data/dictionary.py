@@ -17,6 +17,6 @@ class MultilingualDictionary(Dictionary, SpecialSymbols):
         return dictionary
 
     def string(self, tensor, *args, extra_symbols_to_ignore=None, **kwargs) -> str:
-        """As fairseq's, without language tokens."""
+        """As in fairseq, without language tokens."""
         ignored = self.language_ids.union(extra_symbols_to_ignore or ())
         return super().string(tensor, *args, extra_symbols_to_ignore=ignored, **kwargs)

@@ -59,7 +59,7 @@ def identify(text: str, sure: bool = False) -> str:
 
     Args:
         text: a text of any length.
-        sure: return :data:`UNKNOWN` unless CLD2 calls its answer reliable; by default, return its best guess.
+        sure: whether to return :data:`UNKNOWN` unless CLD2 calls its answer reliable, instead of its best guess.
     """
     words = words_by_script(text)
     script = _most(words)

@@ -18,8 +18,8 @@ class JoinedDocuments:
         """Args:
         data: documents as 1-d LongTensors, with or without ``eos`` at the end, with ``sizes``.
         limit: tokens per text.
-        bos: removed from the beginning of a document, if present.
-        eos: placed between documents, once, whether or not they end with it.
+        bos: id to remove from the beginning of a document, if present.
+        eos: id to place between documents, once, whether or not they end with it.
         """
         self.data, self.limit, self.bos, self.eos = data, limit, bos, eos
         sizes = np.asarray(data.sizes, dtype=np.int64)

@@ -31,11 +31,12 @@ class Choice:
 
     Attributes:
         wanted: names of corpora or groups; empty for all.
-        both: whether to use pairs in both directions; None does so for pairs of two languages.
-        source_lang, target_lang: if given, use only directions between these languages.
-        translation_share: 0 excludes pairs, 1 excludes monolingual text.
+        both: whether to use pairs in both directions; None means only pairs of two languages.
+        source_lang, target_lang: languages of the only directions to use, if given.
+        translation_share: share of pairs; 0 excludes pairs, and 1 excludes monolingual text.
         max_positions: maximum length of a text, ``<s> <xx>`` and ``</s>`` included.
-        blocks: cut long monolingual text into blocks at sentence ends; otherwise truncate it, as pairs always are.
+        blocks: whether to cut long monolingual text into blocks at sentence ends instead of truncating it; pairs are
+            always truncated.
         word_units: languages that do not use the word unit of the language table.
         joined: languages whose monolingual documents are joined and cut at ``max_positions``.
     """
@@ -61,7 +62,7 @@ class ChosenCorpora:
             paths: data directories.
             dictionary: the dictionary of the first one, with language tokens added.
             langs: languages that have tokens.
-            choice: what to use.
+            choice: the corpora and directions to use, and how.
         """
         self.paths, self.dictionary, self.langs, self.choice = list(paths), dictionary, list(langs), choice
         self._directions: dict[str, list[Direction]] = {}

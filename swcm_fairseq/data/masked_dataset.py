@@ -1,4 +1,4 @@
-"""Text from many corpora with masked tokens, for masked language modelling (Devlin et al. 2019)."""
+"""Text from many corpora with masked tokens, for masked language modeling (Devlin et al. 2019)."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def mask_tokens(
         share: share of tokens to predict; their number is rounded up or down at random and is at least one.
         mask: id of ``<mask>``.
         pieces: ids from which random pieces are drawn.
-        pad: fills the target at positions that are not predicted.
+        pad: value of the target at positions that are not predicted.
         rng: source of all randomness.
 
     Returns:
@@ -55,7 +55,7 @@ class MaskedDataset(MixedDataset):
         max_positions: int,
         mix: Mix,
     ) -> None:
-        """As :class:`MixedDataset`; ``mask_prob`` is the share of tokens to predict."""
+        """See :class:`MixedDataset`; ``mask_prob`` is the share of tokens to predict."""
         super().__init__(streams, dictionary, max_positions, mix)
         self.mask_prob = mask_prob
         self._mask, self._pieces = dictionary.index(MASK), range(dictionary.nspecial, dictionary.num_pieces)

@@ -48,7 +48,7 @@ class Mix:
         counts: samples per epoch from each stream, int64, shape (streams,), see ``corpus_sampling.quotas``. With None,
             every epoch has every sample once, in order, with the same random choices (validation and generation).
         shards: number of data directories that take turns, one per epoch; these streams return after that many epochs.
-        batch_groups: a number for each stream; only streams with the same number share batches. With None, all do.
+        batch_groups: a number for each stream; only streams with the same number share batches. If None, all do.
     """
 
     seed: int
@@ -76,7 +76,7 @@ class MixedDataset(FairseqDataset):
         streams: at least one; none may be empty.
         dictionary: a dictionary with ``<mask>``.
         max_positions: maximum length of source and of target, ``<s> <xx>`` and ``</s>`` included.
-        mix: what an epoch draws from the streams.
+        mix: how an epoch is drawn from the streams.
         """
         self.streams, self.dictionary, self.max_positions, self.mix = list(streams), dictionary, max_positions, mix
         self._stream_sizes = np.concatenate([self._positions(stream) for stream in self.streams])
@@ -175,7 +175,7 @@ class MixedDataset(FairseqDataset):
 
         Samples are sorted by target length, in buckets of a few positions, and within a bucket by source length. The
         source order alternates between ascending and descending, so that sources in a batch from two adjacent buckets
-        have similar lengths, too. This keeps padding low on both sides.
+        also have similar lengths. This keeps padding low on both sides.
         """
         if self.mix.counts is None:
             order = np.arange(len(self))
@@ -191,7 +191,7 @@ class MixedDataset(FairseqDataset):
     def filter_indices_by_size(
         self, indices: np.ndarray, max_sizes: tuple[int, int] | int | None
     ) -> tuple[np.ndarray, list[int]]:
-        """As fairseq's, without a Python loop. The task ensures that no sample is too long."""
+        """As in fairseq, without a Python loop. The task ensures that no sample is too long."""
         return data_utils.filter_paired_dataset_indices_by_size(self.sizes[:, 0], self.sizes[:, 1], indices, max_sizes)
 
     def batch_by_size(

@@ -26,7 +26,7 @@ class MultilingualDataset(MixedDataset):
         max_positions: int,
         mix: Mix,
     ) -> None:
-        """As :class:`MixedDataset`; the dictionary must have language tokens, and ``noise`` applies to denoising."""
+        """See :class:`MixedDataset`; the dictionary must have language tokens, and ``noise`` applies to denoising."""
         self.noise = noise
         self.noise_ids = NoiseIds(
             mask=dictionary.index(MASK), first_piece=dictionary.nspecial, end_piece=dictionary.num_pieces

@@ -49,7 +49,7 @@ class Noise:
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a share from 0 to 1")
         if self.replace_length not in (-1, 0, 1):
             raise InputError(f"--replace-length {self.replace_length}: choose -1, 0 or 1")
-        if not 0.1 <= self.poisson_lambda <= 1000:  # nan, too
+        if not 0.1 <= self.poisson_lambda <= 1000:  # also rejects nan
             raise InputError(f"--poisson-lambda {self.poisson_lambda}: give a mean span length from 0.1 to 1000 words")
 
     def longest(self, length: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from swcm_fairseq.data.languages import CLOSERS, WordUnit, language
 
 SPACE = "▁"  # sentencepiece's mark for the space before a piece
 _TSHEG_ENDS = "་༌། ༎༏༐༑༔"  # characters that end a Tibetan syllable: tsheg, shad and their variants
-_CLOSERS = CLOSERS + "…"  # an ellipsis can follow an end, too
+_CLOSERS = CLOSERS + "…"  # an ellipsis can also follow an end
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Sample(TypedDict, total=False):
     Attributes:
         id: int64 [B], indices in the epoch.
         nsentences: B.
-        ntokens: number of target tokens in the loss (for masked language modelling, of source tokens).
+        ntokens: number of target tokens in the loss (for masked language modeling, of source tokens).
         net_input: see :class:`NetInput`.
         target: int64 [B, T]; padding at positions that are not predicted.
         tgt_lang_id: int64 [B], the language token of each target.
@@ -110,7 +110,7 @@ def replaceable_positions(prev_output_tokens: Tensor, target: Tensor, padding_id
     """Where the decoder input is a predicted word: bool [B, T], from two int64 [B, T].
 
     The input at t is the target token at t - 1. ``<s>`` has no such token, and for the language token it is padding.
-    The last token, ``</s>``, is predicted but never an input, so padding in the input must be excluded as well.
+    The last token, ``</s>``, is predicted but never an input, so padding in the input must also be excluded.
     """
     replaceable = prev_output_tokens.ne(padding_idx)
     replaceable[:, 0] = False

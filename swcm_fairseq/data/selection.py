@@ -49,7 +49,7 @@ def all_directions(corpora: Sequence[Corpus], both: bool | None) -> list[Directi
 
     Args:
         corpora: the corpora.
-        both: whether to reverse pairs; None reverses pairs of two languages.
+        both: whether to add reversed pairs; None adds them for pairs of two languages.
 
     Raises:
         InputError: ``both`` is true for a pair within one language, whose reverse would be indistinguishable.

@@ -8,7 +8,7 @@ from swcm_fairseq.data.blocks import Blocks
 from swcm_fairseq.data.joined_documents import JoinedDocuments
 from swcm_fairseq.data.piece_boundaries import PieceTable
 
-FRAME = 3  # <s>, the language token and </s> count towards the positions
+FRAME = 3  # <s>, the language token and </s> count toward the positions
 
 
 @dataclass

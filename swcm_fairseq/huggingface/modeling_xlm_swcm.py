@@ -662,7 +662,7 @@ class XLMSWCMForConditionalGeneration(XLMSWCMPreTrainedModel, GenerationMixin):
         """:meth:`XLMSWCMModel.forward`, then logits [B, T, V] and, with ``labels`` [B, T], the loss.
 
         The loss is the mean cross entropy. As in fairseq's training, the language token is given, not predicted.
-        Labels of -100 are ignored, too.
+        Labels of -100 are also ignored.
         """
         if labels is not None:
             use_cache = False

@@ -226,7 +226,7 @@ class Attention(MultiheadAttention):
     def reorder_incremental_state(
         self, incremental_state: IncrementalState, new_order: Tensor, shared: int = 0
     ) -> IncrementalState:
-        """As fairseq's; ``new_order`` int64, [B]. Only the used positions of the self-attention buffer are copied.
+        """As in fairseq; ``new_order`` int64, [B]. Only the used positions of the self-attention buffer are copied.
 
         The first ``shared`` positions are the same in all beams of a sentence, so they are not copied.
         """

@@ -78,7 +78,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         return_all_hiddens: bool = False,
         left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
-        """As fairseq's: logits [B, T, V], or features [B, T, C] with ``features_only``; and fairseq's dictionary.
+        """As in fairseq: logits [B, T, V], or features [B, T, C] with ``features_only``; and fairseq's dictionary.
 
         For ``left_padded``, see :meth:`extract_features`.
         """
@@ -103,7 +103,7 @@ class Decoder(EpsilonInState, FreezableEmbeddings, TransformerDecoderBase):
         alignment_heads: int | None = None,
         left_padded: bool | None = None,
     ) -> tuple[Tensor, dict[str, list]]:
-        """As fairseq's, but computes attention weights only on request.
+        """As in fairseq, but computes attention weights only on request.
 
         ``prev_output_tokens`` are [B, T]. ``left_padded`` tells whether there is padding on the left; None checks,
         which waits for the GPU. Returns features [B, T, C] and ``{"attn": [weights or None], ...}``.

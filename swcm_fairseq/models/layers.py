@@ -84,8 +84,8 @@ class InheritedDecoderLayer(NormalDecoderLayer):
             incremental_state: fairseq's cache for incremental decoding.
             self_attn_mask: the causal mask; None in incremental decoding.
             self_attn_padding_mask: bool, [B, T], True at padding.
-            need_attn: return the cross-attention weights, averaged over heads.
-            need_head_weights: return the cross-attention weights of every head.
+            need_attn: whether to return the cross-attention weights, averaged over heads.
+            need_head_weights: whether to return the cross-attention weights of every head.
 
         Returns:
             The output [T, B, C], the attention weights or None, and None (fairseq's slot for ONNX state).

@@ -117,7 +117,7 @@ class XLMSWCMModel(FairseqEncoderDecoderModel):
         return load(model_name_or_path, checkpoint_file, data_name_or_path, **overrides)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
-        """As fairseq's; also add embedding rows for symbols that were appended to the dictionary.
+        """As in fairseq; also add embedding rows for symbols that were appended to the dictionary.
 
         This adds a language to a trained model: use ``--finetune-from-model`` with one more language in ``--langs``.
         The rows of the checkpoint are unchanged; the task checks that their symbols are the same.

@@ -118,7 +118,7 @@ class XLMSWCMConfig(RunOptions):
     freeze_encoder_updates: int = option(
         0,
         "freeze the encoder for the first N updates (SixT, Chen et al. 2021); embeddings shared with the decoder are "
-        "still trained through it unless they are frozen, too",
+        "still trained through it unless they are also frozen",
     )
     freeze_embeddings_updates: int = option(
         0, "freeze the embeddings, and an output matrix that is tied to them, for the first N updates"
@@ -147,7 +147,7 @@ class XLMSWCMConfig(RunOptions):
         """Refuse options that are invalid or do not work together.
 
         Raises:
-            InputError: for the first of them.
+            InputError: an option is invalid; the message describes the first problem.
         """
         for refused, message in self._rules():
             if refused:

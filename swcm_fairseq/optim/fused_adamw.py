@@ -65,7 +65,7 @@ class FusedAdamW(FairseqOptimizer):
         }
 
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Callable | None = None) -> torch.Tensor:
-        """As fairseq's, with a few kernels for all gradients; returns the norm before clipping, 0-dim float32."""
+        """As in fairseq, with a few kernels for all gradients; returns the norm before clipping, 0-dim float32."""
         gradients = [parameter.grad for parameter in self.params if parameter.grad is not None]
         if not gradients:
             return super().clip_grad_norm(max_norm, aggregate_norm_fn)
@@ -89,7 +89,7 @@ class FusedAdamW(FairseqOptimizer):
         return {**super().state_dict(), _FULL_PRECISION: self._copies}
 
     def load_state_dict(self, state_dict: Options, optimizer_overrides: Options | None = None) -> None:
-        """As fairseq's; also restore the float32 copies, unless the model's parameters have changed since."""
+        """As in fairseq; also restore the float32 copies, unless the model's parameters have changed since."""
         others = {key: value for key, value in state_dict.items() if key != _FULL_PRECISION}
         super().load_state_dict(others, optimizer_overrides)
         saved = state_dict.get(_FULL_PRECISION, [])  # fairseq's adam has none

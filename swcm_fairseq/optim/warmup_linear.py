@@ -112,7 +112,7 @@ class WarmupLinearLRSchedule(FairseqLRScheduler):
         return self.cfg.warmup_updates == 0 or self.cfg.warmup_epochs == 0
 
     def state_dict(self) -> Options:
-        """As fairseq's, with the number of updates per epoch."""
+        """As in fairseq, with the number of updates per epoch."""
         return {**super().state_dict(), "epoch_updates": self.epoch_updates}
 
     def load_state_dict(self, state_dict: Options) -> None:

@@ -97,7 +97,7 @@ class BeamSearchGenerator(SequenceGenerator):
     token_indices_to_suppress: Tensor | None
 
     def __init__(self, models: list[Any], tgt_dict: Any, *, static_steps: bool = False, **kwargs: Any):
-        """As fairseq's; with ``static_steps``, steps use buffers of fixed size, which a GPU replays as a CUDA graph."""
+        """As in fairseq; with ``static_steps``, buffers have fixed sizes, so a GPU can replay steps as a CUDA graph."""
         super().__init__(models, tgt_dict, **kwargs)
         self.static_steps = static_steps
         if kwargs.get("no_repeat_ngram_size"):
@@ -232,7 +232,7 @@ class BeamSearchGenerator(SequenceGenerator):
     def _prefix_tokens(
         self, step: int, lprobs: Tensor, scores: Tensor, tokens: Tensor, prefix_tokens: Tensor, beam_size: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As fairseq's, without reading from the GPU: rows with a given token can continue only with this token.
+        """As in fairseq, without reading from the GPU: rows with a given token can continue only with this token.
 
         If it is ``</s>``, all beams of the sentence become copies of the first, the only one with the whole prefix.
         """

@@ -84,7 +84,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         Args:
             cfg: the options of the task.
             from_checkpoint: whether they come from a checkpoint instead of a command line.
-            kwargs: fairseq's.
+            kwargs: further arguments of fairseq.
 
         Raises:
             InputError: the data directory is invalid or does not have ``--num-classes`` classes, or an option is
@@ -151,7 +151,7 @@ class MultilingualClassificationTask(SentencePredictionTask, TrainingTask):
         self.datasets[split] = LanguageDataset(self.datasets[split], languages)
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Tensor]], criterion) -> None:
-        """As fairseq's; in validation, also log macro-F1 and weighted F1, and the mean macro-F1 of the languages."""
+        """As in fairseq; in validation, also log macro-F1 and weighted F1, and the mean macro-F1 of the languages."""
         super().reduce_metrics(logging_outputs, criterion)
         counts = [log[COUNTS] for log in logging_outputs if COUNTS in log]
         if not counts:

@@ -124,7 +124,7 @@ class CorporaMaskedLMTask(TrainingTask):
             split: ``train``, ``valid``, ...
             combine: whether to read ``train``, ``train1``, ... in stock directories as one split.
             epoch: number of the epoch, which selects the directory if there are several.
-            kwargs: fairseq's, not used.
+            kwargs: further arguments of fairseq; not used.
 
         Raises:
             InputError: no chosen corpus has the split, or one of its files is damaged.

@@ -86,7 +86,7 @@ class InferenceTask(FairseqTask):
         )
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
-        """As fairseq's; references truncated to ``--tokens-per-sample`` are restored for printing and scoring."""
+        """As in fairseq; references truncated to ``--tokens-per-sample`` are restored for printing and scoring."""
         if isinstance(generator, SequenceScorer):
             sample["start_indices"] = [1] * len(sample["id"])  # position 0 belongs to the language token
         elif "full_target" in sample:
@@ -97,7 +97,7 @@ class InferenceTask(FairseqTask):
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
     def build_bpe(self, args):
-        """As fairseq's; raises :class:`InputError` if a sentencepiece model is missing or cannot be read."""
+        """As in fairseq; raises :class:`InputError` if a sentencepiece model is missing or cannot be read."""
         if mapping_of(args).get("_name") != "sentencepiece":
             return super().build_bpe(args)
         if OmegaConf.is_missing(args, "sentencepiece_model"):

@@ -39,7 +39,7 @@ class LanguageGenerator(BeamSearchGenerator):
         target_token: the language token for samples without their own (``fairseq-interactive``), or None.
         language_tokens: ids of all language tokens, never generated.
         vocabularies: the words of each language, to which the search is restricted; None for no restriction.
-        kwargs: fairseq's.
+        kwargs: further arguments of fairseq.
         """
         stripped = set(kwargs.pop("symbols_to_strip_from_output", None) or ()) | language_tokens | {tgt_dict.bos()}
         kwargs["min_len"] = kwargs.get("min_len", 1) + 1
@@ -161,11 +161,11 @@ class LanguageGenerator(BeamSearchGenerator):
         return lprobs, tokens, scores
 
     def length(self, step: int) -> int:
-        """As the parent's, without the language token."""
+        """As in the parent class, without the language token."""
         return max(step, 1)
 
     def finalize_hypos(self, step: int, bbsz_idx, eos_scores, tokens, scores, finalized, *args):
-        """As fairseq's, but scores are normalized by :meth:`length`."""
+        """As in fairseq, but scores are normalized by :meth:`length`."""
         before = [len(hypos) for hypos in finalized]
         newly_finished = super().finalize_hypos(step, bbsz_idx, eos_scores, tokens, scores, finalized, *args)
         if self.normalize_scores:

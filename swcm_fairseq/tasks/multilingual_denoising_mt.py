@@ -86,7 +86,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
 
     @classmethod
     def setup_task(cls, cfg: Any, from_checkpoint: bool = False, **kwargs: object) -> "TrainingTask":
-        """As the parent's; also make ``fairseq-interactive`` read lines by this package's rules."""
+        """As in the parent class; also make ``fairseq-interactive`` read lines by this package's rules."""
         options = whole_configuration(cfg)
         if options is None or from_checkpoint or not is_interactive():
             return super().setup_task(cfg, from_checkpoint, **kwargs)
@@ -209,7 +209,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
             split: ``train``, ``valid``, ``test``, ...
             combine: whether to read ``train``, ``train1``, ... in stock directories as one split.
             epoch: number of the epoch, which selects the directory if there are several.
-            kwargs: fairseq's, not used.
+            kwargs: further arguments of fairseq; not used.
 
         Raises:
             InputError: no chosen corpus has the split, or one of its files is damaged.
@@ -228,7 +228,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         self.datasets[split] = MultilingualDataset(streams, self.dictionary, self.noise, self.positions, mix)
 
     def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
-        """As fairseq's, but refuse samples longer than ``--max-tokens`` instead of skipping them."""
+        """As in fairseq, but refuse samples longer than ``--max-tokens`` instead of skipping them."""
         if isinstance(dataset, MultilingualDataset) and max_tokens is not None:
             longest = int(dataset.sizes.max())
             if longest > max_tokens:
@@ -260,7 +260,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         )
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
-        """As fairseq's; in validation, also log the scores of ``--eval-metric``."""
+        """As in fairseq; in validation, also log the scores of ``--eval-metric``."""
         if isinstance(criterion, FairseqCriterion) and criterion.logging_outputs_can_be_summed():
             logging_outputs = [summed(logging_outputs)]
         super().reduce_metrics(logging_outputs, criterion)

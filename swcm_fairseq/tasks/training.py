@@ -61,7 +61,7 @@ class TrainingTask(FairseqTask):
         Args:
             cfg: the options of the task.
             from_checkpoint: whether they come from a checkpoint instead of a command line.
-            kwargs: fairseq's, not used.
+            kwargs: further arguments of fairseq; not used.
 
         Raises:
             InputError: an option of the command is invalid.
@@ -157,7 +157,7 @@ class TrainingTask(FairseqTask):
     # --- loading processes ---
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        """As fairseq's; also end the loading processes of the previous epoch, and announce the updates per epoch."""
+        """As in fairseq; also end the loading processes of the previous epoch, and announce the updates per epoch."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         if dataset is self.datasets.get(self.cfg.train_subset):
             # An iterator that fairseq reuses must keep its state; otherwise, it would repeat its first epoch.
