@@ -12,7 +12,7 @@ PIECES=(fp32 bf16 int8 train criterion padding masked_lm)
 OUT=${1:-benchmarks/results}
 [ $# -eq 0 ] || shift
 for piece in "$@"; do
-  [[ " ${PIECES[*]} " == *" $piece "* ]] || { echo "error: $piece: no such piece; there are ${PIECES[*]}" >&2; exit 2; }
+  [[ " ${PIECES[*]} " == *" $piece "* ]] || { echo "error: $piece: no such piece; the pieces are ${PIECES[*]}" >&2; exit 2; }
 done
 PYTHON=${PYTHON:-python}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} # this package is not installed in .venv-transformers

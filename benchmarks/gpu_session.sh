@@ -16,7 +16,7 @@ shift
 mkdir -p "$OUT" || exit 1
 OUT=$(cd "$OUT" && pwd)
 for piece in "$@"; do
-  [[ " ${PIECES[*]} " == *" $piece "* ]] || { echo "error: $piece: no such piece; there are ${PIECES[*]}" >&2; exit 2; }
+  [[ " ${PIECES[*]} " == *" $piece "* ]] || { echo "error: $piece: no such piece; the pieces are ${PIECES[*]}" >&2; exit 2; }
 done
 PYTHON=${PYTHON:-python}
 case ${SCALE:-full} in

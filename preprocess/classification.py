@@ -200,7 +200,7 @@ def make_classification_data(
         options: how to read the set.
 
     Returns:
-        its splits by name.
+        the splits by name.
 
     Raises:
         InputError: a file is missing or damaged, a label is unknown, a language or class has no examples, or the

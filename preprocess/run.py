@@ -176,7 +176,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     args = build_parser().parse_args(argv)
     if args.workers is not None:
-        parsed(WorkOptions, args)  # checks it
+        parsed(WorkOptions, args)  # checks the number of workers
     given = {name: value for name, value in vars(args).items() if name != "manifest" and value is not None}
     manifest = replace(read_manifest(args.manifest), **given)
     run(manifest, args.manifest)

@@ -91,7 +91,7 @@ def _names(path: Path) -> set[object]:
 
 
 class Workspace:
-    """A context manager that creates a temporary file (or folder) beside the output, which is later renamed to it.
+    """A context manager that creates a temporary file (or folder) next to the output, which is later renamed to it.
 
     Its name is ``.NAME.<16 hex digits>.partial``. It is locked as long as its process lives. The lock tells another run
     with the same output that this run is still working; an unlocked file was left by a killed run and can be removed.

@@ -8,12 +8,12 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import Workspace, cannot_write
 
-FOLDER = "examples"  # its name in a checkout and in copies, by which recipes find each other
+FOLDER = "examples"  # the name in a checkout and in copies, by which recipes find each other
 RECIPES = ("*.sh", "*.sbatch", "*.yaml")
 
 
 def recipes_directory() -> Path:
-    """The directory of the recipes, which is beside the package in a checkout and inside it when installed.
+    """The directory of the recipes, which is next to the package in a checkout and inside it when installed.
 
     Raises:
         InputError: it is missing.

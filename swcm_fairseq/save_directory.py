@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 LOCK = "training.lock"
 HALF_WRITTEN = (".pt.tmp", PARTIAL)  # left behind by a kill during a save: fairseq's file, or a copy
-# The other checkpoints that fairseq saves beside checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt,
+# The other checkpoints that fairseq saves next to checkpoint_last.pt: checkpoint3.pt, checkpoint_3_4000.pt,
 # checkpoint_best.pt, checkpoint.best_loss_2.150.pt.
 _OTHERS = re.compile(r"checkpoint(\d+|_\d+_\d+|_best|\.best_.+)\.pt")
 _held: dict[Path, IO[str]] = {}  # locks of this process, held until it exits
@@ -98,7 +98,7 @@ def whole_beside(last: Path) -> Path:
 
 
 def _whole_checkpoints(directory: Path) -> list[tuple[int, Path]]:
-    """The intact checkpoints beside ``checkpoint_last.pt``, with their number of updates."""
+    """The intact checkpoints next to ``checkpoint_last.pt``, with their number of updates."""
     return [found for path in directory.iterdir() if (found := _updates(path)) is not None]
 
 

@@ -1,4 +1,4 @@
-"""Draw the method: ``python docs/figures/method.py`` writes method.svg beside this file (needs matplotlib)."""
+"""Draw the method: ``python docs/figures/method.py`` writes method.svg next to this file (needs matplotlib)."""
 
 from pathlib import Path
 

@@ -32,12 +32,12 @@ if [ "$SCALE" = smoke ]; then
 fi
 RUN=$RUNS/pretraining/$NAME MBART=${MBART:-encoders/mbart.cc25}
 
-# need_mbart: the published checkpoint must be there.
+# need_mbart: check that the published checkpoint exists.
 need_mbart() {
   [ ${#MAKE_MBART[@]} = 0 ] || show "${MAKE_MBART[@]}"
   need_file "$MBART/model.pt" "get it from https://dl.fbaipublicfiles.com/fairseq/models/mbart/mbart.cc25.v2.tar.gz"
 }
-if ((${EXPAND:-0})); then # run again with mBART's own vocabulary, renamed as expected here, instead of ENCODER's
+if ((${EXPAND:-0})); then # run again with mBART's own vocabulary, under the expected names, instead of ENCODER's
   own=$RUNS/mbart-vocabulary
   if ((DRY_RUN)) || [ ! -e "$own/dict.txt" ]; then
     [ ${#MAKE_MBART[@]} = 0 ] || need_encoder

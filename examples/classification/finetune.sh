@@ -4,9 +4,10 @@
 #
 #   examples/classification/finetune.sh SET [--name NAME] [--dry-run] [-- OPTION...]
 #
-# SET is tncc (Tibetan, checkpoint chosen on its dev set), ynat (Korean, dev set), wcm (trained and chosen on Chinese) or cmnews
-# (trained and chosen on the minority languages). CORPUS is the directory of the published files (default: corpora/SET).
-# CLASSES lists other classes, for your own data set in the same layout. ENCODER is any encoder directory: converted,
+# SET is tncc (Tibetan; the checkpoint is chosen on the dev set), ynat (Korean; likewise), wcm (trained and chosen on Chinese)
+# or cmnews (trained and chosen on the minority languages). CORPUS is the directory of the published files (default:
+# corpora/SET).
+# CLASSES lists different classes, for your own data set in the same layout. ENCODER is any encoder directory: converted,
 # extended without further training (the paper's XLM-R-Ext: --name xlm-r-ext), or trained further. SIZE=large uses the settings
 # for large models (default: base). SEEDS lists the seeds of the runs (default: "1 2 3 4 5"). LENGTH is the maximum length of a
 # text (default: 512).
@@ -25,7 +26,7 @@ case $SET-${SIZE:-base} in # Table 9
   ynat-large) RATE=2e-5 EPOCHS=3 ;;
   wcm-*) RATE=1e-5 EPOCHS=20 ;;
   cmnews-*) RATE=3e-5 EPOCHS=5 METRIC=macro_f1_mean ;; # over the minority languages
-  *) fail "say which set: tncc, wcm, cmnews or ynat; see $RECIPE --help" 2 ;;
+  *) fail "give one of the sets tncc, wcm, cmnews and ynat; see $RECIPE --help" 2 ;;
 esac
 if [ "$SCALE" = smoke ]; then
   EPOCHS=2 SEEDS='1 2' LENGTH=40
@@ -44,7 +45,7 @@ fi
 # predict SPLIT FOLDER: write the labels of a split's texts.
 predict() {
   local checkpoint=$RUN/seed-$SEED/checkpoint_best.pt
-  step --reads "$checkpoint" "$2-$SEED" "the labels of the $2 texts" \
+  step --reads "$checkpoint" "$2-$SEED" "predict the labels of the $2 texts" \
     swcm classify "$DATA" --path "$checkpoint" --split "$1" --output "$RUN/seed-$SEED/$2" "${DEVICE[@]}"
 }
 batch 32 32

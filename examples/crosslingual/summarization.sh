@@ -5,7 +5,7 @@
 #   examples/crosslingual/summarization.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #
 # 50 epochs with 200 samples per update; the checkpoint is chosen by the mean ROUGE-L of the five validation sets. Corpora
-# are drawn in proportion to q^0.3, so that Chinese does not crowd out the others.
+# are drawn in proportion to q^0.3, so that Chinese does not crowd out the other languages.
 # Run: RUNS/crosslingual/summarization/NAME; scores are in scores/LANG.json.
 set -euo pipefail
 # shellcheck source=examples/lib.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fine-tuning for translation between Chinese and Tibetan, both directions in one model (Su et al. 2025, section 4.2.1, Table 1).
+# Fine-tuning for translation between Chinese and Tibetan, in both directions with one model
+# (Su et al. 2025, section 4.2.1, Table 1).
 #
 #   examples/finetuning/translation.sh [--name NAME] [--start CHECKPOINT] [--dry-run] [-- OPTION...]
 #

@@ -2,7 +2,7 @@
 # Continued masked language modeling with an encoder whose vocabulary was extended or pruned, so that the model learns
 # its new pieces: CINO's pretraining (Yang et al. 2022) on the text of the pretraining corpora. The settings follow
 # Table 7 and section 3.2: languages are drawn by n^0.7 / l^0.3, the softmax covers the pieces of one language, and Chinese
-# documents are joined and cut at 256 tokens, other texts are not.
+# documents, unlike other texts, are joined and cut at 256 tokens.
 #
 #   examples/pretraining/continued_mlm.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
@@ -11,7 +11,7 @@
 # JOIN lists the languages whose documents are joined, such as zh,bo (default: zh; JOIN= joins none).
 # To train for a few days on one GPU instead of CINO's 150,000 updates of 4,096 texts, add for example:
 #   -- --max-update 20000 --total-num-update 20000 --warmup-updates 1000 --lr 1e-4 --update-freq 8
-# Run: RUNS/pretraining/NAME (default: continued-mlm); its folder "encoder" can be used as ENCODER in other recipes.
+# Run: RUNS/pretraining/NAME (default: continued-mlm); use its folder "encoder" as ENCODER in other recipes.
 set -euo pipefail
 case ${SCALE:-full} in
   smoke) ENCODER=${ENCODER:-${RUNS:-runs/smoke}/encoder-extended} ;;
@@ -46,7 +46,7 @@ PREPARE=read_data training train "masked language modeling in all languages" "$R
   --sampling-alpha 0.7 --sampling-beta 0.3 --adam-eps 1e-8 --weight-decay 0 --lr "$LR" \
   --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$UPDATES" --max-update "$UPDATES" \
   "${KEEP_LAST[@]}" --validate-interval-updates 1000
-step --reads "$RUN/checkpoint_last.pt" --writes "$RUN/encoder" encoder "the trained model as an encoder's directory" \
+step --reads "$RUN/checkpoint_last.pt" --writes "$RUN/encoder" encoder "write the trained model as an encoder directory" \
   swcm convert "$RUN/checkpoint_last.pt" --output "$RUN/encoder" \
   --sentencepiece-model "$ENCODER/sentencepiece.bpe.model"
 OWN_ENCODER=("ENCODER=$RUN/encoder" "DATA=$DATA") # the vocabulary is that of the original encoder

@@ -3,7 +3,7 @@
 #
 #   GPUS=2 examples/pretraining/multi_gpu.sh [--name NAME] [--dry-run] [-- OPTION...]
 #
-# The batch is the paper's 600 = 75 x 4 x 2 GPUs (Su et al. 2025, section 4.1), on any number of GPUs that divides it.
+# A batch has the paper's 600 samples = 75 x 4 x 2 GPUs (Su et al. 2025, section 4.1), on any number of GPUs that divides it.
 # GPUS is 2 by default. Run: RUNS/pretraining/NAME.
 set -euo pipefail
 export GPUS=${GPUS:-2}

@@ -8,9 +8,9 @@
 #   MACHINE=I           number of this machine, from 0 (default: set by SLURM); 0 writes checkpoints and train.log
 #   RENDEZVOUS=H:P      name of machine 0 and a free port on it that the others can reach
 #
-# All machines must have the same number of GPUs and see the same directory. Create the data directory beforehand, on one of
-# them (the recipe says how). The batch has 600 samples, as in the paper (Su et al. 2025, section 4.1), on any number of machines.
-# slurm.sbatch does this on a cluster. Run: RUNS/pretraining/NAME.
+# All machines must have the same number of GPUs and share the directory. First create the data directory on one of them (the
+# recipe says how). A batch has 600 samples, as in the paper (Su et al. 2025, section 4.1), on any number of machines.
+# On a SLURM cluster, use slurm.sbatch instead. Run: RUNS/pretraining/NAME.
 set -euo pipefail
 export MACHINES=${MACHINES:-2} MACHINE=${MACHINE:-${SLURM_NODEID:-0}}
 # shellcheck source=examples/lib.sh

@@ -7,20 +7,20 @@
 #   TEXT        directory with text in the layout of examples/quickstart/data
 #   OUT         directory to write
 #   PIECES=N    number of Tibetan pieces to add (default: 4000)
-#   LANGUAGES   keep the pieces of these languages' text (default: bo zh)
+#   LANGUAGES   languages whose text determines which pieces are kept (default: bo zh)
 #   ROWS=START  initialization of new rows: aligned (from the rows of their translations, the default), pushed (the
 #               same, then moved away from them), mean (of the rows of pieces that spell them) or random (as in CINO)
 set -euo pipefail
 # shellcheck source=examples/steps.sh
 . "$(dirname "$0")/../steps.sh"
 
-[ ${#WORDS[@]} = 3 ] || fail "give ENCODER, TEXT and OUT; see the head of $0" 2
+[ ${#WORDS[@]} = 3 ] || fail "give ENCODER, TEXT and OUT; see the comment at the top of $0" 2
 encoder=${WORDS[0]} text=${WORDS[1]} out=${WORDS[2]}
 [ -e "$text/mono.bo.train.txt.xz" ] && xz=.xz || xz=
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Pairs of Tibetan and Chinese sentences determine from which rows a new row starts.
+# Pairs of Tibetan and Chinese sentences determine which rows a new row starts from.
 align=(--align "zh-bo=$text/zh-bo.train.zh$xz,$text/zh-bo.train.bo$xz")
 case ${ROWS:-aligned} in
   aligned) rows=("${align[@]}") ;;

@@ -31,7 +31,7 @@ fi
 printf '\n# %s\n' "the first $LAYERS layers"
 show swcm convert "${source[@]}" --layers "$LAYERS" --output "$work/layers"
 
-printf '\n# %s\n' "keep only the pieces of the demonstration's text and those of one character"
+printf '\n# %s\n' "keep only single-character pieces and the pieces of the demonstration's text"
 inputs=()
 for lang in bo kk mn ug zh; do inputs+=("$lang=$TEXT/mono.$lang.train.txt.xz"); done
 for lang in bo kk mn ug; do inputs+=("zh=$TEXT/zh-$lang.train.zh.xz" "$lang=$TEXT/zh-$lang.train.$lang.xz"); done

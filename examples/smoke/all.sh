@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run every recipe at SCALE=smoke, one after the other, and print how long each took: examples/smoke/all.sh
-# Pretraining comes first; the others start from its checkpoint. RUNS is the directory of the runs (default: runs/smoke).
+# Pretraining runs first; the other recipes start from its checkpoint. RUNS is the directory of the runs (default: runs/smoke).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export SCALE=smoke
@@ -31,7 +31,7 @@ for recipe in examples/finetuning/*.sh examples/crosslingual/*.sh examples/basel
   timed "$recipe" "$recipe"
 done
 timed examples/classification/finetune.sh examples/classification/finetune.sh wcm
-# Three of the 30 ablations: one without pretraining, one of the model, and one by data size.
+# Three of the 30 ablations: one without pretraining, one with a different model, and one with less data.
 timed examples/ablations/run.sh examples/ablations/run.sh no-mt-dae-ws base-b x1-10k
 timed "swcm paper-report" swcm paper-report --runs "${RUNS:-runs/smoke}"
 printf '\nAll recipes finished.\n'

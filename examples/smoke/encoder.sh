@@ -2,7 +2,7 @@
 # The encoder that all recipes share at SCALE=smoke: four XLM-R layers, trained for two updates.
 #   examples/smoke/encoder.sh DIRECTORY
 set -euo pipefail
-export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu
+export CUDA_VISIBLE_DEVICES='' # fairseq uses visible GPUs even with --cpu
 cd "$(dirname "$0")/../.."
 output=$1 work=$1.work text=examples/quickstart/data/sample
 [ ! -e "$output/dict.txt" ] || exit 0

@@ -2,7 +2,7 @@
 # A tiny mBART in the published format, for SCALE=smoke, trained for two updates with fairseq's own denoising task.
 #   examples/smoke/mbart.sh VOCABULARY DIRECTORY
 set -euo pipefail
-export CUDA_VISIBLE_DEVICES='' # fairseq uses GPUs that it sees, even with --cpu
+export CUDA_VISIBLE_DEVICES='' # fairseq uses visible GPUs even with --cpu
 cd "$(dirname "$0")/../.."
 vocabulary=$1 output=$2 work=$2.work text=examples/quickstart/data/sample
 # shellcheck source=examples/smoke/mbart_size.sh

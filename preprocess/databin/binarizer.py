@@ -25,7 +25,7 @@ from .data_directory import DataBin
 from .encoding import EncodedBlock, EncodedSide, Encoder
 from .indexed_files import IndexedWriter, commit
 
-PERCENTILES = (50, 90, 99, 100)  # of the lengths, in corpora.json
+PERCENTILES = (50, 90, 99, 100)  # percentiles of the lengths in corpora.json
 
 
 @dataclass

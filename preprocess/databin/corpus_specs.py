@@ -33,12 +33,12 @@ class Job:
 
     @property
     def label(self) -> str:
-        """Its name in tables and progress bars."""
+        """Name of the split in tables and progress bars."""
         return f"{self.corpus.name} {self.split}" if self.corpus else f"(plain) {self.split}"
 
     @property
     def flag(self) -> str:
-        """The option of swcm binarize that describes it."""
+        """The option of swcm binarize that describes the split."""
         files = ",".join(map(str, self.inputs[0]))
         if self.corpus is None:
             return f"--plain {self.split}={files}"

@@ -62,7 +62,7 @@ class Encoder:
     def __call__(self, block: Block) -> EncodedBlock:
         """Encode a block; raises :class:`InputError` at the first invalid line unless invalid lines are skipped."""
         lines = len(block.sides[0])
-        rejects: dict[int, Reject] = {}  # by index in the block; the first reason counts
+        rejects: dict[int, Reject] = {}  # by index in the block; only the first reason counts
         encoded = [
             self._encode(side, path, block.first_line, rejects)
             for side, path in zip(block.sides, block.paths, strict=True)

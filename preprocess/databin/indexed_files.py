@@ -86,7 +86,7 @@ class IndexedWriter:
                 file.close()
         self._stack.close()
         if self._new_folder:
-            with suppress(OSError):  # not empty: it contains committed files
+            with suppress(OSError):  # a folder with committed files is not empty
                 self.prefix.parent.rmdir()
 
 

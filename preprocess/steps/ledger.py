@@ -18,7 +18,7 @@ class Reason(StrEnum):
     INVALID = "invalid encoding"
 
 
-WORDS = "words"  # in counts of words: the total
+WORDS = "words"  # the key of the total in counts of words
 
 
 class Reject(NamedTuple):

@@ -69,7 +69,7 @@ class CorpusEntry(ExtractOptions):
 
     @property
     def langs(self) -> tuple[str, ...]:
-        """Its language, or the two languages of pairs."""
+        """Language of the corpus, or the two languages of pairs."""
         return parse_languages("lang", self.lang)
 
     @property
@@ -79,7 +79,7 @@ class CorpusEntry(ExtractOptions):
 
     @property
     def chosen_use(self) -> Use:
-        """The use for which it is extracted."""
+        """The use for which the corpus is extracted."""
         return Use(self.use) if self.use else FORMATS[self.format].uses[0]
 
     @property
@@ -138,7 +138,7 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
         check_pair_name(f"{where}: name {entry.name!r}", entry.sides, entry.name)
     for split in entry.limits:
         if split not in entry.shares:
-            raise InputError(f"{where}: limit: unknown split {split!r}; known are {', '.join(entry.shares)}")
+            raise InputError(f"{where}: limit: unknown split {split!r}; known splits are {', '.join(entry.shares)}")
 
 
 def _check_names(path: Path, corpora: list[CorpusEntry]) -> None:

@@ -114,7 +114,7 @@ def load_value(where: str, value: Any, hint: Any, of: Field | None = None) -> An
         }
     if of is not None and value not in of.metadata.get("choices", (value,)):
         item = of.metadata.get("metavar", of.name).lower()
-        raise InputError(f"{where}: unknown {item} {value!r}; known are {', '.join(of.metadata['choices'])}")
+        raise InputError(f"{where}: unknown {item} {value!r}; known {item}s are {', '.join(of.metadata['choices'])}")
     types, what = _TYPES[hint]
     if not isinstance(value, types) or (isinstance(value, bool) and hint is not bool) or value == "":
         raise InputError(f"{where}: {value!r} is not {what}")
@@ -162,6 +162,6 @@ def _check_keys(where: str, content: Any, kind: type) -> None:
     if not isinstance(content, dict):
         raise InputError(f"{where}: expected a mapping with the keys {known}")
     if unknown := [key for key in content if key not in names]:
-        raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {known}")
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; known keys are {known}")
     if missing := [key for key in required if key not in content]:
         raise InputError(f"{where}: the key {missing[0]!r} is missing")

@@ -37,7 +37,7 @@ _CYRILLIC = {
     if len(arabic) == 1 and letter not in "йиэ" and letter not in _FRONT_OF.values()
 }
 _FRONT_SIGNS, _BACK_SIGNS = HAMZA + "كگە", "قع"
-_LOAN_SIGNS = "فۆ"  # only in loanwords, whose а and о never become ә and ө
+_LOAN_SIGNS = "فۆ"  # letters that occur only in loanwords, whose а and о never become ә and ө
 # Equivalent spellings: hamza and vowel as one letter, the Arabic hamza before a word, Persian kaf.
 _SAME = str.maketrans(
     {"\u0675": HAMZA + "ا", "\u0676": HAMZA + "و", "\u0677": HAMZA + "ۇ", "\u0678": HAMZA + "ى", "ء": HAMZA, "ک": "ك"}

@@ -18,7 +18,7 @@ from ..text.text_files import decoded, read_blocks
 FORM = "LANG-LANG=FILE,FILE"
 MAX_PAIRS = 100_000
 MAX_LINE_BYTES = 1 << 22
-MAX_PIECES = 100  # per sentence; longer sentences say little about single words
+MAX_PIECES = 100  # maximum length of a sentence; longer ones say little about single words
 
 USED, BLANK, LONG, SURPLUS = "used", "blank on one side", "too long", "beyond the sample"
 

@@ -30,7 +30,7 @@ class LanguageFile(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name in tables."""
+        """Name of the file in tables."""
         return f"{self.lang}={self.path.name}" if self.lang else self.path.name
 
 

@@ -12,7 +12,7 @@ from ..steps.parallel import ordered_map
 from ..text.text_files import cut, open_lines
 from .coverage import LanguageFile
 
-MAX_CHARS = 4_000  # per training line
+MAX_CHARS = 4_000  # maximum length of a training line
 
 
 def lines_with_text(file: LanguageFile) -> int:

@@ -88,7 +88,7 @@ def read_model(directory: Path | str) -> ModelProto:
     """The sentencepiece model of a vocabulary or encoder directory, for editing.
 
     Raises:
-        InputError: the model is missing or damaged, or the ``dict.txt`` beside it lists other pieces.
+        InputError: the model is missing or damaged, or the ``dict.txt`` next to it lists other pieces.
     """
     path = Path(directory) / SENTENCEPIECE_FILE
     processor = load_sentencepiece(path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .bitext import EncodedBitext
 
-ITERATIONS = 5  # of expectation maximization in each direction
+ITERATIONS = 5  # iterations of expectation maximization in each direction
 MAX_CELLS = 10_000_000  # pairs of pieces within one pair of sentences; 40 bytes each
 
 

@@ -134,7 +134,7 @@ def linear_cross_entropy(
 def operands(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """``features`` and ``weight``, converted to the dtype in which they are multiplied."""
     kind = features.device.type
-    if kind != "cuda":  # elsewhere half precision is only less precise, not faster
+    if kind != "cuda":  # elsewhere, half precision is less precise but not faster
         dtype = torch.promote_types(features.dtype, torch.float32)
     elif torch.is_autocast_enabled(kind):
         dtype = torch.get_autocast_dtype(kind)

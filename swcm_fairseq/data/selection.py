@@ -89,9 +89,9 @@ def choose_directions(
         place: the data directory, for messages.
         wanted: names of corpora or groups; empty for all.
         both: see :func:`all_directions`.
-        source_lang, target_lang: if given, select only directions between these; monolingual text is then selected
-            only if it is named in ``wanted``.
-        translation_share: 0 excludes pairs, 1 excludes monolingual text.
+        source_lang, target_lang: languages of the only directions to select, if given; monolingual text is then
+            selected only if it is named in ``wanted``.
+        translation_share: share of pairs; 0 excludes pairs, and 1 excludes monolingual text.
 
     Raises:
         InputError: a name is unknown, or the flags select nothing.

@@ -132,7 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sentencepiece-model",
         type=Path,
-        help="sentencepiece model (default: sentencepiece.bpe.model beside the weights of SOURCE)",
+        help="sentencepiece model (default: sentencepiece.bpe.model next to the weights of SOURCE)",
     )
     return parser
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.encoder_files import CONFIG_FILE, FAIRSEQ_MODEL, check_checksums
 
-FORMS = " (Hugging Face layout, or a fairseq checkpoint with its sentencepiece.bpe.model beside it)"
+FORMS = " (Hugging Face layout, or a fairseq checkpoint with its sentencepiece.bpe.model next to it)"
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def as_directory(vocab: Path) -> Iterator[Path]:
     """A vocabulary or encoder directory; a fairseq checkpoint (or a folder with ``model.pt``) is converted to one.
 
     Args:
-        vocab: directory, or fairseq checkpoint with its sentencepiece model beside it; the latter is converted to a
+        vocab: directory, or fairseq checkpoint with its sentencepiece model next to it; the latter is converted to a
             temporary directory.
 
     Raises:
@@ -34,7 +34,7 @@ def as_directory(vocab: Path) -> Iterator[Path]:
     weights = read_encoder(vocab)
     if not weights.sentencepiece.is_file():
         raise InputError(
-            f"{weights.sentencepiece}: no sentencepiece model beside the checkpoint; copy it there, or convert the "
+            f"{weights.sentencepiece}: no sentencepiece model next to the checkpoint; copy it there, or convert the "
             f"checkpoint: swcm convert {vocab} --sentencepiece-model FILE --output DIR"
         )
     with tempfile.TemporaryDirectory() as folder:

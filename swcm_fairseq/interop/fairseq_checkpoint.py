@@ -60,7 +60,7 @@ LEFT_OUT = {
 def read_fairseq(path: Path) -> EncoderWeights:
     """Read the encoder of a fairseq checkpoint and its dictionary.
 
-    Our own checkpoints contain their symbols. For other models, the dictionary is ``dict.txt`` beside the file or in
+    Our own checkpoints contain their symbols. For other models, the dictionary is ``dict.txt`` next to the file or in
     the data directory that the checkpoint records.
 
     Raises:

@@ -44,7 +44,7 @@ class MBart:
 
     @property
     def sentencepiece(self) -> Path:
-        """The sentencepiece model beside the checkpoint."""
+        """The sentencepiece model next to the checkpoint."""
         places = [self.path / name for name in SENTENCEPIECE_FILES]
         return next((place for place in places if place.is_file()), places[0])
 

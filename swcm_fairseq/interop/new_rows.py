@@ -6,7 +6,8 @@ from torch import Tensor
 from swcm_fairseq.interop.row_plans import Start
 from swcm_fairseq.interop.rows import generator_of
 
-NOISE = 0.25  # in standard deviations of the old rows; pieces with the same translation must get different rows
+# Standard deviation of the noise, relative to the old rows. Pieces with the same translation must get different rows.
+NOISE = 0.25
 
 
 def started_rows(table: Tensor, places: dict[str, int], starts: list[Start], push_apart: float, seed: int) -> Tensor:

@@ -42,7 +42,7 @@ def check_output(output: Path, inputs: list[Path], first: Source) -> None:
 def write(merge: Merge, output: Path, provenance: Mapping[str, object]) -> None:
     """Merge and write, atomically.
 
-    Until they are written, merged tensors are stored in temporary files beside ``output``, not in memory.
+    Until they are written, merged tensors are stored in temporary files next to ``output``, not in memory.
 
     Raises:
         InputError: the output cannot be written, or a tensor of a model is unusable.

@@ -1,4 +1,4 @@
-"""Tables of the paper with our numbers beside the paper's, as Markdown, CSV and LaTeX."""
+"""Tables of the paper with our numbers next to the paper's, as Markdown, CSV and LaTeX."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Collect finished runs in the paper's Tables 1 to 5, beside the paper's numbers, and plot Figure 4 and the curves.
+"""Collect finished runs in the paper's Tables 1 to 5, next to the paper's numbers, and plot Figure 4 and the curves.
 
     swcm paper-report                  reads runs/ and writes to runs/report
     swcm paper-report --runs runs/smoke

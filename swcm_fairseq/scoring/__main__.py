@@ -134,7 +134,9 @@ def check_labels(path: Path, lines: Sequence[str], allowed: set[str]) -> None:
             raise InputError(f"{path}:{number}: blank line; write one label per line")
         if label not in allowed:
             known = ", ".join(sorted(allowed - {""}))
-            raise InputError(f"{path}:{number}: unknown label {label!r}; known are {known}; add others with --labels")
+            raise InputError(
+                f"{path}:{number}: unknown label {label!r}; known labels are {known}; add others with --labels"
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

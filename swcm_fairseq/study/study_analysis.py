@@ -14,7 +14,7 @@ from swcm_fairseq.scoring.tokenizers import build_tokenizer
 from swcm_fairseq.study.study_plan import METRICS, Claim
 from swcm_fairseq.study.study_results import RunResult
 
-TRIALS = 1000  # of the bootstrap and of the significance tests
+TRIALS = 1000  # trials of the bootstrap and of the significance tests
 SIGNIFICANT = 0.05
 
 

@@ -135,7 +135,9 @@ def _chosen(parts: list[Named], names: list[str], place: str) -> list[Named]:
     """The parts with these names; all parts if ``names`` is empty."""
     unknown = set(names) - {part.name for part in parts}
     if unknown:
-        raise InputError(f"{place}: unknown name {sorted(unknown)[0]}; known are {', '.join(p.name for p in parts)}")
+        raise InputError(
+            f"{place}: unknown name {sorted(unknown)[0]}; known names are {', '.join(p.name for p in parts)}"
+        )
     return [part for part in parts if not names or part.name in names]
 
 
@@ -155,7 +157,7 @@ def read_plan(path: Path, scale: str) -> StudyPlan:
     """
     content = checked(parse_yaml(read_text(path), path), PlanFile, str(path))
     if scale not in content.scales:
-        raise InputError(f"{path}: unknown scale {scale}; known are {', '.join(content.scales)}")
+        raise InputError(f"{path}: unknown scale {scale}; known scales are {', '.join(content.scales)}")
     size = content.scales[scale]
     if not size.rates or not size.seeds:
         raise InputError(f"{path}: scales: {scale}: give at least one rate and one seed")

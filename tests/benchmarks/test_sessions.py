@@ -31,7 +31,7 @@ def python(tmp_path) -> Path:
 
 @pytest.mark.parametrize("scale", ["full", "smoke"])
 def test_a_gpu_session(tmp_path, python, scale):
-    """Every piece runs once, in order; a failing piece is named, and only it is tried again."""
+    """Every piece runs once, in order; a failing piece is reported, and only this piece is tried again."""
     out = tmp_path / "out"
     done = run("gpu_session.sh", out, PYTHON=str(python), SCALE=scale)
     assert done.returncode == 1
@@ -53,7 +53,7 @@ def test_a_gpu_session(tmp_path, python, scale):
 def test_bad_input(tmp_path, script):
     unknown = run(script, tmp_path / "out", "nothing")
     assert unknown.returncode == 2
-    assert unknown.stderr == f"error: nothing: no such piece; there are {' '.join(pieces(script))}\n"
+    assert unknown.stderr == f"error: nothing: no such piece; the pieces are {' '.join(pieces(script))}\n"
     wrong = run(script, tmp_path / "out", SCALE="huge")
     assert wrong.returncode == 2 and wrong.stderr == "error: SCALE=huge: use full or smoke\n"
 

@@ -134,7 +134,7 @@ def test_another_best_setting_is_merged_and_tested_again(recipe, tmp_path):
     variables["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
 
     def densities(best: str) -> list[str]:
-        """Those of the merges that are tested; they come after that of the grid."""
+        """The densities of the merges that are tested, which come after those of the grid."""
         log.write_text("")
         done = recipe(
             "--start",

@@ -51,7 +51,7 @@ def test_writes_one_directory(run, tmp_path, name, spare):
 
 @pytest.mark.parametrize("name", ["xlmr", "bert"])
 def test_first_layers(run, tmp_path, name):
-    """They compute the same as in the whole encoder: only the tensors of the other layers are missing."""
+    """The first layers compute the same as in the whole encoder: only the tensors of the other layers are missing."""
     said = run(FIXTURES / name, "--output", tmp_path / "one", "--layers", "1")
     before, after = read_encoder(FIXTURES / name), read_encoder(tmp_path / "one")
     assert (before.layers, after.layers) == (2, 1)

@@ -139,7 +139,7 @@ def test_bad_options(tmp_path, vocab, pieces):
     [(250_001, 610.8), (135_359, 493.4)],  # its own pieces, or CINO's; <mask> and five languages are added
 )
 def test_sizes_in_the_report(pieces, millions):
-    """mbart.cc25: 12 + 12 layers, hidden size 1,024, pre-norm; the paper's 611M are with mBART's own vocabulary."""
+    """mbart.cc25: 12 + 12 layers, hidden size 1,024, pre-norm; the paper's 611M is with mBART's own vocabulary."""
     width, inner = 1024, 4096
     attention, norm = 4 * (width**2 + width), 2 * width
     ffn = 2 * width * inner + inner + width

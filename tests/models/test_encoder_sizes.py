@@ -94,7 +94,7 @@ def test_another_size_is_one_line_with_every_flag(data, tmp_path):  # noqa: F811
 
 
 def test_a_checkpoint_knows_them(data, tmp_path, capsys):  # noqa: F811
-    """Train, resume, fine-tune and generate, without the encoder after the start and without repeating sizes."""
+    """Resuming, fine-tuning and generating need neither the encoder nor its sizes."""
     encoder = Path(shutil.copytree(XLMR, tmp_path / "encoder"))
     from_encoder = [*TRAIN, "--pretrained-encoder", encoder, "--save-dir", tmp_path / "first"]
     with pytest.raises(InputError, match=r"--normal-layer-interval 3: give a number from 0 .* to 2"):

@@ -1,4 +1,4 @@
-"""The command ``swcm`` of the wheel, beside a user's own ``preprocess.py``."""
+"""The command ``swcm`` of the wheel, next to a user's own ``preprocess.py``."""
 
 import os
 from pathlib import Path

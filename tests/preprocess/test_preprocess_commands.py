@@ -13,7 +13,7 @@ from tests.preprocess.conftest import refused, sentences, write_lines
 
 
 def test_a_manifest_by_the_path_of_its_command(repository, tmp_path):
-    """From a checkout without installation; files beside the command do not shadow other modules."""
+    """From a checkout without installation; files next to the command do not shadow other modules."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, str(repository / "preprocess/run.py"), "examples/manifests/pretraining.yaml"]
     done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)

@@ -175,7 +175,7 @@ def test_a_fairseq_checkpoint_is_taken_too(sample_data, tmp_path):
     assert {"dict.txt", "sentencepiece.bpe.model", "config.json", "report.json"} < first.keys()
     assert read_encoder(tmp_path / "out0").head["bias"][: len(weights.symbols) - 1].eq(0.5).all()
     (tmp_path / "checkpoint/sentencepiece.bpe.model").unlink()
-    with pytest.raises(InputError, match=r"no sentencepiece model beside the checkpoint; .*swcm convert"):
+    with pytest.raises(InputError, match=r"no sentencepiece model next to the checkpoint; .*swcm convert"):
         vocab_prune.main(f"--vocab {tmp_path}/checkpoint/model.pt --input {text} --output {tmp_path}/no".split())
 
 

@@ -55,8 +55,8 @@ def test_the_command(files, capsys):
     ("line", "options", "message"),
     [
         ("", ["--labels"], "changed:7: blank line; write one label per line"),
-        ("9", ["--labels"], "changed:7: unknown label '9'; known are 0, 1, 2; add others with --labels"),
-        ("2", ["--labels", "0,1"], "gold:.*: unknown label '2'; known are 0, 1"),
+        ("9", ["--labels"], "changed:7: unknown label '9'; known labels are 0, 1, 2; add others with --labels"),
+        ("2", ["--labels", "0,1"], "gold:.*: unknown label '2'; known labels are 0, 1"),
         ("2", [], "--lang is missing"),
     ],
 )

@@ -28,7 +28,7 @@ WORDS = ["天中", "大学", "地地", "国人"]  # one per class
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
-    """The directory of an encoder, and ``start.pt`` beside it."""
+    """The directory of an encoder, and ``start.pt`` next to it."""
     place = tmp_path_factory.mktemp("encoder")
     weights = read_encoder(FIXTURE)
     write_encoder(weights, place / "directory", FIXTURE / "sentencepiece.bpe.model")

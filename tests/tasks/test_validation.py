@@ -40,7 +40,7 @@ def test_perfect_and_empty_hypotheses(make_task, metric, right):
 
 
 def test_a_batch_has_one_target_language(make_task):
-    """Restricted decoding needs it, and the data may have several."""
+    """Restricted decoding needs this, but the data may have several."""
     task = make_task()
     task.load_dataset("valid", epoch=1)
     dataset = task.dataset("valid")
