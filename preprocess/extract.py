@@ -18,6 +18,7 @@ from .readers.extraction import (
     Extraction,
     ExtractOptions,
     LineMaker,
+    check_documents,
     count_paragraphs,
     extract_lines,
     output_paths,
@@ -115,12 +116,11 @@ def extract(
 
 
 def _check_use(kind: Format, use: Use, options: ExtractOptions, inputs: list[Path]) -> None:
-    """Raise :class:`InputError` for a use or option that the format does not support."""
+    """Raise :class:`InputError` for a use or an option that the format does not support."""
     if use not in kind.uses:
         raise InputError(f"--use {use}: not supported by {kind.name}; give {' or '.join(kind.uses)}")
+    check_documents(kind, options)
     if options.repeated_paragraphs is not None:
-        if Use.TEXT not in kind.uses:
-            raise InputError(f"--repeated-paragraphs: {kind.name} has no documents; omit the option")
         check_readable_twice("--repeated-paragraphs", inputs)
 
 

@@ -43,7 +43,7 @@ from .extract import extract
 from .readers import FORMATS
 from .readers.extraction import ExtractOptions, output_paths
 from .readers.records import Use
-from .steps.manifest import CorpusEntry, Manifest, read_manifest
+from .steps.manifest import CorpusEntry, Manifest, options_as_keys, read_manifest
 from .steps.schema import command_parser, parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions, WorkOptions
@@ -160,14 +160,15 @@ def run(manifest: Manifest, path: Path) -> None:
     check_inputs(manifest)
     check_places(path, manifest)
     with locked_directory(manifest.work):
-        _run_steps(manifest)
+        _run_steps(manifest, path)
 
 
-def _run_steps(manifest: Manifest) -> None:
+def _run_steps(manifest: Manifest, path: Path) -> None:
     jobs: list[Job] = []
     for number, entry in enumerate(manifest.corpora, start=1):
         print(f"\n[{number}/{len(manifest.corpora)}] {entry.name}: {entry.format} {entry.lang} -> {entry.chosen_use}")
-        jobs += prepare(manifest, entry)
+        with options_as_keys(f"{path}: corpora[{number - 1}]"):
+            jobs += prepare(manifest, entry)
     print(f"\nbinarize into {manifest.output}")
     binarize(manifest.vocabulary, manifest.output, jobs, ReadingOptions(), LineWorkOptions(manifest.workers))
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from swcm_fairseq.errors import InputError
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import LineFiles
 
@@ -43,7 +44,7 @@ class ExtractOptions:
         metavar="NAME=FIELD,...",
         parse=parse_fields,
         rule=Rule(
-            f"expected NAME=FIELD,... with NAME one of {', '.join(FIELDS)}",
+            f"give the names of the fields for {', '.join(FIELDS)}, or some of these",
             lambda names: all(name in FIELDS and field for name, field in names.items()),
         ),
     )
@@ -59,6 +60,12 @@ class ExtractOptions:
         metavar="N",
         rule=Rule(f"give a number of documents from 2 to {MOST}", lambda least: 2 <= least <= MOST),
     )
+
+
+def check_documents(kind: Format, options: ExtractOptions) -> None:
+    """Raise :class:`InputError` if the options need documents and the format has none."""
+    if options.repeated_paragraphs is not None and Use.TEXT not in kind.uses:
+        raise InputError(f"--repeated-paragraphs: {kind.name} has no documents; omit the option")
 
 
 def sides_of(use: Use, langs: tuple[str, ...]) -> tuple[str, ...]:

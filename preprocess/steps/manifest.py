@@ -1,17 +1,21 @@
 """The manifest of ``swcm run``: a YAML file that names corpora, languages and steps."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from swcm_fairseq.checked_data import parse_yaml, read_text
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.options import option
+from swcm_fairseq.options import flag, option
 
 from ..databin.corpus_specs import CORPUS_NAME, SPLIT_NAME, check_pair_name, parse_languages
 from ..readers import FORMATS
-from ..readers.extraction import ExtractOptions, sides_of
+from ..readers.extraction import ExtractOptions, check_documents, sides_of
 from ..readers.records import Use
 from ..text.cleaning import CleanOptions
+from ..text.rewriting import check_rewritings
 from .schema import COUNT, Rule, load_value, loaded
 
 _NAME = Rule("use letters, digits, _ and -", lambda name: CORPUS_NAME.fullmatch(name) is not None)
@@ -95,6 +99,23 @@ class CorpusEntry(ExtractOptions):
         return self.limit if isinstance(self.limit, dict) else dict.fromkeys(self.shares, self.limit)
 
 
+# The options of the steps, which their messages name, and their keys in an entry.
+_KEYS = {flag(each.name): f"clean: {each.name}" for each in fields(CleanOptions)}
+_KEYS |= {flag(each.name): each.name for each in fields(CorpusEntry)}
+
+
+@contextmanager
+def options_as_keys(where: str) -> Iterator[None]:
+    """In errors that name options of a step, name the keys of an entry instead, after ``where``, the entry."""
+    try:
+        yield
+    except InputError as error:
+        message = re.sub(r"--[a-z-]+", lambda found: _KEYS.get(found[0], found[0]), str(error))
+        if message == str(error):
+            raise
+        raise InputError(f"{where}: {message}") from error
+
+
 def _load_corpora(where: str, value: object) -> list[CorpusEntry]:
     """The entries, each checked."""
     if not isinstance(value, list) or not value:
@@ -136,6 +157,10 @@ def _check_entry(where: str, entry: CorpusEntry) -> None:
         raise InputError(f"{where}: lang {entry.lang!r}: {entry.format} as {entry.chosen_use} needs {form}")
     if len(entry.sides) == 2:
         check_pair_name(f"{where}: name {entry.name!r}", entry.sides, entry.name)
+    with options_as_keys(where):
+        check_documents(FORMATS[entry.format], entry)
+        if entry.clean:
+            check_rewritings(entry.sides, entry.clean, entry.clean.steps)
     for split in entry.limits:
         if split not in entry.shares:
             raise InputError(f"{where}: limit: unknown split {split!r}; known splits are {', '.join(entry.shares)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from swcm_fairseq.data.languages import language, plain_code
 from swcm_fairseq.errors import InputError
-from swcm_fairseq.options import option
+from swcm_fairseq.options import flag, option
 
 from .kazakh import SCRIPTS, KazakhScript
 from .mongolian import learn_spellings
@@ -50,19 +50,24 @@ class Rewritings:
             InputError: no side is in the language of a rewriting, a language code names the wrong script, or a file
                 cannot be read.
         """
+        check_rewritings(langs, options, steps)
         found = cls()
-        for step, (lang, flag, make) in REWRITINGS.items():
+        for step, (lang, _, make) in REWRITINGS.items():
             rewrite = make(options, encoding) if step in steps else None
-            if rewrite is not None:
-                codes = [code for code in langs if plain_code(code) == lang]
-                if not codes:
-                    raise InputError(
-                        f"{flag}: --lang {'-'.join(langs)} has no {language(lang).name} ({lang}); omit the option"
-                    )
-                for code in codes:
+            for code in langs:
+                if rewrite is not None and plain_code(code) == lang:
                     found.of.setdefault(code, {})[step] = rewrite
-        _check_script(langs, options.kazakh_script if "kazakh" in steps else None)
         return found
+
+
+def check_rewritings(langs: tuple[str, ...], options: RewritingOptions, steps: tuple[str, ...]) -> None:
+    """Raise :class:`InputError` for a rewriting that suits none of the languages."""
+    for step, (lang, name, _) in REWRITINGS.items():
+        if step in steps and vars(options)[name] and lang not in map(plain_code, langs):
+            raise InputError(
+                f"{flag(name)}: --lang {'-'.join(langs)} has no {language(lang).name} ({lang}); omit the option"
+            )
+    _check_script(langs, options.kazakh_script if "kazakh" in steps else None)
 
 
 def _check_script(langs: tuple[str, ...], script: str | None) -> None:
@@ -80,8 +85,8 @@ def _mongolian(options: RewritingOptions, encoding: str) -> Rewrite | None:
     return learn_spellings(options.mongolian_spellings, encoding) if options.mongolian_spellings else None
 
 
-# Step -> its language, its option, and the function that makes it (it returns None if the option is not given).
+# Step -> its language, the name of its option, and the function that makes it (None if the option is not given).
 REWRITINGS: dict[str, tuple[str, str, Callable[[RewritingOptions, str], Rewrite | None]]] = {
-    "kazakh": ("kk", "--kazakh-script", _kazakh),
-    "mongolian": ("mn", "--mongolian-spellings", _mongolian),
+    "kazakh": ("kk", "kazakh_script", _kazakh),
+    "mongolian": ("mn", "mongolian_spellings", _mongolian),
 }

@@ -420,7 +420,7 @@ def test_damaged_tables_and_a_missing_library_are_one_line(tmp_path, monkeypatch
         ("sft-pairs --input {file} --lang bo", "this format has two languages"),
         ("mc2 --input {file} --lang bo --use answer", "not supported by mc2; give text or summary"),
         ("mc2 --input /no/such --lang bo", "/no/such: no such file"),
-        ("mc2 --input {file} --lang bo --fields body=x", "with NAME one of text, title"),
+        ("mc2 --input {file} --lang bo --fields body=x", "names of the fields for text, title"),
         ("mc2 --input {file} --lang bo", r"no records are left \(not JSON 1\)"),
         ("cmrc2018 --input {file} --lang zh", "not JSON"),
         ("thucnews --input {folder} --lang zh", "contains no .txt files"),

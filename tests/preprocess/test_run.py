@@ -152,6 +152,18 @@ def test_a_missing_file_for_cleaning_is_reported_before_its_corpus_is_read(manif
     assert not (tmp_path / "work").exists()
 
 
+def test_messages_of_the_steps_name_keys(manifest):
+    path, content = manifest
+    content["corpora"][1]["input"] = content["corpora"][1]["input"][:1]
+    with pytest.raises(InputError, match=r"manifest.yaml: corpora\[1\]: input has 1 file\(s\); give two"):
+        run.main([str(write_manifest(path, **content))])
+    content["corpora"][0]["clean"] = {"min_chars": 10_000}
+    with pytest.raises(
+        InputError, match=r"corpora\[0\]: .*no lines are left .*; check lang, or skip a step: clean: without"
+    ):
+        run.main([str(write_manifest(path, **content))])
+
+
 def test_a_corpus_whose_name_the_system_refuses(manifest):
     path, content = manifest
     content["corpora"][0]["input"] = "x" * 300
@@ -187,6 +199,18 @@ def test_keys_are_checked(manifest, change, message):
         ({"format": ["plain"]}, r"unknown format \['plain'\]"),
         ({"split": {"train": float("nan"), "valid": 0.5}}, "is too large or not a finite number"),
         ({"format": "mc3"}, "unknown format 'mc3'; known formats are mc2"),
+        (
+            {"name": "x", "format": "tmx", "lang": "zh-bo", "repeated_paragraphs": 5},
+            r"corpora\[0\]: repeated_paragraphs: tmx has no documents; omit the option$",
+        ),
+        (
+            {"clean": {"kazakh_script": "arabic"}},
+            r"corpora\[0\]: clean: kazakh_script: lang bo has no Kazakh \(kk\); omit the option$",
+        ),
+        (
+            {"fields": {"a": "b"}},
+            r"corpora\[0\]: fields: .* give the names of the fields for text, title, source, target",
+        ),
         ({"use": "answer"}, "not supported by mc2; give text or summary"),
         ({"lang": "Tibetan"}, "not a language code"),
         ({"split": {"train": 0.5}}, "shares must be above 0 and sum to 1"),
