@@ -56,7 +56,7 @@ BOS, PAD, EOS, UNK = 0, 1, 2, 3
 Decode = Callable[[dict[str, Any]], list[Tensor]]
 
 
-class StockInheritedLayer(InheritedDecoderLayer):
+class StockAttentionLayer(InheritedDecoderLayer):
     """The inherited layer with fairseq's own attention."""
 
     build_self_attention = TransformerDecoderLayerBase.build_self_attention
@@ -78,7 +78,7 @@ def our_decoding(name: str, options: argparse.Namespace, beam: int, words: int) 
     task = models.make_task(options.vocabulary)
     model = our_model(options, task)
     if name == STOCK:
-        stock = models.stock_model(options, task, StockInheritedLayer).eval()
+        stock = models.stock_model(options, task, StockAttentionLayer).eval()
         models.copy_weights(model, stock, {})
         model = stock
     if name == EXACT or options.precision == INT8:

@@ -8,7 +8,7 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 
-LANGS = ("bo", "kk", "mn", "ug", "zh")
+from swcm_fairseq.data.languages import DEFAULT_LANGS
 
 
 def make_dictionary(vocabulary: int) -> Dictionary:
@@ -45,7 +45,7 @@ def pretraining_data(directory: Path, vocabulary: int, samples: int, tokens: int
     directory.mkdir(parents=True, exist_ok=True)
     dictionary.save(str(directory / "dict.txt"))
     room = tokens - 3  # <s>, the language token and </s>
-    for seed, lang in enumerate(LANGS):
+    for seed, lang in enumerate(DEFAULT_LANGS):
         write_texts(directory / lang / "train", make_texts(dictionary, [room] * samples, seed), dictionary)
         if lang != "zh":
             pairs = make_texts(dictionary, [room] * max(1, samples // 10), 10 + seed)
@@ -66,7 +66,7 @@ def document_data(directory: Path, samples: int) -> None:
     def lengths(mean: float, spread: float, number: int) -> np.ndarray:
         return np.clip(generator.lognormal(mean, spread, number), 1, 250).astype(int)
 
-    for seed, lang in enumerate(LANGS):
+    for seed, lang in enumerate(DEFAULT_LANGS):
         write_texts(directory / lang / "train", make_texts(dictionary, lengths(5.0, 0.8, samples), seed), dictionary)
         if lang == "zh":
             continue

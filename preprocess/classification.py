@@ -31,7 +31,7 @@ from .text.text_files import DEFAULT_ENCODING
 _BLOCK = 1000  # texts encoded at a time
 
 
-def split_list(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """``news, sport`` -> ["news", "sport"]."""
     return [name.strip() for name in text.split(",")]
 
@@ -70,7 +70,7 @@ class ClassificationOptions:
         None,
         "names of the classes 0, 1, ..., for your own set in the same layout (default: the published names)",
         metavar="NAME,...",
-        parse=split_list,
+        parse=split_names,
         rule=Rule(
             "name at least two different classes, separated by commas",
             lambda names: len(names) > 1 and len(set(names)) == len(names) and all(names),

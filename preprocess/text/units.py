@@ -3,8 +3,9 @@
 import regex
 
 from swcm_fairseq.data.languages import WordUnit, language
+from swcm_fairseq.data.spelling import TIBETAN_SYLLABLE
 
-_SYLLABLE = regex.compile(r"[\p{Tibetan}&&[\p{L}\p{M}\p{N}]]+|[^\p{Tibetan}\s]+", regex.V1)
+_SYLLABLE = regex.compile(rf"{TIBETAN_SYLLABLE}|[^\p{{Tibetan}}\s]+", regex.V1)
 _CHARACTER = regex.compile(r"\p{Han}|[^\p{Han}\s]+")
 
 

@@ -28,7 +28,6 @@ class BitextFiles:
     """Two files that are line-by-line translations: one in a known language, one in a new language."""
 
     spec: str
-    new_lang: str
     known: Path
     new: Path
 
@@ -73,7 +72,7 @@ def parse_bitext(spec: str, new_langs: list[str]) -> BitextFiles:
         if not exists(path):
             raise InputError(f"--align {spec}: {path}: no such file")
     side = new.index(True)
-    return BitextFiles(spec, langs[side], paths[1 - side], paths[side])
+    return BitextFiles(spec, paths[1 - side], paths[side])
 
 
 def read_bitext(files: BitextFiles, seed: int) -> Bitext:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from fairseq.data import Dictionary
 
-from swcm_fairseq.data.languages import CLOSERS, WordUnit, language
+from swcm_fairseq.data.languages import CLOSERS, LANGUAGES, WordUnit, language
 
 SPACE = "▁"  # sentencepiece's mark for the space before a piece
-_TSHEG_ENDS = "་༌། ༎༏༐༑༔"  # characters that end a Tibetan syllable: tsheg, shad and their variants
+_TSHEG_ENDS = "་༌ " + LANGUAGES["bo"].sentence_ends  # a tsheg, a space or a sentence end (shad) ends a syllable
 _CLOSERS = CLOSERS + "…"  # an ellipsis can also follow an end
 
 

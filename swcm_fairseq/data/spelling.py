@@ -8,6 +8,8 @@ import regex
 # separators, joiners, direction marks, byte order marks, the Arabic tatweel.
 _INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
 _ZERO_WIDTH_SPACE = "\u200b"
+# A pattern for regex's VERSION1; tsheg and shad are not part of a syllable.
+TIBETAN_SYLLABLE = r"[\p{Tibetan}&&[\p{L}\p{M}\p{N}]]+"
 
 
 def normalize(text: str) -> str:

@@ -55,11 +55,6 @@ class Source:
     safetensors: bool = False
     companions: list[Path] = field(default_factory=list)
 
-    @property
-    def is_directory(self) -> bool:
-        """Whether the model, and thus the output, is a directory."""
-        return self.path.is_dir()
-
     def read(self, name: str) -> Tensor:
         """A copy of one tensor, in float32.
 

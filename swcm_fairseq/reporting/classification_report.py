@@ -14,13 +14,13 @@ import numpy as np
 import yaml
 
 from swcm_fairseq.checkpoint_state import Options
+from swcm_fairseq.data.languages import BRIDGE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.label_metrics import LABEL_SCORES, label_counts
 from swcm_fairseq.scoring.score_report import markdown_table
 from swcm_fairseq.scoring.segment_files import check_lengths, read_lines, write_output
 
 CINO_TABLES = Path(__file__).with_name("cino_tables.yaml")
-BRIDGE = "zh"  # the only language that is not a minority language
 MINORITIES, ALL = "minorities", "all"
 
 DEV, TEST = "dev", "test"

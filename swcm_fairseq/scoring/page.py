@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swcm_fairseq.data.identification import main_script
+from swcm_fairseq.data.languages import RIGHT_TO_LEFT
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,8 @@ class Sample:
     outputs: list[Output]
 
 
-# Main script -> CSS class, which sets direction and fonts. Other scripts run from left to right.
+# Main script -> CSS class, which sets fonts and spacing, and the writing mode of Mongolian.
 _SCRIPT_CLASSES = {"Arabic": "arabic", "Mongolian": "mongolian", "Tibetan": "tibetan", "Han": "han"}
-_RIGHT_TO_LEFT = frozenset(("Arabic",))
 
 _STYLE = """
 body { font-family: "Noto Sans", system-ui, sans-serif; margin: 1.5rem; color: #1b1b1b; background: #fff; }
@@ -56,7 +56,7 @@ th { background: #f2f2f2; position: sticky; top: 0; }
 .text + .text { border-top: 1px dashed #ccc; margin-top: .5rem; padding-top: .5rem; }
 .score { color: #666; font-size: .8rem; margin-top: .4rem; }
 .empty { color: #b00020; font-style: italic; }
-.arabic { direction: rtl; text-align: right; font-size: 1.15rem; line-height: 1.8;
+.arabic { text-align: right; font-size: 1.15rem; line-height: 1.8;
   font-family: "UKIJ Tuz", "Noto Naskh Arabic", "Scheherazade New", "Microsoft Uighur", serif; }
 .tibetan { font-size: 1.3rem; line-height: 1.9; word-break: normal; line-break: auto;
   font-family: "Noto Serif Tibetan", "Jomolhari", "Microsoft Himalaya", "Kailasa", serif; }
@@ -82,7 +82,7 @@ def text_block(text: str) -> str:
     script = main_script(text)
     name = _SCRIPT_CLASSES.get(script)
     classes = f"text {name}" if name else "text"
-    direction = "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+    direction = "rtl" if script in RIGHT_TO_LEFT else "ltr"
     return f'<div class="{classes}" dir="{direction}">{escape(text)}</div>'
 
 
