@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "convert": Command("swcm_fairseq.interop.convert", "convert an encoder or model from Hugging Face or fairseq"),
         "mbart": Command("swcm_fairseq.interop.mbart", "convert mBART to another vocabulary, as a baseline"),
         "train": Command("swcm_fairseq.train", "run fairseq-train with this plugin, and --bf16 on any device"),
+        "user-dir": Command("swcm_fairseq.__main__", "print the plugin's directory, for fairseq-train --user-dir"),
         "generate": Command("swcm_fairseq.generate", "run fairseq-generate with this plugin"),
         "interactive": Command("swcm_fairseq.interactive", "run fairseq-interactive with this plugin"),
         "classify": Command("swcm_fairseq.classify", "predict labels with a fine-tuned classifier"),
@@ -53,11 +54,8 @@ GROUPS: dict[str, dict[str, Command]] = {
         "study": Command("swcm_fairseq.study.__main__", "train and compare the systems of a plan"),
         "paper-report": Command("swcm_fairseq.reporting.paper_report", "fill the paper's tables from runs"),
     },
-    "files": {
-        "user-dir": Command("swcm_fairseq.__main__", "print the plugin's directory, for fairseq-train --user-dir"),
+    "recipes and their parts": {
         "recipes": Command("swcm_fairseq.recipes_command", "list, locate or copy the recipes and their manifests"),
-    },
-    "parts of recipes": {
         "recipe-settings": Command("swcm_fairseq.recipe_settings", "check the options and variables of a recipe"),
         "step": Command("swcm_fairseq.step_command", "run a command once, and record that it has finished"),
         "ablation-grid": Command("swcm_fairseq.reporting.ablation_grid", "print the systems of the ablations"),
@@ -65,6 +63,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "swcm_fairseq.reporting.check_start", "check that fine-tuning can start from a checkpoint"
         ),
         "run-scores": Command("swcm_fairseq.reporting.scores", "print the scores of a run as a table"),
+        "merge-settings": Command("swcm_fairseq.merge.settings", "print options of merge, one line per setting"),
         "best-setting": Command("swcm_fairseq.reporting.best_setting", "print the best setting in a grid"),
         "classification-report": Command(
             "swcm_fairseq.reporting.classification_report", "fill CINO's tables from runs"

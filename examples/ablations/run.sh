@@ -21,45 +21,21 @@ set -euo pipefail
 # shellcheck source=examples/lib.sh
 . "$(dirname "$0")/../lib.sh"
 own_data_refused
-FORM=()
+FORM=(--scale "$SCALE" --runs "$RUNS" --encoder "$ENCODER" --manifests "$MANIFESTS")
+((!DRY_RUN)) || FORM+=(--dry-run)
 ((!LIST_ONLY)) || FORM=(--describe)
 rows=$(swcm ablation-grid --part "$PART" "${FORM[@]}" "${WORDS[@]}") || exit 2
 ((!LIST_ONLY)) || { echo "$rows" && exit; }
-DRY=()
-((!DRY_RUN)) || DRY=(--dry-run)
-
-# run_system: pretraining and fine-tuning of the row, unless they are done.
-run_system() {
-  local start=$ENCODER task before both after
-  [ "$SCALE" = full ] || finetuning_options=${finetuning_options/%000/} # a thousandth of the samples
-  read -ra before <<<"$pretraining_options"
-  read -ra both <<<"$common_options"
-  read -ra after <<<"$finetuning_options"
-  if [ -n "$pretraining" ]; then
-    start=$RUNS/pretraining/$pretraining/checkpoint_last.pt
-    examples/pretraining/single_gpu.sh --name "$pretraining" "${DRY[@]}" -- "${before[@]}" "${both[@]}" || return
-  fi
-  for task in ${tasks//,/ }; do
-    ${corpora:+env MANIFEST="$MANIFESTS/$corpora.yaml"} "examples/finetuning/$task.sh" --name "$system" --start "$start" \
-      "${DRY[@]}" -- "${both[@]}" "${after[@]}" || return
-  done
-}
 
 trap 'exit 130' INT # otherwise the next system would begin
 number=0 busy=() failed=()
-while IFS='|' read -r -u 3 system place pretraining pretraining_options common_options finetuning_options tasks corpora; do
-  if [ "$SCALE" = smoke ] && [[ $common_options == *interval\ [56] ]]; then
-    echo "# $system: skipped at SCALE=smoke, whose encoder has four layers"
-    continue
-  fi
+while IFS=$'\t' read -r -u 3 system place commands; do
+  [ -n "$place" ] || { echo "$system" && continue; } # left out, and why
   printf '\n=== %s (%s)\n' "$system" "$place"
   number=$((number + 1)) status=0
-  run_system || status=$?
-  case $status in
-    0) ;;
-    75) busy+=("$system") ;; # another process is working on the run, here or on a machine with the same RUNS
-    *) failed+=("$system") ;;
-  esac
+  eval "$commands" || status=$?
+  ((status != 75)) || busy+=("$system") # another process is working on the run, here or on a machine with the same RUNS
+  ((status == 0 || status == 75)) || failed+=("$system")
 done 3<<<"$rows"
 
 ((!DRY_RUN)) || exit 0

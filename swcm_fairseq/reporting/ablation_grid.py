@@ -1,10 +1,12 @@
-"""``swcm ablation-grid``: print rows of examples/ablations/grid.tsv for the recipe that trains them.
+"""``swcm ablation-grid``: print the systems in examples/ablations/grid.tsv, each with the command that trains it.
 
-Each line has the columns of the grid, separated by |; a "-" in the grid becomes an empty column.
+Each line has three columns separated by tabs: the system, its table or figure in the paper, and a command line of bash.
+A line that begins with # says that a system is left out, and why.
 """
 
 import argparse
 import csv
+import shlex
 from pathlib import Path
 
 from swcm_fairseq.errors import InputError, run_command
@@ -46,6 +48,29 @@ def _group(row: dict[str, str]) -> str:
     return row["system"] if row["pretraining"] == "-" else row["pretraining"]
 
 
+def command_line(row: dict[str, str], args: argparse.Namespace) -> str:
+    """Pretraining and fine-tuning of a system, by the recipes; ends at the first that fails."""
+    before, both, after = ([] if row[column] == "-" else row[column].split() for column in COLUMNS[3:6])
+    flags = ["--dry-run", "--"] if args.dry_run else ["--"]
+    start, commands = args.encoder, []
+    if (name := row["pretraining"]) != "-":
+        start = f"{args.runs}/pretraining/{name}/checkpoint_last.pt"
+        commands.append(["examples/pretraining/single_gpu.sh", "--name", name, *flags, *before, *both])
+    if args.scale == "smoke":  # a thousandth of the samples
+        after = [word.removesuffix("000") for word in after]
+    corpora = [] if row["corpora"] == "-" else ["env", f"MANIFEST={args.manifests}/{row['corpora']}.yaml"]
+    for task in row["tasks"].split(","):
+        recipe = [f"examples/finetuning/{task}.sh", "--name", row["system"], "--start", start]
+        commands.append([*corpora, *recipe, *flags, *both, *after])
+    return " && ".join(map(shlex.join, commands))
+
+
+def _line(row: dict[str, str], args: argparse.Namespace) -> str:
+    if args.scale == "smoke" and row["common_options"].endswith(("interval 5", "interval 6")):
+        return f"# {row['system']}: skipped at SCALE=smoke, whose encoder has four layers"
+    return "\t".join((row["system"], row["place"], command_line(row, args)))
+
+
 def _described(row: dict[str, str]) -> str:
     options = " ".join("" if row[column] == "-" else row[column] for column in OPTIONS)
     return f"{row['system']:<17} {row['place']:<9} {options}"
@@ -58,6 +83,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts (default: %(default)s)")
     parser.add_argument("--describe", action="store_true", help="print a readable list of systems and their options")
+    parser.add_argument("--dry-run", action="store_true", help="the commands only print what they would run")
+    parser.add_argument("--runs", default="runs", help="directory of the runs (default: %(default)s)")
+    parser.add_argument("--encoder", default="encoders/cino-base-v2", help="the encoder (default: %(default)s)")
+    parser.add_argument("--manifests", default="examples/manifests", help="their directory (default: %(default)s)")
+    parser.add_argument(
+        "--scale", choices=("full", "smoke"), default="full", help="SCALE of the recipes (default: full)"
+    )
     parser.add_argument("names", nargs="*", metavar="SYSTEM", help="systems to print (default: all)")
     return parser
 
@@ -66,7 +98,7 @@ def main() -> None:
     """Run the command line."""
     args = build_parser().parse_args()
     for row in chosen(read_grid(), args.names, *read_part(args.part)):
-        print(_described(row) if args.describe else "|".join("" if value == "-" else value for value in row.values()))
+        print(_described(row) if args.describe else _line(row, args))
 
 
 if __name__ == "__main__":

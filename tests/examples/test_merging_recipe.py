@@ -103,7 +103,7 @@ def test_two_languages_are_merged_at_once(recipe):
 STUB = """#!/usr/bin/env bash
 echo "$*" >>"$LOG"
 case $1 in
-  recipe-settings | step) exec "$OURS" "$@" ;;
+  recipe-settings | step | merge-settings) exec "$OURS" "$@" ;;
   best-setting) echo "$CHOSEN" && exit ;;
   merge)
     while [ "$1" != --output ]; do shift; done

@@ -1,0 +1,56 @@
+"""Print options for ``swcm merge``, one line per setting to try; the last word of each line is the setting."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from itertools import product
+
+from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
+
+
+def settings(method: Method, values: Sequence[str]) -> list[tuple[str, str]]:
+    """The tuned option of a task's and a language's model for each setting; numbers stay as written, to name runs.
+
+    Raises:
+        InputError: a weight is not a number.
+    """
+    if not method.needs_base:
+        try:
+            return [("--weights", f"{value},{1 - float(value):g}") for value in values]
+        except ValueError as error:
+            raise InputError(f"{' '.join(values)}: give numbers separated by spaces, such as 0.4 0.6") from error
+    if method.sparsify is Sparsify.NOTHING:
+        return [("--lambda", value) for value in values]
+    return [("--densities", ",".join(pair)) for pair in product(values, repeat=2)]
+
+
+def joined(pairs: Sequence[str]) -> str:
+    """Densities for the task and each language, from a pair per language; the task's is the first (section 7.1)."""
+    return ",".join([pairs[0].partition(",")[0], *(pair.rpartition(",")[2] for pair in pairs)])
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="swcm merge-settings", description=__doc__)
+    parser.add_argument("method", choices=METHODS, help="method of swcm merge")
+    parser.add_argument("values", nargs="+", metavar="VALUES", help="numbers to try, separated by spaces")
+    parser.add_argument("--base", default="", metavar="MODEL", help="for the methods that need one")
+    parser.add_argument("--join", action="store_true", help="print a setting for all languages; VALUES is one for each")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the settings."""
+    args = build_parser().parse_args(argv)
+    if args.join:
+        print(joined(args.values))
+        return
+    method = METHODS[args.method]
+    base = ["--base", args.base] if method.needs_base and args.base else []
+    for setting in settings(method, " ".join(args.values).split()):
+        print(shlex.join([*base, *setting]))
+
+
+if __name__ == "__main__":
+    run_command(main)
