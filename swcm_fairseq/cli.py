@@ -58,7 +58,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         "recipes": Command("swcm_fairseq.recipes_command", "list, locate or copy the recipes and their manifests"),
         "recipe-settings": Command("swcm_fairseq.recipe_settings", "check the options and variables of a recipe"),
         "step": Command("swcm_fairseq.step_command", "run a command once, and record that it has finished"),
-        "ablation-grid": Command("swcm_fairseq.reporting.ablation_grid", "print the systems of the ablations"),
+        "ablation-grid": Command(
+            "swcm_fairseq.reporting.ablation_grid", "print the systems of the ablations, with their commands"
+        ),
         "check-start": Command(
             "swcm_fairseq.reporting.check_start", "check that fine-tuning can start from a checkpoint"
         ),

@@ -10,7 +10,7 @@ from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
 
 def settings(method: Method, values: Sequence[str]) -> list[tuple[str, str]]:
-    """The tuned option of a task's and a language's model for each setting; numbers stay as written, to name runs.
+    """The option to tune and its value, for each setting of two models; numbers stay as written, as they name runs.
 
     Raises:
         InputError: a weight is not a number.

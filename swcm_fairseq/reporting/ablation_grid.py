@@ -48,17 +48,17 @@ def _group(row: dict[str, str]) -> str:
     return row["system"] if row["pretraining"] == "-" else row["pretraining"]
 
 
-def command_line(row: dict[str, str], args: argparse.Namespace) -> str:
-    """Pretraining and fine-tuning of a system, by the recipes; ends at the first that fails."""
+def command_line(row: dict[str, str], scale: str, runs: str, encoder: str, manifests: str, dry_run: bool) -> str:
+    """The recipes that pretrain and fine-tune a system, in one line of bash that ends at the first that fails."""
     before, both, after = ([] if row[column] == "-" else row[column].split() for column in COLUMNS[3:6])
-    flags = ["--dry-run", "--"] if args.dry_run else ["--"]
-    start, commands = args.encoder, []
+    flags = ["--dry-run", "--"] if dry_run else ["--"]
+    start, commands = encoder, []
     if (name := row["pretraining"]) != "-":
-        start = f"{args.runs}/pretraining/{name}/checkpoint_last.pt"
+        start = f"{runs}/pretraining/{name}/checkpoint_last.pt"
         commands.append(["examples/pretraining/single_gpu.sh", "--name", name, *flags, *before, *both])
-    if args.scale == "smoke":  # a thousandth of the samples
+    if scale == "smoke":  # a thousandth of the samples
         after = [word.removesuffix("000") for word in after]
-    corpora = [] if row["corpora"] == "-" else ["env", f"MANIFEST={args.manifests}/{row['corpora']}.yaml"]
+    corpora = [] if row["corpora"] == "-" else ["env", f"MANIFEST={manifests}/{row['corpora']}.yaml"]
     for task in row["tasks"].split(","):
         recipe = [f"examples/finetuning/{task}.sh", "--name", row["system"], "--start", start]
         commands.append([*corpora, *recipe, *flags, *both, *after])
@@ -68,7 +68,8 @@ def command_line(row: dict[str, str], args: argparse.Namespace) -> str:
 def _line(row: dict[str, str], args: argparse.Namespace) -> str:
     if args.scale == "smoke" and row["common_options"].endswith(("interval 5", "interval 6")):
         return f"# {row['system']}: skipped at SCALE=smoke, whose encoder has four layers"
-    return "\t".join((row["system"], row["place"], command_line(row, args)))
+    command = command_line(row, args.scale, args.runs, args.encoder, args.manifests, args.dry_run)
+    return "\t".join((row["system"], row["place"], command))
 
 
 def _described(row: dict[str, str]) -> str:
@@ -87,9 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", default="runs", help="directory of the runs (default: %(default)s)")
     parser.add_argument("--encoder", default="encoders/cino-base-v2", help="the encoder (default: %(default)s)")
     parser.add_argument("--manifests", default="examples/manifests", help="their directory (default: %(default)s)")
-    parser.add_argument(
-        "--scale", choices=("full", "smoke"), default="full", help="SCALE of the recipes (default: full)"
-    )
+    parser.add_argument("--scale", choices=("full", "smoke"), default="full", help="SCALE (default: %(default)s)")
     parser.add_argument("names", nargs="*", metavar="SYSTEM", help="systems to print (default: all)")
     return parser
 

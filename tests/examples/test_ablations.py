@@ -12,7 +12,7 @@ import pytest
 from fairseq import options
 
 from swcm_fairseq.models.model_config import XLMSWCMConfig
-from swcm_fairseq.reporting.ablation_grid import read_grid
+from swcm_fairseq.reporting.ablation_grid import command_line, read_grid
 from swcm_fairseq.reporting.paper import read_paper
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +107,22 @@ def test_dry_run_prints_every_training(tmp_path):
             assert "--samples-per-epoch 1340235 " in f"{line} "  # the same number of updates for all systems
             assert "--pretrained-encoder encoders/cino-base-v2" in line
     assert not (tmp_path / "my runs").exists()
+
+
+def test_command_lines_are_ready_for_the_shell():
+    line = command_line(GRID["x2-20k"], "smoke", "my runs", "encoder", "my manifests", dry_run=True)
+    pretraining, finetuning = (shlex.split(each) for each in line.split(" && "))
+    recipe = ["examples/pretraining/single_gpu.sh", "--name", "x2", "--dry-run", "--"]
+    assert pretraining == [*recipe, "--normal-layer-interval", "2"]
+    assert finetuning == [
+        *("env", "MANIFEST=my manifests/headlines.yaml", "examples/finetuning/summarization.sh", "--name", "x2-20k"),
+        *("--start", "my runs/pretraining/x2/checkpoint_last.pt", "--dry-run", "--"),
+        *("--normal-layer-interval", "2", "--train-samples", "20"),
+    ]
+    line = command_line(GRID["no-mt-dae"], "full", "runs", "my encoder", "manifests", dry_run=False)
+    assert line.split(" && ") == [
+        f"examples/finetuning/{task}.sh --name no-mt-dae --start 'my encoder' --" for task in TASKS
+    ]
 
 
 def test_smoke_scale_has_a_thousandth_of_the_samples(tmp_path):
