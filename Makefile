@@ -1,7 +1,7 @@
 # make demo    the whole pipeline on real text: vocabulary, encoder, pretraining, fine-tuning, scored titles (ten minutes on two cores)
 # make recipes all recipes in examples/, on little text: only checks that everything runs (examples/smoke/all.sh)
 # make test    format, lint, types and all tests
-# make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of trainings at random moments, and 30
+# make faults  5,000 broken inputs (their table: tests/faults/RESULTS.md), 30 kills of training runs at random moments, and 30
 #              epochs with checks of processes and memory
 # make reports measure again, on a quiet machine, whatever depends on the CPU's speed (benchmarks/results; 15 minutes on two cores)
 # make docs    run every command in the documentation at the smallest size (a part of make test)

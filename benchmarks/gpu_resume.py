@@ -1,4 +1,4 @@
-"""Check on a GPU that an interrupted training resumes bit for bit, that --amp is refused, and that the model generates.
+"""Check on a GPU that interrupted training resumes bit for bit, that --amp is refused, and that the model generates.
 
     python benchmarks/gpu_resume.py OUT                                  # one GPU: fp16 and bf16
     python benchmarks/gpu_resume.py OUT --precision fp32 --device cpu --arch xlm_swcm_tiny --vocabulary 500
@@ -45,7 +45,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def resumed(args: argparse.Namespace, precision: str) -> list[str]:
-    """A message if a training in two halves differs from one in a single run, or if one of them fails."""
+    """A message if a training run in two halves differs from one in a single run, or if one of them fails."""
     at_once, halves = (args.out / precision / name for name in ("at_once", "halves"))
     for folder, updates in ((at_once, args.updates), (halves, args.updates // 2), (halves, args.updates)):
         done = train(args, folder, updates, *FLAGS[precision])

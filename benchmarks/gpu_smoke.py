@@ -42,7 +42,7 @@ def make_data(directory: Path, vocabulary: int, pairs: int = PAIRS) -> None:
 
 
 def train(args: argparse.Namespace, precision: str) -> str:
-    """Run one training; returns its log, which is also saved in OUT."""
+    """Train once; returns its log, which is also saved in OUT."""
     save_dir = args.out / precision
     command = [
         sys.executable, "-m", "swcm_fairseq.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",

@@ -1,7 +1,7 @@
 """Resuming: a finished step is not repeated, unless its settings or inputs have changed or its outputs are missing.
 
 Preprocessing, the study and the recipes (``swcm step``) record their steps with this module. Within a step, a command
-may resume in its own way: a training continues from its checkpoints.
+may resume in its own way: a training run continues from its checkpoints.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Stop the thread that prefetches batches before the interpreter exits.
 
-fairseq's ``BufferedIterator`` (``--data-buffer-size``) reads batches in a daemon thread. A training that stops in the
-middle of an epoch leaves this thread running. If the interpreter exits while the thread is inside torch, the process
+fairseq's ``BufferedIterator`` (``--data-buffer-size``) reads batches in a daemon thread. A run that stops in the middle
+of an epoch leaves this thread running. If the interpreter exits while the thread is inside torch, the process
 aborts ("terminate called without an active exception") with exit status -6, although everything has been saved.
 """
 

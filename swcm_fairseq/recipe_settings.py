@@ -17,7 +17,7 @@ from pathlib import Path
 from swcm_fairseq.checked_data import read_text
 from swcm_fairseq.errors import InputError, report, run_command
 
-# The options of every training. AdamW is torch's, which also resumes exactly in half precision.
+# The options of every training run. AdamW is torch's, which also resumes exactly in half precision.
 TRAINING_OPTIONS = [
     *("--optimizer", "fused_adamw", "--adam-betas", "(0.9,0.999)", "--clip-norm", "1.0"),
     *("--no-epoch-checkpoints", "--log-format", "json", "--log-interval", "10"),
@@ -90,7 +90,7 @@ Environment of every recipe:
   PRECISION=...       fp16, bf16 or fp32 (default: fp16; smoke: fp32)
 
 Paths are relative to the root of the repository. You can interrupt a recipe at any time. To continue, repeat the
-command: it skips finished steps and resumes a training from its last checkpoint as if it had never stopped.
+command: it skips finished steps and resumes a training run from its last checkpoint as if it had never stopped.
 """
 
 
@@ -211,13 +211,13 @@ def samples_in_memory() -> int:
 
 @dataclass
 class Processes:
-    """How to start the processes of a training, according to the environment of a recipe.
+    """How to start the processes of a training run, according to the environment of a recipe.
 
     Attributes:
         machines: the number of machines.
         machine: the number of this machine, starting at 0.
         processes: the number of processes, one per GPU, on all machines.
-        train: the command that starts a training.
+        train: the command that starts a training run.
         share: fairseq-train's options for precision and data parallelism.
     """
 
@@ -229,7 +229,7 @@ class Processes:
 
 
 def processes(environment: Mapping[str, str], dry_run: bool) -> Processes:
-    """How trainings are started; raises :class:`InputError` for a wrong machine number or a missing RENDEZVOUS."""
+    """How training runs are started; raises :class:`InputError` for a wrong machine number or a missing RENDEZVOUS."""
     gpus, machines = (int(environment.get(name) or 1) for name in ("GPUS", "MACHINES"))
     machine, scale = int(environment.get("MACHINE") or 0), environment.get("SCALE") or "full"
     if machine >= machines:

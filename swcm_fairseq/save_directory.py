@@ -1,4 +1,4 @@
-"""The save directory of a training: allow one training at a time, and find an intact checkpoint to resume from."""
+"""The save directory of a training run: allow one run at a time, and find an intact checkpoint to resume from."""
 
 import errno
 import fcntl
@@ -28,10 +28,10 @@ _held: dict[Path, IO[str]] = {}  # locks of this process, held until it exits
 def lock(save_dir: str) -> None:
     """Lock ``save_dir`` for this process until it exits for any reason.
 
-    The lock belongs to this process only, so loading processes that briefly outlive a killed training do not hold it.
+    The lock belongs to this process only, so loading processes that briefly outlive a killed run do not hold it.
 
     Raises:
-        InputError: another training is using the directory, or it cannot be written.
+        InputError: another training run is using the directory, or it cannot be written.
     """
     path = Path(save_dir).resolve() / LOCK
     if path in _held:
@@ -45,11 +45,11 @@ def lock(save_dir: str) -> None:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             raise InputError(
-                f"--save-dir {save_dir}: another training is using it (it has locked {path}); wait until it has ended, "
-                "or give another directory"
+                f"--save-dir {save_dir}: another training run is using it (it has locked {path}); "
+                "wait until it has ended, or give another directory"
             ) from error
         logger.warning(
-            f"{path}: {error.strerror}: this file system does not support locks; start only one training per directory"
+            f"{path}: {error.strerror}: this file system does not support locks; start only one run per directory"
         )
     _held[path] = file
 
@@ -127,7 +127,7 @@ def num_updates(state: Checkpoint) -> int:
 
 
 def why_finished(state: Checkpoint, options: DictConfig, early_stopping_runs: int) -> str | None:
-    """The reason why the training that saved a checkpoint is finished; None if it is not.
+    """The reason why the training run that saved a checkpoint is finished; None if it is not.
 
     This check is needed because fairseq checks for the end only after an update, so it would train for one more.
 

@@ -41,7 +41,7 @@ def run_logged(command: list[str], log: Path) -> int:
 
 
 def run_followed(command: list[str], log: Path, unit: str, label: str | None, row: int) -> int:
-    """Run a training under a progress bar (see :func:`swcm_fairseq.reporting.progress.follow`); returns its status."""
+    """Train under a progress bar (see :func:`swcm_fairseq.reporting.progress.follow`); returns its status."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
@@ -139,7 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
     paths("--reads", help="a path that the command reads; may be repeated")
     paths("--writes", help="a path that the command writes, removed before it starts; may be repeated")
     add("--log", type=Path, metavar="FILE", help="write the command's output to FILE instead of the terminal")
-    add("--progress", choices=["update", "epoch"], help="show a progress bar in this unit (for a training)")
+    add("--progress", choices=["update", "epoch"], help="show the progress bar of a training run, in this unit")
     add("--label", metavar="TEXT", help="text in front of the progress bar")
     add("--row", type=int, default=0, metavar="N", help="row of the progress bar if several steps run at once")
     add("--machine", type=int, default=0, metavar="I", help="number of this machine; machine 0 writes the record")

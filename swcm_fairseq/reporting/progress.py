@@ -1,4 +1,4 @@
-"""Show a training as one progress bar with the loss, and one line per validation."""
+"""Show a training run as one progress bar with the loss, and one line per validation."""
 
 import json
 import re
@@ -48,17 +48,17 @@ def last_words(lines: list[str], log: Path) -> list[str]:
 
 
 def follow(lines: Iterable[str], log: Path, unit: str = "update", label: str | None = None, row: int = 0) -> int:
-    """Copy the output of a training to its log and draw a bar; if it fails, print :func:`last_words`.
+    """Copy the output of a training run to its log and draw a bar; if it fails, print :func:`last_words`.
 
     Args:
-        lines: the output of a training with ``--log-format json``; fairseq's log states the number of updates.
+        lines: the output of a training run with ``--log-format json``; fairseq's log states the number of updates.
         log: the file to append the lines to.
         unit: the unit that the bar counts, ``update`` or ``epoch``.
         label: the text in front of the bar.
         row: the row of the bar if several are drawn at once.
 
     Returns:
-        0 if the training was completed, otherwise 1.
+        0 if the training run was completed, otherwise 1.
     """
     finished = False
     tail: list[str] = []

@@ -80,7 +80,7 @@ def check_options(options: DictConfig) -> None:
     if options.checkpoint.write_checkpoints_asynchronously:
         raise InputError(
             "--write-checkpoints-asynchronously: remove this option; with it, fairseq writes no checkpoint_last.pt, so "
-            "an interrupted training would restart from the beginning"
+            "an interrupted training run would restart from the beginning"
         )
     if options.common_eval.path is None:
         check_launcher(options)
@@ -124,7 +124,7 @@ def check_size(model: DictConfig | Namespace, symbols: int) -> None:
 
 
 def check_launcher(options: DictConfig) -> None:
-    """Refuse a single-process training that a launcher started as one of several, because each would train alone."""
+    """Refuse a single-process run that a launcher started as one of several, because each would train alone."""
     promised = os.environ.get("WORLD_SIZE", "1")
     if promised.isdecimal() and int(promised) > 1 and options.distributed_training.distributed_world_size == 1:
         cpu = (

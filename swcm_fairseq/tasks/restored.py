@@ -40,7 +40,7 @@ def check_same_pieces(state: TaskState, pieces: Sequence[str], directory: Path |
 def check_same_symbols(
     state: TaskState, symbols: Sequence[str], langs: Sequence[str], path: str, finetune: bool = False
 ) -> None:
-    """Raise :class:`InputError` if the pieces or languages of a training differ from those of its checkpoint.
+    """Raise :class:`InputError` if the pieces or languages of a training run differ from those of its checkpoint.
 
     With ``finetune`` (``--finetune-from-model``, a new run with new optimizer state), languages may be appended.
     """

@@ -88,9 +88,9 @@ class TrainingTask(FairseqTask):
             model: the options of the architecture.
 
         Raises:
-            InputError: another training uses the directory, the checkpoint to start from is missing or does not fit,
+            InputError: another run uses the directory, the checkpoint to start from is missing or does not fit,
                 or the model does not fit into memory.
-            SystemExit: with status 0 if the training is already finished.
+            SystemExit: with status 0 if the training run is already finished.
         """
         end = on_first_process(self._prepare_save_dir)
         if end is not None:
@@ -100,7 +100,7 @@ class TrainingTask(FairseqTask):
             check_size(model, len(self.source_dictionary))
 
     def _prepare_save_dir(self) -> str | None:
-        """The reason why the training is finished; None if it is not."""
+        """The reason why the training run is finished; None if it is not."""
         cfg = self.cfg
         if self.options is not None and os.path.isdir(cfg.save_dir) and not self.options.checkpoint.no_save:
             save_directory.lock(cfg.save_dir)
@@ -177,7 +177,7 @@ def whole_configuration(cfg: DictConfig) -> DictConfig | None:
 
 
 def on_first_process(work: Callable[[], T]) -> T:
-    """Run ``work`` only in the first process of a training; all processes get its result or :class:`InputError`.
+    """Run ``work`` only in the first process of a training run; all processes get its result or :class:`InputError`.
 
     ``work`` must return plain data, such as text, a number or None.
     """

@@ -31,7 +31,7 @@ def test_the_second_training_into_a_directory_is_refused(data, trained, error_li
     ) as other:
         other.stdout.readline()
         line = error_line("fairseq-train", *options(data, trained, TASK, "--max-update", 3))
-        assert f"--save-dir {trained}: another training is using it" in line
+        assert f"--save-dir {trained}: another training run is using it" in line
         other.kill()
     lock(str(trained))  # the lock is released, however the run ended
 
