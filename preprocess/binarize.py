@@ -8,6 +8,7 @@ from the same files with the same options are skipped.
 import argparse
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.corpora import CORPORA_FILE
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, exists, run_command
@@ -17,7 +18,7 @@ from .databin.binarizer import Binarizer, Result
 from .databin.corpus_specs import MONO_FORM, PAIR_FORM, PLAIN_FORM, Job, gather, parse_mono, parse_pair, parse_plain
 from .databin.data_directory import DataBin
 from .steps.ledger import RejectsFile
-from .steps.schema import add_options, command_parser, parsed
+from .steps.schema import add_options, parsed
 from .steps.terminal import percent, print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.reading_options import ReadingOptions

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.labelled_directory import CLASSIFICATION_FILE, INPUT, LABEL, Classification
 from swcm_fairseq.data.piece_list import PieceList
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
@@ -23,7 +24,7 @@ from swcm_fairseq.options import option
 from .databin.indexed_files import IndexedWriter, commit
 from .readers.labelled import SETS, ClassificationSet, Example, Part, split_in_parts
 from .steps.ledger import Ledger, Reject
-from .steps.schema import Rule, add_options, command_parser, parsed
+from .steps.schema import Rule, add_options, parsed
 from .steps.terminal import print_next, print_table
 from .text.reading_options import ENCODING
 from .text.text_files import DEFAULT_ENCODING

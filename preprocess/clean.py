@@ -10,12 +10,13 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .databin.corpus_specs import Job, corpus_of, parse_languages
 from .steps.ledger import WORDS, Ledger, RejectsFile
-from .steps.schema import add_options, command_parser, parsed
+from .steps.schema import add_options, parsed
 from .steps.terminal import percent, print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.cleaning import CleanedCounts, CleanOptions, clean_lines, corpus_filters, line_cleaner

@@ -9,6 +9,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
@@ -27,7 +28,7 @@ from .readers.extraction import (
 from .readers.records import Use
 from .readers.source import Source
 from .steps.ledger import RejectsFile
-from .steps.schema import add_options, command_parser, parsed
+from .steps.schema import add_options, parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.paragraphs import RepeatedParagraphs

@@ -31,6 +31,7 @@ if not __package__:  # started by its path: import from the checkout instead of 
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     __package__ = Path(__file__).resolve().parent.name
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.vocabulary import DICT_FILE
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.finished_steps import Step
@@ -44,7 +45,7 @@ from .readers import FORMATS
 from .readers.extraction import ExtractOptions, output_paths
 from .readers.records import Use
 from .steps.manifest import CorpusEntry, Manifest, options_as_keys, read_manifest
-from .steps.schema import command_parser, parsed
+from .steps.schema import parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions, WorkOptions
 from .text.cleaning import RATIO, CleanOptions

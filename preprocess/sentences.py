@@ -10,13 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.languages import check_code
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import LineFiles, check_distinct
 
 from .steps.ledger import RejectsFile
-from .steps.schema import COUNT, add_options, command_parser, parsed
+from .steps.schema import COUNT, add_options, parsed
 from .steps.terminal import print_next, print_table
 from .steps.work_options import LineWorkOptions
 from .text.reading_options import ReadingOptions

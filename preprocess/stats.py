@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.corpora import CORPORA_FILE, Kind
 from swcm_fairseq.data.corpus_sampling import SamplingBy, Temperature
 from swcm_fairseq.data.vocabulary import DICT_FILE
@@ -17,7 +18,7 @@ from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, load_pyplot, write_picture
 
 from .databin.side_statistics import SideStatistics, read_directory
-from .steps.schema import SHARE, Rule, add_options, command_parser, parsed
+from .steps.schema import SHARE, Rule, add_options, parsed
 from .steps.terminal import percent, print_table
 from .steps.work_options import WorkOptions
 

@@ -10,12 +10,13 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
-from .steps.schema import Rule, add_options, command_parser, parsed
+from .steps.schema import Rule, add_options, parsed
 from .steps.terminal import print_next
 from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import regex
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.interop.encoder_files import has_encoder
@@ -21,7 +22,7 @@ from swcm_fairseq.interop.row_plans import INIT_STD, NewRows
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
-from .steps.schema import Rule, add_options, command_parser, parsed
+from .steps.schema import Rule, add_options, parsed
 from .steps.terminal import print_next
 from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.interop.encoder_source import FORMS, as_directory
 from swcm_fairseq.options import option
 from swcm_fairseq.output_files import check_distinct
 
 from .steps.parallel import batches, ordered_map
-from .steps.schema import COUNT, add_options, command_parser, parsed
+from .steps.schema import COUNT, add_options, parsed
 from .steps.terminal import print_next
 from .steps.work_options import WorkOptions
 from .text.text_files import check_readable_twice, open_lines

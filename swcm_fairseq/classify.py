@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.segment_files import write_output
 
@@ -80,7 +81,7 @@ def write_labels(place: Path, predicted: np.ndarray, true: np.ndarray) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm classify``."""
-    parser = argparse.ArgumentParser(prog="swcm classify", description=__doc__)
+    parser = command_parser("classify", __doc__)
     parser.add_argument("data", help="data directory written by swcm classification")
     parser.add_argument("--path", type=Path, required=True, metavar="FILE", help="checkpoint, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory to write to")

@@ -13,6 +13,7 @@ from typing import cast
 
 from swcm_fairseq.checked_data import checked
 from swcm_fairseq.checkpoint_state import Checkpoint
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.vocabulary import DICT_FILE, SENTENCEPIECE_FILE, Vocabulary
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.interop.encoder_files import SAFETENSORS
@@ -236,11 +237,7 @@ def _written(checkpoint: Path, output: Path, model: str, others: tuple[str, ...]
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("export", __doc__)
     parser.add_argument("checkpoint", type=Path, help="a checkpoint of fairseq-train, e.g. checkpoint_best.pt")
     parser.add_argument("--output", type=Path, required=True, help="directory to write")
     parser.add_argument("--format", choices=["fairseq", "huggingface"], default="fairseq", help="default: fairseq")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.log_filters import forget_handlers
 
 FULL_HELP = "--full-help"
@@ -24,12 +25,11 @@ def read_options(name: str, description: str, options: str) -> bool:
     """
     arguments = sys.argv[1:]
     if not arguments or {"-h", "--help"} & set(arguments):
-        parser = argparse.ArgumentParser(
-            prog=f"swcm {name}",
-            usage=f"swcm {name} DATA [OPTION...]",
-            description=description,
+        parser = command_parser(
+            name,
+            description,
             epilog=f"most common options:\n{options}\n\nIt takes all options of fairseq-{name} and of this package.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            usage=f"swcm {name} DATA [OPTION...]",
         )
         parser.add_argument(FULL_HELP, action="store_true", help="describe all options of fairseq and of this package")
         parser.print_help()

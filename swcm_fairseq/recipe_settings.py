@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from swcm_fairseq.checked_data import read_text
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, report, run_command
 
 # The options of every training run. AdamW is torch's, which also resumes exactly in half precision.
@@ -281,12 +282,11 @@ def help_text(text: str, known: set[str]) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm recipe-settings",
-        usage="swcm recipe-settings RECIPE NAME [OPTION...]",
-        description=__doc__,
+    parser = command_parser(
+        "recipe-settings",
+        __doc__,
         epilog="The options after NAME are those of the recipe.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="swcm recipe-settings RECIPE NAME [OPTION...]",
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="the script of the recipe")
     parser.add_argument("name", metavar="NAME", help="default name of the system")

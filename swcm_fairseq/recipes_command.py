@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import Workspace, cannot_write
 
@@ -81,14 +82,13 @@ def copy(directory: Path, target: Path) -> Path:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm recipes``."""
-    parser = argparse.ArgumentParser(
-        prog="swcm recipes",
-        description="List the recipes and manifests in the package, print their paths, or copy them.",
+    parser = command_parser(
+        "recipes",
+        "List the recipes and manifests in the package, print their paths, or copy them.",
         epilog="""examples:
   swcm recipes --copy .                                       # then: examples/pretraining/single_gpu.sh --help
   swcm run $(swcm recipes --path manifests/pretraining.yaml)
 """,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(

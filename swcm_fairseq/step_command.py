@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.finished_steps import Step
 from swcm_fairseq.output_files import cannot_write, remove
@@ -131,9 +132,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm step", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("step", __doc__)
     add = parser.add_argument
     paths = partial(add, type=Path, action="append", default=[], metavar="PATH")
     paths("--reads", help="a path that the command reads; may be repeated")

@@ -44,16 +44,6 @@ _TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 }
 
 
-def command_parser(name: str, description: str | None, epilog: str = "") -> argparse.ArgumentParser:
-    """A parser for a command, without options; it does not re-wrap the description and the epilog."""
-    return argparse.ArgumentParser(
-        prog=f"swcm {name}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=epilog,
-    )
-
-
 def add_options(parser: argparse._ActionsContainer, *kinds: type) -> None:
     """Add an option for each field of each option dataclass."""
     for kind in kinds:

@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.interop.hub import ENCODER_FILES, MODEL_FILES, download
 from swcm_fairseq.output_files import check_distinct
@@ -109,11 +110,7 @@ def model_summary(source: Path, directory: Path, langs: list[str]) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm convert",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("convert", __doc__)
     parser.add_argument("source", help="directory or checkpoint; with --hub, a name such as hfl/cino-base-v2")
     parser.add_argument("--output", type=Path, required=True, help="directory (with --to fairseq: file) to write")
     parser.add_argument(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.languages import DEFAULT_LANGS
 from swcm_fairseq.data.piece_list import PieceList
 from swcm_fairseq.data.vocabulary import DICT_FILE, MASK, add_special_symbols, load_dictionary
@@ -173,11 +174,7 @@ def summary(tensors: dict[str, "Tensor"], rows: Counter, output: Path) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm mbart",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("mbart", __doc__)
     parser.add_argument("mbart", type=Path, metavar="MBART_DIR", help=f"directory with {FAIRSEQ_MODEL} and {DICT_FILE}")
     parser.add_argument("--vocab", type=Path, required=True, help=f"directory of the new vocabulary ({DICT_FILE})")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to write")

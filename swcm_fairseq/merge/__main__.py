@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import run_command
 from swcm_fairseq.merge.merge_recipe import DENSITY, SCOPES, SLACK, Recipe, make_recipe
 from swcm_fairseq.merge.method_table import METHODS
@@ -54,9 +55,7 @@ def attached(arguments: Sequence[str]) -> list[str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm merge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("merge", __doc__)
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="two or more; ties-sv favors the first")
     parser.add_argument("--method", choices=METHODS, required=True, help="see above")
     parser.add_argument(

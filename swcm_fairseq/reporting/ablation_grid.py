@@ -9,6 +9,7 @@ import csv
 import shlex
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.recipe_settings import read_part
 from swcm_fairseq.recipes_command import recipes_directory
@@ -79,9 +80,7 @@ def _described(row: dict[str, str]) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm ablation-grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("ablation-grid", __doc__)
     parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts (default: %(default)s)")
     parser.add_argument("--describe", action="store_true", help="print a readable list of systems and their options")
     parser.add_argument("--dry-run", action="store_true", help="the commands only print what they would run")

@@ -6,6 +6,7 @@ GRID contains one directory per setting, named after it, with scores/NAME.json.
 import argparse
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.score_report import read_json
 
@@ -29,11 +30,7 @@ def best_setting(grid: Path, scores: str, value: str = "rougeL F1") -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm best-setting",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("best-setting", __doc__)
     parser.add_argument("grid", type=Path, help="directory with one directory per setting")
     parser.add_argument("--scores", required=True, help="name of the scores file, without .json")
     return parser

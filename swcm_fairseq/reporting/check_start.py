@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.corpora import Kind
 from swcm_fairseq.data.directory import find_corpora
 from swcm_fairseq.errors import InputError, run_command
@@ -25,7 +26,7 @@ def check_pairs(directory: Path, langs: Sequence[str], splits: Sequence[str]) ->
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="swcm check-start", description=__doc__)
+    parser = command_parser("check-start", __doc__)
     parser.add_argument("--start", metavar="CHECKPOINT", help="checkpoint for --finetune-from-model")
     parser.add_argument("--langs", nargs="+", default=[], metavar="LANG", help="languages of the outputs")
     parser.add_argument(

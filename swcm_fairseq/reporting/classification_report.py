@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from swcm_fairseq.checkpoint_state import Options
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.languages import BRIDGE
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.label_metrics import LABEL_SCORES, label_counts
@@ -101,7 +102,7 @@ def tables(name: str, systems: dict[str, Scores], paper: Options) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``swcm classification-report``."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="swcm classification-report")
+    parser = command_parser("classification-report", __doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the tables to FILE, as Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all scores of every seed to FILE")

@@ -7,6 +7,7 @@
 import argparse
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import check_distinct
 from swcm_fairseq.pictures import check_picture, load_pyplot, write_picture
@@ -80,9 +81,7 @@ def parse_panels(arguments: list[list[str]]) -> dict[str, dict[str, Path]]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm curves", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("curves", __doc__)
     parser.add_argument("--output", type=Path, required=True, help="file to write (.png, .svg, .pdf)")
     parser.add_argument(
         "--panel",

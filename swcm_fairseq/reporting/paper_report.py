@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, report, run_command
 from swcm_fairseq.output_files import locked_directory, write_whole
 from swcm_fairseq.reporting.figures import draw_table, draw_training
@@ -53,7 +54,7 @@ def print_unfinished(runs: Runs, paper: Paper) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("paper-report", __doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of the runs (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="directory to write to (default: RUNS/report)")
     return parser

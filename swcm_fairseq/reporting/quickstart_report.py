@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.data.languages import language
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.output_files import write_whole
@@ -182,7 +183,7 @@ def as_page(tests: Sequence[TestSet], curves: Path | None) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("quickstart-report", __doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the run")
     parser.add_argument("--text", type=Path, required=True, metavar="DIR", help="directory of the title files")
     parser.add_argument(

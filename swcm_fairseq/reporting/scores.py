@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, exists, run_command
 from swcm_fairseq.scoring.score_report import read_json, table
 
@@ -30,7 +31,7 @@ def row(path: Path) -> tuple[list[str], str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="swcm run-scores", description=__doc__)
+    parser = command_parser("run-scores", __doc__)
     parser.add_argument("run", type=Path, help="directory of the run")
     return parser
 

@@ -1,9 +1,10 @@
 """``swcm score``: score the output of any system and define each number."""
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.evaluation import (
     OFFLINE_BLEU_TOKENIZERS,
@@ -39,14 +40,13 @@ def count(text: str) -> int:
 
 def build_parser() -> ArgumentParser:
     """The command line of ``swcm score``."""
-    parser = ArgumentParser(
-        prog="swcm score",
-        description="Score one or several systems against references: ROUGE-L, -1, -2 (F1, precision, recall) with\n"
+    parser = command_parser(
+        "score",
+        "Score one or several systems against references: ROUGE-L, -1, -2 (F1, precision, recall) with\n"
         "tokenizers for Tibetan, Chinese, Uyghur, Kazakh and Mongolian; sacreBLEU's BLEU and chrF++; and the\n"
         "share of outputs in the requested language. The report contains bootstrap intervals, tests of the\n"
         "difference from the first system, and a signature for each number.",
         epilog=_EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     add_input_options(parser)
     languages = ", ".join(known_languages())

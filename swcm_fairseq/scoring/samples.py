@@ -3,10 +3,11 @@
 import json
 import math
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.scoring.inputs import Inputs, add_input_options, check_output, read_inputs
 from swcm_fairseq.scoring.metric_statistics import segment_statistics
@@ -24,14 +25,13 @@ _EXAMPLES = """examples:
 
 def build_parser() -> ArgumentParser:
     """The command line of ``swcm samples``."""
-    parser = ArgumentParser(
-        prog="swcm samples",
-        description="Write outputs in the order of the input: only the hypotheses (text, one per line), one JSON\n"
+    parser = command_parser(
+        "samples",
+        "Write outputs in the order of the input: only the hypotheses (text, one per line), one JSON\n"
         "object per line (jsonl: id, source, reference, system, hypothesis, score of the model, rougeL in\n"
         "percent), or a page that shows systems side by side (html), with each text in the direction of its\n"
         "script.",
         epilog=_EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     add_input_options(parser)
     add = parser.add_argument

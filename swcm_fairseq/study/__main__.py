@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.study.study_plan import StudyPlan, read_plan
 from swcm_fairseq.study.study_report import write_report
@@ -76,9 +77,7 @@ def with_data(plan: StudyPlan, data: Path) -> StudyPlan:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="swcm study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("study", __doc__)
     parser.add_argument("action", choices=["run", "report"], help="train missing runs, or only write the report")
     parser.add_argument("--plan", type=Path, default=Path("examples/study/plan.yaml"), metavar="YAML")
     parser.add_argument("--scale", required=True, metavar="NAME", help="scale of the plan: smoke, cpu or gpu")
