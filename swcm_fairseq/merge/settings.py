@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 from itertools import product
 
+from swcm_fairseq.command_parser import command_parser
 from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
@@ -32,7 +33,7 @@ def joined(pairs: Sequence[str]) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="swcm merge-settings", description=__doc__)
+    parser = command_parser("merge-settings", __doc__)
     parser.add_argument("method", choices=METHODS, help="method of swcm merge")
     parser.add_argument("values", nargs="+", metavar="VALUES", help="numbers to try, separated by spaces")
     parser.add_argument("--base", default="", metavar="MODEL", help="for the methods that need one")
