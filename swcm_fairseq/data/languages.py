@@ -110,7 +110,7 @@ RIGHT_TO_LEFT = frozenset(("Arabic",))
 
 # The five languages of the paper, in the order of their tokens in the dictionary.
 DEFAULT_LANGS = ("bo", "kk", "mn", "ug", "zh")
-BRIDGE = "zh"  # the only one that is not a minority language
+BRIDGE = "zh"  # the only language that is not a minority language
 
 _CODE = re.compile(r"[a-z]{2,3}([_-][A-Za-z0-9]{1,8})*")
 

@@ -11,7 +11,9 @@ from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
 
 def settings(method: Method, values: Sequence[str]) -> list[tuple[str, str]]:
-    """The option to tune and its value, for each setting of two models; numbers stay as written, as they name runs.
+    """The option to tune and its value, for each setting of two models.
+
+    Numbers stay as written, because the names of runs contain them.
 
     Raises:
         InputError: a weight is not a number.
@@ -36,8 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = command_parser("merge-settings", __doc__)
     parser.add_argument("method", choices=METHODS, help="method of swcm merge")
     parser.add_argument("values", nargs="+", metavar="VALUES", help="numbers to try, separated by spaces")
-    parser.add_argument("--base", default="", metavar="MODEL", help="for the methods that need one")
-    parser.add_argument("--join", action="store_true", help="print a setting for all languages; VALUES is one for each")
+    parser.add_argument("--base", default="", metavar="MODEL", help="base model, for methods that need one")
+    parser.add_argument("--join", action="store_true", help="join VALUES, one setting per language, into one for all")
     return parser
 
 

@@ -50,7 +50,7 @@ def _group(row: dict[str, str]) -> str:
 
 
 def command_line(row: dict[str, str], scale: str, runs: str, encoder: str, manifests: str, dry_run: bool) -> str:
-    """The recipes that pretrain and fine-tune a system, in one line of bash that ends at the first that fails."""
+    """The recipes that pretrain and fine-tune a system, in one line of bash that stops at the first failure."""
     before, both, after = ([] if row[column] == "-" else row[column].split() for column in COLUMNS[3:6])
     flags = ["--dry-run", "--"] if dry_run else ["--"]
     start, commands = encoder, []
@@ -83,11 +83,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser = command_parser("ablation-grid", __doc__)
     parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts (default: %(default)s)")
     parser.add_argument("--describe", action="store_true", help="print a readable list of systems and their options")
-    parser.add_argument("--dry-run", action="store_true", help="the commands only print what they would run")
+    parser.add_argument("--dry-run", action="store_true", help="make the commands only print what they would run")
     parser.add_argument("--runs", default="runs", help="directory of the runs (default: %(default)s)")
-    parser.add_argument("--encoder", default="encoders/cino-base-v2", help="the encoder (default: %(default)s)")
-    parser.add_argument("--manifests", default="examples/manifests", help="their directory (default: %(default)s)")
-    parser.add_argument("--scale", choices=("full", "smoke"), default="full", help="SCALE (default: %(default)s)")
+    parser.add_argument(
+        "--encoder", default="encoders/cino-base-v2", help="directory of the encoder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--manifests", default="examples/manifests", help="directory of the manifests (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scale", choices=("full", "smoke"), default="full", help="scale of the recipes (default: %(default)s)"
+    )
     parser.add_argument("names", nargs="*", metavar="SYSTEM", help="systems to print (default: all)")
     return parser
 
