@@ -31,7 +31,8 @@ declare -A GRID=([average]=${WEIGHTS:-0.2 0.4 0.6 0.8} [task-arithmetic]=${LAMBD
 read -ra LANGUAGES <<<"${LANGUAGES:-bo ug}"
 read -ra GENERATION <<<"${GENERATION[*]} ${GENERATE:-}"
 TASK_CORPUS=${TASK_CORPUS:-summarization_zh} TOKENS=${LENGTH:-$TOKENS} ROOT=$RUNS/merging/summarization BEST=()
-RUN=$ROOT TASK=$ROOT/task/checkpoint_best.pt START=${START:-$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}
+RUN=$ROOT TASK=$ROOT/task/checkpoint_best.pt
+: "${START:=$RUNS/pretraining/xlm-swcm/checkpoint_last.pt}"
 need_file "$START" "make it: $(again examples/pretraining/single_gpu.sh), or name another with --start"
 
 # use_data NAME DIR: the data directory of a manifest, or DIR if that is given.

@@ -36,12 +36,12 @@ rows() {
   step --writes "$RUN/encoders/$1" "encoder-$1" "Tibetan pieces; the rows of new ones: $1" \
     env "ROWS=$1" "LANGUAGES=${LANGS[*]}" examples/quickstart/extend_encoder.sh "$ENCODER" "$TEXT" "$RUN/encoders/$1"
 }
-# continued START: such an encoder after continued masked language modelling, as in CINO.
+# continued START: such an encoder after continued masked language modeling, as in CINO.
 continued() {
   local work=$RUN/mlm-$1
   step --reads "$RUN/encoders/$1" --writes "$work/start.pt" "encoder-$1-start" "the encoder as a fairseq checkpoint" \
     swcm convert "$RUN/encoders/$1" --to fairseq --output "$work/start.pt"
-  step --log "$work/train.log" --progress update "encoder-$1-train" "continued masked language modelling" \
+  step --log "$work/train.log" --progress update "encoder-$1-train" "continued masked language modeling" \
     swcm train "$RUN/data-bin/pretraining" --user-dir "$PLUGIN" --task corpora_masked_lm \
     --criterion fast_masked_lm --arch roberta_base --finetune-from-model "$work/start.pt" --mask-prob 0.2 \
     --tokens-per-sample 48 --batch-size 32 "${TRAINING_OPTIONS[@]}" --lr 5e-4 --lr-scheduler warmup_linear \
