@@ -6,8 +6,7 @@ of this project skip registration, which takes seconds, and import only what the
 """
 
 from swcm_fairseq.running import Program, program
-
-__version__ = "0.1.0"
+from swcm_fairseq.version import __version__ as __version__
 
 if program() is not Program.OTHER:
     from swcm_fairseq.errors import install_excepthook

@@ -9,9 +9,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from swcm_fairseq import __version__
 from swcm_fairseq.errors import InputError, report, run_command
 from swcm_fairseq.running import COMMAND
+from swcm_fairseq.version import __version__
 
 
 class Command(NamedTuple):

@@ -8,6 +8,9 @@ from types import TracebackType
 
 INTERRUPTED = "interrupted; the same command continues where it stopped"
 
+Explain = Callable[[BaseException], str | None]
+_explanations: list[Explain] = []
+
 
 class InputError(ValueError):
     """Input from the user (a file, a flag, a checkpoint) cannot be used.
@@ -23,6 +26,10 @@ class InputError(ValueError):
     def status(self) -> int:
         """Exit status: 2, as in argparse, if the message begins with the option to fix; otherwise 1."""
         return 2 if str(self).startswith("--") else 1
+
+
+class RequirementError(InputError, ImportError):
+    """A library is missing or too old. Scripts can catch this as an ImportError; commands show one line."""
 
 
 def exists(path: Path | str) -> bool:
@@ -54,7 +61,7 @@ def input_error(error: BaseException | None) -> InputError | None:
 def install_excepthook() -> None:
     """Show errors that the user can fix, and Ctrl-C, as one line; other errors keep their traceback.
 
-    The user can fix an :class:`InputError`, wrapped or not, and the fairseq errors that :func:`_explained` knows.
+    The user can fix an :class:`InputError`, wrapped or not, and an error with an explanation (:func:`explain_with`).
 
     The hook is needed because fairseq's commands do not catch errors of a plugin, and because the user may press Ctrl-C
     during imports. After the hook, Python exits with status 1, or 130 after Ctrl-C.
@@ -83,23 +90,28 @@ class _ExceptionHook:
             self.previous(kind, error, trace)
 
 
+def explain_with(explained: Explain) -> None:
+    """Show errors as the line that ``explained`` returns for them; it returns None for an error that may be a bug."""
+    _explanations.append(explained)
+
+
 def _explained(error: BaseException) -> str | None:
-    """The explanation of an error by :mod:`swcm_fairseq.fairseq_errors`, if fairseq has been imported."""
-    if "fairseq" not in sys.modules:
-        return None
-    from swcm_fairseq.fairseq_errors import explained
-
-    return explained(error)
+    return next((line for explain in _explanations if (line := explain(error)) is not None), None)
 
 
-def _missing_requirement() -> InputError:
-    """The library that is missing or too old; if there is none, the current ImportError is a bug and is re-raised."""
-    from swcm_fairseq.requirements_check import problem
+def check_requirements() -> None:
+    """Raise :class:`RequirementError` if a library is missing or too old."""
+    missing = _missing_requirement()
+    if missing is not None:
+        raise missing
+
+
+def _missing_requirement() -> RequirementError | None:
+    """The library that is missing or too old, if there is one."""
+    from swcm_fairseq.requirements_check import problem  # not at the top: most commands never need it
 
     line = problem()
-    if line is None:
-        raise
-    return InputError(line)
+    return None if line is None else RequirementError(line)
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -121,7 +133,10 @@ def run_command(main: Callable[[], None]) -> None:
         sys.stderr.close()  # the reader of our output has closed it (`| head`), so report nothing
         sys.exit(0)
     except ImportError:
-        report(_missing_requirement())
+        missing = _missing_requirement()
+        if missing is None:
+            raise
+        report(missing)
         sys.exit(1)
     except OSError as error:
         report(InputError(f"{error.filename or 'standard output'}: {error.strerror or error}"))

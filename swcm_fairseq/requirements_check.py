@@ -5,8 +5,6 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from swcm_fairseq.errors import InputError
-
 # The same choice as in pyproject.toml.
 _WHEELS = sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info < (3, 13)
 FAIRSEQ = "ve-fairseq==0.12.3" if _WHEELS else "fairseq-fixed==0.12.3.1"
@@ -48,14 +46,3 @@ def problem() -> str | None:
         if found is not None and _numbers(found) < oldest:
             return f"swcm_fairseq needs {module} >= {wanted}, found {found}: {fix}"
     return None
-
-
-class RequirementError(InputError, ImportError):
-    """A library is missing or too old. Scripts can catch this as an ImportError; commands show one line."""
-
-
-def check() -> None:
-    """Raise :class:`RequirementError` if a requirement is not met."""
-    line = problem()
-    if line is not None:
-        raise RequirementError(line)

@@ -2,7 +2,6 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -14,29 +13,33 @@ FILES = {
     for package in ("swcm_fairseq", "preprocess")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
+CORPORA = tuple(
+    f"swcm_fairseq.data.{name}" for name in ("corpora", "directory", "labelled_directory", "loading", "mixed_dataset")
+)
+# These modules change embedding rows, too; preprocess/ changes them only through interop.rows and interop.encoder_rows.
+OTHER_ROWS = tuple(f"swcm_fairseq.interop.{name}" for name in ("embedding_rows", "new_rows", "write"))
 # Package -> modules that it must not import, so that dependencies have one direction.
 FORBIDDEN = {
-    "preprocess": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.optim"),
+    "preprocess": (
+        *("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.optim"),
+        *OTHER_ROWS,
+    ),
     "swcm_fairseq.data": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "preprocess"),
-    "swcm_fairseq.models": ("swcm_fairseq.tasks", "swcm_fairseq.criterions", "swcm_fairseq.data.corpora", "preprocess"),
-    "swcm_fairseq.criterions": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.data.corpora", "preprocess"),
+    "swcm_fairseq.models": ("swcm_fairseq.tasks", "swcm_fairseq.criterions", *CORPORA, "preprocess"),
+    "swcm_fairseq.criterions": ("swcm_fairseq.models", "swcm_fairseq.tasks", *CORPORA, "preprocess"),
     "swcm_fairseq.scoring": ("swcm_fairseq.models", "swcm_fairseq.tasks", "swcm_fairseq.criterions", "preprocess"),
+}
+# (module, what it imports in a function) -> why this may close a circle.
+CIRCLES = {
+    ("swcm_fairseq.models.model", "swcm_fairseq.hub_interface"): "from_pretrained, where fairseq's users expect it",
 }
 
 
-def at_import(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes outside functions and classes, including those for type checkers."""
-    for node in ast.iter_child_nodes(tree):
-        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node
-            yield from at_import(node)
-
-
 def imports(module: str) -> set[str]:
-    """The modules of this project that a module imports when it is imported."""
+    """The modules of this project that a module imports, also in functions and for type checkers."""
     path, found = FILES[module], set()
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    for node in at_import(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -59,8 +62,11 @@ def test_dependencies_have_one_direction(package):
 
 
 def test_imports_have_no_cycles():
+    graph = {module: imports(module) for module in FILES}
+    for module, other in CIRCLES:
+        graph[module].remove(other)
     try:
-        TopologicalSorter({module: imports(module) for module in FILES}).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 

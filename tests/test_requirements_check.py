@@ -1,7 +1,7 @@
 import pytest
 
 from swcm_fairseq import requirements_check
-from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.errors import InputError, check_requirements, run_command
 
 
 def test_this_environment_is_fine():
@@ -27,7 +27,7 @@ def test_an_old_package_is_an_import_error(monkeypatch):
     with pytest.raises(
         ImportError, match=r"^swcm_fairseq needs torch >= 999, found \S+: pip install torch==999$"
     ) as it:
-        requirements_check.check()
+        check_requirements()
     assert isinstance(it.value, InputError)  # commands show it as one line
 
 

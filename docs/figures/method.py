@@ -7,8 +7,10 @@ import matplotlib
 matplotlib.use("svg")
 matplotlib.rcParams.update({"svg.hashsalt": "swcm", "svg.fonttype": "path", "font.size": 9})
 from matplotlib import pyplot  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch  # noqa: E402
 
+Point = tuple[float, float]
 COPIED, NEW, PLAIN = "#cfe3f5", "#fbe0c3", "#eeeeee"
 ENCODER_X, DECODER_X, DETAIL_X, WIDTH, HEIGHT = 0.0, 3.6, 8.2, 2.2, 0.46
 # The top three of twelve layers are enough to see the rule: after every X = 3 inherited layers one new layer.
@@ -21,24 +23,24 @@ BLOCKS = [
 ]
 
 
-def box(axes, x, y, text, color, width=WIDTH):
+def box(axes: Axes, x: float, y: float, text: str, color: str) -> None:
     """A rounded box with its lower left corner at (x, y)."""
     axes.add_patch(
-        FancyBboxPatch((x, y), width, HEIGHT, boxstyle="round,pad=0.02,rounding_size=0.08", fc=color, ec="#444444")
+        FancyBboxPatch((x, y), WIDTH, HEIGHT, boxstyle="round,pad=0.02,rounding_size=0.08", fc=color, ec="#444444")
     )
-    axes.text(x + width / 2, y + HEIGHT / 2, text, ha="center", va="center")
+    axes.text(x + WIDTH / 2, y + HEIGHT / 2, text, ha="center", va="center")
 
 
-def arrow(axes, start, end, color="#444444", style="-|>", curve=0.0):
+def arrow(axes: Axes, start: Point, end: Point, color: str = "#444444", style: str = "-|>") -> None:
     """An arrow between two points."""
     axes.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle=style, mutation_scale=9, color=color, lw=1.1, connectionstyle=f"arc3,rad={curve}"
+            start, end, arrowstyle=style, mutation_scale=9, color=color, lw=1.1, connectionstyle="arc3,rad=0.0"
         )
     )
 
 
-def stacks(axes):
+def stacks(axes: Axes) -> None:
     """Encoder and decoder side by side, with the copies between them."""
     axes.text(ENCODER_X + WIDTH / 2, 4.35, "encoder (CINO, XLM-R, …)", ha="center", weight="bold")
     axes.text(DECODER_X + WIDTH / 2, 4.35, "decoder", ha="center", weight="bold")
@@ -65,7 +67,7 @@ def stacks(axes):
             arrow(axes, (x + WIDTH / 2, below + HEIGHT), (x + WIDTH / 2, 1.0 + 0.75 * row))
 
 
-def inherited_layer(axes):
+def inherited_layer(axes: Axes) -> None:
     """What one inherited layer is made of, and from which block of the encoder each part starts."""
     axes.text(DETAIL_X + WIDTH / 2, 4.35, "one inherited layer", ha="center", weight="bold")
     for row, (name, source) in enumerate(BLOCKS):
@@ -79,7 +81,7 @@ def inherited_layer(axes):
     arrow(axes, (DECODER_X + WIDTH, 2.5 + HEIGHT / 2), (DETAIL_X - 0.1, 1.0 + HEIGHT / 2), "#999999", "-")
 
 
-def main():
+def main() -> None:
     """Write method.svg."""
     figure, axes = pyplot.subplots(figsize=(9.6, 4.0))
     stacks(axes)

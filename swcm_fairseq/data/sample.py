@@ -52,6 +52,7 @@ class Sample(TypedDict, total=False):
         group: int64 [B], index into the task's ``group_names``.
         lang: int64 [B], index into the task's languages (encoders and classification).
         full_target: int64 [B, T'], targets before truncation; missing if none was truncated.
+        start_indices: first position to score of each target; set for fairseq's SequenceScorer.
         facts: see :class:`BatchFacts`.
     """
 
@@ -64,6 +65,7 @@ class Sample(TypedDict, total=False):
     group: Tensor
     lang: Tensor
     full_target: Tensor
+    start_indices: list[int]
     facts: "BatchFacts"
 
 

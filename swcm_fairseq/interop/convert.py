@@ -65,8 +65,7 @@ def summary(weights: "EncoderWeights", directory: Path, rows_left_out: int) -> s
     dropped = [reason for reason in weights.left_out.values() if not (weights.head and reason == HEAD_REASON)]
     lines = [
         *properties(weights),
-        f"embedding rows    {weights.tensors['embed_tokens.weight'].size(0) - rows_left_out:,}"
-        f" ({rows_left_out:,} left out: no piece)",
+        f"embedding rows    {weights.rows - rows_left_out:,} ({rows_left_out:,} left out: no piece)",
         f"tensors left out  {len(dropped)}" + (f" ({', '.join(sorted(set(dropped)))})" if dropped else ""),
         f"written to        {directory}",
         "",

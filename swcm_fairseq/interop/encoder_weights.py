@@ -8,10 +8,11 @@ from torch import Tensor
 
 from swcm_fairseq.data.vocabulary import MASK, SENTENCEPIECE_FILE
 from swcm_fairseq.errors import InputError
+from swcm_fairseq.interop.rows import EMBED_TOKENS
 
 MAX_LAYERS, MAX_DIGITS = 1000, 6
 # Shapes of the tensors of an encoder with hidden size D, inner FFN size F, V embedding rows and P positions.
-TABLES = {"embed_tokens.weight": "VD", "embed_positions.weight": "PD", "layernorm_embedding.weight": "D"} | {
+TABLES = {EMBED_TOKENS: "VD", "embed_positions.weight": "PD", "layernorm_embedding.weight": "D"} | {
     "layernorm_embedding.bias": "D"
 }
 LAYER = {
@@ -73,20 +74,19 @@ class EncoderWeights:
         for name in self.tensors:
             if _layer_number(name) > MAX_LAYERS:
                 raise InputError(f"{self.path}: the tensor {name} does not belong to an encoder")
-        for name in ("embed_tokens.weight", "embed_positions.weight", "layers.0.fc1.weight"):
+        for name in (EMBED_TOKENS, "embed_positions.weight", "layers.0.fc1.weight"):
             if name not in self.tensors or self.tensors[name].dim() != 2:
                 raise InputError(f"{self.path}: not a transformer encoder with learned positions: no {name}")
-        rows = self.tensors["embed_tokens.weight"].size(0)
-        unplaced = self.symbols[rows:]
+        unplaced = self.symbols[self.rows :]
         if unplaced not in ([], [MASK]):  # dict.txt does not say whether the encoder has a <mask>
             raise InputError(
-                f"{self.path}: {len(self.symbols)} symbols for {rows} embedding rows; the vocabulary belongs "
+                f"{self.path}: {len(self.symbols)} symbols for {self.rows} embedding rows; the vocabulary belongs "
                 "to another model"
             )
 
     def check_whole(self) -> None:
         """Raise :class:`InputError` for the first tensor that is missing, unknown, of another shape or not finite."""
-        sizes = {"D": self.embed_dim, "F": self.ffn_embed_dim, "V": self.tensors["embed_tokens.weight"].size(0)}
+        sizes = {"D": self.embed_dim, "F": self.ffn_embed_dim, "V": self.rows}
         sizes["P"] = self.positions + POSITION_OFFSET
         layers = {f"layers.{i}.{name}": shape for i in range(self.layers) for name, shape in LAYER.items()}
         expected = {name: [sizes[letter] for letter in shape] for name, shape in (TABLES | layers).items()}
@@ -145,9 +145,14 @@ class EncoderWeights:
         return self.tensors["embed_positions.weight"].size(0) - POSITION_OFFSET
 
     @property
+    def rows(self) -> int:
+        """Number of rows of the embedding table."""
+        return self.tensors[EMBED_TOKENS].size(0)
+
+    @property
     def embed_dim(self) -> int:
         """Hidden size."""
-        return self.tensors["embed_tokens.weight"].size(1)
+        return self.tensors[EMBED_TOKENS].size(1)
 
     @property
     def ffn_embed_dim(self) -> int:

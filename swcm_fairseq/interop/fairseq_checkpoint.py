@@ -19,6 +19,7 @@ from swcm_fairseq.interop.encoder_weights import (
 )
 from swcm_fairseq.interop.files import load_pickle
 from swcm_fairseq.interop.lm_head import HEAD_REASON, head_of
+from swcm_fairseq.interop.rows import EMBED_TOKENS
 
 # Required options -> what they count.
 MAX_NUMBER = 10_000_000  # no encoder has a size above this
@@ -71,7 +72,7 @@ def read_fairseq(path: Path) -> EncoderWeights:
     prefix = _prefix(path, model)
     options, task = options_of(state, "model"), options_of(state, "task")
     tensors, names, left_out, decoder = _sorted_tensors(path, model, prefix)
-    rows = tensors["embed_tokens.weight"].size(0)
+    rows = tensors[EMBED_TOKENS].size(0)
     extra = model.get(f"{prefix}_extra_state")
     return EncoderWeights(
         path=path,
@@ -125,9 +126,9 @@ def _load(path: Path, lazily: bool = False) -> Checkpoint:
 
 def _prefix(path: Path, model: dict[str, Tensor]) -> str:
     """The prefix of the encoder's tensors."""
-    prefix = next((prefix for prefix in PREFIXES if f"{prefix}embed_tokens.weight" in model), None)
+    prefix = next((prefix for prefix in PREFIXES if f"{prefix}{EMBED_TOKENS}" in model), None)
     if prefix is None:
-        raise InputError(f"{path}: has no encoder: none of {', '.join(p + 'embed_tokens.weight' for p in PREFIXES)}")
+        raise InputError(f"{path}: has no encoder: none of {', '.join(p + EMBED_TOKENS for p in PREFIXES)}")
     return prefix
 
 

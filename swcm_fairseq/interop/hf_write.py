@@ -17,6 +17,7 @@ from swcm_fairseq.interop.encoder_files import CONFIG_FILE, SAFETENSORS
 from swcm_fairseq.interop.hf_names import (
     MODEL_OPTIONS,
     MODEL_TYPE,
+    PREFIX,
     TASK_OPTIONS,
     check_architecture,
     empty_model,
@@ -25,6 +26,7 @@ from swcm_fairseq.interop.hf_names import (
     hf_options,
     model_config,
 )
+from swcm_fairseq.interop.rows import EMBED_TOKENS
 from swcm_fairseq.models import XLMSWCMModel
 from swcm_fairseq.models.checkpoint_check import check_tensors, check_ties
 from swcm_fairseq.models.model_config import XLMSWCMConfig
@@ -74,7 +76,7 @@ def write_huggingface(state: Checkpoint, vocabulary: Path, card: str, directory:
     except SafetensorError as error:  # a full disk, for example
         raise OSError(str(error)) from error
     shutil.copymode(directory / DICT_FILE, directory / SAFETENSORS)  # safetensors lets only the owner read it
-    dtype = str(tensors["model.encoder.embed_tokens.weight"].dtype).removeprefix("torch.")
+    dtype = str(tensors[f"{PREFIX}encoder.{EMBED_TOKENS}"].dtype).removeprefix("torch.")
     _write_json(directory / CONFIG_FILE, config_json(state, dtype))
     _write_json(directory / GENERATION_FILE, generation_json(state))
     _write_json(directory / TOKENIZER_CONFIG_FILE, tokenizer_json(state))

@@ -19,12 +19,14 @@ from swcm_fairseq.interop.encoder_weights import (
 )
 from swcm_fairseq.interop.files import load_directory, load_json
 from swcm_fairseq.interop.lm_head import HEAD_REASON, head_of
+from swcm_fairseq.interop.rows import EMBED_TOKENS, EMBEDDINGS
 
 TOKENIZER_FILE = "tokenizer.json"
+WORD_EMBEDDINGS = f"embeddings.{EMBEDDINGS}"
 
 # fairseq's TransformerEncoder                 Hugging Face
 NAMES = {
-    "embed_tokens.weight": "embeddings.word_embeddings.weight",
+    EMBED_TOKENS: WORD_EMBEDDINGS,
     "embed_positions.weight": "embeddings.position_embeddings.weight",
     "layernorm_embedding": "embeddings.LayerNorm",
     "layers.{i}.self_attn.q_proj": "encoder.layer.{i}.attention.self.query",
@@ -157,8 +159,7 @@ def _options(path: Path, config: dict) -> dict:
 
 def _without_heads(raw: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The encoder's tensors without their prefix, and name of a tensor left out -> reason."""
-    marker = "embeddings.word_embeddings.weight"
-    prefix = next((prefix for prefix in PREFIXES if prefix + marker in raw), "")
+    prefix = next((prefix for prefix in PREFIXES if prefix + WORD_EMBEDDINGS in raw), "")
     tensors, left_out = {}, {}
     for name, tensor in raw.items():
         bare = name.removeprefix(prefix)

@@ -9,8 +9,9 @@ from swcm_fairseq.errors import InputError
 from swcm_fairseq.interop.row_plans import INIT_STD
 
 MAX_SEED = 2**63
+EMBED_TOKENS = "embed_tokens.weight"  # fairseq's name of the embedding table, after the prefix of its model
 # Name endings of tensors with one row per symbol, in fairseq and in Hugging Face (a bias has one number per symbol).
-TOKEN_TABLES = ("embed_tokens.weight", "output_projection.weight")
+TOKEN_TABLES = (EMBED_TOKENS, "output_projection.weight")
 EMBEDDINGS = "word_embeddings.weight"
 HUGGINGFACE_TABLES = (EMBEDDINGS, "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.bias")
 

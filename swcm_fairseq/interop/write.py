@@ -16,7 +16,7 @@ from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.files import save_safetensors
 from swcm_fairseq.interop.huggingface import ACTIVATIONS, HEAD_PREFIX, TOKEN_TYPES, name_table
 from swcm_fairseq.interop.packed_weights import pack
-from swcm_fairseq.interop.rows import row_index
+from swcm_fairseq.interop.rows import EMBED_TOKENS, row_index
 from swcm_fairseq.output_files import whole_directory
 
 ENCODER_PREFIX = "roberta."  # prefix of the encoder's tensors in a model with a head
@@ -48,7 +48,7 @@ def write_encoder(weights: EncoderWeights, directory: Path, sentencepiece: Path,
         if packed:
             sums = "".join(f"{checksum(partial / name)}  {name}\n" for name in files)
             (partial / CHECKSUMS).write_text(sums, encoding="utf-8")
-    return weights.tensors["embed_tokens.weight"].size(0) - len(symbols)
+    return weights.rows - len(symbols)
 
 
 def _write_files(
@@ -70,7 +70,7 @@ def ordered_symbols(weights: EncoderWeights, with_mask: bool = False) -> list[st
     Raises:
         InputError: a special symbol is missing.
     """
-    known = weights.symbols[: weights.tensors["embed_tokens.weight"].size(0)]
+    known = weights.symbols[: weights.rows]
     missing = [special for special in SPECIALS if special not in known]
     if missing:
         raise InputError(
@@ -94,7 +94,7 @@ def _tensors(weights: EncoderWeights, symbols: list[str]) -> dict[str, Tensor]:
     """Tensors under Hugging Face's names; the token type row is zero because the positions already include it."""
     ours = dict(weights.tensors)
     rows = row_index(weights.symbols, symbols)
-    ours["embed_tokens.weight"] = ours["embed_tokens.weight"][rows]
+    ours[EMBED_TOKENS] = ours[EMBED_TOKENS][rows]
     tensors = {theirs: ours[name].contiguous() for name, theirs in name_table(weights.layers).items()}
     tensors[TOKEN_TYPES] = torch.zeros(1, weights.embed_dim)
     if not weights.head:

@@ -9,7 +9,7 @@ from swcm_fairseq.interop.encoder_weights import EncoderWeights
 from swcm_fairseq.interop.fairseq_checkpoint import EPS
 from swcm_fairseq.interop.files import save_pickle
 from swcm_fairseq.interop.row_plans import INIT_STD
-from swcm_fairseq.interop.rows import carried, generator_of, row_index
+from swcm_fairseq.interop.rows import EMBED_TOKENS, carried, generator_of, row_index
 from swcm_fairseq.interop.write import ordered_symbols
 from swcm_fairseq.output_files import whole_file
 
@@ -47,12 +47,12 @@ def write_roberta(weights: EncoderWeights, path: Path, seed: int = 1) -> None:
     generator = generator_of(seed)
     index = row_index(weights.symbols, symbols)
     tensors = dict(weights.tensors)
-    tensors["embed_tokens.weight"] = carried(tensors["embed_tokens.weight"], index, generator)
+    tensors[EMBED_TOKENS] = carried(tensors[EMBED_TOKENS], index, generator)
     model = {f"{PREFIX}{name}": tensor.contiguous() for name, tensor in tensors.items()}
     head = weights.head or _new_head(weights, generator)
     model |= {f"encoder.lm_head.{name}": tensor for name, tensor in head.items()}
     model["encoder.lm_head.bias"] = carried(head["bias"], index, generator)
-    model["encoder.lm_head.weight"] = model[f"{PREFIX}embed_tokens.weight"]
+    model["encoder.lm_head.weight"] = model[f"{PREFIX}{EMBED_TOKENS}"]
     state = {
         "args": None,
         "cfg": {"model": roberta_options(weights)},
@@ -82,5 +82,5 @@ def _new_head(weights: EncoderWeights, generator: torch.Generator) -> dict[str, 
         "dense.bias": torch.zeros(width),
         "layer_norm.weight": torch.ones(width),
         "layer_norm.bias": torch.zeros(width),
-        "bias": torch.zeros(weights.tensors["embed_tokens.weight"].size(0)),
+        "bias": torch.zeros(weights.rows),
     }

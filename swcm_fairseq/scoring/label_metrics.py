@@ -6,6 +6,7 @@ import numpy as np
 from sacrebleu.metrics.base import Metric, Score, Signature
 
 from swcm_fairseq.checkpoint_state import Options
+from swcm_fairseq.version import __version__
 
 SUPPORT, PREDICTED, CORRECT = range(3)
 
@@ -59,15 +60,13 @@ class LabelSignature(Signature):
 
     def __init__(self, args: Options) -> None:
         super().__init__(args)
-        import swcm_fairseq  # not at the top: the package imports this module before it defines its version
-
         self.name: str = args["score_name"]
         self.info = {
             "classes": None if self.name == "accuracy" else "occurring",  # in references or predictions
             "ar": None,  # trials of the comparison with another system
             "bs": args["n_bootstrap"],  # resamples of the interval
             "rs": args["seed"],  # and their seed
-            "v": swcm_fairseq.__version__,
+            "v": __version__,
         }
 
     def format(self, short: bool = False) -> str:

@@ -1,4 +1,7 @@
-"""Scores of sacreBLEU metrics from sums over segments: the only module that calls their private methods.
+"""Scores of sacreBLEU metrics from sums over segments.
+
+This is the only module that uses private members of these metrics and scores from outside; our own metrics
+(:mod:`~swcm_fairseq.scoring.rouge`, :mod:`~swcm_fairseq.scoring.label_metrics`) override some of them.
 
 The public interface scores a corpus from its texts. Bootstrap intervals and paired tests need the scores of thousands
 of resamples, each of which is a sum of per-segment statistics. Extracting these once takes seconds; scoring every

@@ -11,6 +11,7 @@ from sacrebleu.significance import estimate_ci
 from tqdm import tqdm
 
 from swcm_fairseq.checkpoint_state import Options
+from swcm_fairseq.version import __version__
 
 if TYPE_CHECKING:
     from swcm_fairseq.scoring.tokenizers.base import Tokenizer
@@ -41,7 +42,7 @@ class RougeScore(Score):
         self.precision = precision
         self.recall = recall
         self.intervals: dict[str, float] = {}
-        self._verbose = f"P = {precision:.2f} R = {recall:.2f}"
+        self._verbose = f"P = {precision:.2f} R = {recall:.2f}"  # the end of str(score), which validation logs
 
     def estimate_ci(self, scores: list[Score]) -> None:
         """Compute the intervals of all three numbers from the scores of bootstrap resamples."""
@@ -65,8 +66,6 @@ class RougeSignature(Signature):
 
     def __init__(self, args: Options) -> None:
         super().__init__(args)
-        import swcm_fairseq  # not at the top: the package imports the scorers before it defines its version
-
         self.rouge_type: RougeType = args["rouge_type"]
         tokenizer: Tokenizer = args["tokenizer"]
         self.info = {
@@ -79,7 +78,7 @@ class RougeSignature(Signature):
             "ar": None,  # trials of the comparison with another system
             "bs": args["n_bootstrap"],  # resamples of the interval
             "rs": args["seed"],  # and their seed
-            "v": f"{swcm_fairseq.__version__}+rouge_score{version('rouge_score')}",
+            "v": f"{__version__}+rouge_score{version('rouge_score')}",
         }
 
     def format(self, short: bool = False) -> str:

@@ -1,18 +1,24 @@
 """The decoding part of a task: the generator, and input that does not come from a data directory."""
 
 import logging
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from fairseq.data import LanguagePairDataset
 from fairseq.models import FairseqEncoderDecoderModel
+from fairseq.sequence_generator import SequenceGenerator
 from fairseq.sequence_scorer import SequenceScorer
 from fairseq.tasks import FairseqTask
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 
+from swcm_fairseq.checkpoint_state import Options
 from swcm_fairseq.data.dictionary import MultilingualDictionary
 from swcm_fairseq.data.language_vocabulary import LanguageVocabularies
 from swcm_fairseq.data.languages import check_code, language_token
+from swcm_fairseq.data.sample import Sample
 from swcm_fairseq.data.streams import FRAME
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.models.cpu_precision import CPUPrecision, set_cpu_precision
@@ -54,7 +60,14 @@ class InferenceTask(FairseqTask):
             if lang is not None:
                 self.language_id(lang)
 
-    def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
+    def build_generator(
+        self,
+        models: Sequence[nn.Module] | nn.ModuleList,
+        args: DictConfig | Namespace,
+        seq_gen_cls: type[SequenceGenerator] | None = None,
+        extra_gen_cls_kwargs: Options | None = None,
+        **kwargs: Any,
+    ) -> SequenceGenerator | SequenceScorer:
         """Build a generator that starts from ``<s> <xx>``.
 
         Raises:
@@ -85,7 +98,14 @@ class InferenceTask(FairseqTask):
             models, args, seq_gen_cls=seq_gen_cls or LanguageGenerator, extra_gen_cls_kwargs=extra, **kwargs
         )
 
-    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+    def inference_step(
+        self,
+        generator: SequenceGenerator | SequenceScorer,
+        models: Sequence[nn.Module],
+        sample: Sample,
+        prefix_tokens: Tensor | None = None,
+        constraints: Tensor | None = None,
+    ) -> list[list[Options]]:
         """As in fairseq; references truncated to ``--tokens-per-sample`` are restored for printing and scoring."""
         if isinstance(generator, SequenceScorer):
             sample["start_indices"] = [1] * len(sample["id"])  # position 0 belongs to the language token
@@ -96,7 +116,7 @@ class InferenceTask(FairseqTask):
             prefix_tokens = sample["target"][:, 1 : 1 + prefix_tokens.size(1)]
         return super().inference_step(generator, models, sample, prefix_tokens, constraints)
 
-    def build_bpe(self, args):
+    def build_bpe(self, args: DictConfig) -> Any:
         """As in fairseq; raises :class:`InputError` if a sentencepiece model is missing or cannot be read."""
         if mapping_of(args).get("_name") != "sentencepiece":
             return super().build_bpe(args)
@@ -112,15 +132,23 @@ class InferenceTask(FairseqTask):
                 "sentencepiece.bpe.model from the vocabulary directory"
             ) from error
 
-    def get_interactive_tokens_and_lengths(self, lines, encode_fn):
+    def get_interactive_tokens_and_lengths(
+        self, lines: Sequence[str], encode_fn: Callable[[str], str]
+    ) -> tuple[list[Tensor], list[int]]:
         """Ids of lines of text, to which :meth:`build_dataset_for_inference` adds ``<s> <xx>`` and ``</s>``."""
         encode = self.dictionary.encode_line
         tokens = [encode(encode_fn(line), add_if_not_exist=False, append_eos=False).long() for line in lines]
         return tokens, [len(t) for t in tokens]
 
     def build_dataset_for_inference(
-        self, src_tokens, src_lengths, constraints=None, source_lang=None, target_lang=None, **kwargs
-    ):
+        self,
+        src_tokens: Sequence[Tensor],
+        src_lengths: Sequence[int] | None,
+        constraints: Tensor | None = None,
+        source_lang: str | None = None,
+        target_lang: str | None = None,
+        **kwargs: Any,
+    ) -> LanguagePairDataset:
         """A dataset of sources ``<s> <xx> w1 .. wn </s>``, for ``fairseq-interactive`` and for text given in Python.
 
         Args:
@@ -134,13 +162,8 @@ class InferenceTask(FairseqTask):
         Raises:
             InputError: a language is missing or has no token.
         """
-        source_lang, target_lang = source_lang or self.cfg.source_lang, target_lang or self.cfg.target_lang
-        for name, lang in (("source", source_lang), ("target", target_lang)):
-            if lang is None:
-                raise InputError(
-                    f"--{name}-lang is missing: give one of {','.join(self.langs)} "
-                    f'(in Python: generate(..., {name}_lang="{self.langs[0]}"))'
-                )
+        source_lang = self._given("source", source_lang or self.cfg.source_lang)
+        target_lang = self._given("target", target_lang or self.cfg.target_lang)
         target_token = self.language_id(target_lang)
         framed = self._framed(src_tokens, self.language_id(source_lang))
         return LanguagePairDataset(
@@ -152,7 +175,16 @@ class InferenceTask(FairseqTask):
             tgt_lang_id=target_token,
         )
 
-    def _framed(self, texts: Sequence[torch.Tensor], lang_token: int) -> list[torch.Tensor]:
+    def _given(self, name: str, lang: str | None) -> str:
+        """``lang``; raises :class:`InputError` if the language ``name`` (source or target) is missing."""
+        if lang is None:
+            raise InputError(
+                f"--{name}-lang is missing: give one of {','.join(self.langs)} "
+                f'(in Python: generate(..., {name}_lang="{self.langs[0]}"))'
+            )
+        return lang
+
+    def _framed(self, texts: Sequence[Tensor], lang_token: int) -> list[Tensor]:
         """Truncate texts to ``--tokens-per-sample`` and add ``<s> <xx>`` (``lang_token``) and ``</s>``; int64."""
         eos = self.dictionary.eos()
         bodies = [text[:-1] if len(text) and text[-1] == eos else text for text in texts]

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion
+from fairseq.data import FairseqDataset
+from fairseq.data.iterators import EpochBatchIterator
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from omegaconf import open_dict
@@ -227,7 +229,9 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
         )
         self.datasets[split] = MultilingualDataset(streams, self.dictionary, self.noise, self.positions, mix)
 
-    def get_batch_iterator(self, dataset, max_tokens=None, **kwargs):
+    def get_batch_iterator(
+        self, dataset: FairseqDataset, max_tokens: int | None = None, **kwargs: Any
+    ) -> EpochBatchIterator:
         """As in fairseq, but refuse samples longer than ``--max-tokens`` instead of skipping them."""
         if isinstance(dataset, MultilingualDataset) and max_tokens is not None:
             longest = int(dataset.sizes.max())
@@ -237,7 +241,7 @@ class MultilingualDenoisingMTTask(TrainingTask, InferenceTask):
                     "--tokens-per-sample"
                 )
         iterator = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        if iterator is self.train_iterator:
+        if self.train_iterator is not None and iterator is self.train_iterator:
             source, target = self.datasets[self.cfg.train_subset].padding(iterator.frozen_batches)
             logger.info(f"padding: about {source:.1%} of source positions, {target:.1%} of target positions")
         return iterator
