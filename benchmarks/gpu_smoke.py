@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from swcm_fairseq.errors import InputError, run_command
+from swcm_fairseq.recipe_settings import TRAINING_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 CINO_VOCABULARY = 135_359
@@ -48,10 +49,9 @@ def train(args: argparse.Namespace, precision: str) -> str:
         sys.executable, "-m", "swcm_fairseq.train", args.out / "data", "--user-dir", ROOT / "swcm_fairseq",
         "--task", "multilingual_denoising_mt", "--langs", "bo,zh", "-s", "zh", "-t", "bo", "--arch", args.arch,
         "--criterion", "swcm_cross_entropy", "--teacher-forcing-final-ratio", "0.5", "--num-workers", "1",
-        "--optimizer", "fused_adamw", "--adam-betas", "(0.9,0.999)", "--weight-decay", "0.01",
-        "--clip-norm", "1.0", "--lr", args.lr, "--lr-scheduler", "inverse_sqrt", "--warmup-updates", "50",
-        "--batch-size", "32", "--max-update", args.updates, "--disable-validation", "--no-save", "--seed", "1",
-        "--save-dir", save_dir, "--log-format", "json", "--log-interval", "1", "--distributed-world-size", "1",
+        *TRAINING_OPTIONS, "--weight-decay", "0.01", "--lr", args.lr, "--lr-scheduler", "inverse_sqrt",
+        "--warmup-updates", "50", "--batch-size", "32", "--max-update", args.updates, "--disable-validation",
+        "--no-save", "--seed", "1", "--save-dir", save_dir, "--log-interval", "1", "--distributed-world-size", "1",
         *FLAGS[precision], *(["--cpu"] if args.device == "cpu" else []),
     ]  # fmt: skip
     environment = measure.environment(args.device)
