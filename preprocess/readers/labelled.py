@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from swcm_fairseq.data.languages import BRIDGE
 from swcm_fairseq.errors import InputError
 
 from ..steps.ledger import Reason, Reject
 from .object_records import read_json
 from .records import one_line
 from .source import FieldError, Source, numbered_lines, text_field
-
-BRIDGE = "zh"  # the training language of WCM; a test-only language of CMNews
 
 
 class Example(NamedTuple):
