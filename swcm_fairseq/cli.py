@@ -65,7 +65,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "swcm_fairseq.reporting.check_start", "check that fine-tuning can start from a checkpoint"
         ),
         "run-scores": Command("swcm_fairseq.reporting.scores", "print the scores of a run as a table"),
-        "merge-settings": Command("swcm_fairseq.merge.settings", "print options of merge, one line per setting"),
+        "merge-settings": Command("swcm_fairseq.merge.merge_settings", "print options of merge, one line per setting"),
         "best-setting": Command("swcm_fairseq.reporting.best_setting", "print the best setting in a grid"),
         "classification-report": Command(
             "swcm_fairseq.reporting.classification_report", "fill CINO's tables from runs"

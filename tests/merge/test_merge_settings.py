@@ -7,8 +7,8 @@ import pytest
 from swcm_fairseq.errors import InputError
 from swcm_fairseq.merge.__main__ import build_parser
 from swcm_fairseq.merge.merge_recipe import make_recipe
+from swcm_fairseq.merge.merge_settings import joined, main, settings_to_try
 from swcm_fairseq.merge.method_table import METHODS
-from swcm_fairseq.merge.settings import joined, main, settings
 
 
 @pytest.fixture
@@ -48,10 +48,14 @@ def test_each_line_is_a_setting_that_merge_accepts(printed, method, lines):
 
 
 def test_weights_add_up_to_one_without_rounding_errors():
-    values = [value for _, value in settings(METHODS["average"], ["0.1", ".35", "0.9", "0.123"])]
+    values = [value for _, value in settings_to_try(METHODS["average"], ["0.1", ".35", "0.9", "0.123"])]
     assert values == ["0.1,0.9", ".35,0.65", "0.9,0.1", "0.123,0.877"]
-    with pytest.raises(InputError, match=r"0\.4 x: give numbers"):
-        settings(METHODS["average"], ["0.4", "x"])
+
+
+@pytest.mark.parametrize("words", [["average", "0.4 x"], ["ties", "0.2", "x"], ["ties", ""]])
+def test_other_words_than_numbers_are_refused(words):
+    with pytest.raises(InputError, match="give numbers separated by spaces"):
+        main(words)
 
 
 def test_densities_of_several_languages(printed):

@@ -10,19 +10,13 @@ from swcm_fairseq.errors import InputError, run_command
 from swcm_fairseq.merge.method_table import METHODS, Method, Sparsify
 
 
-def settings(method: Method, values: Sequence[str]) -> list[tuple[str, str]]:
+def settings_to_try(method: Method, values: Sequence[str]) -> list[tuple[str, str]]:
     """The option to tune and its value, for each setting of two models.
 
     Numbers stay as written, because the names of runs contain them.
-
-    Raises:
-        InputError: a weight is not a number.
     """
     if not method.needs_base:
-        try:
-            return [("--weights", f"{value},{1 - float(value):g}") for value in values]
-        except ValueError as error:
-            raise InputError(f"{' '.join(values)}: give numbers separated by spaces, such as 0.4 0.6") from error
+        return [("--weights", f"{value},{1 - float(value):g}") for value in values]
     if method.sparsify is Sparsify.NOTHING:
         return [("--lambda", value) for value in values]
     return [("--densities", ",".join(pair)) for pair in product(values, repeat=2)]
@@ -31,6 +25,16 @@ def settings(method: Method, values: Sequence[str]) -> list[tuple[str, str]]:
 def joined(pairs: Sequence[str]) -> str:
     """Densities for the task and each language, from a pair per language; the task's is the first (section 7.1)."""
     return ",".join([pairs[0].partition(",")[0], *(pair.rpartition(",")[2] for pair in pairs)])
+
+
+def check_numbers(values: Sequence[str]) -> None:
+    """Raise :class:`InputError` if there are no values, or one of them is not a number."""
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise InputError(f"{' '.join(values)!r}: give numbers separated by spaces, such as 0.4 0.6")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,12 +50,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Print the settings."""
     args = build_parser().parse_args(argv)
-    if args.join:
+    if args.join:  # not always numbers: a dry run has only placeholders
         print(joined(args.values))
         return
+    values = " ".join(args.values).split()
+    check_numbers(values)
     method = METHODS[args.method]
     base = ["--base", args.base] if method.needs_base and args.base else []
-    for setting in settings(method, " ".join(args.values).split()):
+    for setting in settings_to_try(method, values):
         print(shlex.join([*base, *setting]))
 
 
